@@ -1,0 +1,60 @@
+"""The errors that a user can meet; only `cli/` catches them.
+
+DenoiseError                exit 1   a run failed
+├── UsageError              exit 2   the command or the config is wrong
+│   └── ConfigError         exit 2   ... and we know the file, line and key
+├── ModelError              exit 1   a model cannot be found, read or trusted
+├── SamplingError           exit 1   NaN latents, out of memory at batch one
+├── NotRecorded             exit 1   the trace holds no such array
+├── MediaError              exit 1   ffmpeg or an image writer failed
+└── RunFolderError          exit 1   the run folder cannot be written, is locked, or is another run's
+
+Each says what happened, where, and the way out, in plain words; `where` and `hint` are kept apart so that
+`--json` can hand them on.
+"""
+
+from __future__ import annotations
+
+
+class DenoiseError(Exception):
+    """Something a user can understand and act on. `hint` is the way out, a sentence of its own."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(DenoiseError):
+    """The command line or a config is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A config value is wrong, at `source:line: key`."""
+
+
+class ModelError(DenoiseError):
+    """A model, LoRA or weights file cannot be found, read or trusted."""
+
+
+class SamplingError(DenoiseError):
+    """The sampling loop went wrong: NaN latents, or no memory even for a batch of one."""
+
+
+class NotRecorded(DenoiseError):
+    """The trace does not hold what was asked for."""
+
+
+class MediaError(DenoiseError):
+    """A film or picture could not be written or read."""
+
+
+class RunFolderError(DenoiseError):
+    """The run folder cannot be written, is in use, or belongs to another config."""

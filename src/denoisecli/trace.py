@@ -1,0 +1,129 @@
+"""The one data structure that all parts share: what a run did, as named arrays and a dict that serialises.
+
+Arrays of a sampled run and their axes (`states.safetensors`):
+
+============  ===========================  ==========================================================
+x_t           (seed, state, C, h, w)       latents; state 0 is the starting noise, the last is the result
+x0            (seed, step, C, h, w)        predicted clean latents at each step
+eps_uncond    (seed, step, C, h, w)        the denoiser's raw output without the prompt; absent at cfg 1
+eps_cond      (seed, step, C, h, w)        the denoiser's raw output with the prompt
+sigmas        (state,)                     noise level σ = √((1−ᾱ)/ᾱ); flow models: their own σ in 0..1
+timesteps     (state,)                     the scheduler's t; 0 at the last state
+alpha_bars    (state,)                     ᾱ = 1/(1+σ²)
+============  ===========================  ==========================================================
+
+The denoiser's raw outputs are ε for ε-models and v for v-models: `record["model"]["prediction_type"]` says which.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import NotRecorded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SCHEMA = "denoisecli/trace/1"
+STATES_FILE = "states.safetensors"
+TRACE_FILE = "trace.json"
+
+
+@dataclass
+class Trace:
+    """What a run did: `arrays` by name, and `record`, the body of `trace.json`."""
+
+    lab: str = "sample"
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return the array `name`. Raises NotRecorded where this run has none."""
+        try:
+            return self.arrays[name]
+        except KeyError:
+            held = ", ".join(sorted(self.arrays)) or "nothing yet"
+            raise NotRecorded(f"This trace holds no {name!r}.", f"It holds: {held}.") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.arrays
+
+    @property
+    def x_t(self) -> NDArray[Any]:
+        """Latents at every state, (seed, state, C, h, w), as the scheduler keeps them (VE samplers: unscaled)."""
+        return self["x_t"]
+
+    @property
+    def x0(self) -> NDArray[Any]:
+        """Predicted clean latents at every step, (seed, step, C, h, w)."""
+        return self["x0"]
+
+    @property
+    def eps_uncond(self) -> NDArray[Any]:
+        """The denoiser's raw output without the prompt, (seed, step, C, h, w)."""
+        return self["eps_uncond"]
+
+    @property
+    def eps_cond(self) -> NDArray[Any]:
+        """The denoiser's raw output with the prompt, (seed, step, C, h, w)."""
+        return self["eps_cond"]
+
+    @property
+    def sigmas(self) -> NDArray[Any]:
+        """Noise level σ of every state, (state,)."""
+        return self["sigmas"]
+
+    @property
+    def timesteps(self) -> NDArray[Any]:
+        """The scheduler's t of every state, (state,); 0 at the last."""
+        return self["timesteps"]
+
+    @property
+    def alpha_bars(self) -> NDArray[Any]:
+        """Cumulative signal share ᾱ of every state, (state,)."""
+        return self["alpha_bars"]
+
+    @property
+    def steps(self) -> int:
+        """Number of denoising steps; there is one state more."""
+        return len(self.timesteps) - 1
+
+    @property
+    def guesses(self) -> NDArray[Any]:
+        """x0 with the final latents appended, (seed, state, C, h, w): one guess for every state."""
+        return np.concatenate([self.x0, self.x_t[:, -1:]], axis=1)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `states.safetensors` and `trace.json` into `folder` and return it."""
+        from safetensors.numpy import save_file
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {name: np.ascontiguousarray(array) for name, array in sorted(self.arrays.items())}
+        save_file(arrays, folder / STATES_FILE)
+        (folder / STATES_FILE).chmod(0o644)  # safetensors writes 0600, which no web server may read
+        record = {"schema": SCHEMA, "lab": self.lab} | self.record
+        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / TRACE_FILE).write_text(text + "\n", encoding="utf-8")
+        return folder
+
+
+def load(folder: str | Path) -> Trace:
+    """Read a run folder back. Raises NotRecorded where `folder` holds no run."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    folder = Path(folder)
+    try:
+        record = json.loads((folder / TRACE_FILE).read_text(encoding="utf-8"))
+        arrays = load_file(folder / STATES_FILE)
+    except FileNotFoundError as error:
+        raise NotRecorded(f"{folder} is not a run folder: it has no {Path(error.filename).name}.") from None
+    except (ValueError, SafetensorError) as error:
+        raise NotRecorded(f"{folder} cannot be read: {error}.", "Make the run again with --force.") from None
+    return Trace(record.get("lab", "sample"), arrays, record)
