@@ -12,7 +12,8 @@ timesteps     (state,)                     the scheduler's t; 0 at the last stat
 alpha_bars    (state,)                     ᾱ = 1/(1+σ²)
 ============  ===========================  ==========================================================
 
-The denoiser's raw outputs are ε for ε-models and v for v-models: `record["model"]["prediction_type"]` says which.
+The denoiser's raw outputs are ε for ε-models, v for v-models:
+`record["model"]["prediction_type"]` says which.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Trace:
 
     @property
     def x_t(self) -> NDArray[Any]:
-        """Latents at every state, (seed, state, C, h, w), as the scheduler keeps them (VE samplers: unscaled)."""
+        """Latents at every state, (seed, state, C, h, w), on the scheduler's own scale (VE: not divided)."""
         return self["x_t"]
 
     @property
