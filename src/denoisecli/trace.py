@@ -101,17 +101,27 @@ class Trace:
 
     def save(self, folder: str | Path) -> Path:
         """Write `states.safetensors` and `trace.json` into `folder` and return it."""
-        from safetensors.numpy import save_file
-
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {name: np.ascontiguousarray(array) for name, array in sorted(self.arrays.items())}
-        save_file(arrays, folder / STATES_FILE)
-        (folder / STATES_FILE).chmod(0o644)  # safetensors writes 0600, which no web server may read
+        write_arrays(self.arrays, folder / STATES_FILE)
+        self.write_record(folder / TRACE_FILE)
+        return folder
+
+    def write_record(self, path: Path) -> None:
+        """Write `trace.json` alone."""
         record = {"schema": SCHEMA, "lab": self.lab} | self.record
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / TRACE_FILE).write_text(text + "\n", encoding="utf-8")
-        return folder
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> None:
+    """Write named arrays as safetensors, in the order of their names.
+
+    Not by `save_file`: it makes files of mode 0600, which no web server may read, and hides the system's errors.
+    """
+    from safetensors.numpy import save
+
+    path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}))
 
 
 def load(folder: str | Path) -> Trace:
@@ -124,7 +134,8 @@ def load(folder: str | Path) -> Trace:
         record = json.loads((folder / TRACE_FILE).read_text(encoding="utf-8"))
         arrays = load_file(folder / STATES_FILE)
     except FileNotFoundError as error:
-        raise NotRecorded(f"{folder} is not a run folder: it has no {Path(error.filename).name}.") from None
+        missing = Path(error.filename).name if error.filename else STATES_FILE
+        raise NotRecorded(f"{folder} is not a run folder: it has no {missing}.") from None
     except (ValueError, SafetensorError) as error:
         raise NotRecorded(f"{folder} cannot be read: {error}.", "Make the run again with --force.") from None
     return Trace(record.get("lab", "sample"), arrays, record)

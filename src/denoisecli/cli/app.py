@@ -1,0 +1,89 @@
+"""The root command, its exit codes and its way with errors and signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .. import __version__
+from ..errors import DenoiseError
+
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+
+
+class Root(TyperGroup):
+    """Turns our errors into one sentence on stderr and an exit code, wherever they come from."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; DenoiseError and Ctrl-C end it without a traceback unless -v was given."""
+        from .console import Console
+
+        try:
+            return super().invoke(ctx)
+        except DenoiseError as error:
+            Console.current.fail(error)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            Console.current.interrupted()
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_FAILED) from None
+        except MemoryError as error:
+            Console.current.fail(DenoiseError("There is not enough memory for this.", "Try a smaller size or batch."))
+            raise typer.Exit(EXIT_FAILED) from error
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
+            if _is_usage(error):
+                raise
+            Console.current.crash(error)
+            raise typer.Exit(EXIT_FAILED) from error
+
+
+def _is_usage(error: Exception) -> bool:
+    return hasattr(error, "exit_code") and hasattr(error, "format_message")
+
+
+app = typer.Typer(
+    name="denoisecli",
+    cls=Root,
+    help="Run a diffusion model with every intermediate state kept, and see how the picture came out of noise.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"denoisecli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hold what all commands share."""
+
+
+def main() -> None:
+    """Run the command line. SIGTERM and SIGHUP end it as Ctrl-C does, so that they leave a run that resumes."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
+    from . import configs, info, labs  # noqa: F401 - each adds its commands to `app`
+
+    app()
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt

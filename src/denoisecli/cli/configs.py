@@ -1,0 +1,49 @@
+"""`denoisecli config`: write, check and describe configs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from .app import app
+
+config_app = typer.Typer(help="Write, check and describe config files.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+Lab = Annotated[str, typer.Argument(metavar="LAB", help="sample, ...")]
+
+
+@config_app.command()
+def init(lab: Lab) -> None:
+    """Print a lab's default config as commented YAML."""
+    from ..config.write import commented_yaml
+
+    typer.echo(commented_yaml(_lab(lab)), nl=False)
+
+
+@config_app.command()
+def check(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Config files; - is stdin.")]) -> None:
+    """Check configs without running them; each must say which `lab:` it is for."""
+    from ..config.load import load_any
+
+    for name in files:
+        for config in load_any([name]):
+            typer.echo(f"{name}: {config.lab}: ok")
+
+
+@config_app.command()
+def schema(lab: Lab) -> None:
+    """Print the JSON Schema of a lab's config, for editors."""
+    typer.echo(json.dumps(_lab(lab).model_json_schema(), indent=2, ensure_ascii=False))
+
+
+def _lab(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - its type would import pydantic
+    from ..config.fields import did_you_mean
+    from ..config.schema import LABS
+    from ..errors import UsageError
+
+    if name not in LABS:
+        raise UsageError(f'There is no lab "{name}"{did_you_mean(name, list(LABS))}', f"Labs: {', '.join(LABS)}.")
+    return LABS[name]

@@ -1,0 +1,235 @@
+"""What a person and a script get to see: folders or JSON on stdout, everything for eyes on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..errors import DenoiseError
+from ..report import Report
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..run import RunFolder
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """Return text without control characters: a prompt or file name must never steer the terminal."""
+    return CONTROL.sub("�", text)
+
+
+class Console:
+    """The two streams of one command. `current` is there before options are read, for errors in them."""
+
+    current: ClassVar[Console]
+
+    def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        self.json, self.quiet, self.verbose = json, quiet, verbose
+        self.report: Report = self._report()
+        self.run: Path | None = None
+
+    @classmethod
+    def set_up(cls, *, json: bool, quiet: bool, verbose: bool) -> Console:
+        """Make the console that this command's options ask for, and keep it as `current`."""
+        cls.current = cls(json=json, quiet=quiet, verbose=verbose)
+        return cls.current
+
+    def _report(self) -> Report:
+        eyes: Report
+        if self.quiet:
+            eyes = Warnings(self)
+        elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            from .live import Live
+
+            eyes = Live()
+        else:
+            eyes = Lines()
+        return Both(eyes, Events() if self.json else Folders())
+
+    def say(self, text: str) -> None:
+        """Print one line for eyes."""
+        print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
+
+    def planned(self, folder: RunFolder) -> None:
+        """Print what a dry run would make."""
+        state = "is done already" if folder.done else "would go on" if folder.partial.exists() else "would be made"
+        if not self.quiet:
+            self.say(f"{folder.path} {state}")
+        print(json.dumps({"event": "plan", "run": str(folder.path)}) if self.json else folder.path)  # noqa: T201
+
+    def fail(self, error: DenoiseError) -> None:
+        """Print an error: what, where, the way out."""
+        self.report.close()
+        if self.verbose:
+            traceback.print_exc()
+        self.say(f"denoisecli: {error.message}")
+        if error.hint:
+            self.say(error.hint)
+        if self.json:
+            print(json.dumps({"event": "error", "message": error.message, "hint": error.hint}), flush=True)  # noqa: T201
+
+    def crash(self, error: Exception) -> None:
+        """Print an error that we did not foresee."""
+        what = " ".join(str(error).split())[:300]
+        hint = "This is a fault in denoisecli: please report it, with the output of the same command with -v."
+        self.fail(DenoiseError(f"{type(error).__name__}: {what}", hint))
+
+    def interrupted(self) -> None:
+        """Tell what an interruption left behind."""
+        self.report.close()
+        self.say("Interrupted. The same command goes on where it stopped.")
+
+
+class Both(Report):
+    """Hands everything on to two reports: the eyes' and the script's."""
+
+    def __init__(self, eyes: Report, script: Report) -> None:
+        self.parts = (eyes, script)
+
+    def start(self, run: Path, lab: str, title: str) -> None:
+        """Hand on."""
+        for part in self.parts:
+            part.start(run, lab, title)
+
+    def stage(self, name: str, total: int) -> None:
+        """Hand on."""
+        for part in self.parts:
+            part.stage(name, total)
+
+    def step(self, done: int, **details: Any) -> None:
+        """Hand on."""
+        for part in self.parts:
+            part.step(done, **details)
+
+    def guess(self, picture: NDArray[np.uint8]) -> None:
+        """Hand on."""
+        for part in self.parts:
+            part.guess(picture)
+
+    def warn(self, text: str) -> None:
+        """Hand on."""
+        for part in self.parts:
+            part.warn(text)
+
+    def artifact(self, run: Path, row: dict[str, Any]) -> None:
+        """Hand on."""
+        for part in self.parts:
+            part.artifact(run, row)
+
+    def done(self, run: Path, *, fresh: bool) -> None:
+        """Hand on."""
+        for part in self.parts:
+            part.done(run, fresh=fresh)
+
+    def close(self) -> None:
+        """Hand on."""
+        for part in self.parts:
+            part.close()
+
+
+class Folders(Report):
+    """One run folder a line on stdout."""
+
+    def done(self, run: Path, *, fresh: bool) -> None:
+        """Print the folder."""
+        print(run, flush=True)  # noqa: T201
+
+
+class Events(Report):
+    """One JSON object a line on stdout."""
+
+    run: Path
+    name: str
+    total: int
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        print(json.dumps({"event": event, "run": str(self.run)} | fields, ensure_ascii=False), flush=True)  # noqa: T201
+
+    def start(self, run: Path, lab: str, title: str) -> None:
+        """Emit `start`."""
+        self.run = run
+        self._emit("start", lab=lab, prompt=title)
+
+    def stage(self, name: str, total: int) -> None:
+        """Remember the stage."""
+        self.name, self.total = name, total
+
+    def step(self, done: int, **details: Any) -> None:
+        """Emit `step`."""
+        self._emit("step", stage=self.name, done=done, total=self.total, **details)
+
+    def warn(self, text: str) -> None:
+        """Emit `warning`."""
+        self._emit("warning", message=text)
+
+    def artifact(self, run: Path, row: dict[str, Any]) -> None:
+        """Emit `artifact`."""
+        self._emit("artifact", **row)
+
+    def done(self, run: Path, *, fresh: bool) -> None:
+        """Emit `done`."""
+        self.run = run
+        self._emit("done", fresh=fresh)
+
+
+class Warnings(Report):
+    """Only warnings, for -q."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def warn(self, text: str) -> None:
+        """Print it."""
+        self.console.say(f"warning: {text}")
+
+
+class Lines(Report):
+    """Plain lines on stderr, for logs: one when a stage begins, and one every few seconds within it."""
+
+    EVERY_S = 5.0
+
+    def __init__(self) -> None:
+        self.name, self.total, self.began, self.said = "", 0, 0.0, 0.0
+
+    def _line(self, text: str) -> None:
+        print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
+
+    def start(self, run: Path, lab: str, title: str) -> None:
+        """Print what begins."""
+        self._line(f'{lab}: "{title}"')
+
+    def stage(self, name: str, total: int) -> None:
+        """Print the stage."""
+        self.name, self.total = name, total
+        self.began = self.said = time.monotonic()
+        self._line(f"{name} ..." if total <= 1 else f"{name} 0/{total}")
+
+    def step(self, done: int, **details: Any) -> None:
+        """Print how far it is, now and then."""
+        now = time.monotonic()
+        if self.total > 1 and (done >= self.total or now - self.said >= self.EVERY_S):
+            self.said = now
+            rate = done / max(now - self.began, 1e-9)
+            left = f", {(self.total - done) / rate:.0f} s left" if done < self.total else ""
+            self._line(f"{self.name} {done}/{self.total} ({rate:.1f} a second{left})")
+
+    def warn(self, text: str) -> None:
+        """Print it."""
+        self._line(f"warning: {text}")
+
+    def done(self, run: Path, *, fresh: bool) -> None:
+        """Print that it is there."""
+        self._line(f"done: {run}" if fresh else f"{run} is done already; --force makes it again")
+
+
+Console.current = Console(quiet=True)

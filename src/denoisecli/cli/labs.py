@@ -1,0 +1,91 @@
+"""One command for each lab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from .app import app
+from .options import (
+    Cfg,
+    Configs,
+    Device,
+    DryRun,
+    Force,
+    Json,
+    Model,
+    Out,
+    Prompt,
+    Quiet,
+    RunsDir,
+    Seed,
+    Set,
+    Steps,
+    Verbose,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from ..config.schema import LabConfig
+
+
+@app.command()
+def sample(
+    configs: Configs = None,
+    out: Out = None,
+    runs_dir: RunsDir = None,
+    set_: Set = None,
+    model: Model = None,
+    prompt: Prompt = None,
+    seed: Seed = None,
+    steps: Steps = None,
+    cfg: Cfg = None,
+    device: Device = None,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+) -> None:
+    """The deck: every state of a run as canvas, guess and latent, for several seeds."""
+    given = {"model": model, "prompt": prompt, "seeds": seed, "steps": steps, "cfg": cfg, "device": device}
+    _run("sample", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
+
+
+class _Place:
+    """Where runs go, as the flags say it."""
+
+    def __init__(self, out: Path | None, runs_dir: Path | None, force: bool) -> None:
+        self.out, self.runs_dir, self.force = out, runs_dir, force
+
+
+def _run(
+    lab: str,
+    files: Sequence[str] | None,
+    given: dict[str, Any],
+    set_: Sequence[str] | None,
+    place: _Place,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    dry_run: bool,
+) -> None:
+    """Read the configs, all of them before anything starts, then make one run for each."""
+    from importlib import import_module
+
+    from ..config.load import flags, load_configs, settings
+    from ..config.schema import LABS
+    from .console import Console
+
+    console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
+    configs: list[LabConfig] = load_configs(LABS[lab], files or [], [flags(**given), settings(LABS[lab], set_ or [])])
+    if place.out is not None and len(configs) > 1:
+        raise UsageError(f"-o names one folder, but there are {len(configs)} configs.", "Use --runs-dir instead.")
+    instrument = import_module(f"..labs.{lab.replace('-', '_')}", __package__)
+    for config in configs:
+        run = instrument.plan(config, place.out, place.runs_dir, force=place.force)
+        if dry_run:
+            console.planned(run.folder)
+        else:
+            run.make(console.report)

@@ -1,0 +1,39 @@
+"""The options that the labs share, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+Configs = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads it at run time on 3.10
+    typer.Argument(metavar="[CONFIG.yaml|-]...", help="Config files; - is stdin. None: the built-in default."),
+]
+Out = Annotated[Optional[Path], typer.Option("--out", "-o", metavar="DIR", help="Write the run to this folder.")]  # noqa: UP045
+RunsDir = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--runs-dir", metavar="DIR", envvar="DENOISECLI_RUNS_DIR", help="Root of all runs [default: runs]."),
+]
+Set = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--set", metavar="KEY=VALUE", help="Set one config key, as film.theme=light; repeatable."),
+]
+Model = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--model", "-m", metavar="REF", help="pocket, a hub id, a diffusers folder or a .safetensors file."),
+]
+Prompt = Annotated[Optional[str], typer.Option("--prompt", "-p", metavar="TEXT", help="What to paint.")]  # noqa: UP045
+Seed = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--seed", metavar="N|A-B", help="Starting noise, or a range of them; repeatable."),
+]
+Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", help="Denoising steps.")]  # noqa: UP045
+Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", help="Guidance scale.")]  # noqa: UP045
+Device = Annotated[Optional[str], typer.Option("--device", metavar="D", help="auto, cuda, mps or cpu.")]  # noqa: UP045
+Force = Annotated[bool, typer.Option("--force", help="Make the run again, also over another run's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print events as JSON lines on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only warnings and errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the folders that would be made, and make nothing.")]

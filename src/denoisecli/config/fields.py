@@ -1,0 +1,113 @@
+"""The kinds of value that a config holds: each accepts what a person would write and says what it wants."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, Strict
+
+MAX_SEED = 2**64 - 1  # torch.Generator.manual_seed takes no more
+MAX_SEEDS = 4096
+SIZE_MULTIPLE = 8  # one latent pixel
+SIZE_RANGE = (64, 4096)
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """Return '; did you mean "x"?' for the closest known word, or ''."""
+    close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def parse_seeds(value: Any) -> tuple[int, ...]:
+    """Read seeds: 7, "1-4", "7, 21" or a list of those. Raises ValueError on empty, duplicate or out of range."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    seeds = tuple(seed for item in items for seed in _seeds_of(item))
+    if not seeds:
+        raise ValueError("no seeds; give at least one, such as [7]")
+    if len(seeds) > MAX_SEEDS:
+        raise ValueError(f"{len(seeds)} seeds are too many (at most {MAX_SEEDS})")
+    twice = next((seed for i, seed in enumerate(seeds) if seed in seeds[:i]), None)
+    if twice is not None:
+        raise ValueError(f"seed {twice} is there twice")
+    return seeds
+
+
+def _seeds_of(item: Any) -> list[int]:
+    if isinstance(item, str):
+        return [seed for part in item.split(",") if part.strip() for seed in _seed_range(part.strip())]
+    if isinstance(item, bool) or not isinstance(item, int):
+        raise ValueError(f'{item!r} is not a seed (want a whole number, or a range such as "1-4")')
+    if not 0 <= item <= MAX_SEED:
+        raise ValueError(f"seed {item} is out of range (want 0 to 2^64 - 1)")
+    return [item]
+
+
+def _seed_range(text: str) -> list[int]:
+    match = re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", text)
+    if not match:
+        raise ValueError(f'"{text}" is not a seed (want a whole number, or a range such as "1-4")')
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise ValueError(f'"{text}" runs backwards')
+    if last > MAX_SEED:
+        raise ValueError(f"seed {last} is out of range (want 0 to 2^64 - 1)")
+    if last - first >= MAX_SEEDS:
+        raise ValueError(f'"{text}" is {last - first + 1} seeds, too many (at most {MAX_SEEDS})')
+    return list(range(first, last + 1))
+
+
+def parse_size(value: Any) -> tuple[int, int]:
+    """Read a size in pixels: 512, "768x512" or [768, 512] (width, height)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value, value
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,6})\s*[x×]\s*(\d{1,6})\s*", value)):
+        return int(match[1]), int(match[2])
+    if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(side) is int for side in value):
+        return value[0], value[1]
+    raise ValueError(f'{value!r} is not a size (want 512, "768x512" or [768, 512])')
+
+
+def _picture_size(value: Any) -> tuple[int, int]:
+    width, height = parse_size(value)
+    low, high = SIZE_RANGE
+    for side in (width, height):
+        if not low <= side <= high:
+            raise ValueError(f"{side} px is out of range (want {low} to {high})")
+        if side % SIZE_MULTIPLE:
+            near = round(side / SIZE_MULTIPLE) * SIZE_MULTIPLE
+            raise ValueError(f"{side} is not a multiple of {SIZE_MULTIPLE}; the nearest is {near}")
+    return width, height
+
+
+def _film_size(value: Any) -> tuple[int, int]:
+    width, height = parse_size(value)
+    for side in (width, height):
+        if not 320 <= side <= 7680:
+            raise ValueError(f"{side} px is out of range for a film (want 320 to 7680)")
+        if side % 2:
+            raise ValueError(f"{side} is odd; H.264 wants even sides")
+    return width, height
+
+
+def one_of(known: list[str]) -> BeforeValidator:
+    """Return a validator that takes one of `known`, or says which it may have been."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value in known:
+            return value
+        guess = did_you_mean(value, known) if isinstance(value, str) else ""
+        raise ValueError(f"{value!r} is not known{guess or ' (want ' + ', '.join(known) + ')'}")
+
+    return BeforeValidator(check)
+
+
+Int = Annotated[int, Strict()]
+Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Text = Annotated[str, Strict()]
+Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]
+PictureSize = Annotated[tuple[int, int], BeforeValidator(_picture_size)]
+FilmSize = Annotated[tuple[int, int], BeforeValidator(_film_size)]
+Steps = Annotated[Int, Field(ge=1, le=1000)]
+Scale = Annotated[Float, Field(ge=0, le=100)]

@@ -1,0 +1,235 @@
+"""Layers of settings into one checked config: defaults < files < environment < flags and --set.
+
+Every value remembers where it came from, so that an error can say `configs/x.yaml:7: steps: ...`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from ..errors import ConfigError
+from .fields import did_you_mean
+from .schema import LABS, LabConfig
+from .yaml import MAX_BYTES, Document, read_documents, read_value
+
+ENV_PREFIX = "DENOISECLI_"
+Config = TypeVar("Config", bound=LabConfig)
+Key = tuple[str | int, ...]
+
+
+@dataclass
+class Layer:
+    """Settings from one place: nested `values`, and `where` each key was written."""
+
+    values: dict[str, Any]
+    where: dict[Key, str] = field(default_factory=dict)
+    source: str = ""
+
+
+def load_configs(lab: type[Config], files: Iterable[str] = (), overrides: Iterable[Layer] = ()) -> list[Config]:
+    """Return one config for each document in `files` (`-` is stdin), or the lab's default where there is none.
+
+    Raises ConfigError naming file, line and key.
+    """
+    documents = [document for name in files for document in _documents(name)]
+    bases = [Layer(dict(d.data), d.where, d.source) for d in documents] or [Layer({}, source="built-in default")]
+    overrides = list(overrides)
+    return [build(lab, [base, environment(lab), *overrides]) for base in bases]
+
+
+def load_any(files: Iterable[str]) -> list[LabConfig]:
+    """Return the configs of `files`, each for the lab that its own `lab:` key names."""
+    documents = [document for name in files for document in _documents(name)]
+    layers = [Layer(dict(d.data), d.where, d.source) for d in documents]
+    return [build(lab_named(layer), [layer]) for layer in layers]
+
+
+def lab_named(layer: Layer) -> type[LabConfig]:
+    """Return the config class that `lab:` in this layer names; raises ConfigError where it names none."""
+    name = layer.values.get("lab")
+    place = layer.where.get(("lab",), layer.source)
+    if name is None:
+        raise ConfigError(f"{layer.source}: lab: which lab is this for? Add one of: {', '.join(LABS)}.")
+    if not isinstance(name, str) or name not in LABS:
+        guess = did_you_mean(str(name), list(LABS)) or f" (want {', '.join(LABS)})"
+        raise ConfigError(f"{place}: lab: {name!r} is no lab{guess}")
+    return LABS[name]
+
+
+def build(lab: type[Config], layers: list[Layer]) -> Config:
+    """Merge `layers`, later ones first, and check the result. Raises ConfigError with one line for each fault."""
+    values: dict[str, Any] = {}
+    where: dict[Key, str] = {}
+    for layer in layers:
+        _merge(values, layer.values)
+        where |= {(): layer.source} | layer.where if layer.values else {}
+    named = values.get("lab", lab.model_fields["lab"].default)
+    if named != lab.model_fields["lab"].default:
+        wanted = lab.model_fields["lab"].default
+        if named in LABS:
+            hint = f"Run `denoisecli {named}` with it, or change the key."
+        else:
+            hint = f"Labs are: {', '.join(LABS)}."
+        raise ConfigError(f'{_place(where, ("lab",))}: lab: this config is for "{named}", not "{wanted}".', hint)
+    try:
+        return lab.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentences(lab, error, where))) from None
+
+
+def environment(lab: type[LabConfig], environ: Mapping[str, str] = os.environ) -> Layer:
+    """Return the settings that DENOISECLI_<KEY> variables give; `__` goes one level down (DENOISECLI_FILM__THEME)."""
+    layer = Layer({}, source="environment")
+    for name, text in sorted(environ.items()):
+        path = name.removeprefix(ENV_PREFIX).lower().split("__")
+        if name.startswith(ENV_PREFIX) and path[0] in lab.model_fields and path[0] != "lab":
+            _set(layer, tuple(path), _value(lab, tuple(path), text, name), name)
+    return layer
+
+
+def settings(lab: type[LabConfig], pairs: Iterable[str]) -> Layer:
+    """Return the settings of `--set key.path=value` pairs; values are YAML, but for text taken as it stands."""
+    layer = Layer({}, source="--set")
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        if not equals or not path.strip():
+            raise ConfigError(f"--set {pair}: want KEY=VALUE, such as --set film.theme=light")
+        name = f"--set {pair}"
+        key = tuple(path.strip().split("."))
+        _set(layer, key, _value(lab, key, text, name), name)
+    return layer
+
+
+def flags(**values: Any) -> Layer:
+    """Return the settings of named flags; None means not given (an explicit 0 is kept)."""
+    given = {key: value for key, value in values.items() if value is not None}
+    names = {"seeds": "--seed"}
+    return Layer(given, {(key,): names.get(key, f"--{key}") for key in given}, "command line")
+
+
+def _value(lab: type[LabConfig], key: tuple[str, ...], text: str, where: str) -> Any:
+    """Read one value; a prompt such as `dusk: a study` is text although YAML would see a mapping in it."""
+    field = _field_at(lab, key)
+    return text if field is not None and field.annotation is str else read_value(text, where)
+
+
+def _documents(name: str) -> list[Document]:
+    if name == "-":
+        return read_documents(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>")
+    path = Path(name)
+    try:
+        with path.open("rb") as file:
+            return read_documents(file.read(MAX_BYTES + 1), name)
+    except FileNotFoundError:
+        hint = "Write one with: denoisecli config init LAB > config.yaml"
+        raise ConfigError(f"{name}: there is no such config file.", hint) from None
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read: {error.strerror}.") from None
+
+
+def _set(layer: Layer, path: tuple[str, ...], value: Any, where: str) -> None:
+    place = layer.values
+    for depth, key in enumerate(path[:-1]):
+        place = place.setdefault(key, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"{where}: {'.'.join(path[: depth + 1])} has a value already, so it has no parts")
+    place[path[-1]] = value
+    layer.where[path] = where
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            held = into.get(key)
+            into[key] = dict(held) if isinstance(held, Mapping) else {}
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _place(where: Mapping[Key, str], key: Key) -> str:
+    """Return where the value at `key`, or the closest one around it, was written."""
+    for length in range(len(key), -1, -1):
+        if key[:length] in where:
+            return where[key[:length]]
+    return "config"
+
+
+def _sentences(lab: type[BaseModel], error: ValidationError, where: Mapping[Key, str]) -> list[str]:
+    return [f"{_place(where, e['loc'])}: {_dotted(e['loc'])}: {_sentence(lab, dict(e))}" for e in error.errors()]
+
+
+def _dotted(loc: Key) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".") or "config"
+
+
+def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _keys_at(lab, error["loc"][:-1])
+        guess = did_you_mean(str(error["loc"][-1]), known)
+        return f"unknown key{guess or ' (known here: ' + ', '.join(known) + ')'}"
+    if kind == "value_error":
+        return str(context["error"])
+    shown = _shown(value)
+    if kind in ("greater_than_equal", "less_than_equal", "greater_than"):
+        return f"{shown} is out of range (want {_bounds(lab, error['loc'])})"
+    words = {
+        "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+        "string_type": "text", "finite_number": "a finite number", "tuple_type": "a list",
+        "model_type": "a block of keys", "model_attributes_type": "a block of keys",
+    }  # fmt: skip
+    if kind in words:
+        return f"{shown} is not {words[kind]}"
+    return f"{error['msg']} (got {shown})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _bounds(lab: type[BaseModel], loc: Key) -> str:
+    """Return the range of the field at `loc` in words: 1 to 1000, at least 0."""
+    field = _field_at(lab, loc)
+    limits = {name: getattr(part, name) for part in (field.metadata if field else []) for name in ("ge", "gt", "le")
+              if hasattr(part, name)}  # fmt: skip
+    low = f"{limits['ge']}" if "ge" in limits else f"more than {limits['gt']}" if "gt" in limits else ""
+    return f"{low} to {limits['le']}" if "le" in limits and low else f"at least {low}" if low else "another value"
+
+
+def _keys_at(model: type[BaseModel], loc: Key) -> list[str]:
+    """Return the keys that the part of the config at `loc` knows."""
+    if not loc:
+        return list(model.model_fields)
+    field = _field_at(model, loc)
+    found = _model_in(field.annotation) if field else None
+    return list(found.model_fields) if found else []
+
+
+def _field_at(model: type[BaseModel], loc: Key) -> FieldInfo | None:
+    """Return the field at a path such as ("loras", 0, "scale"), or None where there is none."""
+    field: FieldInfo | None = None
+    inside: type[BaseModel] | None = model
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = inside.model_fields.get(part) if inside else None
+        if field is None:
+            return None
+        inside = _model_in(field.annotation)
+    return field
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for a in getattr(annotation, "__args__", ()) if (m := _model_in(a))), None)

@@ -1,0 +1,106 @@
+"""The samplers by name: which diffusers scheduler each is, and what other tools call it.
+
+Importing this table costs nothing: it names classes, it does not import them. Every row keeps the noise schedule and
+timestep spacing of the model's own scheduler config and changes the solver alone.
+
+Sources of the names: diffusers' "Schedulers" overview, A1111's `sd_samplers_kdiffusion.py`, ComfyUI's
+`comfy/samplers.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """One row of the table.
+
+    `options` override the model's scheduler config; `a1111` is (Sampler, Schedule type), `comfyui` is (sampler_name,
+    scheduler), None where the tool has no counterpart. `stochastic`: fresh noise is drawn in every step, from the
+    seed of each sample.
+    """
+
+    name: str
+    label: str
+    class_name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    a1111: tuple[str, str] | None = None
+    comfyui: tuple[str, str] | None = None
+    stochastic: bool = False
+    evaluations: Literal[1, 2] = 1
+    """Denoiser evaluations per step; a second-order single-step solver needs two."""
+    flow: bool = False
+    """True for flow-matching models (Stable Diffusion 3), False for noise-predicting ones."""
+
+
+_PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
+_KARRAS = _PLAIN | {"use_karras_sigmas": True}
+_DPMPP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint"}
+_SDE = _DPMPP | {"algorithm_type": "sde-dpmsolver++"}
+_DPM = "DPMSolverMultistepScheduler"
+_EULER = "EulerDiscreteScheduler"
+
+_ROWS = (
+    Sampler("ddim", "DDIM", "DDIMScheduler", a1111=("DDIM", "Automatic"), comfyui=("ddim", "ddim_uniform")),
+    Sampler("ddpm", "DDPM", "DDPMScheduler", comfyui=("ddpm", "simple"), stochastic=True),
+    Sampler("pndm", "PNDM", "PNDMScheduler", {"skip_prk_steps": True}, a1111=("PLMS", "Automatic")),
+    Sampler("euler", "Euler", _EULER, _PLAIN, ("Euler", "Automatic"), ("euler", "normal")),
+    Sampler("euler_karras", "Euler Karras", _EULER, _KARRAS, ("Euler", "Karras"), ("euler", "karras")),
+    Sampler(
+        "euler_a",
+        "Euler a",
+        "EulerAncestralDiscreteScheduler",
+        a1111=("Euler a", "Automatic"),
+        comfyui=("euler_ancestral", "normal"),
+        stochastic=True,
+    ),
+    Sampler("heun", "Heun", "HeunDiscreteScheduler", _PLAIN, ("Heun", "Automatic"), ("heun", "normal"), evaluations=2),
+    Sampler("lms", "LMS", "LMSDiscreteScheduler", _PLAIN, ("LMS", "Automatic"), ("lms", "normal")),
+    Sampler(
+        "kdpm2", "DPM2", "KDPM2DiscreteScheduler", _PLAIN, ("DPM2", "Automatic"), ("dpm_2", "normal"), evaluations=2
+    ),
+    Sampler(
+        "kdpm2_a",
+        "DPM2 a",
+        "KDPM2AncestralDiscreteScheduler",
+        _PLAIN,
+        ("DPM2 a", "Automatic"),
+        ("dpm_2_ancestral", "normal"),
+        stochastic=True,
+        evaluations=2,
+    ),
+    Sampler("dpmpp_2m", "DPM++ 2M", _DPM, _DPMPP | _PLAIN, ("DPM++ 2M", "Automatic"), ("dpmpp_2m", "normal")),
+    Sampler(
+        "dpmpp_2m_karras", "DPM++ 2M Karras", _DPM, _DPMPP | _KARRAS, ("DPM++ 2M", "Karras"), ("dpmpp_2m", "karras")
+    ),
+    Sampler(
+        "dpmpp_2m_sde",
+        "DPM++ 2M SDE",
+        _DPM,
+        _SDE | _PLAIN,
+        ("DPM++ 2M SDE", "Automatic"),
+        ("dpmpp_2m_sde", "normal"),
+        stochastic=True,
+    ),
+    Sampler(
+        "dpmpp_2m_sde_karras",
+        "DPM++ 2M SDE Karras",
+        _DPM,
+        _SDE | _KARRAS,
+        ("DPM++ 2M SDE", "Karras"),
+        ("dpmpp_2m_sde", "karras"),
+        stochastic=True,
+    ),
+    Sampler("unipc", "UniPC", "UniPCMultistepScheduler", _PLAIN, ("UniPC", "Automatic"), ("uni_pc", "normal")),
+    Sampler("deis", "DEIS", "DEISMultistepScheduler", _PLAIN, comfyui=("deis", "normal")),
+    Sampler("lcm", "LCM", "LCMScheduler", a1111=("LCM", "Automatic"), comfyui=("lcm", "normal"), stochastic=True),
+    Sampler("flow_euler", "Euler (flow)", "FlowMatchEulerDiscreteScheduler", comfyui=("euler", "simple"), flow=True),
+)
+
+SAMPLERS: Mapping[str, Sampler] = MappingProxyType({row.name: row for row in _ROWS})

@@ -1,0 +1,135 @@
+"""What a config of each lab holds. Descriptions here are the comments of `configs/*.yaml` and of `config init`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of
+from .samplers import SAMPLERS
+
+PROMPT = "a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashing waves, oil painting"
+VIEWS = ["canvas", "guess", "latent"]
+FORMATS = ["mp4", "webm", "gif", "webp"]
+
+
+def _sampler(value: Any) -> Any:
+    """Take a sampler by key ("dpmpp_2m_karras") or by its label ("DPM++ 2M Karras")."""
+    by_label = {sampler.label.lower(): key for key, sampler in SAMPLERS.items()}
+    if isinstance(value, str):
+        key = by_label.get(value.lower(), value.lower())
+        if key in SAMPLERS:
+            return key
+        guess = did_you_mean(value, list(SAMPLERS))
+        raise ValueError(f'"{value}" is no sampler we know{guess or " (want one of " + ", ".join(SAMPLERS) + ")"}')
+    raise ValueError(f"{value!r} is not the name of a sampler")
+
+
+class Closed(BaseModel):
+    """A frozen part of a config that takes no keys but its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Film(Closed):
+    """How the films look."""
+
+    size: FilmSize = (1920, 1080)
+    """width x height in pixels: 1920x1080, 1080x1080, 1080x1920, 3840x2160"""
+    fps: Annotated[Int, Field(ge=1, le=120)] = 10
+    """frames a second of the file; it does not change how long a state is held"""
+    hold_s: Annotated[Float, Field(gt=0, le=60)] = 0.4
+    """how long each state is held, in seconds; the last is held five times as long"""
+    theme: Annotated[Literal["dark", "light", "contrast"], one_of(["dark", "light", "contrast"])] = "dark"
+    """dark, light or contrast"""
+    formats: tuple[Annotated[str, one_of(FORMATS)], ...] = ("mp4",)
+    """mp4 (always there), and any of webm, gif, webp beside it"""
+
+
+class Decode(Closed):
+    """Which decoder draws what: the model's small one (preview) or its full VAE."""
+
+    states: Annotated[Literal["preview", "vae"], one_of(["preview", "vae"])] = "preview"
+    """states on the way: preview is the model's tiny autoencoder, else a linear map latents to RGB"""
+    finals: Annotated[Literal["preview", "vae"], one_of(["preview", "vae"])] = "vae"
+    """the finished pictures"""
+
+
+class Lora(Closed):
+    """One LoRA file and its strength."""
+
+    file: Text
+    """path of a .safetensors LoRA"""
+    scale: Annotated[Float, Field(ge=-10, le=10)] = 1.0
+    """strength; 1 is what it was trained for"""
+
+
+class LabConfig(Closed):
+    """What every lab's config has."""
+
+    lab: str
+    """which instrument this config is for"""
+    film: Film = Film()
+    """how the films look"""
+
+    title_key: ClassVar[str] = "prompt"
+
+    @property
+    def title(self) -> str:
+        """The words that name the run's folder."""
+        return str(getattr(self, self.title_key))
+
+
+class SamplingConfig(LabConfig):
+    """What every lab that runs a model has."""
+
+    model: Text = "pocket"
+    """pocket (built in, offline), a hub id, a diffusers folder, or one .safetensors file"""
+    prompt: Annotated[Text, Field(max_length=100_000)] = PROMPT
+    """what to paint"""
+    negative_prompt: Annotated[Text, Field(max_length=100_000)] = ""
+    """what to keep away from"""
+    seeds: Seeds = (7, 21, 42, 99)
+    """starting noises: a list, or a range such as 1-8"""
+    steps: Steps = 20
+    """denoising steps; a run has one state more"""
+    cfg: Scale = 7.5
+    """guidance scale: 0 ignores the prompt, 1 is no guidance, 7.5 is usual"""
+    guidance_rescale: Annotated[Float, Field(ge=0, le=1)] = 0.0
+    """0 to 1: pull the contrast of the guided step back towards the conditional one"""
+    sampler: Annotated[str, BeforeValidator(_sampler)] = "ddim"
+    """ddim, ddpm, pndm, euler, euler_a, heun, lms, dpmpp_2m, dpmpp_2m_karras, unipc, ..."""
+    eta: Annotated[Float, Field(ge=0, le=1)] = 0.0
+    """fresh noise a step of DDIM puts back: 0 none, 1 as DDPM"""
+    size: PictureSize | None = None
+    """width x height in pixels, multiples of 8; null takes the model's own"""
+    loras: tuple[Lora, ...] = ()
+    """LoRAs to apply: [{file: style.safetensors, scale: 0.8}]"""
+    device: Annotated[str, one_of(["auto", "cuda", "mps", "cpu"])] = "auto"
+    """auto takes cuda, then mps, then cpu"""
+    dtype: Annotated[str, one_of(["auto", "float32", "float16", "bfloat16"])] = "auto"
+    """auto takes float16 on cuda, else float32"""
+    decode: Decode = Decode()
+    """which decoder draws what"""
+
+
+class SampleConfig(SamplingConfig):
+    """The deck: every state of a run, three views, several seeds."""
+
+    lab: Literal["sample"] = "sample"
+    """which instrument this config is for"""
+    views: tuple[Annotated[str, one_of(VIEWS)], ...] = ("canvas", "guess", "latent")
+    """canvas (decoded x_t), guess (decoded predicted x0), latent (the raw channels)"""
+    batch: Annotated[Int, Field(ge=1, le=1024)] | None = None
+    """seeds at once; null takes what fits. The split belongs to the run: it changes the last bits"""
+
+    @field_validator("views")
+    @classmethod
+    def _some_views_once(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if not views or len(set(views)) < len(views):
+            raise ValueError(f"want one to three of {', '.join(VIEWS)}, each once")
+        return views
+
+
+LABS: dict[str, type[LabConfig]] = {"sample": SampleConfig}

@@ -1,0 +1,127 @@
+"""YAML 1.2 into plain data with the line of every key. Bounded: size, depth, aliases; duplicate keys refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.tokens import (
+    AliasToken,
+    BlockEndToken,
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    FlowMappingEndToken,
+    FlowMappingStartToken,
+    FlowSequenceEndToken,
+    FlowSequenceStartToken,
+)
+
+from ..errors import ConfigError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
+CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML document: its mapping, and `where` ("file:line") each key path was written."""
+
+    data: dict[str, Any]
+    where: dict[tuple[str | int, ...], str]
+    source: str
+
+
+def read_documents(raw: bytes, source: str) -> list[Document]:
+    """Parse every document in `raw`. Raises ConfigError with `source:line`."""
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{source}: larger than {MAX_BYTES // 1_000_000} MB, so this is no config.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{source}: is not text in UTF-8.") from None
+    documents = [_document(node, data, source) for node, data in _parse(text, source)]
+    if not documents:
+        raise ConfigError(f"{source}: is empty.", "Write one with: denoisecli config init LAB > config.yaml")
+    return documents
+
+
+def read_value(text: str, where: str) -> Any:
+    """Parse one value written on a command line or in the environment: `4`, `[1, 2]`, `{scale: 3}`, plain text."""
+    try:
+        parsed = _parse(text, where)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: the value is not YAML: {error.message.partition(': ')[2]}") from None
+    return parsed[0][1] if parsed else None
+
+
+def _parse(text: str, source: str) -> list[tuple[Node, Any]]:
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        _check_bounds(yaml, text, source)
+        constructor, parser = yaml.get_constructor_parser(text)
+        found = []
+        try:
+            while constructor.composer.check_node():
+                node = constructor.composer.get_node()
+                found.append((node, constructor.construct_document(node)))
+        finally:
+            parser.dispose()
+    except DuplicateKeyError as error:
+        raise ConfigError(_marked(error, source, duplicate=True)) from None
+    except MarkedYAMLError as error:
+        raise ConfigError(_marked(error, source)) from None
+    except (YAMLError, ValueError) as error:
+        raise ConfigError(f"{source}: is not YAML: {str(error).splitlines()[0]}") from None
+    return found
+
+
+def _check_bounds(yaml: YAML, text: str, source: str) -> None:
+    """Refuse aliases and deep nesting before anything recursive sees the text."""
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, AliasToken):
+            raise ConfigError(f"{source}:{token.start_mark.line + 1}: aliases (*{token.value}) are not taken here.")
+        depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"{source}:{token.start_mark.line + 1}: nested more than {MAX_DEPTH} levels deep.")
+
+
+def _marked(error: MarkedYAMLError, source: str, duplicate: bool = False) -> str:
+    mark = error.problem_mark or error.context_mark
+    place = f"{source}:{mark.line + 1}" if mark else source
+    if duplicate:
+        key = str(error.problem).partition('"')[2].partition('"')[0]
+        first = f" (first at line {error.context_mark.line + 1})" if error.context_mark else ""
+        return f"{place}: {key}: the key is there twice{first}"
+    line = mark.get_snippet(indent=2, max_length=90) if mark and mark.buffer else ""
+    return f"{place}: not YAML: {error.problem or error.context}" + (f"\n{line}" if line else "")
+
+
+def _document(node: Node, data: Any, source: str) -> Document:
+    line = node.start_mark.line + 1 if node is not None and node.start_mark else 1
+    if data is None:
+        raise ConfigError(f"{source}:{line}: is empty.")
+    if not isinstance(data, dict):
+        kind = "a list" if isinstance(data, list) else f"the value {str(data)[:40]!r}"
+        raise ConfigError(f"{source}:{line}: want keys and values at the top, not {kind}.")
+    where: dict[tuple[str | int, ...], str] = {}
+    _note_lines(node, (), source, where)
+    return Document({str(key): value for key, value in data.items()}, where, source)
+
+
+def _note_lines(node: Node, path: tuple[str | int, ...], source: str, where: dict[Any, str]) -> None:
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            here = (*path, str(key.value))
+            where[here] = f"{source}:{key.start_mark.line + 1}"
+            _note_lines(value, here, source, where)
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            where[(*path, index)] = f"{source}:{value.start_mark.line + 1}"
+            _note_lines(value, (*path, index), source, where)

@@ -1,0 +1,1 @@
+"""One file for each instrument, each reads like its recipe: `plan(config)` names the run, `make` makes it."""

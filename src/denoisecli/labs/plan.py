@@ -1,0 +1,113 @@
+"""From a config to a finished run folder: what every lab does around its own recipe."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from .. import __version__
+from ..config.schema import LabConfig
+from ..config.write import plain_yaml
+from ..report import Report
+from ..run import CONFIG_FILE, RunFolder, name_folder, run_hash
+from ..trace import STATES_FILE, TRACE_FILE, Trace
+
+Config = TypeVar("Config", bound=LabConfig)
+STAGES = ("load", "sample", "decode", "figures", "encode")
+
+
+@dataclass
+class Job(Generic[Config]):
+    """One run in the making: what a recipe gets to work with."""
+
+    config: Config
+    folder: RunFolder
+    report: Report
+    timings: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time spent in this block to `timings[stage]`, in seconds."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[stage] += time.perf_counter() - began
+
+    def artifact(self, path: Path, kind: str) -> None:
+        """Note a finished file of the run, and tell of it."""
+        self.report.artifact(self.folder.path, self.folder.add(path, kind))
+
+
+Recipe = Callable[[Job[Config]], Trace]
+
+
+@dataclass
+class Plan(Generic[Config]):
+    """A run that can be made: its resolved config, its folder and the lab's recipe."""
+
+    config: Config
+    folder: RunFolder
+    recipe: Recipe[Config]
+
+    def make(self, report: Report) -> Path:
+        """Make the run unless it is done, and return its folder. Interrupted, it goes on at the last whole batch."""
+        if self.folder.done:
+            report.done(self.folder.path, fresh=False)
+            return self.folder.path
+        try:
+            with self.folder.open():
+                report.start(self.folder.path, self.config.lab, self.config.title)
+                job = Job(self.config, self.folder, report)
+                trace = self.recipe(job)
+                self._write(trace, job)
+                self.folder.finish()
+        except BaseException:
+            self.folder.discard_if_empty()
+            raise
+        finally:
+            report.close()
+        report.done(self.folder.path, fresh=True)
+        return self.folder.path
+
+    def _write(self, trace: Trace, job: Job[Config]) -> None:
+        """Write config.yaml, states.safetensors and trace.json; the trace comes last and lists the others."""
+        partial = self.folder.partial
+        (partial / CONFIG_FILE).write_text(plain_yaml(self.config), encoding="utf-8")
+        trace.record = self._record() | trace.record
+        trace.save(partial)
+        job.artifact(partial / CONFIG_FILE, "config")
+        job.artifact(partial / STATES_FILE, "states")
+        trace.record["artifacts"] = sorted(self.folder.artifacts, key=lambda row: str(row["path"]))
+        trace.record["timings"] = {stage: round(seconds, 4) for stage, seconds in job.timings.items()}
+        trace.write_record(partial / TRACE_FILE)
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "hash": self.folder.hash,
+            "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+            "command": shlex.join(["denoisecli", *sys.argv[1:]]),
+            "config": json.loads(self.config.model_dump_json()),
+            "environment": {"python": platform.python_version(), "torch": None, "diffusers": None, "device": None,
+                            "dtype": None},
+            "model": None, "schedule": [], "runs": [], "timings": {}, "artifacts": [],
+        }  # fmt: skip
+
+
+def plan(
+    config: Config, identity: str, recipe: Recipe[Config], out: Path | None, runs_dir: Path | None, *, force: bool
+) -> Plan[Config]:
+    """Return the plan of a run. `config` is resolved; `identity` names what else the result depends on."""
+    digest = run_hash(json.loads(config.model_dump_json()), identity)
+    folder = name_folder(config.lab, config.title, digest, out, runs_dir, force=force)
+    return Plan(config, folder, recipe)

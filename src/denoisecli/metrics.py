@@ -1,0 +1,119 @@
+"""Numbers on how a picture settles, from the latents alone.
+
+Distances are relative: 0 is the final picture, 1 is as far as the final picture's own size. The guess's error is
+split in the Fourier domain at LAYOUT_CYCLES cycles across the picture: slower waves are layout, faster ones detail.
+A seed is committed at the first state from which the distance stays at or below COMMITTED (see docs/trace.md).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .trace import Trace
+
+LAYOUT_CYCLES = 4.0
+COMMITTED = 0.3
+
+
+def measure(trace: Trace, pictures: NDArray[np.uint8] | None = None) -> list[dict[str, Any]]:
+    """Return one row a seed for `trace.json`: its states' numbers and where layout and detail were committed.
+
+    pictures: the drawn guesses, (seed, state, H, W, 3), for the share of clipped pixels; without them it is null.
+    """
+    x_norm = rms(trace.x_t)
+    guesses = trace.guesses.astype(np.float32)
+    final = guesses[:, -1:]
+    size = rms(final)
+    change = np.diff(guesses, axis=1, prepend=guesses[:, :1])
+    low, high = split_distance(guesses)
+    columns = {
+        "x_norm": x_norm,
+        "x0_norm": rms(guesses),
+        "x0_to_final": rms(guesses - final) / size,
+        "x0_change": rms(change) / size,
+        "low_freq_to_final": low,
+        "high_freq_to_final": high,
+    }
+    shares = clipped(pictures) if pictures is not None else None
+    return [_row(trace, columns, shares, index) for index in range(len(guesses))]
+
+
+def _row(trace: Trace, columns: dict[str, NDArray[Any]], shares: NDArray[Any] | None, index: int) -> dict[str, Any]:
+    states = [
+        {"index": k, "timestep": _number(trace.timesteps[k])}
+        | {name: _number(values[index, k]) for name, values in columns.items()}
+        | {"clipped": None if shares is None else _number(shares[index, k])}
+        for k in range(trace.steps + 1)
+    ]
+    committed = {
+        "layout": committed_at(columns["low_freq_to_final"][index]),
+        "detail": committed_at(columns["high_freq_to_final"][index]),
+    }
+    return {"states": states, "committed_at": committed}
+
+
+def rms(latents: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the root mean square over (C, h, w) of latents (..., C, h, w); unit Gaussian noise has 1."""
+    mean_square: NDArray[np.float32] = np.square(latents, dtype=np.float32).mean(axis=(-3, -2, -1))
+    return np.sqrt(mean_square)
+
+
+def split_distance(guesses: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the (seed, state) distances of guesses (seed, state, C, h, w) to the last one, in low and high waves.
+
+    Each is ‖F(guess − final)‖ / ‖F(final)‖ within its band of spatial frequencies; the mean colour counts in the
+    layout's numerator but not in what it is measured against, or a bright picture would seem settled at once.
+    """
+    h, w = guesses.shape[-2:]
+    cycles = np.hypot(np.fft.fftfreq(h)[:, None] * h, np.fft.rfftfreq(w)[None, :] * w)
+    layout = cycles < LAYOUT_CYCLES
+    spectrum = np.fft.rfft2(guesses)
+    power = np.square(np.abs(spectrum - spectrum[:, -1:]))
+    final = np.square(np.abs(spectrum[:, -1:]))
+
+    def distance(band: NDArray[np.bool_]) -> NDArray[np.float64]:
+        against = (final * (band & (cycles > 0))).sum(axis=(-3, -2, -1))
+        ratio: NDArray[np.float64] = (power * band).sum(axis=(-3, -2, -1)) / np.maximum(against, 1e-12)
+        return np.sqrt(ratio)
+
+    return distance(layout), distance(~layout)
+
+
+def committed_at(distances: NDArray[Any], threshold: float = COMMITTED) -> int:
+    """Return the first state from which every distance is at or below `threshold`; the last state at the latest."""
+    above = np.flatnonzero(np.asarray(distances) > threshold)
+    return int(above[-1]) + 1 if len(above) else 0
+
+
+def clipped(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the share of pixels with a channel at 0 or 255, over (H, W, 3) of pictures (..., H, W, 3)."""
+    out = np.empty(pictures.shape[:-3])
+    for place in np.ndindex(out.shape):  # one picture at a time: the whole array may be larger than memory
+        picture = pictures[place]
+        out[place] = ((picture == 0) | (picture == 255)).any(axis=-1).mean()
+    return out
+
+
+def _number(value: Any) -> float | int | None:
+    """Return a JSON number of six significant digits, or None for infinities."""
+    value = float(value)
+    if not np.isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
+
+
+def schedule_rows(trace: Trace) -> list[dict[str, Any]]:
+    """Return the `schedule` of `trace.json`: t, ᾱ, σ and SNR in dB of every state (null where it is infinite)."""
+    signal = trace.alpha_bars.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        snr_db = 10 * (np.log10(signal) - np.log10(1 - signal))
+    columns = zip(trace.timesteps, trace.alpha_bars, trace.sigmas, snr_db, strict=True)
+    return [
+        {"index": k, "timestep": _number(t), "alpha_bar": _number(a), "sigma": _number(s), "snr_db": _number(d)}
+        for k, (t, a, s, d) in enumerate(columns)
+    ]

@@ -1,0 +1,41 @@
+"""What a lab says while it works. Labs call it; `cli/` decides what a person or a script gets to see of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+STAGES = {"load": 0.15, "sample": 0.35, "decode": 0.3, "figures": 0.2}
+"""The stages of a run and their usual share of its time, for the estimate of what is left."""
+
+
+class Report:
+    """Says nothing. Subclasses in `cli/console.py` say it on a terminal, as lines, or as JSON."""
+
+    def start(self, run: Path, lab: str, title: str) -> None:
+        """Tell that the run in folder `run` begins."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Tell that stage `name` of `total` pieces begins (see STAGES)."""
+
+    def step(self, done: int, **details: Any) -> None:
+        """Tell that `done` pieces of this stage are done."""
+
+    def guess(self, picture: NDArray[np.uint8]) -> None:
+        """Show a small picture (H, W, 3) of what the model has in mind."""
+
+    def warn(self, text: str) -> None:
+        """Tell something that a person should know, though the run goes on."""
+
+    def artifact(self, run: Path, row: dict[str, Any]) -> None:
+        """Tell that a file of the run is ready."""
+
+    def done(self, run: Path, *, fresh: bool) -> None:
+        """Tell that the run is there; `fresh` where it was made just now."""
+
+    def close(self) -> None:
+        """Give the terminal back; called at the end of a run, also of one that failed."""

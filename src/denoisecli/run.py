@@ -1,0 +1,222 @@
+"""A run is a folder: made as `<name>.partial`, renamed when whole, resumed when interrupted.
+
+While a run is being made its folder also holds `work/`: one file of arrays for each finished batch, and a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from .errors import RunFolderError
+from .trace import TRACE_FILE, write_arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CONFIG_FILE = "config.yaml"
+WORK = "work"
+SLUG_LENGTH = 48
+RUNS_DIR = Path("runs")
+
+
+def run_hash(config: dict[str, Any], identity: str) -> str:
+    """Return 8 hex digits of the resolved config and the model's identity."""
+    canonical = json.dumps([config, identity], sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def slug(text: str) -> str:
+    """Return `text` as a short file name: lower-case words joined by hyphens, never a path, never empty."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", plain)
+    name = ""
+    for word in words:
+        if len(name) + len(word) + 1 > SLUG_LENGTH:
+            break
+        name += f"-{word}" if name else word
+    return name or (words[0][:SLUG_LENGTH] if words else "run")
+
+
+@dataclass
+class RunFolder:
+    """Where a run is written. Use `prepare` first; then `with folder.open():` write below `folder.partial`."""
+
+    path: Path
+    hash: str
+    force: bool = False
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    _lock: IO[str] | None = None
+
+    @property
+    def partial(self) -> Path:
+        """The folder while it is being made."""
+        return self.path.with_name(self.path.name + ".partial")
+
+    @property
+    def work(self) -> Path:
+        """Finished batches, kept until the run is whole."""
+        return self.partial / WORK
+
+    @property
+    def done(self) -> bool:
+        """Whether this very run is there, whole. Raises RunFolderError where another run holds the name."""
+        if not self.path.exists() and not self.path.is_symlink():
+            return False
+        if not self.path.is_dir():
+            raise RunFolderError(f"{self.path} is a file, not a folder.", "Choose another with -o.")
+        if self.force or not any(self.path.iterdir()):
+            return False
+        found = _hash_of(self.path)
+        if found == self.hash:
+            return True
+        what = "the run of another config" if found else "files that are no run"
+        raise RunFolderError(f"{self.path} holds {what}.", "Choose another folder with -o, or replace it with --force.")
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[RunFolder]:
+        """Lock the partial folder, keep what an interrupted run of the same config left, and let go at the end."""
+        with _plain_errors(self.path):
+            self.partial.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            try:
+                mark = self.work / "hash"
+                if self.force or not mark.exists() or mark.read_text() != self.hash:
+                    _empty(self.partial, keep=WORK)
+                    _empty(self.work, keep="lock")
+                    mark.write_text(self.hash)
+                yield self
+            finally:
+                if self._lock:
+                    self._lock.close()
+
+    def finish(self) -> Path:
+        """Drop the work files and rename the whole folder into place, an old one of the same name replaced."""
+        _sync(self.partial)
+        shutil.rmtree(self.work)
+        old = self.path.with_name(self.path.name + ".old")
+        if self.path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            self.path.rename(old)
+        self.partial.rename(self.path)
+        shutil.rmtree(old, ignore_errors=True)
+        return self.path
+
+    def discard_if_empty(self) -> None:
+        """Remove the partial folder of a run that failed before anything worth resuming was made."""
+        if self.work.is_dir() and not any(self.work.glob("*.safetensors")):
+            shutil.rmtree(self.partial, ignore_errors=True)
+
+    def add(self, path: Path, kind: str) -> dict[str, Any]:
+        """Note a finished file below `partial` as an artifact and return its row."""
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        row = {
+            "path": path.relative_to(self.partial).as_posix(),
+            "sha256": digest.hexdigest(),
+            "bytes": path.stat().st_size,
+            "kind": kind,
+        }
+        self.artifacts.append(row)
+        return row
+
+    def batch(self, key: str) -> dict[str, NDArray[Any]] | None:
+        """Return the arrays that a finished batch left, or None."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        file = self.work / f"{key}.safetensors"
+        if not file.exists():
+            return None
+        try:
+            return load_file(file)
+        except SafetensorError:  # torn by a crash of the machine: make it again
+            file.unlink()
+            return None
+
+    def keep_batch(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
+        """Keep a finished batch, so that an interrupted run goes on behind it."""
+        file = self.work / f"{key}.safetensors"
+        part = file.with_suffix(".part")
+        write_arrays(arrays, part)
+        part.replace(file)
+
+    def _take_lock(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # Windows has no flock; two runs of one folder are then the user's to avoid
+            self.work.mkdir(exist_ok=True)
+            return
+        self.work.mkdir(exist_ok=True)
+        self._lock = (self.work / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            hint = "Wait for it, or choose another folder with -o."
+            raise RunFolderError(f"{self.path} is being made by another process.", hint) from None
+
+
+def name_folder(
+    lab: str, title: str, digest: str, out: Path | None = None, runs_dir: Path | None = None, *, force: bool = False
+) -> RunFolder:
+    """Return the folder of a run: `out` outright, else `<runs_dir>/<lab>/<slug>-<hash8>`."""
+    if out is not None:
+        return RunFolder(out if out.name not in ("", "..") else out.resolve(), digest, force)
+    root = runs_dir or Path(os.environ.get("DENOISECLI_RUNS_DIR") or RUNS_DIR)
+    return RunFolder(root / lab / f"{slug(title)}-{digest}", digest, force)
+
+
+def _hash_of(folder: Path) -> str | None:
+    try:
+        return str(json.loads((folder / TRACE_FILE).read_text(encoding="utf-8"))["hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _empty(folder: Path, keep: str) -> None:
+    for entry in folder.iterdir():
+        if entry.name == keep:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _sync(folder: Path) -> None:
+    """Flush the folder's entries, so that the rename never points at files a power cut can empty."""
+    for entry in folder.rglob("*"):
+        if entry.is_file():
+            with entry.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Turn the system's words about disks and folders into ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            hint = "Free some, or choose another disk with --runs-dir; the same command then goes on where it stopped."
+            raise RunFolderError(f"The disk is full while writing {path}.", hint) from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            hint = "Choose another with -o or --runs-dir."
+            raise RunFolderError(f"{path} cannot be written: {error.strerror}.", hint) from None
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            hint = "Choose another with -o or --runs-dir."
+            raise RunFolderError(f"{path} lies below a file, not a folder.", hint) from None
+        raise
