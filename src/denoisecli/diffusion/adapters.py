@@ -1,0 +1,44 @@
+"""LoRA files onto a loaded pipeline, through diffusers' own loader (kohya, PEFT and diffusers layouts)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ModelError
+from . import weights
+
+if TYPE_CHECKING:
+    from .models import Model
+
+
+def add_loras(model: Model, loras: Sequence[tuple[str, float]]) -> None:
+    """Load LoRA files by (path, scale) and switch them on together.
+
+    Raises ModelError where peft is missing, a file is no LoRA, or none of it fits this model.
+    """
+    try:
+        import peft  # noqa: F401
+    except ImportError:
+        raise ModelError("LoRAs need the package peft.", 'Install it with: pip install "denoisecli[lora]"') from None
+    names = [f"lora{index}" for index in range(len(loras))]
+    for name, (file, _) in zip(names, loras, strict=True):
+        _load(model, Path(file).expanduser(), name)
+    model.pipe.set_adapters(names, [scale for _, scale in loras])
+
+
+def _load(model: Model, path: Path, name: str) -> None:
+    if not path.is_file():
+        raise ModelError(f"There is no LoRA file at {path}.")
+    weights.refuse_pickle(path)
+    keys = weights.read_header(path)
+    if not any("lora" in key.lower() for key in keys):
+        raise ModelError(f"{path} holds no LoRA weights: none of its {len(keys)} keys names one.")
+    try:
+        model.pipe.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name, use_safetensors=True)
+    except Exception as error:  # noqa: BLE001 - diffusers and peft raise many kinds for one reason: it does not fit
+        what = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} does not fit the model {model.info.ref}: {what}") from None
+    if name not in {adapter for part in model.pipe.get_list_adapters().values() for adapter in part}:
+        raise ModelError(f"{path} does not fit the model {model.info.ref}: none of its keys is known there.")

@@ -1,0 +1,152 @@
+"""Latents become pictures.
+
+Two decoders: `vae`, the model's own, and `preview`, cheap enough for every state of a run: the model's tiny
+autoencoder where it has one (then both are the same), else the least-squares linear map from latents to colours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+import torch
+
+from ..errors import SamplingError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .models import Model
+
+Kind = Literal["preview", "vae"]
+
+PIXELS_PER_BATCH = 8 * 256 * 256
+"""Pixels decoded at once on a CPU: larger batches are no faster, and cost memory."""
+
+# Linear maps from scaled latents to RGB in −1..1, four channels and a constant. Source: the fits of
+# https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204 (SD 1.x).
+_KNOWN_FACTORS = {
+    "sd1": (
+        (0.298, 0.207, 0.208),
+        (0.187, 0.286, 0.173),
+        (-0.158, 0.189, 0.264),
+        (-0.184, -0.271, -0.473),
+        (0.0, 0.0, 0.0),
+    ),
+}
+
+
+class Decoder(Protocol):
+    """Turns latents into pictures; `name` goes into the trace, so that it says which one drew what."""
+
+    name: str
+
+    def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return sRGB pictures, (n, H, W, 3), for latents on the unit-variance scale, (n, C, h, w)."""
+        ...
+
+
+def decoder(model: Model, kind: Kind) -> Decoder:
+    """Return the model's decoder of this kind."""
+    tiny = type(model.pipe.vae).__name__ == "AutoencoderTiny"
+    if kind == "vae" or tiny:
+        return VaeDecoder(model.pipe.vae, "tiny autoencoder" if tiny else "vae")
+    return LinearDecoder(rgb_factors(model), model.info.scale_factor)
+
+
+class VaeDecoder:
+    """The model's own autoencoder, in batches of bounded memory."""
+
+    def __init__(self, vae: Any, name: str) -> None:
+        self.vae, self.name = vae, name
+
+    def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return sRGB pictures, (n, H, W, 3), uint8. Raises SamplingError where even float32 gives no numbers."""
+        size = self._batch(latents.shape)
+        parts = [self._decode(latents[i : i + size]) for i in range(0, len(latents), size)]
+        return np.concatenate(parts)
+
+    def _batch(self, shape: tuple[int, ...]) -> int:
+        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * factor**2))
+
+    def _decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
+        config, dtype = self.vae.config, self.vae.dtype
+        if dtype == torch.float16 and config.get("force_upcast"):
+            return self._decode_float32(latents, dtype)
+        pictures = self._run(latents)
+        if not bool(torch.isfinite(pictures).all()):
+            return self._decode_float32(latents, dtype)
+        return to_uint8(pictures)
+
+    def _decode_float32(self, latents: NDArray[Any], dtype: torch.dtype) -> NDArray[np.uint8]:
+        """Decode once more in float32: half precision overflows in some decoders, SDXL's first of all."""
+        try:
+            pictures = self._run(latents) if self.vae.to(torch.float32) else None
+        finally:
+            self.vae.to(dtype)
+        if pictures is None or not bool(torch.isfinite(pictures).all()):
+            raise SamplingError(f"The {self.name} gives no picture for these latents: its values are not numbers.")
+        return to_uint8(pictures)
+
+    @torch.inference_mode()
+    def _run(self, latents: NDArray[Any]) -> torch.Tensor:
+        config = self.vae.config
+        x = torch.from_numpy(np.ascontiguousarray(latents)).to(self.vae.device, self.vae.dtype)
+        x = x / config.scaling_factor
+        if type(self.vae).__name__ != "AutoencoderTiny" and config.get("shift_factor"):
+            x = x + config.shift_factor
+        result: torch.Tensor = self.vae.decode(x, return_dict=False)[0]
+        return result
+
+
+class LinearDecoder:
+    """A linear map from latents to colours, enlarged to the size of the picture: a sketch, but almost free."""
+
+    name = "linear"
+
+    def __init__(self, factors: NDArray[np.float32], scale_factor: int) -> None:
+        self.factors, self.scale_factor = factors, scale_factor
+
+    def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return sRGB pictures, (n, H, W, 3), uint8."""
+        return np.concatenate([self._enlarged(linear_rgb(one[None], self.factors)) for one in latents])
+
+    def _enlarged(self, small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        x = torch.from_numpy(small).permute(0, 3, 1, 2).float()
+        large = torch.nn.functional.interpolate(x, scale_factor=self.scale_factor, mode="bilinear")
+        return np.asarray(large.round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
+
+
+def to_uint8(pictures: torch.Tensor) -> NDArray[np.uint8]:
+    """Return (n, 3, H, W) in −1..1 as (n, H, W, 3) in 0..255, rounded as diffusers does it."""
+    scaled = (pictures.float() / 2 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
+    return np.asarray(scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def linear_rgb(latents: NDArray[Any], factors: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return small sRGB pictures, (n, h, w, 3): latents (n, C, h, w) times factors (C + 1, 3), the last row constant."""
+    colours = np.einsum("nchw,cr->nhwr", latents, factors[:-1]) + factors[-1]
+    return np.clip(np.rint((np.nan_to_num(colours) / 2 + 0.5) * 255), 0, 255).astype(np.uint8)
+
+
+def rgb_factors(model: Model) -> NDArray[np.float32]:
+    """Return the linear map latents -> RGB in −1..1, (C + 1, 3): published where known, else fitted to the decoder."""
+    known = _KNOWN_FACTORS.get(model.info.family)
+    if known is not None:
+        return np.array(known, dtype=np.float32)
+    return _fitted(VaeDecoder(model.pipe.vae, "vae"), model.info.latent_shape[0])
+
+
+def _fitted(vae: VaeDecoder, channels: int) -> NDArray[np.float32]:
+    """Return the least-squares map from smooth random latents to the pictures that the decoder makes of them."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    coarse = torch.randn(8, channels, 4, 4, generator=generator)
+    latents = torch.nn.functional.interpolate(coarse, scale_factor=4, mode="bicubic").numpy()
+    pictures = vae.decode(latents).astype(np.float32) / 127.5 - 1
+    block = pictures.shape[1] // latents.shape[2]
+    n, height, width = len(pictures), latents.shape[2], latents.shape[3]
+    means = pictures.reshape(n, height, block, width, block, 3).mean(axis=(2, 4)).reshape(-1, 3)
+    columns = latents.transpose(0, 2, 3, 1).reshape(-1, channels)
+    design = np.concatenate([columns, np.ones((len(columns), 1), np.float32)], axis=1)
+    return np.linalg.lstsq(design, means, rcond=None)[0].astype(np.float32)

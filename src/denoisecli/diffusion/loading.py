@@ -1,0 +1,175 @@
+"""Build a diffusers pipeline from checked files. Reached only when a model is needed: it imports torch."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import ModelError, UsageError
+from . import weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+LAYOUT_SD1 = Path(__file__).parent / "layouts" / "sd1"
+
+# What diffusers and transformers say that is no news here.
+_HARMLESS = (
+    "Expected types for vae",  # pocket's autoencoder is a tiny one, by design
+    "The following part of your input was truncated",  # reported by `truncated` in our own words
+    "Token indices sequence length is longer than",
+    "You have disabled the safety checker",
+)
+
+
+def choose(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
+    """Return the device and dtype that the words mean here. Raises UsageError where they cannot be had."""
+    place = _device(device)
+    if dtype == "auto":
+        return place, torch.float16 if place.type == "cuda" else torch.float32
+    if dtype not in DTYPES:
+        raise UsageError(f"There is no dtype {dtype!r}.", f"Choose one of: auto, {', '.join(DTYPES)}.")
+    return place, DTYPES[dtype]
+
+
+def _device(name: str) -> torch.device:
+    usable = [kind for kind, here in _AVAILABLE.items() if here()]
+    if name == "auto":
+        return torch.device(usable[0])
+    try:
+        place = torch.device(name)
+    except (RuntimeError, ValueError):
+        raise UsageError(f"There is no device {name!r}.", f"Usable here: auto, {', '.join(usable)}.") from None
+    if place.type not in usable or (place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count()):
+        raise UsageError(f"The device {name!r} is not available here.", f"Usable: auto, {', '.join(usable)}.")
+    return place
+
+
+_AVAILABLE = {
+    "cuda": torch.cuda.is_available,
+    "mps": torch.backends.mps.is_available,
+    "cpu": lambda: True,
+}
+
+
+def load_pipeline(path: Path, dtype: torch.dtype) -> Any:
+    """Return the pipeline of a diffusers folder or single file, without the network and without foreign code."""
+    problem = ""
+    with quiet():
+        try:
+            pipe = _from_file(path, dtype) if path.is_file() else _from_folder(path, dtype)
+        except ModelError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever diffusers meets in a strange model is a model error
+            problem = _one_line(error)
+    if problem:
+        raise ModelError(f"{path} cannot be loaded: {problem}")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _from_folder(path: Path, dtype: torch.dtype) -> Any:
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+    halves = list((path / "unet").glob("*.fp16.safetensors")) if (path / "unet").is_dir() else []
+    whole = (path / "unet" / "diffusion_pytorch_model.safetensors").is_file()
+    return DiffusionPipeline.from_pretrained(
+        path,
+        torch_dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        variant="fp16" if halves and not whole else None,
+        low_cpu_mem_usage=find_spec("accelerate") is not None,
+    )
+
+
+def _from_file(path: Path, dtype: torch.dtype) -> Any:
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+
+    return StableDiffusionPipeline.from_single_file(
+        path, config=str(_layout(path)), torch_dtype=dtype, local_files_only=True, safety_checker=None
+    )
+
+
+def _layout(path: Path) -> Path:
+    """Return the folder of configs for a single file: one of its own name beside it, else Stable Diffusion 1.x.
+
+    Raises ModelError where the file's tensor names are those of another family.
+    """
+    beside = path.with_suffix("")
+    if (beside / "model_index.json").is_file():
+        return beside
+    names = weights.read_header(path).keys()
+    foreign = next((what for mark, what in _FOREIGN.items() if any(mark in name for name in names)), None)
+    if foreign or not any(name.startswith("model.diffusion_model.") for name in names):
+        raise ModelError(
+            f"{path} is {foreign or 'not a Stable Diffusion 1.x checkpoint'}; a single file must be a 1.x checkpoint.",
+            f"Give a diffusers folder, or put the model's configs (model_index.json and so on) into {beside}/.",
+        )
+    return LAYOUT_SD1
+
+
+_FOREIGN = {
+    "lora_down": "a LoRA, not a model",
+    "lora_A": "a LoRA, not a model",
+    "conditioner.embedders.": "an SDXL checkpoint",
+    "cond_stage_model.model.transformer.": "a Stable Diffusion 2 checkpoint",
+    "joint_blocks.": "a Stable Diffusion 3 checkpoint",
+    "double_blocks.": "a Flux checkpoint",
+}
+
+
+def download(ref: str) -> Path:
+    """Return the cache folder of a hub model, fetching the safetensors that its pipeline needs."""
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+    try:
+        return Path(DiffusionPipeline.download(ref, use_safetensors=True, trust_remote_code=False))
+    except Exception as error:  # noqa: BLE001  network, permission and naming errors are all one to the user
+        problem = _one_line(error)
+    raise ModelError(
+        f"{ref} is neither a path here nor a model that the hub would give us: {problem}",
+        "Check the name and the connection; `denoisecli models` lists what is here.",
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    """Return the first sentence of a foreign error, short enough to read."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= 200 else f"{lines[0][:197]}..."
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Drop diffusers' and transformers' harmless messages and progress bars inside; real warnings stay."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    handlers = [
+        handler
+        for library in (diffusers_logging, transformers_logging)
+        for handler in library.get_logger(library.__name__.split(".")[0]).handlers
+    ]
+    bars = [library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()]
+    for handler in handlers:
+        handler.addFilter(_is_news)
+    for library in bars:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_is_news)
+        for library in bars:
+            library.enable_progress_bar()
+
+
+def _is_news(message: logging.LogRecord) -> bool:
+    return not message.getMessage().startswith(_HARMLESS)

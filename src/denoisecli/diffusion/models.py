@@ -1,0 +1,220 @@
+"""A model reference becomes one loaded pipeline.
+
+A reference is `pocket` (embedded, never touches the network), a diffusers folder, one .safetensors file in the
+Stable Diffusion 1.x layout, or a hub id. Weights are safetensors only, and no code from a model is ever run.
+
+`identity` and `list_models` work without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError
+from . import weights
+from .prompts import truncated, unknown_words
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Model", "ModelInfo", "ModelRow", "identity", "list_models", "load_model", "truncated", "unknown_words"]
+
+POCKET = Path(__file__).parent.parent / "pocket"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a trace says about its model. latent_shape is (C, h, w); native_size is (height, width) in pixels."""
+
+    ref: str
+    family: str
+    sha256: str
+    prediction_type: str
+    latent_shape: tuple[int, int, int]
+    scale_factor: int
+    native_size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded pipeline and what is known about it."""
+
+    pipe: Any
+    info: ModelInfo
+    device: torch.device
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model found on this machine."""
+
+    ref: str
+    path: Path
+    bytes: int
+    sha256: str
+    family: str
+
+
+def identity(ref: str) -> str:
+    """Return the sha256 that stands for the model: a file's own, or that of all weights and configs of a folder."""
+    path = locate(ref)
+    return weights.hashed([path]) if path.is_file() else weights.hashed(_folder_files(path), root=path)
+
+
+def load_model(ref: str, device: str = "auto", dtype: str = "auto") -> Model:
+    """Return the model `ref`, checked before anything heavy is imported, on a device and in a dtype.
+
+    device: auto (cuda, mps, cpu in this order), or one by name; dtype: auto (float16 on cuda, else float32),
+    float32, float16 or bfloat16. Raises ModelError in one sentence for whatever is wrong with the reference.
+    """
+    path = locate(ref)
+    _check(ref, path)
+    from . import loading
+
+    place, kind = loading.choose(device, dtype)
+    pipe = loading.load_pipeline(path, kind).to(place)
+    return Model(pipe, _info(ref, pipe), place, kind)
+
+
+def locate(ref: str) -> Path:
+    """Return the folder or file that `ref` names on this machine, after fetching a hub id that is not here yet."""
+    if ref == "pocket":
+        return POCKET
+    path = Path(ref).expanduser()
+    if path.exists():
+        return path
+    if path.suffix.lower() in weights.PICKLES:
+        weights.refuse_pickle(path)
+    looks_local = path.suffix == ".safetensors" or ref.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(ref)
+    if looks_local:
+        raise ModelError(f"There is no model at {ref}.", "`denoisecli models` lists what is here.")
+    return _cached_snapshot(ref) or _fetch(ref)
+
+
+def list_models() -> list[ModelRow]:
+    """Return the pocket model and every diffusers folder in the hub's cache, without importing torch."""
+    rows = [_row("pocket", POCKET)] if (POCKET / "model_index.json").is_file() else []
+    for folder in sorted(_hub_cache().glob("models--*--*")):
+        ref = folder.name.removeprefix("models--").replace("--", "/", 1)
+        snapshot = _cached_snapshot(ref)
+        if snapshot:
+            rows.append(_row(ref, snapshot))
+    return rows
+
+
+def family_of(class_name: str, cross_attention_dim: object = None) -> str:
+    """Return the short family name for a pipeline class: sd1, sd2, sdxl, sd3, flux, or the class itself."""
+    for start, family in (("StableDiffusionXL", "sdxl"), ("StableDiffusion3", "sd3"), ("Flux", "flux")):
+        if class_name.startswith(start):
+            return family
+    if class_name.startswith("StableDiffusion"):
+        return "sd2" if cross_attention_dim == 1024 else "sd1"
+    return class_name.removesuffix("Pipeline").lower() or "unknown"
+
+
+def _row(ref: str, path: Path) -> ModelRow:
+    index = _json(path / "model_index.json")
+    width = _json(path / "unet" / "config.json").get("cross_attention_dim")
+    family = "pocket" if ref == "pocket" else family_of(str(index.get("_class_name", "")), width)
+    size = sum(file.stat().st_size for file in _folder_files(path) if file.suffix == ".safetensors")
+    return ModelRow(ref, path, size, identity(str(path)), family)
+
+
+def _info(ref: str, pipe: Any) -> ModelInfo:
+    from .schedule import prediction_type_of
+
+    denoiser = getattr(pipe, "unet", None) or pipe.transformer
+    side = denoiser.config.sample_size
+    height, width = (side, side) if isinstance(side, int) else side
+    factor = pipe.vae_scale_factor
+    family = family_of(type(pipe).__name__, denoiser.config.get("cross_attention_dim"))
+    return ModelInfo(
+        ref=ref,
+        family="pocket" if ref == "pocket" else family,
+        sha256=identity(ref),
+        prediction_type=prediction_type_of(pipe.scheduler),
+        latent_shape=(denoiser.config.in_channels, height, width),
+        scale_factor=factor,
+        native_size=(height * factor, width * factor),
+    )
+
+
+def _check(ref: str, path: Path) -> None:
+    """Raise ModelError where the files are missing, pickled, cut short or not what their names say."""
+    if path.is_file():
+        weights.refuse_pickle(path)
+        if path.suffix.lower() != ".safetensors":
+            raise ModelError(f"{path} is not a model: a folder or a .safetensors file is wanted.")
+        weights.read_header(path)
+        return
+    try:
+        _check_folder(path)
+    except ModelError as error:
+        if ref != "pocket":
+            raise
+        hint = "Install denoisecli again: pip install --force-reinstall --no-deps denoisecli"
+        raise ModelError(f"The embedded pocket model is damaged: {error.message}", hint) from None
+
+
+def _check_folder(path: Path) -> None:
+    index = path / "model_index.json"
+    if not index.is_file():
+        raise ModelError(f"{path} is not a diffusers folder: it has no model_index.json.")
+    components = _json(index, strict=True)
+    for name, value in components.items():
+        if isinstance(value, list) and len(value) == 2 and value[0] and not (path / name).is_dir():
+            raise ModelError(f"{path} is not whole: its {name} folder is missing.", "Download it again.")
+    for part in ("unet", "transformer", "vae"):
+        folder = path / part
+        if folder.is_dir() and not list(folder.glob("*.safetensors")):
+            pickled = [file for file in folder.iterdir() if file.suffix in weights.PICKLES]
+            if pickled:
+                weights.refuse_pickle(pickled[0])
+            raise ModelError(f"{folder} holds no .safetensors weights.", "Download the model again.")
+    for file in path.rglob("*.safetensors"):
+        weights.read_header(file)
+
+
+def _folder_files(path: Path) -> list[Path]:
+    """Return the files that decide what a diffusers folder computes."""
+    kinds = (".safetensors", ".json", ".txt")
+    return [file for file in path.rglob("*") if file.suffix in kinds and file.is_file()]
+
+
+def _json(path: Path, *, strict: bool = False) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if strict and not isinstance(value, dict):
+        raise ModelError(f"{path} is not a JSON table.", "Download the model again.")
+    return value if isinstance(value, dict) else {}
+
+
+def _hub_cache() -> Path:
+    """Return the hub's cache folder, by the environment variables that huggingface_hub reads."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+
+
+def _cached_snapshot(ref: str) -> Path | None:
+    """Return the newest snapshot of a hub id in the cache that is a diffusers folder."""
+    folder = _hub_cache() / f"models--{ref.replace('/', '--')}"
+    snapshots = [path for path in folder.glob("snapshots/*") if (path / "model_index.json").is_file()]
+    return max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _fetch(ref: str) -> Path:
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
+        hint = "Unset HF_HUB_OFFLINE to download it, or choose a model that `denoisecli models` lists."
+        raise ModelError(f"{ref} is not on this machine, and HF_HUB_OFFLINE is set.", hint)
+    from . import loading
+
+    return loading.download(ref)

@@ -1,0 +1,126 @@
+"""One batch through the pipeline, under the recorder."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..errors import SamplingError, UsageError
+from .loading import quiet
+from .noise import generators
+from .recorder import record
+from .schedule import use_sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from ..trace import Trace
+    from .models import Model
+
+ANY_GUIDANCE = 2.0
+"""Given to a pipeline whose guidance the recorder mixes: any number above 1 makes it run both halves."""
+
+
+class OutOfMemory(SamplingError):
+    """The batch does not fit into memory; a smaller one may."""
+
+
+def sample_batch(
+    model: Model,
+    *,
+    prompt: str,
+    noise: torch.Tensor | NDArray[np.float32],
+    scales: Sequence[float],
+    steps: int,
+    sampler: str,
+    seeds: Sequence[int],
+    negative_prompt: str = "",
+    eta: float = 0.0,
+    guidance_rescale: float = 0.0,
+    height: int | None = None,
+    width: int | None = None,
+    on_step: Callable[[int, int, NDArray[np.float32]], None] | None = None,
+) -> Trace:
+    """Return the trace of one batch: sample i starts at noise[i], under scales[i], and draws from seeds[i].
+
+    noise: (n, C, h, w), unit normal; the pipeline multiplies it by its first σ. height, width: pixels, by default
+    those of the noise. Samples of a stochastic sampler draw from a generator each, so a batch does not couple them.
+    Raises OutOfMemory, SamplingError (latents that are no numbers), UsageError.
+    """
+    pipe = model.pipe
+    use_sampler(pipe, sampler)
+    _check_eta(pipe, eta, sampler)
+    guides = any(scale != 1 for scale in scales)
+    start = torch.as_tensor(noise).to(model.dtype)
+    factor = model.info.scale_factor
+    call = {
+        "prompt": prompt,
+        "negative_prompt": negative_prompt if guides else None,
+        "num_images_per_prompt": len(start),
+        "latents": start.to(model.device),
+        "height": height or start.shape[-2] * factor,
+        "width": width or start.shape[-1] * factor,
+        "num_inference_steps": steps,
+        "guidance_scale": ANY_GUIDANCE if guides else 1.0,
+        "eta": eta,
+        "generator": generators(seeds),
+        "output_type": "latent",
+    }
+    known = inspect.signature(pipe.__call__).parameters
+    tap = record(
+        pipe,
+        on_step=on_step,
+        scales=list(scales) if guides else None,
+        guidance_rescale=guidance_rescale,
+        seeds=seeds,
+        stop_on_nan=True,
+    )
+    with quiet(), tap as trace:
+        _call(pipe, {name: value for name, value in call.items() if name in known})
+    trace.record["model"] |= {
+        "ref": model.info.ref,
+        "family": model.info.family,
+        "sha256": model.info.sha256,
+    }
+    return trace
+
+
+def _call(pipe: Any, arguments: dict[str, Any]) -> None:
+    """Call the pipeline, and raise OutOfMemory after the failed call's tensors are let go.
+
+    The exception's traceback holds them, so nothing may be raised from inside the except block.
+    """
+    problem = ""
+    try:
+        pipe(**arguments)
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        problem = str(error).strip().partition("\n")[0]
+    if not problem:
+        return
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    raise OutOfMemory(
+        f"A batch of {len(arguments['latents'])} does not fit into memory: {problem}",
+        "Take fewer seeds at once (batch: 1), a smaller size, or dtype float16.",
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether the error says that memory ran out, on whichever device."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    marks = ("can't allocate memory", "out of memory", "cannot allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(mark in text for mark in marks)
+
+
+def _check_eta(pipe: Any, eta: float, sampler: str) -> None:
+    if eta and "eta" not in inspect.signature(pipe.scheduler.step).parameters:
+        raise UsageError(f"The sampler {sampler!r} knows no eta.", "Choose ddim for it, or eta 0.")

@@ -1,0 +1,36 @@
+"""On which scale a trace keeps its latents, and how to bring them to one brightness. NumPy only.
+
+vp    x_t = √ᾱ·x0 + √(1−ᾱ)·ε     variance-preserving: DDIM, DDPM, PNDM, DPM++, UniPC, DEIS, LCM
+ve    x_t = x0 + σ·ε              variance-exploding: Euler, Heun, LMS, DPM2
+flow  x_t = (1−σ)·x0 + σ·ε        rectified flow: Stable Diffusion 3
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..trace import Trace
+
+ScheduleKind = Literal["vp", "ve", "flow"]
+
+
+def to_unit_variance(x_t: NDArray[Any], sigmas: NDArray[Any], kind: ScheduleKind) -> NDArray[Any]:
+    """Return x_t on the scale that a decoder expects: ve is divided by √(1+σ²), the others are there already.
+
+    x_t: (..., state, C, h, w); sigmas: (state,).
+    Source: Karras et al. 2022, arXiv 2206.00364, table 1 (s(t) of VP against VE).
+    """
+    if kind != "ve":
+        return x_t
+    divisor = np.sqrt(1 + np.square(sigmas, dtype=np.float64)).astype(x_t.dtype)
+    return x_t / divisor[:, None, None, None]
+
+
+def canvas_latents(trace: Trace) -> NDArray[Any]:
+    """Return the trace's x_t ready to be decoded, (..., state, C, h, w)."""
+    return to_unit_variance(trace.x_t, trace.sigmas, trace.record.get("schedule_kind", "vp"))
