@@ -1,0 +1,258 @@
+"""Line plots and bars that are read at a glance: direct labels, no legend, no frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .boxes import Box
+from .paint import Point, disc, polyline, rectangle
+from .text import Type, draw_text, measure, shorten
+from .theme import RGB, Theme
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: `values` (n,), NaN where nothing is known; `faint` are the lines it is the mean of."""
+
+    values: Values
+    label: str
+    colour: RGB
+    faint: Sequence[Values] = ()
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What a plot shows. `titles`: the same said at falling length, the first that fits is drawn.
+
+    x: positions (n,) in 0..1; evenly spread where it is None. ends: the words under both ends of the axis.
+    top: value at the upper edge (the largest value where None); the lower edge is `bottom`.
+    threshold: value of a dotted line, with its own word.
+    """
+
+    curves: Sequence[Curve]
+    titles: Sequence[str] = ()
+    x: Values | None = None
+    ends: tuple[str, str] = ("noise", "picture")
+    top: float | None = None
+    bottom: float = 0.0
+    threshold: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True)
+class PlotFrame:
+    """A plot that has been drawn: maps values to pixels, so that playheads and dots can be added."""
+
+    plot: Plot
+    area: Box
+    scale: float  # of lines and dots: 1 on a 1080-line frame
+    labels: tuple[tuple[Box, Curve], ...] = field(default=())
+
+    @property
+    def clip(self) -> Box:
+        """Where lines may be drawn: the area, and the width of a line around it."""
+        pad = round(3 * self.scale) + 1
+        return Box(self.area.x - pad, self.area.y - pad, self.area.width + 2 * pad, self.area.height + 2 * pad)
+
+    def at(self, fraction: float, value: float) -> Point:
+        """Return the pixel of (0..1 along x, value); values above the top lie above the area."""
+        low, high = self.plot.bottom, top_of(self.plot)
+        share = max(0.0, (value - low) / (high - low))
+        return self.area.x + fraction * self.area.width, self.area.bottom - share * self.area.height
+
+    def points(self, values: Values) -> list[Point]:
+        """Return the pixels of a line's finite values."""
+        places = positions(self.plot)
+        return [
+            self.at(float(x), float(value)) for x, value in zip(places, values, strict=True) if np.isfinite(value)
+        ]
+
+
+def top_of(plot: Plot) -> float:
+    """Return the value at the plot's upper edge."""
+    if plot.top is not None:
+        return plot.top
+    values = np.concatenate([curve.values[np.isfinite(curve.values)] for curve in plot.curves] or [np.zeros(0)])
+    highest = float(values.max()) if values.size else 1.0
+    return max(highest, plot.bottom + 1e-9)
+
+
+def positions(plot: Plot) -> Values:
+    """Return where each value stands, (n,) in 0..1."""
+    if plot.x is not None:
+        return plot.x
+    return np.linspace(0.0, 1.0, len(plot.curves[0].values)) if plot.curves else np.zeros(0)
+
+
+def smooth(points: Sequence[Point], times: int = 12) -> list[Point]:
+    """Return a smooth line through `points` (x rising) that never overshoots them.
+
+    Monotone cubic Hermite: Fritsch & Carlson 1980, with their tangents' harmonic-mean form (Fritsch & Butland).
+    """
+    if len(points) < 3:
+        return list(points)
+    x, y = np.array(points, dtype=np.float64).T
+    step = np.diff(x)
+    slope = np.diff(y) / step
+    before, after = slope[:-1], slope[1:]
+    same = before * after > 0
+    safe = np.where(same, before + after, 1.0)
+    tangent = np.concatenate([slope[:1], np.where(same, 2 * before * after / safe, 0.0), slope[-1:]])
+    along = np.linspace(0, 1, times, endpoint=False)[None, :]
+    h00, h10 = 2 * along**3 - 3 * along**2 + 1, along**3 - 2 * along**2 + along
+    h01, h11 = -2 * along**3 + 3 * along**2, along**3 - along**2
+    s = step[:, None]
+    ys = h00 * y[:-1, None] + h10 * s * tangent[:-1, None] + h01 * y[1:, None] + h11 * s * tangent[1:, None]
+    xs = x[:-1, None] + along * s
+    return [*zip(xs.ravel().tolist(), ys.ravel().tolist(), strict=True), (float(x[-1]), float(y[-1]))]
+
+
+def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: float) -> PlotFrame:
+    """Draw everything that stays the same while the playhead moves. text: size of words in pixels."""
+    style = Type(size=text)
+    title = round(text * 1.6) if plot.titles else 0
+    dot = round(text * 0.3)  # so that dots at the edges stay inside
+    area = Box(box.x + dot, box.y + title + dot, box.width - 2 * dot, box.height - title - dot - round(text * 1.7))
+    frame = PlotFrame(plot, area, text / 24)
+    if plot.titles:
+        draw_text(image, (box.x, box.y + text * 0.8), _fitting(plot.titles, style, box.width), style, theme.quiet)
+    baseline = area.bottom
+    rectangle(image, (box.x, baseline - frame.scale, box.right, baseline + frame.scale), theme.line)
+    for word, x, align in ((plot.ends[0], box.x, "left"), (plot.ends[1], box.right, "right")):
+        draw_text(image, (x, baseline + text * 1.4), word, style, theme.quiet, "right" if align == "right" else "left")
+    if plot.threshold:
+        _draw_threshold(image, frame, theme)
+    _draw_lines(image, frame)
+    return _with_labels(frame, style)
+
+
+def _fitting(titles: Sequence[str], style: Type, width: float) -> str:
+    for title in titles:
+        if measure(title, style) <= width:
+            return title
+    return shorten(titles[-1], style, width)
+
+
+def _draw_threshold(image: Image.Image, frame: PlotFrame, theme: Theme) -> None:
+    assert frame.plot.threshold is not None
+    value, _ = frame.plot.threshold
+    _, y = frame.at(0, value)
+    pitch, dash = 10 * frame.scale, 4 * frame.scale
+    x = float(frame.area.x)
+    while x < frame.area.right:
+        rectangle(image, (x, y - frame.scale, min(x + dash, frame.area.right), y + frame.scale), theme.tick)
+        x += pitch
+
+
+def _draw_lines(image: Image.Image, frame: PlotFrame) -> None:
+    for curve in frame.plot.curves:
+        for values in curve.faint:
+            points = frame.points(values)
+            if len(points) > 1:
+                polyline(image, smooth(points), 1.5 * frame.scale, curve.colour, opacity=0.3, clip=frame.clip)
+    for curve in frame.plot.curves:
+        points = frame.points(curve.values)
+        if len(points) > 1:
+            polyline(image, smooth(points), 4 * frame.scale, curve.colour, clip=frame.clip)
+
+
+def _with_labels(frame: PlotFrame, style: Type) -> PlotFrame:
+    lines = [_path(frame, curve.values) for curve in frame.plot.curves]
+    faint = [_path(frame, values) for curve in frame.plot.curves for values in curve.faint]
+    placed: list[tuple[Box, Curve]] = []
+    for index, curve in enumerate(frame.plot.curves):
+        box = _label_place(frame, curve.label, style, lines[index], lines[:index] + lines[index + 1 :], faint, placed)
+        if box is not None:
+            placed.append((box, curve))
+    return PlotFrame(frame.plot, frame.area, frame.scale, tuple(placed))
+
+
+def _path(frame: PlotFrame, values: Values) -> Values:
+    """Return the pixels (n, 2) along a line, those inside the plot; far away where there are none."""
+    points = np.array(smooth(frame.points(values)) or [(-1e6, -1e6)])
+    inside = points[points[:, 1] >= frame.area.y - 1]
+    return inside if len(inside) else np.array([(-1e6, -1e6)])
+
+
+def _label_place(
+    frame: PlotFrame,
+    label: str,
+    style: Type,
+    own: Values,
+    others: list[Values],
+    faint: list[Values],
+    placed: list[tuple[Box, Curve]],
+) -> Box | None:
+    """Return the free place nearest to the curve's own line and away from all others; None if there is none."""
+    width, height, air = round(measure(label, style)), round(style.size), style.size * 0.45
+    area = frame.area
+    xs = np.linspace(area.x, max(area.x, area.right - width), 24)
+    ys = np.arange(area.y - air, area.bottom - height - air / 2, style.size / 4)
+    corners = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).round()
+    if not len(corners):
+        return None
+    near = _gaps(corners, width, height, own)
+    rival = np.min([_gaps(corners, width, height, line) for line in others] or [np.full(len(corners), 1e6)], axis=0)
+    crossed = np.sum([_gaps(corners, width, height, line) <= 0 for line in faint] or [np.zeros(len(corners))], axis=0)
+    score = near + np.maximum(0, 2.5 * near - rival) + 30 * crossed
+    score[(near < air) | (rival < air)] = np.inf
+    for box, _ in placed:
+        apart_x = (corners[:, 0] >= box.right + air) | (corners[:, 0] + width + air <= box.x)
+        apart_y = (corners[:, 1] >= box.bottom) | (corners[:, 1] + height <= box.y)
+        score[~(apart_x | apart_y)] = np.inf
+    best = int(np.argmin(score))
+    return Box(int(corners[best, 0]), int(corners[best, 1]), width, height) if np.isfinite(score[best]) else None
+
+
+def _gaps(corners: Values, width: int, height: int, line: Values) -> Values:
+    """Return the distance in pixels between boxes at `corners` (k, 2) and the nearest point of `line` (n, 2)."""
+    left, top = corners[:, 0, None], corners[:, 1, None]
+    dx = np.maximum(np.maximum(left - line[:, 0], line[:, 0] - left - width), 0)
+    dy = np.maximum(np.maximum(top - line[:, 1], line[:, 1] - top - height), 0)
+    gaps: Values = np.hypot(dx, dy).min(axis=1)
+    return gaps
+
+
+def draw_labels(image: Image.Image, frame: PlotFrame, theme: Theme, text: float) -> None:
+    """Write the curves' names beside their lines, on a bit of ground so that a playhead behind them is hidden."""
+    style = Type(size=text)
+    for box, curve in frame.labels:
+        rectangle(image, (box.x - 3, box.y, box.right + 3, box.bottom + text * 0.1), theme.ground)
+        draw_text(image, (box.x, box.y + text * 0.86), curve.label, style, curve.colour)
+
+
+def draw_playhead(image: Image.Image, frame: PlotFrame, index: int, theme: Theme) -> None:
+    """Draw the playhead at value number `index`: a line, and a dot on each curve."""
+    fraction = float(positions(frame.plot)[index])
+    x, _ = frame.at(fraction, 0)
+    half = max(0.75, frame.scale)
+    rectangle(image, (x - half, frame.area.y - 6 * frame.scale, x + half, frame.area.bottom), theme.ink)
+    for curve in frame.plot.curves:
+        value = float(curve.values[index])
+        if np.isfinite(value):
+            _, y = frame.at(fraction, value)
+            centre = (x, max(y, float(frame.area.y)))  # a value off the chart stays at its edge
+            disc(image, centre, 10 * frame.scale, theme.ground)
+            disc(image, centre, 8 * frame.scale, curve.colour)
+
+
+def draw_bars(
+    image: Image.Image, box: Box, values: Values, colours: Sequence[RGB], gap_share: float = 0.3
+) -> list[Box]:
+    """Draw one bar for each of `values` (n,), the largest as high as the box; return their boxes."""
+    pitch = box.width / max(1, len(values))
+    top = float(np.nanmax(values)) if len(values) and np.nanmax(values) > 0 else 1.0
+    boxes = []
+    for index, (value, colour) in enumerate(zip(values, colours, strict=True)):
+        left = box.x + (index + gap_share / 2) * pitch
+        right = left + pitch * (1 - gap_share)
+        height = max(0.0, float(value) / top) * box.height
+        rectangle(image, (left, box.bottom - max(height, 1.0), right, box.bottom), colour)
+        boxes.append(Box(round(left), round(box.bottom - height), round(right - left), round(height)))
+    return boxes

@@ -1,0 +1,66 @@
+"""The deck: every state of a run as one frame, all views and seeds in step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..trace import Trace
+from .facts import Facts, run_facts
+from .layout import DeckLayout, deck_layout
+from .panels import View, draw_labels, draw_panels, grid_unit, run_views
+from .rail import make_rail
+from .theme import FilmStyle, Theme
+from .timeline import Mark, Timeline
+
+Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
+VIEWS = ("canvas", "guess", "latent")
+
+
+def deck_frames(
+    trace: Trace, pictures: Mapping[str, Any], style: FilmStyle, views: Sequence[str] = VIEWS
+) -> Iterator[Frame]:
+    """Draw the deck of a run, one frame (H, W, 3) a state; how long each is held is `timing.holds`.
+
+    pictures: "canvas" and "guess", each (seed, state, H, W, 3) uint8, arrays or anything indexed alike; the latent
+    view is drawn from `trace.x_t`. views: the rows, in this order; those that are not there are left out.
+    """
+    found = run_views(trace, pictures, style.theme)
+    shown = [found[name] for name in views if name in found] or list(found.values())
+    facts = run_facts(trace)
+    n_seeds = max(1, len(facts.seeds))
+    layout = deck_layout(style.size, len(shown), n_seeds, grid_unit(shown))
+    rail = make_rail(facts, layout, style.theme)
+    timeline = run_timeline(facts, layout, style.theme)
+    base = Image.new("RGB", style.size, style.theme.ground)
+    draw_labels(base, layout.grid, shown, facts.seeds, style.theme, layout.measures.text)
+    timeline.draw_track(base)
+    plot = rail.draw_static(base)
+    for state in range(len(facts.rows)):
+        image = base.copy()
+        draw_panels(image, layout.grid, shown, state, layout.measures.px(6))
+        rail.draw_state(image, state, plot)
+        timeline.draw_now(image, state)
+        yield np.asarray(image)
+
+
+def run_timeline(facts: Facts, layout: DeckLayout, theme: Theme) -> Timeline:
+    """Return the timeline of a run with its marks: where layout and detail were fixed."""
+    box, text = layout.timeline, layout.measures.text
+    if layout.grid.beside and layout.measures.shape == "wide":  # it starts under the panels, not under their labels
+        left = layout.grid.panels[0][0].x
+        box = type(box)(left, box.y, box.right - left, box.height)
+    pairs = (("layout", theme.amber), ("detail", theme.teal))
+    marks = tuple(
+        Mark(f"{name} fixed", colour, facts.committed[name]) for name, colour in pairs if facts.committed[name]
+    )
+    return Timeline(box, len(facts.rows), marks, theme, text)
+
+
+def whole_views(views: Mapping[str, View]) -> list[str]:
+    """Return the names of the views in their usual order, others after them."""
+    return [name for name in VIEWS if name in views] + [name for name in views if name not in VIEWS]

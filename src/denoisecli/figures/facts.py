@@ -1,0 +1,122 @@
+"""What a figure says about a run, read once from its trace and never trusted to be complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .text import clean
+
+if TYPE_CHECKING:
+    from ..trace import Trace
+
+Series = NDArray[np.float64]  # (seed, state), NaN where nothing is known
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The words and numbers of a run.
+
+    settings: "DDIM · 20 steps · cfg 7.5". rows: `schedule` of the record, one a state. layout, detail: distances of
+    the guess to the final picture, (seed, state), or None. committed: for "layout" and "detail", the states at
+    which the seeds were committed (those that were).
+    """
+
+    prompt: str
+    settings: str
+    seeds: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+    layout: Series | None
+    detail: Series | None
+    committed: dict[str, tuple[int, ...]]
+
+    @property
+    def steps(self) -> int:
+        """Number of the last state."""
+        return len(self.rows) - 1
+
+
+def run_facts(trace: Trace) -> Facts:
+    """Read the facts of `trace`; what its record lacks is left empty."""
+    record, runs = trace.record, trace.record.get("runs", [])
+    config = record.get("config", {})
+    rows = tuple(record.get("schedule") or _rows_of_arrays(trace))
+    return Facts(
+        prompt=clean(str(config.get("prompt") or "")),
+        settings=settings_line(config, len(rows) - 1),
+        seeds=tuple(str(run.get("seed", "")) for run in runs),
+        rows=rows,
+        layout=_series(runs, "low_freq_to_final", len(rows)),
+        detail=_series(runs, "high_freq_to_final", len(rows)),
+        committed={name: _committed(runs, name) for name in ("layout", "detail")},
+    )
+
+
+def settings_line(config: dict[str, Any], steps: int) -> str:
+    """Return "DDIM · 20 steps · cfg 7.5" of a config."""
+    parts = [sampler_label(str(config["sampler"]))] if config.get("sampler") else []
+    parts.append(f"{steps} step{'' if steps == 1 else 's'}")
+    if config.get("cfg") is not None:
+        parts.append(f"cfg {config['cfg']:g}")
+    return " · ".join(parts)
+
+
+def sampler_label(name: str) -> str:
+    """Return the label of a sampler that the config knows by `name`, else the name itself."""
+    from ..config.samplers import SAMPLERS
+
+    sampler = SAMPLERS.get(name)
+    return clean(sampler.label if sampler else name)
+
+
+def _rows_of_arrays(trace: Trace) -> list[dict[str, Any]]:
+    arrays = {"timestep": "timesteps", "sigma": "sigmas", "alpha_bar": "alpha_bars"}
+    held = {row: trace[name].tolist() for row, name in arrays.items() if name in trace}
+    count = max((len(values) for values in held.values()), default=0)
+    return [{"index": k} | {name: values[k] for name, values in held.items()} for k in range(count)]
+
+
+def _series(runs: list[dict[str, Any]], name: str, n_states: int) -> Series | None:
+    table = np.full((len(runs), n_states), np.nan)
+    for seed, run in enumerate(runs):
+        for k, state in enumerate(run.get("states", [])[:n_states]):
+            value = state.get(name)
+            table[seed, k] = np.nan if value is None else value
+    return table if np.isfinite(table).any() else None
+
+
+def _committed(runs: list[dict[str, Any]], name: str) -> tuple[int, ...]:
+    found = [(run.get("committed_at") or {}).get(name) for run in runs]
+    return tuple(sorted(int(index) for index in found if index is not None))
+
+
+def mean(series: Series) -> NDArray[np.float64]:
+    """Return the mean over seeds of (seed, state), NaN where no seed has a value."""
+    known = np.isfinite(series)
+    count = known.sum(axis=0)
+    total = np.where(known, series, 0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def three_figures(value: float | None) -> str:
+    """Return a number with about three figures and no exponent where it can: 14.6, 2.83, 0.111, 0.0047."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size == 0 or size >= 100:
+        return f"{value:.0f}"
+    if size >= 10:
+        return f"{value:.1f}"
+    if size >= 1:
+        return f"{value:.2f}"
+    return f"{value:.3f}" if size >= 0.01 else f"{value:.4f}" if size >= 0.0001 else f"{value:.0e}"
+
+
+def timestep(value: float | None) -> str:
+    """Return the scheduler's t: a whole number, or with one decimal where it has a fraction."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"

@@ -1,0 +1,150 @@
+"""The panels of a film: each view of each seed, and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import NotRecorded
+from ..trace import Trace
+from .boxes import Box
+from .grid import Grid
+from .latent import channel_mosaic, enlarged, latent_rgb, robust_limits, variance_preserving
+from .paint import paste_rounded
+from .text import Type, draw_text, measure, shorten
+from .theme import Theme
+
+NAMES = {"canvas": ("Canvas", "xₜ"), "guess": ("Guess", "x̂₀"), "latent": ("Latent", "")}
+
+
+class View(Protocol):
+    """Something that can be seen of every state of every seed."""
+
+    title: str
+    symbol: str
+    cells: tuple[int, int]  # proportions: (width, height)
+
+    def picture(self, seed: int, state: int, size: tuple[int, int]) -> Image.Image:
+        """Return the picture of one state, exactly `size` = (width, height)."""
+        ...
+
+
+@dataclass(frozen=True)
+class PictureView:
+    """A view that was decoded: `pictures` (seed, state, H, W, 3) uint8, an array or anything indexed like one."""
+
+    title: str
+    symbol: str
+    pictures: Any
+    cells: tuple[int, int]
+
+    def picture(self, seed: int, state: int, size: tuple[int, int]) -> Image.Image:
+        """Return one picture, resampled (Lanczos) only where its size is another."""
+        image = Image.fromarray(np.ascontiguousarray(self.pictures[seed][state]))
+        return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+@dataclass(frozen=True)
+class LatentView:
+    """The raw latents (seed, state, C, h, w), as RGB or, with `channels`, RGB and each channel in grey."""
+
+    latents: NDArray[Any]
+    limits: NDArray[np.float32]
+    theme: Theme
+    channels: bool = False
+    title: str = "Latent"
+
+    @property
+    def symbol(self) -> str:
+        """The shape, such as 4×32×32."""
+        return "×".join(str(length) for length in self.latents.shape[-3:])
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Proportions; channels stand beside the RGB picture."""
+        height, width = self.latents.shape[-2:]
+        return (2 * width, height) if self.channels else (width, height)
+
+    def picture(self, seed: int, state: int, size: tuple[int, int]) -> Image.Image:
+        """Return one state, its cells whole pixels wide."""
+        latents = self.latents[seed, state]
+        if not self.channels:
+            return enlarged(latent_rgb(latents, self.limits), size, self.theme.panel)
+        gap = max(4, size[0] // 60)
+        half = (size[0] - gap) // 2, size[1]
+        panel = Image.new("RGB", size, self.theme.ground)
+        panel.paste(enlarged(latent_rgb(latents, self.limits), half, self.theme.ground), (0, 0))
+        panel.paste(channel_mosaic(latents, self.limits, half, self.theme.ground), (size[0] - half[0], 0))
+        return panel
+
+
+def run_views(trace: Trace, pictures: Mapping[str, Any], theme: Theme, *, channels: bool = False) -> dict[str, View]:
+    """Return the views of a run by name: those in `pictures`, and "latent" where the trace holds latents.
+
+    pictures: "canvas", "guess" or others, (seed, state, H, W, 3) uint8.
+    """
+    views: dict[str, View] = {}
+    for name, stack in pictures.items():
+        title, symbol = NAMES.get(name, (name.capitalize(), ""))
+        height, width = np.shape(stack[0][0])[:2]
+        views[name] = PictureView(title, symbol, stack, (width, height))
+    if "latent" not in views and "x_t" in trace:
+        latents = shown_latents(trace)
+        views["latent"] = LatentView(latents, robust_limits(latents), theme, channels)
+    if not views:
+        raise NotRecorded("This trace holds nothing to show: no pictures and no x_t.")
+    return views
+
+
+def shown_latents(trace: Trace) -> NDArray[Any]:
+    """Return x_t on the scale of the final picture: those of sigma-space samplers divided by √(1 + σ²)."""
+    if trace.record.get("schedule_kind") == "ve":
+        return variance_preserving(trace.x_t, trace.sigmas)
+    return trace.x_t
+
+
+def grid_unit(views: Sequence[View]) -> tuple[int, int]:
+    """Return the proportions that all panels get: the latent's, so that its cells are whole pixels."""
+    latent = [view.cells for view in views if isinstance(view, LatentView)]
+    return latent[0] if latent else views[0].cells
+
+
+def draw_labels(
+    image: Image.Image, grid: Grid, views: Sequence[View], seeds: Sequence[str], theme: Theme, text: float
+) -> None:
+    """Write the views' and the seeds' labels."""
+    for box, view in zip(grid.view_labels, views, strict=True):
+        _view_label(image, box, view, theme, text, beside=grid.beside and box.width < grid.panels[0][0].x)
+    style = Type("JetBrainsMono-Regular", text)
+    for box, seed in zip(grid.seed_labels, seeds, strict=False):
+        label = next((said for said in (f"seed {seed}", seed) if measure(said, style) <= box.width), None)
+        said = label or shorten(seed, style, box.width)
+        draw_text(image, (box.x, box.bottom - 0.5 * text), said, style, theme.quiet)
+
+
+def _view_label(image: Image.Image, box: Box, view: View, theme: Theme, text: float, *, beside: bool) -> None:
+    name, symbol = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
+    if beside:
+        middle = box.y + box.height / 2
+        baseline = middle - 0.12 * text if view.symbol else middle + 0.36 * text
+        draw_text(image, (box.x, baseline), view.title, name, theme.ink)
+        draw_text(image, (box.x, middle + 1.24 * text), view.symbol, symbol, theme.quiet)
+        return
+    baseline = box.bottom - 0.5 * text
+    draw_text(image, (box.x, baseline), shorten(view.title, name, box.width), name, theme.ink)
+    left = measure(view.title, name) + 0.55 * text
+    if view.symbol and left + measure(view.symbol, symbol) <= box.width:
+        draw_text(image, (box.x + left, baseline), view.symbol, symbol, theme.quiet)
+
+
+def draw_panels(image: Image.Image, grid: Grid, views: Sequence[View], state: int, radius: float) -> None:
+    """Draw every view of every seed at `state`."""
+    for boxes, view in zip(grid.panels, views, strict=True):
+        for seed, box in enumerate(boxes):
+            picture = view.picture(seed, state, (box.width, box.height))
+            paste_rounded(image, (box.x, box.y), picture, radius)

@@ -1,0 +1,231 @@
+"""Text as pixels: measured, wrapped, shortened and drawn the same on every machine.
+
+Glyphs are placed one by one and drawn at four times their size, then averaged down: no hinting, no system font, no
+shaping library. Marks (the macron of ᾱ, the hat of x̂) are centred over their letter; subscripts (xₜ, x̂₀) are small,
+lowered letters. A character that no bundled font has is drawn as an empty box.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image, ImageDraw, ImageFont
+
+from .theme import RGB
+
+FONTS = Path(__file__).parent / "fonts"
+OVERSAMPLE = 4
+ASCENT, DESCENT, OVERHANG = 1.1, 0.35, 0.15  # of the size: the room that a line's mask leaves around its baseline
+SUBSCRIPT_SIZE, SUBSCRIPT_DROP = 0.74, 0.16
+SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₒₓₕₖₗₘₙₚₛₜ", "0123456789+−=()aeoxhklmnpst", strict=True))
+MISSING = "□"
+
+Align = Literal["left", "center", "right"]
+
+
+@dataclass(frozen=True)
+class Type:
+    """A face at a size in pixels; `tracking` in em; `tabular` gives all digits one width."""
+
+    face: str = "Inter-Regular"
+    size: float = 24
+    tracking: float = 0.0
+    tabular: bool = False
+
+    def at(self, size: float) -> Type:
+        """Return the same type at another size."""
+        return replace(self, size=size)
+
+    @property
+    def line_height(self) -> float:
+        """Distance between baselines in pixels."""
+        return 1.36 * self.size
+
+    @property
+    def cap_height(self) -> float:
+        """Height of a capital letter or digit in pixels."""
+        return 0.73 * self.size
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """One character with its marks, at x (pixels at four times the size) from the start of the line."""
+
+    x: float
+    character: str
+    marks: str
+    face: str
+    subscript: bool
+
+
+def clean(text: str) -> str:
+    """Return `text` on one line, composed, without control, formatting, private or unassigned characters."""
+    spaced = " ".join(unicodedata.normalize("NFC", text).split())
+    return "".join(character for character in spaced if unicodedata.category(character)[0] != "C")
+
+
+@lru_cache(maxsize=256)
+def _font(face: str, size: float) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(FONTS / f"{face}.ttf", size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@lru_cache(maxsize=4096)
+def _has(face: str, character: str) -> bool:
+    """Tell whether `face` draws `character` as something other than its box for missing ones."""
+    font = _font(face, 32)
+    drawn, missing = font.getmask(character), font.getmask("\uffff")
+    return character.isspace() or drawn.size != missing.size or bytes(drawn) != bytes(missing)
+
+
+@lru_cache(maxsize=4096)
+def _source(face: str, character: str) -> tuple[str, str]:
+    """Return the (face, character) to draw: another bundled face, or the box, where `face` has no such glyph."""
+    for candidate in (face, "Inter-Regular"):
+        if _has(candidate, character):
+            return candidate, character
+    return "Inter-Regular", MISSING
+
+
+@lru_cache(maxsize=8192)
+def _advance(face: str, size: float, character: str) -> float:
+    return _font(face, size).getlength(character)
+
+
+@lru_cache(maxsize=8192)
+def _kerning(face: str, size: float, left: str, right: str) -> float:
+    both = _font(face, size).getlength(left + right)
+    return both - _advance(face, size, left) - _advance(face, size, right)
+
+
+def _spelled(text: str, face: str) -> str:
+    """Compose letters and marks, except where only the letter alone is in the fonts (ᾱ is α and a macron)."""
+    return "".join(
+        unicodedata.normalize("NFD", character) if _source(face, character)[1] == MISSING else character
+        for character in unicodedata.normalize("NFC", text)
+    )
+
+
+def _clusters(text: str, face: str) -> list[tuple[str, str]]:
+    """Split into (character, its combining marks)."""
+    found: list[tuple[str, str]] = []
+    for character in _spelled(text, face):
+        if unicodedata.combining(character) and found:
+            found[-1] = (found[-1][0], found[-1][1] + character)
+        else:
+            found.append((character, ""))
+    return found
+
+
+@lru_cache(maxsize=2048)
+def _place(text: str, style: Type) -> tuple[tuple[Glyph, ...], float]:
+    """Return the glyphs of `text` and its length, in pixels at four times the size."""
+    size = style.size * OVERSAMPLE
+    digit = max(_advance(style.face, size, figure) for figure in "0123456789") if style.tabular else 0.0
+    glyphs: list[Glyph] = []
+    x = 0.0
+    before: tuple[str, str] | None = None
+    for written, marks in _clusters(text, style.face):
+        face, character = _source(style.face, SUBSCRIPTS.get(written, written))
+        lowered = written in SUBSCRIPTS
+        scale = SUBSCRIPT_SIZE if lowered else 1.0
+        advance = _advance(face, size * scale, character)
+        if before and before[0] == face and not lowered:
+            x += _kerning(face, size, before[1], character)
+        inset = (digit - advance) / 2 if style.tabular and character.isdigit() else 0.0
+        glyphs.append(Glyph(x + inset, character, marks, face, lowered))
+        x += advance + 2 * inset + style.tracking * size
+        before = None if lowered or inset else (face, character)
+    return tuple(glyphs), max(0.0, x - style.tracking * size)
+
+
+def measure(text: str, style: Type) -> float:
+    """Return the width of `text` in pixels."""
+    return _place(text, style)[1] / OVERSAMPLE
+
+
+def _draw_glyph(draw: ImageDraw.ImageDraw, glyph: Glyph, x: float, baseline: float, size: float) -> None:
+    if glyph.subscript:
+        size, baseline = size * SUBSCRIPT_SIZE, baseline + SUBSCRIPT_DROP * size
+    font = _font(glyph.face, size)
+    draw.text((x, baseline), glyph.character, fill=255, font=font, anchor="ls")
+    left, _, right, _ = font.getbbox(glyph.character, anchor="ls")
+    for mark in glyph.marks:
+        face, shape = _source(glyph.face, mark)
+        if shape == MISSING:
+            continue
+        mark_left, _, mark_right, _ = _font(face, size).getbbox(shape, anchor="ls")
+        shift = (left + right) / 2 - (mark_left + mark_right) / 2
+        draw.text((x + shift, baseline), shape, fill=255, font=_font(face, size), anchor="ls")
+
+
+@lru_cache(maxsize=1024)
+def line_mask(text: str, style: Type) -> Image.Image:
+    """Return the coverage of one line (L); its baseline starts at (OVERHANG, ASCENT) × size, rounded."""
+    glyphs, length = _place(text, style)
+    left, top = round(OVERHANG * style.size), round(ASCENT * style.size)
+    width = math.ceil(length / OVERSAMPLE) + 2 * left
+    height = top + round(DESCENT * style.size)
+    mask = Image.new("L", (width * OVERSAMPLE, height * OVERSAMPLE))
+    draw = ImageDraw.Draw(mask)
+    for glyph in glyphs:
+        _draw_glyph(draw, glyph, left * OVERSAMPLE + glyph.x, top * OVERSAMPLE, style.size * OVERSAMPLE)
+    return mask.reduce(OVERSAMPLE)
+
+
+def side_bearing(text: str, style: Type) -> int:
+    """Return how many pixels of air there are before the ink of `text`."""
+    ink = line_mask(text, style).getbbox()
+    return ink[0] - round(OVERHANG * style.size) if ink else 0
+
+
+def draw_text(
+    image: Image.Image, at: tuple[float, float], text: str, style: Type, colour: RGB, align: Align = "left"
+) -> None:
+    """Draw one line of `text` with its baseline at `at` = (x, y) in pixels."""
+    if not text:
+        return
+    x, baseline = at
+    if align != "left":
+        x -= measure(text, style) * (0.5 if align == "center" else 1.0)
+    corner = round(x) - round(OVERHANG * style.size), round(baseline) - round(ASCENT * style.size)
+    image.paste(colour, corner, line_mask(text, style))
+
+
+def shorten(text: str, style: Type, width: float) -> str:
+    """Return as much of `text` as fits into `width` pixels, with an ellipsis where something is left out."""
+    if measure(text, style) <= width:
+        return text
+    low, high = 0, len(text)
+    while low < high:  # the longest start that fits
+        middle = (low + high + 1) // 2
+        fits = measure(text[:middle].rstrip(" ,;·") + "…", style) <= width
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return text[:low].rstrip(" ,;·") + "…"
+
+
+def _break_word(word: str, style: Type, width: float) -> list[str]:
+    pieces: list[str] = []
+    while word and measure(word, style) > width:
+        cut = max(1, next(i for i in range(1, len(word) + 1) if measure(word[:i], style) > width) - 1)
+        pieces.append(word[:cut])
+        word = word[cut:]
+    return [*pieces, word] if word else pieces
+
+
+def wrap(text: str, style: Type, width: float, max_lines: int) -> list[str]:
+    """Return `text` as at most `max_lines` lines of `width` pixels; the last is shortened where it must be."""
+    words = [piece for word in clean(text).split() for piece in _break_word(word, style, width)]
+    lines: list[str] = []
+    for word in words:
+        if lines and measure(f"{lines[-1]} {word}", style) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    if len(lines) <= max_lines:
+        return lines
+    return [*lines[: max_lines - 1], shorten(" ".join(lines[max_lines - 1 :]), style, width)]

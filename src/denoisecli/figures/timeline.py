@@ -1,0 +1,108 @@
+"""The timeline at the foot of a film: a stop for each state, how far we are, and where things were fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from .boxes import Box
+from .paint import disc, discs, rectangle
+from .text import Type, draw_text, measure
+from .theme import RGB, Theme
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened at a state: its word, its colour, and the states of the single seeds."""
+
+    word: str
+    colour: RGB
+    states: tuple[int, ...]
+
+    @property
+    def at(self) -> int:
+        """The middle seed's state (the later one of two)."""
+        return self.states[len(self.states) // 2]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A timeline in `box` with `n_states` stops and `marks`. text: size of words in pixels."""
+
+    box: Box
+    n_states: int
+    marks: tuple[Mark, ...]
+    theme: Theme
+    text: float
+
+    @property
+    def scale(self) -> float:
+        """Of strokes and dots: 1 on a 1080-line frame."""
+        return self.text / 24
+
+    @property
+    def y(self) -> float:
+        """Height of the track's middle."""
+        return self.box.y + 15 * self.scale
+
+    def x(self, state: float) -> float:
+        """Return where a state stands; the ends leave room for the handle."""
+        inset = 13 * self.scale
+        share = state / max(1, self.n_states - 1)
+        return self.box.x + inset + share * (self.box.width - 2 * inset)
+
+    def draw_track(self, image: Image.Image) -> None:
+        """Draw what stays: the track and the words of the marks."""
+        half = 3 * self.scale
+        left, right = self.x(0), self.x(self.n_states - 1)
+        rectangle(image, (left - half, self.y - half, right + half, self.y + half), self.theme.line, half)
+        style = Type(size=self.text)
+        baseline = self.box.bottom - 0.35 * self.text
+        for mark, x in zip(self.marks, self._word_places(style), strict=True):
+            draw_text(image, (x, baseline), mark.word, style, mark.colour, "center")
+
+    def draw_now(self, image: Image.Image, state: int) -> None:
+        """Draw what moves: the way so far, the stops, the marks and the handle at `state`."""
+        half = 3 * self.scale
+        here = self.x(state)
+        if state:
+            rectangle(image, (self.x(0) - half, self.y - half, here, self.y + half), self.theme.amber, half)
+        spacing = (self.x(1) - self.x(0)) if self.n_states > 1 else 0
+        radius = min(4 * self.scale, spacing / 5)
+        if radius >= 1:
+            stops = [(self.x(stop), self.y) for stop in range(self.n_states)]
+            discs(image, stops[:state], radius * 0.8, self.theme.ground)
+            discs(image, stops[state + 1 :], radius, self.theme.tick)
+        for mark in self.marks:
+            disc(image, (self.x(mark.at), self.y), 11 * self.scale, self.theme.ground)
+            disc(image, (self.x(mark.at), self.y), 8 * self.scale, mark.colour)
+        disc(image, (here, self.y), 13 * self.scale, self.theme.ink)
+
+    def _word_places(self, style: Type) -> list[float]:
+        """Return the middle of each mark's word: under its stop, moved apart and inside where they would touch."""
+        widths = [measure(mark.word, style) for mark in self.marks]
+        places = [
+            min(max(self.x(mark.at), self.box.x + width / 2), self.box.right - width / 2)
+            for mark, width in zip(self.marks, widths, strict=True)
+        ]
+        return spread(places, widths, style.size * 0.8, self.box.x, self.box.right)
+
+
+def spread(
+    middles: Sequence[float], widths: Sequence[float], gap: float, left: float, right: float
+) -> list[float]:
+    """Return `middles` moved as little as needed so that words of `widths` keep `gap` and stay in left..right."""
+    order = sorted(range(len(middles)), key=lambda i: middles[i])
+    moved = list(middles)
+    for _ in range(20):
+        for a, b in zip(order, order[1:], strict=False):
+            short = (widths[a] + widths[b]) / 2 + gap - (moved[b] - moved[a])
+            if short > 0:
+                moved[a] -= short / 2
+                moved[b] += short / 2
+        moved = [
+            min(max(x, left + w / 2), right - w / 2) for x, w in zip(moved, widths, strict=True)
+        ]
+    return moved

@@ -1,0 +1,28 @@
+"""How long each state of a film is held: pure arithmetic on seconds and frames."""
+
+from __future__ import annotations
+
+import math
+
+LAST_HOLDS = 5  # the finished picture is looked at longer
+
+
+def holds(n_states: int, hold_s: float, fps: float, last_hold: float | None = None) -> list[int]:
+    """Return how many frames each state is shown for: `hold_s` seconds, and the last `last_hold` seconds.
+
+    Every state is shown for one frame at least. fps: frames a second. last_hold: five times hold_s where None.
+    """
+    if n_states < 1:
+        raise ValueError("a film needs at least one state")
+    last_hold = LAST_HOLDS * hold_s if last_hold is None else last_hold
+    each, last = (max(1, round(seconds * fps)) for seconds in (hold_s, last_hold))
+    return [each] * (n_states - 1) + [max(each, last)]
+
+
+def common_rate(repeats: list[int], fps: float) -> tuple[list[int], float]:
+    """Return the same timing at the lowest frame rate that can tell it: (repeats, fps), both divided.
+
+    For formats whose frames may last any time (GIF, WebP): [6, 6, 12] at 30 is [1, 1, 2] at 5.
+    """
+    divisor = math.gcd(*repeats) or 1
+    return [count // divisor for count in repeats], fps / divisor
