@@ -1,0 +1,50 @@
+"""Files that exist only when they are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import MediaError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a hidden name beside `path` to write to; when the block ends well, the file gets its real name.
+
+    The partial keeps the suffix (`film.mp4` is written as `.film.part.mp4`), since encoders choose their format by
+    it. On any error it is removed and `path` stays as it was. Raises MediaError where the system refuses to write.
+    """
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        yield partial
+        with partial.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):  # an unreachable folder holds no partial to remove
+            partial.unlink()
+
+
+def cannot_write(path: Path, error: OSError) -> MediaError:
+    """Return the MediaError that says why `path` cannot be written."""
+    if error.errno in FULL:
+        return disk_full(path)
+    if not path.parent.is_dir():
+        return MediaError(f"{path} cannot be written: there is no folder {path.parent}.")
+    return MediaError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}.")
+
+
+def disk_full(path: Path) -> MediaError:
+    """Return the MediaError for a full disk or a limit on file sizes."""
+    return MediaError(
+        f"{path} cannot be written: the disk is full or the file would be larger than allowed.",
+        "Free some space, or name another folder with -o or --runs-dir.",
+    )

@@ -1,0 +1,170 @@
+"""Frames to films: MP4 that plays everywhere, and WebM, GIF and WebP beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import MediaError
+from .ffmpeg import Encoder, Frame, encoding, quoted
+from .files import whole_file
+
+Held = tuple[Frame, int]  # a frame and for how many ticks of the frame rate it is shown
+THREADS = 2  # the same number everywhere: with another one, x264 writes other bytes
+GIF_SIDE = 960  # longest side in pixels of a GIF; 256 colours and no motion prediction make larger ones huge
+FORMATS = ("mp4", "webm", "gif", "webp")
+
+# RGB becomes BT.709 and says so: untagged, players guess, and the colours shift.
+BT709 = (
+    "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p,"
+    "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How films are compressed. crf: 0..51, lower is better; preset: x264's, for how long it may search."""
+
+    crf: int = 18
+    preset: str = "veryfast"
+    threads: int = THREADS
+
+
+@dataclass(frozen=True)
+class Target:
+    """One file to write, with the metadata to store in it (MP4 and WebM)."""
+
+    path: Path
+    fps: float
+    quality: Quality = Quality()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def format(self) -> str:
+        """The format that the name asks for. Raises MediaError where it is none of FORMATS."""
+        name = self.path.suffix.removeprefix(".").lower()
+        if name not in FORMATS:
+            raise MediaError(f"{self.path} is in no format we write; choose from: {', '.join(FORMATS)}.")
+        return name
+
+
+def write_video(
+    frames: Iterable[Held],
+    path: Path,
+    fps: float,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    crf: int = 18,
+    preset: str = "veryfast",
+    threads: int = THREADS,
+) -> Path:
+    """Write one film and return its path; the format follows from the suffix.
+
+    frames: (uint8 H×W×3, repeats), consumed one at a time while ffmpeg encodes. fps: frames a second, constant.
+    The same frames give the same bytes. Raises MediaError, and leaves nothing behind, where anything goes wrong.
+    """
+    return write_films(frames, [path], fps, metadata, quality=Quality(crf, preset, threads))[0]
+
+
+def write_films(
+    frames: Iterable[Held],
+    paths: Sequence[Path],
+    fps: float,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    quality: Quality = Quality(),  # noqa: B008 (frozen)
+) -> list[Path]:
+    """Write the same frames to several files, of any of FORMATS, drawing each frame once."""
+    targets = [Target(path, fps, quality, metadata or {}) for path in paths]
+    for target in targets:
+        _ = target.format
+    held = _even(_checked(frames))
+    first = next(held, None)
+    if first is None:
+        raise MediaError(f"{paths[0]} cannot be written: there are no frames.")
+    height, width = first[0].shape[:2]
+    with contextlib.ExitStack() as stack:
+        partials = [stack.enter_context(whole_file(target.path)) for target in targets]
+        encoders = [
+            stack.enter_context(_encoder(target, partial, (width, height)))
+            for target, partial in zip(targets, partials, strict=True)
+        ]
+        for encoder in encoders:
+            encoder.write(*first)
+        for frame, repeats in held:
+            for encoder in encoders:
+                encoder.write(frame, repeats)
+    return list(paths)
+
+
+@contextlib.contextmanager
+def _encoder(target: Target, partial: Path, size: tuple[int, int]) -> Iterator[Encoder]:
+    with tempfile.TemporaryDirectory(prefix="denoisecli-") as folder:
+        notes = Path(folder) / "metadata.txt"
+        notes.write_text(quoted(target.metadata), encoding="utf-8")
+        arguments = _ARGUMENTS[target.format](target, notes, size)
+        with encoding(Encoder(target.path, partial, size, target.fps, arguments)) as encoder:
+            yield encoder
+
+
+def _mp4(target: Target, notes: Path, _: tuple[int, int]) -> list[str]:
+    quality = target.quality
+    return [
+        *("-i", str(notes), "-map", "0:v", "-map_metadata", "1", "-vf", BT709),
+        *("-c:v", "libx264", "-profile:v", "high", "-preset", quality.preset, "-crf", str(quality.crf)),
+        *("-threads", str(quality.threads), "-fps_mode", "cfr", "-r", f"{target.fps:.10g}"),
+        *("-movflags", "+faststart+use_metadata_tags", *_REPEATABLE),
+    ]
+
+
+def _webm(target: Target, notes: Path, _: tuple[int, int]) -> list[str]:
+    return [
+        *("-i", str(notes), "-map", "0:v", "-map_metadata", "1", "-vf", BT709),
+        *("-c:v", "libvpx-vp9", "-crf", str(target.quality.crf + 12), "-b:v", "0", "-deadline", "good"),
+        *("-cpu-used", "5", "-row-mt", "1", "-threads", str(target.quality.threads), *_REPEATABLE),
+    ]
+
+
+def _gif(_: Target, __: Path, size: tuple[int, int]) -> list[str]:
+    shrink = min(1.0, GIF_SIDE / max(size))
+    width, height = (max(2, math.floor(side * shrink / 2) * 2) for side in size)
+    palette = "palettegen=max_colors=256:stats_mode=full[p];[b][p]paletteuse=dither=sierra2_4a:diff_mode=rectangle"
+    graph = f"[0:v]scale={width}:{height}:flags=lanczos,split[a][b];[a]{palette}"
+    return ["-filter_complex", graph, "-loop", "0", *_REPEATABLE]
+
+
+def _webp(target: Target, _: Path, __: tuple[int, int]) -> list[str]:
+    return ["-c:v", "libwebp_anim", "-quality", "85", "-compression_level", "2", "-loop", "0", *_REPEATABLE]
+
+
+_REPEATABLE = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
+_ARGUMENTS = {"mp4": _mp4, "webm": _webm, "gif": _gif, "webp": _webp}
+
+
+def _checked(frames: Iterable[Held]) -> Iterator[Held]:
+    """Pass frames on; all must be uint8 H×W×3 of one size and be shown at least once."""
+    size: tuple[int, ...] | None = None
+    for frame, repeats in frames:
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+            raise ValueError(f"a frame must be uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
+        if frame.shape != (size or frame.shape):
+            raise ValueError(f"frames differ in size: {frame.shape} after {size}")
+        if repeats < 1:
+            raise ValueError(f"a frame must be shown once at least, not {repeats} times")
+        size = frame.shape
+        yield frame, repeats
+
+
+def _even(frames: Iterable[Held]) -> Iterator[Held]:
+    """Repeat the last row or column where the size is odd: 4:2:0 needs even sides, and scaling would blur."""
+    for frame, repeats in frames:
+        height, width = frame.shape[:2]
+        if height % 2 or width % 2:
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")  # noqa: PLW2901
+        yield frame, repeats
