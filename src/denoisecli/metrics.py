@@ -106,14 +106,3 @@ def _number(value: Any) -> float | int | None:
         return None
     return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
 
-
-def schedule_rows(trace: Trace) -> list[dict[str, Any]]:
-    """Return the `schedule` of `trace.json`: t, ᾱ, σ and SNR in dB of every state (null where it is infinite)."""
-    signal = trace.alpha_bars.astype(np.float64)
-    with np.errstate(divide="ignore"):
-        snr_db = 10 * (np.log10(signal) - np.log10(1 - signal))
-    columns = zip(trace.timesteps, trace.alpha_bars, trace.sigmas, snr_db, strict=True)
-    return [
-        {"index": k, "timestep": _number(t), "alpha_bar": _number(a), "sigma": _number(s), "snr_db": _number(d)}
-        for k, (t, a, s, d) in enumerate(columns)
-    ]

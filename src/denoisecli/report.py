@@ -16,6 +16,9 @@ STAGES = {"load": 0.15, "sample": 0.35, "decode": 0.3, "figures": 0.2}
 class Report:
     """Says nothing. Subclasses in `cli/console.py` say it on a terminal, as lines, or as JSON."""
 
+    wants_guess = False
+    """Whether somebody looks at the guesses; drawing them costs a little."""
+
     def start(self, run: Path, lab: str, title: str) -> None:
         """Tell that the run in folder `run` begins."""
 

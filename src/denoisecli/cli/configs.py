@@ -9,7 +9,7 @@ import typer
 
 from .app import app
 
-config_app = typer.Typer(help="Write, check and describe config files.", no_args_is_help=True)
+config_app = typer.Typer(help="Write, check and describe config files.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 
 Lab = Annotated[str, typer.Argument(metavar="LAB", help="sample, ...")]

@@ -95,6 +95,7 @@ class Both(Report):
 
     def __init__(self, eyes: Report, script: Report) -> None:
         self.parts = (eyes, script)
+        self.wants_guess = eyes.wants_guess
 
     def start(self, run: Path, lab: str, title: str) -> None:
         """Hand on."""

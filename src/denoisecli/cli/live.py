@@ -37,6 +37,7 @@ class Live(Report):
         self.name, self.total, self.before = "", 1, 0.0
         self.picture: RenderableType = Text()
         self.live: RichLive | None = None
+        self.wants_guess = self.console.color_system in ("truecolor", "256") and not os.environ.get("NO_COLOR")
 
     def start(self, run: Path, lab: str, title: str) -> None:
         """Print what begins and open the block."""
@@ -59,9 +60,8 @@ class Live(Report):
         self.progress.update(self.whole, completed=self.before + STAGES.get(self.name, 0.0) * done / self.total)
 
     def guess(self, picture: NDArray[np.uint8]) -> None:
-        """Show the picture above the bars, where the terminal has the colours for it."""
-        if self.console.color_system in ("truecolor", "256") and "NO_COLOR" not in os.environ:
-            self.picture = half_blocks(picture)
+        """Show the picture above the bars."""
+        self.picture = half_blocks(picture)
 
     def warn(self, text: str) -> None:
         """Print it above the block."""

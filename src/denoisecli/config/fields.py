@@ -76,7 +76,7 @@ def _picture_size(value: Any) -> tuple[int, int]:
         if not low <= side <= high:
             raise ValueError(f"{side} px is out of range (want {low} to {high})")
         if side % SIZE_MULTIPLE:
-            near = round(side / SIZE_MULTIPLE) * SIZE_MULTIPLE
+            near = int(side / SIZE_MULTIPLE + 0.5) * SIZE_MULTIPLE
             raise ValueError(f"{side} is not a multiple of {SIZE_MULTIPLE}; the nearest is {near}")
     return width, height
 

@@ -1,0 +1,93 @@
+"""Latents of a run into pictures: each decoded once, in batches, never all of them in float."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..diffusion.scale import canvas_latents
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..diffusion.decode import Decoder
+    from ..diffusion.models import Model
+    from ..trace import Trace
+    from .plan import Job
+
+AT_ONCE = 16  # latents handed to a decoder, which splits them further where memory is short
+IN_MEMORY = 1 << 30  # bytes of uint8 pictures; more than this goes to the disk
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The drawn states of a run: (seed, state, H, W, 3) sRGB. At the last state both are the finished picture."""
+
+    canvas: NDArray[np.uint8]
+    guess: NDArray[np.uint8]
+    decoders: dict[str, str]
+
+    @property
+    def finals(self) -> NDArray[np.uint8]:
+        """The finished pictures, (seed, H, W, 3)."""
+        return self.canvas[:, -1]
+
+
+def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
+    """Decode canvases and guesses with the states' decoder and the finished pictures with the finals' one."""
+    from ..diffusion.decode import decoder
+
+    on_the_way = decoder(model, job.config.decode.states)
+    finished = decoder(model, job.config.decode.finals)
+    canvases, guesses = canvas_latents(trace), trace.x0
+    seeds, states = canvases.shape[:2]
+    width, height = job.config.size
+    shape = (seeds, states, height, width, 3)
+    canvas, guess = _room(job, "canvas", shape), _room(job, "guess", shape)
+    progress = _Progress(job, total=seeds * (2 * states - 1))
+    with job.timed("decode"):
+        _decode_into(canvas[:, :-1], canvases[:, :-1], on_the_way, progress)
+        _decode_into(canvas[:, -1:], canvases[:, -1:], finished, progress)
+        _decode_into(guess[:, :-1], guesses, on_the_way, progress)
+        guess[:, -1] = canvas[:, -1]
+    return Pictures(canvas, guess, {"states": on_the_way.name, "finals": finished.name})
+
+
+def _decode_into(pictures: NDArray[np.uint8], latents: NDArray[Any], by: Decoder, progress: _Progress) -> None:
+    """Fill pictures (seed, state, H, W, 3) from latents (seed, state, C, h, w), AT_ONCE of them at a time."""
+    places = list(np.ndindex(latents.shape[:2]))
+    for start in range(0, len(places), AT_ONCE):
+        some = places[start : start + AT_ONCE]
+        drawn = by.decode(np.stack([latents[place] for place in some]))
+        for place, picture in zip(some, drawn, strict=True):
+            pictures[place] = picture
+        progress.advance(len(some))
+
+
+class _Progress:
+    def __init__(self, job: Job[Any], total: int) -> None:
+        self.job, self.done = job, 0
+        job.report.stage("decode", total)
+
+    def advance(self, pictures: int) -> None:
+        self.done += pictures
+        self.job.report.step(self.done)
+
+
+def _room(job: Job[Any], name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return an array in memory, or on the disk where it is large. The disk's room is taken first: a mapped file
+    that cannot grow would kill the process without a word."""
+    size = int(np.prod(shape))
+    if size <= IN_MEMORY:
+        return np.empty(shape, np.uint8)
+    path: Path = job.folder.work / f"{name}.raw"
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+    return np.memmap(path, np.uint8, "r+", shape=shape)

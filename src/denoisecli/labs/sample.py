@@ -1,0 +1,81 @@
+"""The deck: every state of a run in three views, for several seeds. Same prompt, only the starting noise differs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..config.schema import SampleConfig
+from . import plan as plans
+from .sampling import Sample, batch_size, resolved
+
+if TYPE_CHECKING:
+    from ..diffusion.models import Model
+    from ..trace import Trace
+    from .pictures import Pictures
+    from .plan import Job, Plan
+
+
+def plan(config: SampleConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[SampleConfig]:
+    """Return the plan of a deck; nothing is loaded yet."""
+    config, identity = resolved(config)
+    if config.batch is None and config.size:
+        config = config.model_copy(update={"batch": batch_size(config.size, len(config.seeds))})
+    return plans.plan(config, identity, make, out, runs_dir, force=force)
+
+
+def make(job: Job[SampleConfig]) -> Trace:
+    """Sample, measure, draw. This is the whole lab."""
+    from .pictures import decode_states
+    from .sampling import load, sample_all
+
+    model = load(job)
+    samples = [Sample(seed, job.config.cfg) for seed in job.config.seeds]
+    trace = sample_all(job, model, samples, job.config.batch or 1)
+    pictures = decode_states(job, model, trace)
+    describe(job, trace, pictures)
+    save_finals(job, model, pictures)
+    draw(job, trace, pictures)
+    return trace
+
+
+def describe(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
+    """Add to the trace's record how the pictures settled, and which decoder drew them."""
+    from ..metrics import measure
+
+    with job.timed("figures"):
+        rows = measure(trace, pictures.guess)
+    trace.record["runs"] = [run | row for run, row in zip(trace.record["runs"], rows, strict=True)]
+    trace.record["decoders"] = pictures.decoders
+    trace.record["config"] = json.loads(job.config.model_dump_json())
+
+
+def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> None:
+    """Write the finished pictures, with what made them inside."""
+    from PIL import Image
+
+    from ..interop.a1111 import infotext
+    from ..media.images import save_png
+
+    config = job.config
+    folder = job.folder.partial / "images"
+    folder.mkdir(exist_ok=True)
+    with job.timed("encode"):
+        for seed, picture in zip(config.seeds, pictures.finals, strict=True):
+            path = folder / f"seed-{seed}.png"
+            size = (picture.shape[1], picture.shape[0])
+            text = infotext(config, seed, size, model.info.sha256, config.cfg)
+            save_png(Image.fromarray(picture), path, {"parameters": text})
+            job.artifact(path, "image")
+
+
+def draw(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
+    """Draw the film, the single-view films and the contact sheet."""
+    from ..figures.deck import deck_frames
+    from ..figures.theme import FilmStyle, theme_named
+
+    film = job.config.film
+    style = FilmStyle(film.size, theme_named(film.theme))
+    for frame in deck_frames(trace, {"canvas": pictures.canvas, "guess": pictures.guess}, style):
+        Image.fromarray(frame)

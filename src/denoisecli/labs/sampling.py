@@ -1,0 +1,237 @@
+"""What the labs that run a model share: loading it, and sampling in batches that fit, fail and resume well."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ..config.schema import SamplingConfig
+from ..diffusion import models
+from ..errors import ModelError, UsageError
+from ..run import run_hash
+from ..trace import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from ..diffusion.models import Model
+    from .plan import Job
+
+    OnStep = Callable[[int, int, NDArray[np.float32]], None]
+
+Config = TypeVar("Config", bound=SamplingConfig)
+BATCH_LATENTS = 16 * 64 * 64  # latent pixels at once: 16 pictures of 512² in fp16 fit a card of 8 GB
+GUESSES = 4  # live pictures side by side
+SD1_SIDE = 512  # what a single Stable Diffusion 1.x file was trained at
+
+
+def resolved(config: Config) -> tuple[Config, str]:
+    """Return the config with the model's own size where it names none, and the identity of all weights it uses."""
+    weights = [models.identity(config.model), *(models.identity(lora.file) for lora in config.loras)]
+    size = config.size or native_size(models.locate(config.model))
+    identity = weights[0] if len(weights) == 1 else run_hash({"weights": weights}, "")
+    return config.model_copy(update={"size": size}), identity
+
+
+def native_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels that the model in a diffusers folder was made for, without loading it."""
+    if path.is_file():
+        return SD1_SIDE, SD1_SIDE
+    denoiser = next((path / name for name in ("unet", "transformer") if (path / name).is_dir()), None)
+    try:
+        if denoiser is None:
+            raise KeyError("unet")
+        side = json.loads((denoiser / "config.json").read_text())["sample_size"]
+        levels = json.loads((path / "vae" / "config.json").read_text())["block_out_channels"]
+    except (OSError, ValueError, KeyError) as error:
+        hint = "Give one: --set size=512x512"
+        raise ModelError(f"{path} does not say which picture size it was made for ({error}).", hint) from None
+    height, width = (side, side) if isinstance(side, int) else side
+    factor = 2 ** (len(levels) - 1)
+    return width * factor, height * factor
+
+
+def batch_size(size: tuple[int, int], samples: int) -> int:
+    """Return how many samples go at once where the config does not say: the same on every machine."""
+    pixels = size[0] * size[1] // 64
+    return max(1, min(samples, BATCH_LATENTS // pixels))
+
+
+def load(job: Job[Any]) -> Model:
+    """Load the model with its LoRAs and sampler, and warn of words it will not hear."""
+    from ..diffusion.adapters import add_loras
+    from ..diffusion.schedule import use_sampler
+
+    config: SamplingConfig = job.config
+    job.report.stage("load", 1)
+    with job.timed("load"):
+        model = models.load_model(config.model, config.device, config.dtype)
+        use_sampler(model.pipe, config.sampler)
+        if config.loras:
+            add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
+    for prompt in (config.prompt, config.negative_prompt):
+        warn_of_lost_words(job, model, prompt)
+    job.report.step(1)
+    return model
+
+
+def warn_of_lost_words(job: Job[Any], model: Model, prompt: str) -> None:
+    """Tell which words of the prompt the model does not know, and what a too long prompt lost."""
+    if lost := models.truncated(model.pipe, prompt):
+        words = " ".join(lost.split())
+        shown = words if len(words) <= 80 else words[:77] + "..."
+        job.report.warn(f"the prompt is too long for this model; cut off: {shown}")
+    if unknown := models.unknown_words(model.pipe, prompt):
+        shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
+        job.report.warn(f"words that the model {model.info.ref} does not know: {shown}")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample of a run: its seed, its guidance scale, its starting noise (C, h, w) where it is not the seed's."""
+
+    seed: int
+    cfg: float
+    noise: NDArray[np.float32] | None = None
+
+
+def sample_all(job: Job[Any], model: Model, samples: Sequence[Sample], batch: int) -> Trace:
+    """Sample all in batches and return one trace. A finished batch is kept, so that a killed run goes on behind it.
+
+    Out of memory halves the batch for all that is left; the split that came of it is in `record["batches"]`.
+    """
+    batch = _kept_batch_size(job) or batch
+    queue = deque(_split(list(range(len(samples))), batch))
+    total = len(samples) * job.config.steps
+    job.report.stage("sample", total)
+    parts: list[tuple[list[int], Trace]] = []
+    while queue:
+        indices = queue.popleft()
+        done = sum(len(part) for part, _ in parts) * job.config.steps
+        part = _kept(job, indices) or _sampled(job, model, [samples[i] for i in indices], done)
+        if part is None:
+            half = len(indices) // 2
+            job.report.warn(f"not enough memory for {len(indices)} at once; going on with {half}")
+            left = indices + [i for later in queue for i in later]
+            queue = deque(_split(left, half))
+            _keep_batch_size(job, half)
+            continue
+        _keep(job, indices, part)
+        parts.append((indices, part))
+        job.report.step((done // job.config.steps + len(indices)) * job.config.steps)
+    return _joined(parts, samples)
+
+
+def _sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Trace | None:
+    """Sample one batch; None where it does not fit memory and could be halved."""
+    from ..diffusion.noise import starting_noise
+    from ..diffusion.sample import OutOfMemory, sample_batch
+
+    config: SamplingConfig = job.config
+    width, height = _size(config)
+    shape = (model.info.latent_shape[0], height // model.info.scale_factor, width // model.info.scale_factor)
+    noise = starting_noise([sample.seed for sample in samples], shape)
+    for index, sample in enumerate(samples):
+        if sample.noise is not None:
+            noise[index] = noise.new_tensor(sample.noise)
+    try:
+        with job.timed("sample"):
+            return sample_batch(
+                model,
+                prompt=config.prompt,
+                negative_prompt=config.negative_prompt,
+                noise=noise,
+                scales=[sample.cfg for sample in samples],
+                steps=config.steps,
+                sampler=config.sampler,
+                eta=config.eta,
+                guidance_rescale=config.guidance_rescale,
+                seeds=[sample.seed for sample in samples],
+                height=height,
+                width=width,
+                on_step=_teller(job, model, samples, done),
+            )
+    except OutOfMemory:
+        if len(samples) == 1:
+            raise
+    return None
+
+
+def _teller(job: Job[Any], model: Model, samples: list[Sample], done: int) -> OnStep:
+    """Return what tells the report of each step, with a small picture of the guesses where somebody looks."""
+    from ..diffusion.decode import linear_rgb, rgb_factors
+
+    factors = rgb_factors(model) if job.report.wants_guess else None
+    seeds = [sample.seed for sample in samples]
+
+    def tell(step: int, steps: int, x0: NDArray[np.float32]) -> None:
+        job.report.step(done + step * len(samples), step=step, steps=steps, seeds=seeds)
+        if factors is not None:
+            job.report.guess(linear_rgb(np.concatenate(list(x0[:GUESSES]), axis=-1)[None], factors)[0])
+
+    return tell
+
+
+def _size(config: SamplingConfig) -> tuple[int, int]:
+    if config.size is None:
+        raise UsageError("The size is not resolved yet.")
+    return config.size
+
+
+def _split(indices: list[int], batch: int) -> list[list[int]]:
+    return [indices[start : start + batch] for start in range(0, len(indices), batch)]
+
+
+def _key(indices: list[int]) -> str:
+    return f"batch-{indices[0]:05d}-{len(indices)}"
+
+
+def _kept(job: Job[Any], indices: list[int]) -> Trace | None:
+    arrays = job.folder.batch(_key(indices))
+    note = job.folder.work / f"{_key(indices)}.json"
+    if arrays is None or not note.exists():
+        return None
+    return Trace(job.config.lab, arrays, json.loads(note.read_text(encoding="utf-8")))
+
+
+def _keep(job: Job[Any], indices: list[int], part: Trace) -> None:
+    note = job.folder.work / f"{_key(indices)}.json"
+    note.write_text(json.dumps(part.record), encoding="utf-8")
+    job.folder.keep_batch(_key(indices), part.arrays)
+
+
+def _kept_batch_size(job: Job[Any]) -> int | None:
+    note = job.folder.work / "batch"
+    return int(note.read_text()) if note.exists() else None
+
+
+def _keep_batch_size(job: Job[Any], batch: int) -> None:
+    note = job.folder.work / "batch"
+    part = note.with_suffix(".part")
+    part.write_text(str(batch))
+    os.replace(part, note)
+
+
+SHARED = {"sigmas", "timesteps", "alpha_bars"}
+"""Arrays that are the same for every sample of a run."""
+
+
+def _joined(parts: list[tuple[list[int], Trace]], samples: Sequence[Sample]) -> Trace:
+    first = parts[0][1]
+    arrays = {
+        name: array if name in SHARED else np.concatenate([part.arrays[name] for _, part in parts])
+        for name, array in first.arrays.items()
+    }
+    record = dict(first.record)
+    record["runs"] = [{"seed": sample.seed, "cfg": sample.cfg} for sample in samples]
+    record["batches"] = [[samples[i].seed for i in indices] for indices, _ in parts]
+    return Trace(first.lab, arrays, record)
