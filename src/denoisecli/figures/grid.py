@@ -26,6 +26,7 @@ class GridSpec:
     gap: int
     line: int
     lead: int
+    captions: bool = True  # views are labelled
 
     @property
     def seed_line(self) -> int:
@@ -98,7 +99,7 @@ def panel_size(width: float, height: float, unit: tuple[int, int]) -> tuple[int,
 
 
 def _views_as_rows(area: Box, spec: GridSpec, lines: int, columns: int) -> Grid | None:
-    above = 0 if spec.lead else spec.line
+    above = 0 if spec.lead or not spec.captions else spec.line
     break_ = spec.gap if lines > 1 else 0  # more air between views than between the lines of one view
     rows = lines * spec.views
     room_w = area.width - spec.lead - (columns - 1) * spec.gap
@@ -124,7 +125,7 @@ def _views_as_rows(area: Box, spec: GridSpec, lines: int, columns: int) -> Grid 
                 start = start if above or line else y
             row += [Box(x, y, width, height) for x in xs]
             y += height + spec.gap
-        if not above:
+        if spec.lead:
             labels.append(Box(0, start, spec.lead - spec.gap, y - spec.gap - start))
         panels.append(tuple(row))
         y += break_

@@ -97,6 +97,18 @@ def deck_layout(size: tuple[int, int], views: int, seeds: int, unit: tuple[int, 
     return place(measures, views, seeds, unit)
 
 
+def strip_layout(size: tuple[int, int], seeds: int, unit: tuple[int, int] = (1, 1)) -> DeckLayout:
+    """Place the parts of a film with one view: a caption over the panels, the timeline under them."""
+    measures = Measures(*size)
+    inner, air = measures.inner, measures.px(22)
+    timeline = _timeline(measures)
+    head = Box(inner.x, inner.y, inner.width, round(measures.text * 2.9))
+    area = Box(inner.x, head.bottom + air, inner.width, timeline.y - air - head.bottom - air)
+    gap = measures.px(14 if seeds <= 6 else 8)
+    spec = GridSpec(1, seeds, unit, gap, round(measures.text * 1.55), 0, captions=False)
+    return DeckLayout(measures, fit_grid(area, spec), head, None, timeline)
+
+
 def _spec(measures: Measures, views: int, seeds: int, unit: tuple[int, int], lead: int) -> GridSpec:
     gap = measures.px(14 if seeds <= 6 else 10 if seeds <= 9 else 7)
     return GridSpec(views, seeds, unit, gap, round(measures.text * 1.55), lead)
@@ -133,15 +145,16 @@ def _stacked(measures: Measures, views: int, seeds: int, unit: tuple[int, int]) 
     inner, air = measures.inner, measures.px(28)
     tall = measures.shape == "tall"
     timeline = _timeline(measures)
-    head_height = round(measures.text * 10.5 if tall else measures.text * 8.4)
+    head_height = round(measures.text * (9.1 if tall else 8.4))
     head = Box(inner.x, inner.y, inner.width, head_height)
     room = timeline.y - air - head.bottom - air
-    least = round(measures.text * 7) if tall else 0  # of plot
+    least = round(measures.text * 6) if tall else 0  # of plot
     area = Box(inner.x, head.bottom + air, inner.width, room - (least + air if tall else 0))
     grid = fit_grid(area, _spec(measures, views, seeds, unit, 0 if tall else _lead(measures)))
+    bounds = around(grid.boxes)
+    grid = grid.moved(inner.x - bounds.x, 0)  # under the words' left edge
     if not tall:
         return DeckLayout(measures, grid, head, None, timeline)
-    bounds = around(grid.boxes)
     free = area.height - bounds.height
     plot_height = min(least + free, round(measures.text * 12))
     spare = (least + free - plot_height) // 2
@@ -167,7 +180,7 @@ def prompt_room(layout: DeckLayout) -> tuple[int, int]:
     width = layout.head.width
     if layout.measures.shape == "wide":
         return width, 6
-    return (round(width * 0.43), 4) if layout.measures.shape == "square" else (width, 3)
+    return (round(width * 0.43), 4) if layout.measures.shape == "square" else (width, 2)
 
 
 def _rail(layout: DeckLayout, prompt_height: int) -> RailBoxes:

@@ -115,10 +115,17 @@ def grid_unit(views: Sequence[View]) -> tuple[int, int]:
 
 
 def draw_labels(
-    image: Image.Image, grid: Grid, views: Sequence[View], seeds: Sequence[str], theme: Theme, text: float
+    image: Image.Image,
+    grid: Grid,
+    views: Sequence[View],
+    seeds: Sequence[str],
+    theme: Theme,
+    text: float,
+    *,
+    captions: bool = True,
 ) -> None:
-    """Write the views' and the seeds' labels."""
-    for box, view in zip(grid.view_labels, views, strict=True):
+    """Write the seeds' labels and, with `captions`, the views'."""
+    for box, view in zip(grid.view_labels, views if captions else (), strict=True):
         _view_label(image, box, view, theme, text, beside=grid.beside and box.width < grid.panels[0][0].x)
     style = Type("JetBrainsMono-Regular", text)
     for box, seed in zip(grid.seed_labels, seeds, strict=False):

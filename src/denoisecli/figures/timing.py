@@ -19,10 +19,6 @@ def holds(n_states: int, hold_s: float, fps: float, last_hold: float | None = No
     return [each] * (n_states - 1) + [max(each, last)]
 
 
-def common_rate(repeats: list[int], fps: float) -> tuple[list[int], float]:
-    """Return the same timing at the lowest frame rate that can tell it: (repeats, fps), both divided.
-
-    For formats whose frames may last any time (GIF, WebP): [6, 6, 12] at 30 is [1, 1, 2] at 5.
-    """
-    divisor = math.gcd(*repeats) or 1
-    return [count // divisor for count in repeats], fps / divisor
+def tick(repeats: list[int]) -> int:
+    """Return the greatest number that divides all of `repeats`: the film could run that many times slower."""
+    return math.gcd(*repeats)

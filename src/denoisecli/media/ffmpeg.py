@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
@@ -33,18 +35,30 @@ def ffmpeg_path() -> str:
         raise MediaError("No ffmpeg was found, so no film can be written.", NO_FFMPEG) from None
 
 
-class Encoder:
-    """Feeds frames to one ffmpeg that writes `partial`; `path` is the name to speak of in errors.
+@dataclass(frozen=True)
+class Stream:
+    """What ffmpeg gets and does: frames of `size` (width, height, even) at `fps`.
 
-    arguments: what stands between the input and the output name. Frames come at `fps`, all of one even size.
+    arguments: what stands between the input and the output name. written: frames that must come out for each that
+    goes in; 0 where the format counts in another way (an animated WebP is one packet).
     """
 
-    def __init__(self, path: Path, partial: Path, size: tuple[int, int], fps: float, arguments: Sequence[str]) -> None:
-        self.path, self.partial = path, partial
+    size: tuple[int, int]
+    fps: Fraction
+    arguments: Sequence[str]
+    written: int = 1
+
+
+class Encoder:
+    """Feeds frames to one ffmpeg that writes `partial`; `path` is the name to speak of in errors."""
+
+    def __init__(self, path: Path, partial: Path, stream: Stream) -> None:
+        self.path, self.partial, self.stream = path, partial, stream
         self.frames = 0
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`; a pipe could fill up and block)
-        source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:.10g}", "-i", "-"]
-        command = [ffmpeg_path(), "-y", "-nostdin", "-hide_banner", "-loglevel", "info", *source, *arguments]
+        width, height = stream.size
+        source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(stream.fps), "-i", "-"]
+        command = [ffmpeg_path(), "-y", "-nostdin", "-hide_banner", "-loglevel", "info", *source, *stream.arguments]
         try:
             self.process = subprocess.Popen(
                 [*command, str(partial.absolute())], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.log
@@ -75,7 +89,7 @@ class Encoder:
             said = self._log()
         finally:
             self.abort()
-        problem = _problem(code, said, self.frames, self.partial)
+        problem = _problem(code, said, self.frames * self.stream.written, self.partial)
         if problem is not None:
             raise _failure(self.path, problem, said)
 
@@ -131,7 +145,7 @@ def _problem(code: int, said: str, frames: int, partial: Path) -> str | None:
         return f"failed with exit code {code}"
     counts = re.findall(r"frame=\s*(\d+)", said)
     written = int(counts[-1]) if counts else 0
-    if written != frames:
+    if frames and written != frames:
         return f"wrote {written} of {frames} frames"
     if not partial.is_file() or partial.stat().st_size == 0:
         return "wrote an empty file"

@@ -7,17 +7,18 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import MediaError
-from .ffmpeg import Encoder, Frame, encoding, quoted
+from .ffmpeg import Encoder, Frame, Stream, encoding, quoted
 from .files import whole_file
 
 Held = tuple[Frame, int]  # a frame and for how many ticks of the frame rate it is shown
 THREADS = 2  # the same number everywhere: with another one, x264 writes other bytes
-GIF_SIDE = 960  # longest side in pixels of a GIF; 256 colours and no motion prediction make larger ones huge
+GIF_SIDE = 800  # longest side in pixels of a GIF; 256 colours and no motion prediction make larger ones huge
 FORMATS = ("mp4", "webm", "gif", "webp")
 
 # RGB becomes BT.709 and says so: untagged, players guess, and the colours shift.
@@ -38,10 +39,14 @@ class Quality:
 
 @dataclass(frozen=True)
 class Target:
-    """One file to write, with the metadata to store in it (MP4 and WebM)."""
+    """One file to write, with the metadata to store in it (MP4 and WebM).
+
+    Frames come at fps / tick; MP4 repeats them to `fps` after their colours were converted, which halves its cost.
+    """
 
     path: Path
-    fps: float
+    fps: Fraction
+    tick: int
     quality: Quality = Quality()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -60,6 +65,7 @@ def write_video(
     fps: float,
     metadata: Mapping[str, str] | None = None,
     *,
+    tick: int = 1,
     crf: int = 18,
     preset: str = "veryfast",
     threads: int = THREADS,
@@ -67,9 +73,10 @@ def write_video(
     """Write one film and return its path; the format follows from the suffix.
 
     frames: (uint8 H×W×3, repeats), consumed one at a time while ffmpeg encodes. fps: frames a second, constant.
+    tick: a number that divides all repeats (their greatest common divisor makes encoding fastest).
     The same frames give the same bytes. Raises MediaError, and leaves nothing behind, where anything goes wrong.
     """
-    return write_films(frames, [path], fps, metadata, quality=Quality(crf, preset, threads))[0]
+    return write_films(frames, [path], fps, metadata, tick=tick, quality=Quality(crf, preset, threads))[0]
 
 
 def write_films(
@@ -78,13 +85,15 @@ def write_films(
     fps: float,
     metadata: Mapping[str, str] | None = None,
     *,
+    tick: int = 1,
     quality: Quality = Quality(),  # noqa: B008 (frozen)
 ) -> list[Path]:
     """Write the same frames to several files, of any of FORMATS, drawing each frame once."""
-    targets = [Target(path, fps, quality, metadata or {}) for path in paths]
+    rate = Fraction(fps).limit_denominator(1001)
+    targets = [Target(path, rate, tick, quality, metadata or {}) for path in paths]
     for target in targets:
         _ = target.format
-    held = _even(_checked(frames))
+    held = _even(_checked(frames, tick))
     first = next(held, None)
     if first is None:
         raise MediaError(f"{paths[0]} cannot be written: there are no frames.")
@@ -97,9 +106,9 @@ def write_films(
         ]
         for encoder in encoders:
             encoder.write(*first)
-        for frame, repeats in held:
+        for frame, ticks in held:
             for encoder in encoders:
-                encoder.write(frame, repeats)
+                encoder.write(frame, ticks)
     return list(paths)
 
 
@@ -109,16 +118,18 @@ def _encoder(target: Target, partial: Path, size: tuple[int, int]) -> Iterator[E
         notes = Path(folder) / "metadata.txt"
         notes.write_text(quoted(target.metadata), encoding="utf-8")
         arguments = _ARGUMENTS[target.format](target, notes, size)
-        with encoding(Encoder(target.path, partial, size, target.fps, arguments)) as encoder:
+        written = {"mp4": target.tick, "webp": 0}.get(target.format, 1)
+        stream = Stream(size, target.fps / target.tick, arguments, written)
+        with encoding(Encoder(target.path, partial, stream)) as encoder:
             yield encoder
 
 
 def _mp4(target: Target, notes: Path, _: tuple[int, int]) -> list[str]:
     quality = target.quality
     return [
-        *("-i", str(notes), "-map", "0:v", "-map_metadata", "1", "-vf", BT709),
+        *("-i", str(notes), "-map", "0:v", "-map_metadata", "1", "-vf", f"{BT709},fps={target.fps}"),
         *("-c:v", "libx264", "-profile:v", "high", "-preset", quality.preset, "-crf", str(quality.crf)),
-        *("-threads", str(quality.threads), "-fps_mode", "cfr", "-r", f"{target.fps:.10g}"),
+        *("-threads", str(quality.threads), "-fps_mode", "cfr"),
         *("-movflags", "+faststart+use_metadata_tags", *_REPEATABLE),
     ]
 
@@ -126,20 +137,20 @@ def _mp4(target: Target, notes: Path, _: tuple[int, int]) -> list[str]:
 def _webm(target: Target, notes: Path, _: tuple[int, int]) -> list[str]:
     return [
         *("-i", str(notes), "-map", "0:v", "-map_metadata", "1", "-vf", BT709),
-        *("-c:v", "libvpx-vp9", "-crf", str(target.quality.crf + 12), "-b:v", "0", "-deadline", "good"),
-        *("-cpu-used", "5", "-row-mt", "1", "-threads", str(target.quality.threads), *_REPEATABLE),
+        *("-c:v", "libvpx-vp9", "-crf", str(target.quality.crf + 12), "-b:v", "0", "-deadline", "realtime"),
+        *("-cpu-used", "6", "-row-mt", "1", "-threads", str(target.quality.threads), *_REPEATABLE),
     ]
 
 
 def _gif(_: Target, __: Path, size: tuple[int, int]) -> list[str]:
     shrink = min(1.0, GIF_SIDE / max(size))
     width, height = (max(2, math.floor(side * shrink / 2) * 2) for side in size)
-    palette = "palettegen=max_colors=256:stats_mode=full[p];[b][p]paletteuse=dither=sierra2_4a:diff_mode=rectangle"
+    palette = "palettegen=max_colors=256:stats_mode=full[p];[b][p]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
     graph = f"[0:v]scale={width}:{height}:flags=lanczos,split[a][b];[a]{palette}"
     return ["-filter_complex", graph, "-loop", "0", *_REPEATABLE]
 
 
-def _webp(target: Target, _: Path, __: tuple[int, int]) -> list[str]:
+def _webp(_: Target, __: Path, ___: tuple[int, int]) -> list[str]:
     return ["-c:v", "libwebp_anim", "-quality", "85", "-compression_level", "2", "-loop", "0", *_REPEATABLE]
 
 
@@ -147,18 +158,18 @@ _REPEATABLE = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
 _ARGUMENTS = {"mp4": _mp4, "webm": _webm, "gif": _gif, "webp": _webp}
 
 
-def _checked(frames: Iterable[Held]) -> Iterator[Held]:
-    """Pass frames on; all must be uint8 H×W×3 of one size and be shown at least once."""
+def _checked(frames: Iterable[Held], tick: int) -> Iterator[Held]:
+    """Pass frames on with their ticks; all must be uint8 H×W×3 of one size and be shown for whole ticks."""
     size: tuple[int, ...] | None = None
     for frame, repeats in frames:
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
             raise ValueError(f"a frame must be uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
         if frame.shape != (size or frame.shape):
             raise ValueError(f"frames differ in size: {frame.shape} after {size}")
-        if repeats < 1:
-            raise ValueError(f"a frame must be shown once at least, not {repeats} times")
+        if repeats < 1 or repeats % tick:
+            raise ValueError(f"a frame must be shown for whole ticks of {tick}, not {repeats} times")
         size = frame.shape
-        yield frame, repeats
+        yield frame, repeats // tick
 
 
 def _even(frames: Iterable[Held]) -> Iterator[Held]:

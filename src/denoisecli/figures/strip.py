@@ -1,0 +1,80 @@
+"""Films of a single view: all seeds as large as they can be, a caption and the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..errors import NotRecorded
+from ..trace import Trace
+from .boxes import Box
+from .deck import Frame, run_timeline
+from .facts import Facts, run_facts, three_figures, timestep
+from .layout import Measures, strip_layout
+from .panels import View, draw_labels, draw_panels, grid_unit, run_views
+from .rail import MONO, MONO_STRONG, PROMPT
+from .text import Type, draw_text, measure, shorten
+from .theme import FilmStyle, Theme
+
+
+def view_frames(view: str, trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> Iterator[Frame]:
+    """Draw one view of a run, one frame (H, W, 3) a state, all seeds large.
+
+    view: "canvas", "guess" (then in `pictures`, (seed, state, H, W, 3) uint8) or "latent", which shows the RGB
+    picture and every channel.
+    """
+    chosen = {view: pictures[view]} if view in pictures else {}
+    views = run_views(trace, chosen, style.theme, channels=True)
+    if view not in views:
+        raise NotRecorded(f'This run has no view "{view}".', f"It has: {', '.join(views)}.")
+    facts = run_facts(trace)
+    shown = [views[view]]
+    layout = strip_layout(style.size, max(1, len(facts.seeds)), grid_unit(shown))
+    timeline = run_timeline(facts, layout, style.theme)
+    base = Image.new("RGB", style.size, style.theme.ground)
+    draw_labels(base, layout.grid, shown, facts.seeds, style.theme, layout.measures.text, captions=False)
+    timeline.draw_track(base)
+    _draw_caption(base, layout.head, facts, shown[0], style.theme, layout.measures)
+    for state in range(len(facts.rows)):
+        image = base.copy()
+        draw_panels(image, layout.grid, shown, state, layout.measures.px(6))
+        _draw_state(image, layout.head, facts, state, style.theme, layout.measures)
+        timeline.draw_now(image, state)
+        yield np.asarray(image)
+
+
+def _baselines(box: Box, measures: Measures) -> tuple[float, float]:
+    return box.y + 0.8 * 1.15 * measures.text, box.bottom - 0.3 * measures.text
+
+
+def _draw_caption(
+    image: Image.Image, box: Box, facts: Facts, view: View, theme: Theme, measures: Measures
+) -> None:
+    """Write which view this is and, beside it, the prompt."""
+    text = measures.text
+    first, second = _baselines(box, measures)
+    name, symbol, prompt = Type("Inter-SemiBold", text * 1.15), MONO.at(text), PROMPT.at(text)
+    draw_text(image, (box.x, first), view.title, name, theme.ink)
+    draw_text(image, (box.x + measure(view.title, name) + 0.5 * text, first), view.symbol, symbol, theme.quiet)
+    room = box.width - (0 if measures.shape == "tall" else 12 * text)
+    draw_text(image, (box.x, second), shorten(facts.prompt, prompt, room), prompt, theme.quiet)
+
+
+def _draw_state(
+    image: Image.Image, box: Box, facts: Facts, state: int, theme: Theme, measures: Measures
+) -> None:
+    """Write the state's number and values, right-aligned."""
+    text = measures.text
+    first, second = _baselines(box, measures)
+    row = facts.rows[state]
+    of = f" of {facts.steps}"
+    number, rest = MONO_STRONG.at(text * 1.15), MONO.at(text)
+    draw_text(image, (box.right, first), of, rest, theme.quiet, "right")
+    draw_text(image, (box.right - measure(of, rest), first), str(state), number, theme.ink, "right")
+    if measures.shape == "tall":
+        return
+    values = f"t {timestep(row.get('timestep'))}  σ {three_figures(row.get('sigma'))}"
+    draw_text(image, (box.right, second), values, rest, theme.quiet, "right")

@@ -1,0 +1,78 @@
+"""Pictures to PNG, with text in them, and a user's pictures from any file."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from ..errors import MediaError
+from .files import whole_file
+
+MOST_PIXELS = 64_000_000  # 8000 × 8000; far more than any model paints, far less than memory
+Picture = NDArray[np.uint8]  # (H, W, 3), sRGB
+
+
+def save_png(image: Image.Image | Picture, path: Path, text: Mapping[str, str] | None = None) -> Path:
+    """Write a PNG with `text` chunks, whole or not at all; the same input gives the same bytes.
+
+    Text that Latin-1 holds becomes a tEXt chunk (what A1111 and ComfyUI write and read), other text iTXt in UTF-8.
+    """
+    notes = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        notes.add_text(key, value)
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(np.ascontiguousarray(image))
+    with whole_file(path) as partial:
+        picture.save(partial, "PNG", pnginfo=notes, compress_level=6)
+    return path
+
+
+def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Image.Image:
+    """Return a user's picture upright, as 8-bit RGB; what is transparent becomes white.
+
+    Raises MediaError for what is no picture, is damaged, or is larger than `most_pixels`.
+    """
+    if not path.is_file():
+        raise MediaError(f"{path} is not there." if not path.exists() else f"{path} is not a file.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # notes about odd metadata; the size is checked here
+            with Image.open(path) as image:
+                if image.width * image.height > most_pixels:
+                    raise _too_large(path, f"{image.width} × {image.height} pixels", most_pixels)
+                image.load()
+                return _on_white(_eight_bits(ImageOps.exif_transpose(image)))
+    except UnidentifiedImageError:
+        raise MediaError(f"{path} is not a picture in a format we can read.", "Use PNG, JPEG or WebP.") from None
+    except Image.DecompressionBombError:
+        raise _too_large(path, "far more pixels", most_pixels) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise MediaError(f"{path} cannot be read as a picture: {str(error) or 'it is damaged'}.") from None
+
+
+def _too_large(path: Path, what: str, most_pixels: int) -> MediaError:
+    return MediaError(f"{path} has {what}; at most {most_pixels / 1e6:g} million are read.", "Make it smaller first.")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return images of 16 or 32 bits a pixel as 8-bit grey; others as they are."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    if image.mode == "F":
+        grey = values * (255 if values.max() <= 1 else 1)  # floats are 0..1 or 0..255
+    else:
+        grey = values / 257 if image.mode.startswith("I;16") or values.max() > 255 else values
+    return Image.fromarray(np.clip(grey + 0.5, 0, 255).astype(np.uint8))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image.convert("RGB")
+    layered = image.convert("RGBA")
+    white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, layered).convert("RGB")
