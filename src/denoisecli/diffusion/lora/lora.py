@@ -1,0 +1,84 @@
+"""An open LoRA file: its layers, their factors and how strongly each is applied."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import ModelError
+from .adapter import AdapterConfig
+from .files import DTYPES, TensorFile, decode, open_tensors
+from .keys import Layer, layers_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """A LoRA, read layer by layer: no more than one layer of it is ever in memory."""
+
+    file: TensorFile
+    layers: tuple[Layer, ...]
+    adapter: AdapterConfig
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.file.path
+
+    @property
+    def rank(self) -> int:
+        """The highest rank of its layers."""
+        return max(layer.rank for layer in self.layers)
+
+    @property
+    def extras(self) -> list[str]:
+        """Tensors that belong to no layer; truncation copies them."""
+        known = {key for layer in self.layers for key in (layer.down, layer.up, layer.alpha, layer.mid)}
+        return [name for name in self.file.tensors if name not in known]
+
+    def factors(self, layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return up (rows, rank) and down (rank, columns); ΔW = scale · up · down.
+
+        A middle factor (Tucker, as LyCORIS writes it) is multiplied into down: that is exact, and any tool reads it.
+        """
+        up = self.file.read(layer.up).reshape(layer.rows, layer.rank)
+        down = self.file.read(layer.down).reshape(layer.rank, -1)
+        if layer.mid:
+            mid = self.file.read(layer.mid).reshape(layer.rank, layer.rank, -1)
+            down = np.einsum("rsk,si->rik", mid, down).reshape(layer.rank, -1)
+        return up, down
+
+    def scale(self, layer: Layer) -> float:
+        """Return alpha / rank: the stored alpha, else what PEFT's metadata says, else 1."""
+        if layer.alpha is not None:
+            return self.alpha(layer.alpha) / layer.rank
+        said = self.adapter.scale(layer.name, layer.rank)
+        return 1.0 if said is None else said
+
+    def alpha(self, name: str) -> float:
+        """Return the one number that an alpha tensor holds. Raises ModelError where it is no finite number."""
+        raw, dtype = self.file.raw(name), self.file.tensors[name].dtype
+        if dtype in DTYPES:
+            value = float(decode(raw, dtype)[0])
+        elif dtype in ("I8", "I16", "I32", "I64"):
+            value = float(int.from_bytes(raw, "little", signed=True))
+        else:
+            raise ModelError(f"{self.path}: {name} is stored as {dtype}, which is not read here.", "Save it as F32.")
+        if not np.isfinite(value):
+            raise ModelError(f"{self.path}: {name} is {value}, not a number.", "Use another file.")
+        return value
+
+
+@contextlib.contextmanager
+def open_lora(path: str | Path) -> Iterator[LoraFile]:
+    """Open a LoRA as kohya, LyCORIS (LoCon), PEFT or diffusers write it. Raises ModelError saying what else it is."""
+    with open_tensors(path) as file:
+        layers = layers_of(file.tensors, file.path)
+        yield LoraFile(file, layers, AdapterConfig.of(file.metadata, file.path))

@@ -1,0 +1,128 @@
+"""Smaller LoRA files from a larger one: the layout, dtypes, metadata and strength that came in."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import ModelError
+from .adapter import KEY
+from .files import DTYPES, Planned, copy_plan, decode, encode, file_size, writing
+from .keys import Layer
+from .lora import LoraFile
+from .spectrum import Decomposition, decompose, singular_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STALE = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256")
+Ranks = Mapping[str, int]
+"""Layer names to the rank each is cut to."""
+Progress = Callable[[int], None]
+
+
+def spectra(lora: LoraFile, progress: Progress = lambda _: None) -> dict[str, NDArray[np.floating[Any]]]:
+    """Return the singular values of every layer's ΔW at strength 1, largest first."""
+    found = {}
+    for done, layer in enumerate(lora.layers, start=1):
+        found[layer.name] = abs(lora.scale(layer)) * singular_values(*lora.factors(layer))
+        progress(done)
+    return found
+
+
+def truncate(
+    lora: LoraFile, targets: Mapping[Path, Ranks], note: str = "", progress: Progress = lambda _: None
+) -> dict[str, NDArray[np.floating[Any]]]:
+    """Write one truncated copy for each of `targets`, all from one pass, and return the spectra met on the way.
+
+    note: what is said of the cut in the metadata. A layer keeps its rank where `Ranks` asks for more.
+    """
+    found = {}
+    with contextlib.ExitStack() as stack:
+        puts = {
+            path: stack.enter_context(writing(path, plan(lora, ranks), metadata(lora, ranks, note)))
+            for path, ranks in targets.items()
+        }
+        for name in lora.extras:
+            for put in puts.values():
+                put(name, lora.file.raw(name))
+        for done, layer in enumerate(lora.layers, start=1):
+            scale, parts = lora.scale(layer), decompose(*lora.factors(layer))
+            found[layer.name] = abs(scale) * parts.values
+            for path, put in puts.items():
+                _put_layer(put, lora, layer, parts, rank_of(layer, targets[path]))
+            progress(done)
+    return found
+
+
+def rank_of(layer: Layer, ranks: Ranks) -> int:
+    """Return the rank that `ranks` leaves to a layer: at least 1, at most what it can have."""
+    return max(1, min(ranks.get(layer.name, layer.highest), layer.highest))
+
+
+def plan(lora: LoraFile, ranks: Ranks) -> Planned:
+    """Return what a truncated copy holds: names to dtypes and shapes."""
+    planned = copy_plan(lora.file, lora.extras)
+    for layer in lora.layers:
+        rank = rank_of(layer, ranks)
+        up, down = lora.file.tensors[layer.up], lora.file.tensors[layer.down]
+        planned[layer.down] = (down.dtype, (rank, down.shape[1], *layer.kernel))
+        planned[layer.up] = (up.dtype, (up.shape[0], rank, *up.shape[2:]))
+        if layer.alpha:
+            planned[layer.alpha] = (_alpha_dtype(lora, layer), lora.file.tensors[layer.alpha].shape)
+    return planned
+
+
+def truncated_size(lora: LoraFile, ranks: Ranks, note: str = "") -> int:
+    """Return how many bytes a truncated copy would have, without making it."""
+    return file_size(plan(lora, ranks), metadata(lora, ranks, note))
+
+
+def metadata(lora: LoraFile, ranks: Ranks, note: str = "") -> dict[str, str]:
+    """Return the file's metadata with what the cut changes: network dim and alpha, PEFT's config, a note of ours."""
+    kept = {key: value for key, value in lora.file.metadata.items() if key not in STALE}
+    new = {layer.name: rank_of(layer, ranks) for layer in lora.layers}
+    if "ss_network_dim" in kept:
+        kept["ss_network_dim"] = _one(set(new.values()))
+    if "ss_network_alpha" in kept:
+        kept["ss_network_alpha"] = _one({f"{lora.scale(layer) * new[layer.name]:g}" for layer in lora.layers})
+    if KEY in kept:
+        scales = {layer.name: lora.scale(layer) for layer in lora.layers}
+        kept[KEY] = json.dumps(lora.adapter.truncated(new, scales), sort_keys=True)
+    kept["denoisecli.truncated"] = note or f"rank {_one(set(new.values()))} of {lora.rank}"
+    return kept
+
+
+def _one(values: set[int] | set[str]) -> str:
+    """Return the one value there is, or "Dynamic", as trainers call ranks that differ between layers."""
+    return str(next(iter(values))) if len(values) == 1 else "Dynamic"
+
+
+def _alpha_dtype(lora: LoraFile, layer: Layer) -> str:
+    """Return the dtype of the new alpha: as it was, or F32 where whole numbers were stored."""
+    dtype = lora.file.tensors[str(layer.alpha)].dtype
+    return dtype if dtype in DTYPES else "F32"
+
+
+def _put_layer(
+    put: Callable[[str, bytes], None], lora: LoraFile, layer: Layer, parts: Decomposition, rank: int
+) -> None:
+    """Write a layer at `rank`, with alpha' = alpha · rank'/rank, so that alpha'/rank' is the strength it had."""
+    up, down = parts.truncated(rank)
+    if layer.alpha:
+        dtype = _alpha_dtype(lora, layer)
+        alpha = lora.alpha(layer.alpha) * rank / layer.rank
+        raw = encode(np.array([alpha]), dtype)
+        rounded = float(decode(raw, dtype)[0])
+        up = up * (alpha / rounded) if rounded else up  # bfloat16 has no 2.7: the factor makes up for it
+        put(layer.alpha, raw)
+    for name, values in ((layer.up, up), (layer.down, down)):
+        dtype = lora.file.tensors[name].dtype
+        if dtype == "F16" and np.abs(values).max() > np.finfo(np.float16).max:
+            raise ModelError(f"{lora.path}: {layer.name} is too large for float16.", "Save the LoRA as F32.")
+        put(name, encode(values, dtype))

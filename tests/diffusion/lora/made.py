@@ -1,0 +1,56 @@
+"""LoRA files made for the tests: known factors in every layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+SHAPES = {
+    "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q": (40, 24, ()),
+    "down_blocks.1.attentions.0.transformer_blocks.0.ff.net.0.proj": (96, 24, ()),
+    "mid_block.attentions.0.transformer_blocks.0.attn2.to_k": (40, 32, ()),
+    "up_blocks.2.resnets.0.conv1": (24, 12, (3, 3)),
+}
+RANK = 8
+
+
+def factors(rows, columns, rank=RANK, seed=0, decay=0.6):
+    """Factors whose product has a decaying spectrum, as float32."""
+    rng = np.random.default_rng(seed)
+    up = rng.standard_normal((rows, rank)) * decay ** np.arange(rank)
+    down = rng.standard_normal((rank, columns))
+    return up.astype(np.float32), down.astype(np.float32)
+
+
+def kohya_tensors(rank=RANK, alpha=4.0, dtype=np.float32, shapes=SHAPES):
+    """A kohya LoRA as arrays: linear and convolution layers."""
+    tensors = {}
+    for index, (module, (rows, columns, kernel)) in enumerate(shapes.items()):
+        name = "lora_unet_" + module.replace(".", "_")
+        up, down = factors(rows, columns * int(np.prod(kernel)), rank, index)
+        ones = (1,) * len(kernel)
+        tensors[f"{name}.lora_down.weight"] = down.reshape(rank, columns, *kernel).astype(dtype)
+        tensors[f"{name}.lora_up.weight"] = up.reshape(rows, rank, *ones).astype(dtype)
+        if alpha is not None:
+            tensors[f"{name}.alpha"] = np.array(alpha, dtype=dtype)
+    return tensors
+
+
+def renamed(tensors, layout):
+    """The same arrays under another tool's names, its alphas dropped."""
+    found = {}
+    for module in SHAPES:
+        name = "lora_unet_" + module.replace(".", "_")
+        ends = {"peft": ("lora_A.weight", "lora_B.weight"), "diffusers": ("lora.down.weight", "lora.up.weight")}[layout]
+        found[f"unet.{module}.{ends[0]}"] = tensors[f"{name}.lora_down.weight"]
+        found[f"unet.{module}.{ends[1]}"] = tensors[f"{name}.lora_up.weight"]
+    return found
+
+
+def save(tensors, path: Path, metadata=None) -> Path:
+    """Write with safetensors itself, not with our own writer."""
+    from safetensors.numpy import save_file
+
+    save_file({name: np.asarray(array, order="C") for name, array in tensors.items()}, path, metadata)
+    return path
