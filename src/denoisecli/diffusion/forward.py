@@ -124,7 +124,7 @@ def scaled_linear_betas(timesteps: int = TIMESTEPS, start: float = 0.00085, end:
 
 def alpha_bars_of(betas: Floats) -> Floats:
     """Return ᾱ_t = Π_{s≤t} (1 − β_s), (T,). Source: Ho et al. 2020, eq. 4."""
-    alpha_bars: Floats = np.cumprod(1 - betas)
+    alpha_bars: Floats = np.cumprod(1 - betas, dtype=np.float64)
     return alpha_bars
 
 
