@@ -73,9 +73,20 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
 def draw(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
     """Draw the film, the single-view films and the contact sheet."""
     from ..figures.deck import deck_frames
-    from ..figures.theme import FilmStyle, theme_named
+    from ..figures.strip import view_frames
+    from ..media.images import save_png
+    from .films import film_style, write_state_film
 
-    film = job.config.film
-    style = FilmStyle(film.size, theme_named(film.theme))
-    for frame in deck_frames(trace, {"canvas": pictures.canvas, "guess": pictures.guess}, style):
-        Image.fromarray(frame)
+    config, partial, style = job.config, job.folder.partial, film_style(job)
+    shown = {"canvas": pictures.canvas, "guess": pictures.guess}
+    states = trace.steps + 1
+    job.report.stage("figures", len(config.views) + 2)
+    with job.timed("figures"):
+        write_state_film(job, deck_frames(trace, shown, style, config.views), states, partial / "film.mp4")
+        job.report.step(1)
+        for done, view in enumerate(config.views, 2):
+            write_state_film(job, view_frames(view, trace, shown, style), states, partial / "views" / f"{view}.mp4")
+            job.report.step(done)
+        path = save_png(deck_sheet(trace, shown, style, config.views), partial / "sheet.png")
+        job.artifact(path, "sheet")
+        job.report.step(len(config.views) + 2)

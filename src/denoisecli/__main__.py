@@ -1,0 +1,5 @@
+"""`python -m denoisecli` is the command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,108 @@
+"""Batches: how they are split, halved when memory runs out, and joined again."""
+
+import contextlib
+
+import pytest
+
+from denoisecli.config.schema import SampleConfig
+from denoisecli.errors import SamplingError
+from denoisecli.labs.plan import Job
+from denoisecli.labs.sampling import Sample, batch_size, native_size, resolved, sample_all
+from denoisecli.report import Report
+from denoisecli.run import RunFolder
+
+
+class Notes(Report):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "samples", "batch"),
+    [
+        pytest.param((256, 256), 4, 4, id="all at once"),
+        pytest.param((512, 512), 40, 16, id="sixteen of 512"),
+        pytest.param((1024, 1024), 40, 4, id="four of 1024"),
+        pytest.param((4096, 4096), 40, 1, id="never none"),
+    ],
+)
+def test_batch_size(size, samples, batch):
+    assert batch_size(size, samples) == batch
+
+
+def test_resolved_config_resolves_to_itself():
+    config, identity = resolved(SampleConfig())
+    assert config.size == (256, 256)
+    assert resolved(config) == (config, identity)
+
+
+def test_native_size_of_the_pocket_model():
+    from denoisecli.diffusion.models import POCKET
+
+    assert native_size(POCKET) == (256, 256)
+
+
+@pytest.fixture(scope="module")
+def pocket():
+    from denoisecli.diffusion.models import load_model
+
+    return load_model("pocket")
+
+
+@contextlib.contextmanager
+def memory_for(model, samples):
+    """Let the denoiser run out of memory, as torch says it, on more than `samples` at once."""
+    import torch
+
+    def full(_module, arguments):
+        if len(arguments[0]) > 2 * samples:  # with and without the prompt
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    hook = model.pipe.unet.register_forward_pre_hook(full)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def small_job(tmp_path, seeds):
+    config, _ = resolved(SampleConfig(seeds=seeds, steps=1, size=64))
+    return Job(config, RunFolder(tmp_path / "x", "a"), Notes()), [Sample(seed, 7.5) for seed in seeds]
+
+
+@pytest.mark.parametrize(
+    ("fits", "split"),
+    [
+        pytest.param(8, [[0, 1, 2, 3, 4]], id="all fit"),
+        pytest.param(2, [[0, 1], [2, 3], [4]], id="two fit"),
+        pytest.param(1, [[0], [1], [2], [3], [4]], id="one fits"),
+    ],
+)
+def test_out_of_memory_halves_the_batch(tmp_path, pocket, fits, split):
+    job, samples = small_job(tmp_path, [0, 1, 2, 3, 4])
+    with job.folder.open(), memory_for(pocket, fits):
+        trace = sample_all(job, pocket, samples, batch=5)
+    assert trace.record["batches"] == split
+    assert [run["seed"] for run in trace.record["runs"]] == [0, 1, 2, 3, 4]
+    assert trace.x_t.shape == (5, 2, 4, 8, 8)
+    assert trace.sigmas.shape == (2,)
+    assert bool(job.report.warnings) == (fits < 5)
+
+
+def test_split_after_a_halving_survives_an_interruption(tmp_path, pocket):
+    job, samples = small_job(tmp_path, [0, 1, 2, 3])
+    with pytest.raises(KeyboardInterrupt), job.folder.open(), memory_for(pocket, 2):
+        job.report.step = lambda done, **_: (_ for _ in ()).throw(KeyboardInterrupt) if done == 4 else None
+        sample_all(job, pocket, samples, batch=4)
+    job.report = Notes()
+    with job.folder.open():  # now there is memory for all, but the run has its split
+        assert sample_all(job, pocket, samples, batch=4).record["batches"] == [[0, 1], [2, 3]]
+
+
+def test_out_of_memory_at_one_is_an_error(tmp_path, pocket):
+    job, samples = small_job(tmp_path, [1])
+    with job.folder.open(), memory_for(pocket, 0), pytest.raises(SamplingError, match="does not fit into memory"):
+        sample_all(job, pocket, samples, batch=1)
