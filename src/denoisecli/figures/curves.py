@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +46,21 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Label:
+    """A word in the plot; its colour, or None for the theme's quiet one."""
+
+    text: str
+    colour: RGB | None
+
+
+@dataclass(frozen=True)
 class PlotFrame:
     """A plot that has been drawn: maps values to pixels, so that playheads and dots can be added."""
 
     plot: Plot
     area: Box
     scale: float  # of lines and dots: 1 on a 1080-line frame
-    labels: tuple[tuple[Box, Curve], ...] = field(default=())
+    labels: tuple[tuple[Box, Label], ...] = ()
 
     @property
     def clip(self) -> Box:
@@ -69,9 +77,7 @@ class PlotFrame:
     def points(self, values: Values) -> list[Point]:
         """Return the pixels of a line's finite values."""
         places = positions(self.plot)
-        return [
-            self.at(float(x), float(value)) for x, value in zip(places, values, strict=True) if np.isfinite(value)
-        ]
+        return [self.at(float(x), float(value)) for x, value in zip(places, values, strict=True) if np.isfinite(value)]
 
 
 def top_of(plot: Plot) -> float:
@@ -165,12 +171,29 @@ def _draw_lines(image: Image.Image, frame: PlotFrame) -> None:
 def _with_labels(frame: PlotFrame, style: Type) -> PlotFrame:
     lines = [_path(frame, curve.values) for curve in frame.plot.curves]
     faint = [_path(frame, values) for curve in frame.plot.curves for values in curve.faint]
-    placed: list[tuple[Box, Curve]] = []
+    placed: list[tuple[Box, Label]] = []
+    threshold = _threshold_label(frame, style, [*lines, *faint])
+    if threshold is not None:
+        placed.append(threshold)
     for index, curve in enumerate(frame.plot.curves):
         box = _label_place(frame, curve.label, style, lines[index], lines[:index] + lines[index + 1 :], faint, placed)
         if box is not None:
-            placed.append((box, curve))
+            placed.append((box, Label(curve.label, curve.colour)))
     return PlotFrame(frame.plot, frame.area, frame.scale, tuple(placed))
+
+
+def _threshold_label(frame: PlotFrame, style: Type, lines: list[Values]) -> tuple[Box, Label] | None:
+    """Return the threshold's word over its right end, or over its left; None where lines run through both."""
+    if frame.plot.threshold is None:
+        return None
+    value, word = frame.plot.threshold
+    width, height = round(measure(word, style)), round(style.size)
+    y = round(frame.at(0, value)[1] - 1.3 * style.size)
+    for x in (frame.area.right - width, frame.area.x):
+        corner = np.array([[x, y]], dtype=np.float64)
+        if all(_gaps(corner, width, height, line)[0] > style.size * 0.3 for line in lines):
+            return Box(x, y, width, height), Label(word, None)
+    return None
 
 
 def _path(frame: PlotFrame, values: Values) -> Values:
@@ -187,7 +210,7 @@ def _label_place(
     own: Values,
     others: list[Values],
     faint: list[Values],
-    placed: list[tuple[Box, Curve]],
+    placed: list[tuple[Box, Label]],
 ) -> Box | None:
     """Return the free place nearest to the curve's own line and away from all others; None if there is none."""
     width, height, air = round(measure(label, style)), round(style.size), style.size * 0.45
@@ -198,8 +221,9 @@ def _label_place(
     if not len(corners):
         return None
     near = _gaps(corners, width, height, own)
-    rival = np.min([_gaps(corners, width, height, line) for line in others] or [np.full(len(corners), 1e6)], axis=0)
-    crossed = np.sum([_gaps(corners, width, height, line) <= 0 for line in faint] or [np.zeros(len(corners))], axis=0)
+    far = np.full(len(corners), 1e6)
+    rival = np.min([far, *(_gaps(corners, width, height, line) for line in others)], axis=0)
+    crossed = np.sum([far <= 0, *(_gaps(corners, width, height, line) <= 0 for line in faint)], axis=0)
     score = near + np.maximum(0, 2.5 * near - rival) + 30 * crossed
     score[(near < air) | (rival < air)] = np.inf
     for box, _ in placed:
@@ -222,9 +246,9 @@ def _gaps(corners: Values, width: int, height: int, line: Values) -> Values:
 def draw_labels(image: Image.Image, frame: PlotFrame, theme: Theme, text: float) -> None:
     """Write the curves' names beside their lines, on a bit of ground so that a playhead behind them is hidden."""
     style = Type(size=text)
-    for box, curve in frame.labels:
+    for box, label in frame.labels:
         rectangle(image, (box.x - 3, box.y, box.right + 3, box.bottom + text * 0.1), theme.ground)
-        draw_text(image, (box.x, box.y + text * 0.86), curve.label, style, curve.colour)
+        draw_text(image, (box.x, box.y + text * 0.86), label.text, style, label.colour or theme.quiet)
 
 
 def draw_playhead(image: Image.Image, frame: PlotFrame, index: int, theme: Theme) -> None:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..trace import Trace
+from .boxes import Box
 from .facts import Facts, run_facts
 from .layout import DeckLayout, deck_layout
-from .panels import View, draw_labels, draw_panels, grid_unit, run_views
+from .panels import draw_labels, draw_panels, grid_unit, run_views
 from .rail import make_rail
 from .theme import FilmStyle, Theme
 from .timeline import Mark, Timeline
@@ -51,16 +52,12 @@ def deck_frames(
 def run_timeline(facts: Facts, layout: DeckLayout, theme: Theme) -> Timeline:
     """Return the timeline of a run with its marks: where layout and detail were fixed."""
     box, text = layout.timeline, layout.measures.text
-    if layout.grid.beside and layout.measures.shape == "wide":  # it starts under the panels, not under their labels
+    labels_beside = layout.grid.beside and layout.grid.view_labels
+    if labels_beside and layout.measures.shape == "wide":  # it starts under the panels, not under their labels
         left = layout.grid.panels[0][0].x
-        box = type(box)(left, box.y, box.right - left, box.height)
+        box = Box(left, box.y, box.right - left, box.height)
     pairs = (("layout", theme.amber), ("detail", theme.teal))
     marks = tuple(
         Mark(f"{name} fixed", colour, facts.committed[name]) for name, colour in pairs if facts.committed[name]
     )
     return Timeline(box, len(facts.rows), marks, theme, text)
-
-
-def whole_views(views: Mapping[str, View]) -> list[str]:
-    """Return the names of the views in their usual order, others after them."""
-    return [name for name in VIEWS if name in views] + [name for name in views if name not in VIEWS]

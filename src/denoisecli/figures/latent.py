@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .grid import SNAP_LOSS
+
 Latents = NDArray[Any]  # (..., C, h, w)
 Limits = NDArray[np.float32]  # (C, 2): the values that become black and white
 Picture = NDArray[np.uint8]  # (H, W, 3), sRGB
@@ -57,19 +59,20 @@ def latent_rgb(latents: Latents, limits: Limits, factors: NDArray[Any] | None = 
 
 
 def enlarged(picture: Picture, size: tuple[int, int], ground: tuple[int, int, int]) -> Image.Image:
-    """Return `picture` with whole-number square cells, centred on `ground` in an image of `size` = (width, height).
+    """Return `picture` with square cells of whole pixels, centred on `ground` in an image of `size`.
 
-    Where even one pixel a cell is too much, it is averaged down to fit.
+    Where whole pixels would leave much of `size` = (width, height) empty (small panels), the cells' edges are
+    averaged instead, so that the picture fills it.
     """
     height, width = picture.shape[:2]
-    scale = min(size[0] // width, size[1] // height)
-    image = Image.fromarray(picture)
-    if scale >= 1:
-        image = image.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+    fit = min(size[0] / width, size[1] / height)
+    whole = math.floor(fit)
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    if whole >= fit * (1 - SNAP_LOSS):
+        image = image.resize((width * whole, height * whole), Image.Resampling.NEAREST)
     else:
-        fit = min(size[0] / width, size[1] / height)
-        fitted = max(1, int(width * fit)), max(1, int(height * fit))
-        image = image.resize(fitted, Image.Resampling.BOX)
+        larger = image.resize((width * (whole + 1), height * (whole + 1)), Image.Resampling.NEAREST)
+        image = larger.resize((max(1, round(width * fit)), max(1, round(height * fit))), Image.Resampling.BOX)
     if image.size == size:
         return image
     panel = Image.new("RGB", size, ground)
@@ -77,15 +80,24 @@ def enlarged(picture: Picture, size: tuple[int, int], ground: tuple[int, int, in
     return panel
 
 
-def channel_mosaic(latents: Latents, limits: Limits, size: tuple[int, int], ground: tuple[int, int, int]) -> Image.Image:
-    """Return the channels of latents (C, h, w) as grey tiles in rows, filling an image of `size`."""
+def mosaic_side(n_channels: int) -> int:
+    """Return how many channel tiles stand in a row, and how many rows there are: as square as can be."""
+    return math.ceil(math.sqrt(n_channels))
+
+
+def channel_mosaic(latents: Latents, limits: Limits, scale: int, ground: tuple[int, int, int]) -> Image.Image:
+    """Return the channels of latents (C, h, w) as grey tiles, `scale` pixels a cell, with fine seams of `ground`.
+
+    It is `mosaic_side` tiles wide and high, so it is as large as the RGB picture at `scale` × that number.
+    """
     tiles = channel_pictures(latents, limits)
-    columns = math.ceil(math.sqrt(len(tiles)))
-    rows = math.ceil(len(tiles) / columns)
-    gap = max(2, size[1] // 120)
-    tile = (size[0] - (columns - 1) * gap) // columns, (size[1] - (rows - 1) * gap) // rows
-    panel = Image.new("RGB", size, ground)
+    side = mosaic_side(len(tiles))
+    height, width = (length * scale for length in latents.shape[-2:])
+    panel = Image.new("RGB", (side * width, side * height), ground)
+    seam = max(1, scale // 2)
     for index, picture in enumerate(tiles):
-        x, y = index % columns * (tile[0] + gap), index // columns * (tile[1] + gap)
-        panel.paste(enlarged(picture, tile, ground), (x, y))
+        x, y = index % side * width, index // side * height
+        tile = Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
+        inner = (seam if x else 0), (seam if y else 0)  # the seam is taken off the tile's first cells
+        panel.paste(tile.crop((*inner, width, height)), (x + inner[0], y + inner[1]))
     return panel

@@ -57,7 +57,7 @@ class Measures:
     @property
     def timeline(self) -> int:
         """Height of the timeline: the track and a line of labels."""
-        return round(self.px(30) + self.text * 1.4)
+        return round(self.text * 2.65)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def strip_layout(size: tuple[int, int], seeds: int, unit: tuple[int, int] = (1, 
     timeline = _timeline(measures)
     head = Box(inner.x, inner.y, inner.width, round(measures.text * 2.9))
     area = Box(inner.x, head.bottom + air, inner.width, timeline.y - air - head.bottom - air)
-    gap = measures.px(14 if seeds <= 6 else 8)
+    gap = measures.px(24 if seeds <= 6 else 14)
     spec = GridSpec(1, seeds, unit, gap, round(measures.text * 1.55), 0, captions=False)
     return DeckLayout(measures, fit_grid(area, spec), head, None, timeline)
 
@@ -142,10 +142,10 @@ def _wide(measures: Measures, views: int, seeds: int, unit: tuple[int, int]) -> 
 
 
 def _stacked(measures: Measures, views: int, seeds: int, unit: tuple[int, int]) -> DeckLayout:
-    inner, air = measures.inner, measures.px(28)
+    inner, air = measures.inner, max(measures.px(28), round(measures.text))
     tall = measures.shape == "tall"
     timeline = _timeline(measures)
-    head_height = round(measures.text * (9.1 if tall else 8.4))
+    head_height = round(measures.text * (8.6 if tall else 8.4))
     head = Box(inner.x, inner.y, inner.width, head_height)
     room = timeline.y - air - head.bottom - air
     least = round(measures.text * 6) if tall else 0  # of plot

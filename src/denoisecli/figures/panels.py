@@ -14,7 +14,7 @@ from ..errors import NotRecorded
 from ..trace import Trace
 from .boxes import Box
 from .grid import Grid
-from .latent import channel_mosaic, enlarged, latent_rgb, robust_limits, variance_preserving
+from .latent import channel_mosaic, enlarged, latent_rgb, mosaic_side, robust_limits, variance_preserving
 from .paint import paste_rounded
 from .text import Type, draw_text, measure, shorten
 from .theme import Theme
@@ -25,9 +25,20 @@ NAMES = {"canvas": ("Canvas", "xₜ"), "guess": ("Guess", "x̂₀"), "latent": (
 class View(Protocol):
     """Something that can be seen of every state of every seed."""
 
-    title: str
-    symbol: str
-    cells: tuple[int, int]  # proportions: (width, height)
+    @property
+    def title(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def symbol(self) -> str:
+        """Its usual symbol, or nothing."""
+        ...
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Its proportions: (width, height)."""
+        ...
 
     def picture(self, seed: int, state: int, size: tuple[int, int]) -> Image.Image:
         """Return the picture of one state, exactly `size` = (width, height)."""
@@ -66,21 +77,42 @@ class LatentView:
 
     @property
     def cells(self) -> tuple[int, int]:
-        """Proportions; channels stand beside the RGB picture."""
+        """Proportions: with channels, the RGB picture, a gap, and the tiles at the same size."""
         height, width = self.latents.shape[-2:]
-        return (2 * width, height) if self.channels else (width, height)
+        if not self.channels:
+            return width, height
+        side = mosaic_side(self.latents.shape[-3])
+        return 2 * side * width + self._gap, side * height
+
+    @property
+    def _gap(self) -> int:
+        """Between the RGB picture and the tiles, in cells of the tiles."""
+        return max(1, self.latents.shape[-1] // 12)
 
     def picture(self, seed: int, state: int, size: tuple[int, int]) -> Image.Image:
         """Return one state, its cells whole pixels wide."""
         latents = self.latents[seed, state]
+        picture = latent_rgb(latents, self.limits)
         if not self.channels:
-            return enlarged(latent_rgb(latents, self.limits), size, self.theme.panel)
-        gap = max(4, size[0] // 60)
-        half = (size[0] - gap) // 2, size[1]
-        panel = Image.new("RGB", size, self.theme.ground)
-        panel.paste(enlarged(latent_rgb(latents, self.limits), half, self.theme.ground), (0, 0))
-        panel.paste(channel_mosaic(latents, self.limits, half, self.theme.ground), (size[0] - half[0], 0))
-        return panel
+            return enlarged(picture, size, self.theme.panel)
+        scale = max(1, min(size[0] // self.cells[0], size[1] // self.cells[1]))
+        tiles = channel_mosaic(latents, self.limits, scale, self.theme.ground)
+        left = tiles.width + self._gap * scale
+        panel = Image.new("RGB", (left + tiles.width, tiles.height), self.theme.ground)
+        panel.paste(enlarged(picture, tiles.size, self.theme.ground), (0, 0))
+        panel.paste(tiles, (left, 0))
+        return _placed(panel, size, self.theme)
+
+
+def _placed(picture: Image.Image, size: tuple[int, int], theme: Theme) -> Image.Image:
+    """Return `picture` at the left of an image of `size`; averaged down where it is larger."""
+    shrink = max(picture.width / size[0], picture.height / size[1])
+    if shrink > 1:
+        smaller = max(1, int(picture.width / shrink)), max(1, int(picture.height / shrink))
+        picture = picture.resize(smaller, Image.Resampling.BOX)
+    panel = Image.new("RGB", size, theme.ground)
+    panel.paste(picture, (0, (size[1] - picture.height) // 2))
+    return panel
 
 
 def run_views(trace: Trace, pictures: Mapping[str, Any], theme: Theme, *, channels: bool = False) -> dict[str, View]:
@@ -128,9 +160,12 @@ def draw_labels(
     for box, view in zip(grid.view_labels, views if captions else (), strict=True):
         _view_label(image, box, view, theme, text, beside=grid.beside and box.width < grid.panels[0][0].x)
     style = Type("JetBrainsMono-Regular", text)
+    if not grid.seed_labels:
+        return
+    room = grid.seed_labels[0].width
+    lead = "seed " if all(measure(f"seed {seed}", style) <= room for seed in seeds) else ""
     for box, seed in zip(grid.seed_labels, seeds, strict=False):
-        label = next((said for said in (f"seed {seed}", seed) if measure(said, style) <= box.width), None)
-        said = label or shorten(seed, style, box.width)
+        said = shorten(f"{lead}{seed}", style, room)
         draw_text(image, (box.x, box.bottom - 0.5 * text), said, style, theme.quiet)
 
 

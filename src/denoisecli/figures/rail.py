@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from PIL import Image
 
 from ..metrics import COMMITTED
-from .boxes import Box
 from .curves import Curve, Plot, PlotFrame, draw_labels, draw_playhead, draw_plot
 from .facts import Facts, mean, three_figures, timestep
 from .layout import DeckLayout, RailBoxes, prompt_room, rail_boxes
@@ -103,7 +102,7 @@ def settling_plot(facts: Facts, theme: Theme) -> Plot | None:
         for name, series, colour in pairs
         if series is not None
     ]
-    return Plot(curves, TITLES, top=1.0, threshold=(COMMITTED, "fixed")) if curves else None
+    return Plot(curves, TITLES, top=1.0, threshold=(COMMITTED, f"fixed below {COMMITTED:g}")) if curves else None
 
 
 def _fitting_settings(settings: str, style: Type, width: float) -> str:
@@ -112,8 +111,3 @@ def _fitting_settings(settings: str, style: Type, width: float) -> str:
     while len(parts) > 2 and measure(" · ".join(parts), style) > width:
         parts.pop(0)
     return shorten(" · ".join(parts), style, width)
-
-
-def box_middle(box: Box, text: float) -> float:
-    """Return the baseline that centres a line of text of that size in `box`."""
-    return box.y + box.height / 2 + 0.36 * text

@@ -50,9 +50,7 @@ def _baselines(box: Box, measures: Measures) -> tuple[float, float]:
     return box.y + 0.8 * 1.15 * measures.text, box.bottom - 0.3 * measures.text
 
 
-def _draw_caption(
-    image: Image.Image, box: Box, facts: Facts, view: View, theme: Theme, measures: Measures
-) -> None:
+def _draw_caption(image: Image.Image, box: Box, facts: Facts, view: View, theme: Theme, measures: Measures) -> None:
     """Write which view this is and, beside it, the prompt."""
     text = measures.text
     first, second = _baselines(box, measures)
@@ -63,9 +61,7 @@ def _draw_caption(
     draw_text(image, (box.x, second), shorten(facts.prompt, prompt, room), prompt, theme.quiet)
 
 
-def _draw_state(
-    image: Image.Image, box: Box, facts: Facts, state: int, theme: Theme, measures: Measures
-) -> None:
+def _draw_state(image: Image.Image, box: Box, facts: Facts, state: int, theme: Theme, measures: Measures) -> None:
     """Write the state's number and values, right-aligned."""
     text = measures.text
     first, second = _baselines(box, measures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,19 +91,15 @@ class Timeline:
         return spread(places, widths, style.size * 0.8, self.box.x, self.box.right)
 
 
-def spread(
-    middles: Sequence[float], widths: Sequence[float], gap: float, left: float, right: float
-) -> list[float]:
+def spread(middles: Sequence[float], widths: Sequence[float], gap: float, left: float, right: float) -> list[float]:
     """Return `middles` moved as little as needed so that words of `widths` keep `gap` and stay in left..right."""
     order = sorted(range(len(middles)), key=lambda i: middles[i])
     moved = list(middles)
     for _ in range(20):
-        for a, b in zip(order, order[1:], strict=False):
+        for a, b in itertools.pairwise(order):
             short = (widths[a] + widths[b]) / 2 + gap - (moved[b] - moved[a])
             if short > 0:
                 moved[a] -= short / 2
                 moved[b] += short / 2
-        moved = [
-            min(max(x, left + w / 2), right - w / 2) for x, w in zip(moved, widths, strict=True)
-        ]
+        moved = [min(max(x, left + w / 2), right - w / 2) for x, w in zip(moved, widths, strict=True)]
     return moved

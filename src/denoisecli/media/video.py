@@ -86,7 +86,7 @@ def write_films(
     metadata: Mapping[str, str] | None = None,
     *,
     tick: int = 1,
-    quality: Quality = Quality(),  # noqa: B008 (frozen)
+    quality: Quality = Quality(),
 ) -> list[Path]:
     """Write the same frames to several files, of any of FORMATS, drawing each frame once."""
     rate = Fraction(fps).limit_denominator(1001)
@@ -145,7 +145,9 @@ def _webm(target: Target, notes: Path, _: tuple[int, int]) -> list[str]:
 def _gif(_: Target, __: Path, size: tuple[int, int]) -> list[str]:
     shrink = min(1.0, GIF_SIDE / max(size))
     width, height = (max(2, math.floor(side * shrink / 2) * 2) for side in size)
-    palette = "palettegen=max_colors=256:stats_mode=full[p];[b][p]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
+    palette = (
+        "palettegen=max_colors=256:stats_mode=full[p];[b][p]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
+    )
     graph = f"[0:v]scale={width}:{height}:flags=lanczos,split[a][b];[a]{palette}"
     return ["-filter_complex", graph, "-loop", "0", *_REPEATABLE]
 
