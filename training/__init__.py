@@ -1,0 +1,1 @@
+"""Everything that makes the pocket model: scenes, autoencoder, denoiser, LoRAs, evaluation, export."""

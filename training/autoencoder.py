@@ -1,0 +1,241 @@
+"""Train the autoencoder: 256² pictures to 32² latents of four channels and back.
+
+    python -m training.autoencoder --scenes build/pocket/scenes --out build/pocket/autoencoder --steps 6000
+    python -m training.autoencoder ... --init PIPELINE_FOLDER    # start from a trained one
+
+From scratch it starts as an exact average-colour code (`colour_identity`), so that all training goes into detail.
+The loss adds a scale-equivariance term (Kouzelis et al. 2025, arXiv 2502.09509): halving the latents has to halve the
+picture, which keeps them smooth enough for a small denoiser to learn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.models import SIZES, build_autoencoder
+from training.runs import (
+    Average,
+    Log,
+    average_gradients,
+    gather,
+    join_workers,
+    load_checkpoint,
+    rate,
+    save_whole,
+)
+from training.scenes import held_out, load_shards
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training.scenes import Picture
+
+
+def to_tensor(pictures: np.ndarray) -> Tensor:
+    """(n, h, w, 3) uint8 to (n, 3, h, w) float in −1..1, channels last in memory."""
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def to_pictures(batch: Tensor) -> np.ndarray:
+    """(n, 3, h, w) in −1..1 to (n, h, w, 3) uint8."""
+    return ((batch.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+def psnr(first: Tensor, second: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio (n,) in dB of pictures in −1..1: −10 log10 mean ((a − b) / 2)²."""
+    return -10 * ((first.clamp(-1, 1) - second) / 2).square().mean((1, 2, 3)).log10()
+
+
+@torch.no_grad()
+def colour_identity(autoencoder: AutoencoderTiny, colours: Tensor) -> None:
+    """Make the autoencoder an exact code of 8×8 average colours, whitened by the colours (n, 3) in 0..1.
+
+    The first three channels of each convolution carry the colour; the others start as they were.
+    """
+    mean = colours.mean(0)
+    variance, axes = torch.linalg.eigh(torch.cov((colours - mean).T))
+    whiten = (axes / variance.clamp_min(1e-6).sqrt()).T.contiguous()
+    eye = torch.eye(3)
+    _carry_colour(
+        autoencoder.encoder, first=eye, last=whiten, first_bias=0 * mean, last_bias=-whiten @ mean, shrink=True
+    )
+    _carry_colour(
+        autoencoder.decoder, first=torch.linalg.inv(whiten), last=eye, first_bias=mean, last_bias=0 * mean, shrink=False
+    )
+
+
+def _carry_colour(
+    half: nn.Module, *, first: Tensor, last: Tensor, first_bias: Tensor, last_bias: Tensor, shrink: bool
+) -> None:
+    """Let channels 0..2 pass through one half of the autoencoder unchanged but for its ends."""
+    for layer in half.layers:
+        if hasattr(layer, "conv"):  # a residual block: small at first, and silent on the colour channels
+            layer.conv[4].weight.mul_(0.2)
+            layer.conv[4].bias.zero_()
+            layer.conv[4].weight[:3] = 0
+    straight = [layer for layer in half.layers if isinstance(layer, nn.Conv2d)]
+    for index, conv in enumerate(straight):
+        conv.weight[:3] = 0
+        if conv.bias is not None:
+            conv.bias[:3] = 0
+        if index == 0:
+            conv.weight[:3, :3, 1, 1], conv.bias[:3] = first, first_bias
+        elif index == len(straight) - 1:
+            conv.weight[:3, :3, 1, 1], conv.bias[:3] = last, last_bias
+        elif shrink:  # stride 2: average a 2×2 block
+            conv.weight[:3, :3, 1:, 1:] = torch.eye(3)[..., None, None] / 4
+        else:
+            conv.weight[:3, :3, 1, 1] = torch.eye(3)
+
+
+def _slopes(a: Tensor, b: Tensor) -> Tensor:
+    across = (a.diff(dim=3) - b.diff(dim=3)).abs().mean()
+    return across + (a.diff(dim=2) - b.diff(dim=2)).abs().mean()
+
+
+def reconstruction_loss(output: Tensor, target: Tensor, detail: float) -> Tensor:
+    """L1 + detail · L2, with slopes, at full, half and quarter size; `detail` weighs what PSNR measures."""
+    loss = (output - target).abs().mean() + detail * (output - target).square().mean()
+    loss = loss + 0.5 * _slopes(output, target)
+    for weight in (0.5, 0.5):
+        output, target = functional.avg_pool2d(output, 2), functional.avg_pool2d(target, 2)
+        loss = loss + weight * (output - target).abs().mean() + 0.5 * weight * _slopes(output, target)
+    return loss
+
+
+def latent_penalty(latents: Tensor) -> Tensor:
+    """0 for latents of mean 0, variance 1 and no correlation between channels."""
+    mean, variance = latents.mean((0, 2, 3)), latents.var((0, 2, 3))
+    flat = (latents - mean[None, :, None, None]).transpose(0, 1).flatten(1)
+    covariance = flat @ flat.T / flat.shape[1]
+    crossed = covariance - torch.diag(torch.diag(covariance))
+    return mean.square().mean() + variance.clamp_min(1e-4).log().square().mean() + 0.3 * crossed.square().mean()
+
+
+class Crops:
+    """Random square crops of the training pictures, on the 8-pixel grid of the latents."""
+
+    def __init__(self, shards: Sequence[Picture], seed: tuple[int, ...]) -> None:
+        self.shards, self.rng = shards, np.random.default_rng(seed)
+
+    def draw(self, count: int, side: int) -> Tensor:
+        """(count, 3, side, side) in −1..1."""
+        crops = np.empty((count, side, side, 3), np.uint8)
+        for row in range(count):
+            shard = self.shards[int(self.rng.integers(len(self.shards)))]
+            picture = shard[int(self.rng.integers(held_out(shard), len(shard)))]
+            y, x = self.rng.integers(0, (picture.shape[0] - side) // 8 + 1, 2) * 8
+            crops[row] = picture[y : y + side, x : x + side]
+        return to_tensor(crops)
+
+
+def training_loss(autoencoder: AutoencoderTiny, batch: Tensor, step: int, detail: float) -> Tensor:
+    """Reconstruct through slightly noisy latents; every fourth step also through halved ones."""
+    latents = autoencoder.encoder(batch)
+    noisy = latents + 0.06 * torch.randn_like(latents)
+    loss = reconstruction_loss(autoencoder.decoder(noisy), batch, detail)
+    if step % 4 == 0:
+        half = max(1, len(batch) // 2)
+        small = autoencoder.decoder(functional.avg_pool2d(noisy[:half], 2))
+        loss = loss + 0.2 * reconstruction_loss(small, functional.avg_pool2d(batch[:half], 2), detail)
+    return loss + 0.05 * latent_penalty(latents)
+
+
+@torch.no_grad()
+def measure(autoencoder: AutoencoderTiny, pictures: Tensor) -> dict[str, object]:
+    """PSNR on held-out pictures and the latents' mean and deviation a channel."""
+    latents = torch.cat([autoencoder.encoder(part) for part in pictures.split(16)])
+    decoded = torch.cat([autoencoder.decoder(part) for part in latents.split(16)])
+    return {
+        "psnr": round(float(psnr(decoded, pictures).mean()), 2),
+        "mean": [round(value, 2) for value in latents.mean((0, 2, 3)).tolist()],
+        "std": [round(value, 2) for value in latents.std((0, 2, 3)).tolist()],
+    }
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train to `options.steps`, going on from the checkpoint in `options.out` if there is one."""
+    rank = join_workers()
+    shards = [pictures for folder in options.scenes for pictures, _ in load_shards(folder)]
+    unseen = to_tensor(np.concatenate([shard[: min(8, held_out(shard))] for shard in shards])[: options.validate])
+    autoencoder, average, optimizer, step = _start(options, shards)
+    torch.manual_seed(1_000_003 * rank + options.seed + step)
+    crops, log = Crops(shards, (options.seed, step, rank)), Log(options.out / "log.jsonl")
+    checkpoint, losses, saved = options.out / "checkpoint.pt", [], time.monotonic()
+    if rank == 0:
+        log.write(step=step, **measure(autoencoder, unseen))
+    while step < options.steps:
+        for group in optimizer.param_groups:
+            group["lr"] = options.lr * rate(step, step / options.steps, hold=0.3)
+        loss = training_loss(autoencoder, crops.draw(options.batch, 64), step, options.detail)
+        optimizer.zero_grad()
+        loss.backward()
+        average_gradients(autoencoder.parameters())
+        nn.utils.clip_grad_norm_(autoencoder.parameters(), 1.0)
+        optimizer.step()
+        average.update()
+        losses.append(loss.detach())
+        step += 1
+        if rank == 0 and (time.monotonic() - saved > options.every or step == options.steps):
+            with average:
+                log.write(step=step, loss=round(gather(losses), 4), **measure(autoencoder, unseen))
+            state = {"model": autoencoder.state_dict(), "optimizer": optimizer.state_dict()}
+            save_whole({**state, "average": average.state(), "step": step}, checkpoint)
+            losses, saved = [], time.monotonic()
+    if rank:
+        return
+    with average:
+        autoencoder.save_pretrained(options.out / "autoencoder")
+
+
+def _start(
+    options: argparse.Namespace, shards: Sequence[Picture]
+) -> tuple[AutoencoderTiny, Average, torch.optim.Optimizer, int]:
+    """Networks and optimizer from the checkpoint, else from `--init`, else from the colour code."""
+    autoencoder = build_autoencoder(SIZES[options.size])
+    if options.init:
+        trained = AutoencoderTiny.from_pretrained(options.init, subfolder="vae", torch_dtype=torch.float32)
+        autoencoder.load_state_dict(trained.state_dict())
+    else:
+        sample = np.concatenate([shard[held_out(shard) :][:: max(1, len(shard) // 50)] for shard in shards])
+        colours = functional.avg_pool2d((to_tensor(sample) + 1) / 2, 8).permute(0, 2, 3, 1).reshape(-1, 3)
+        colour_identity(autoencoder, colours)
+    average = Average(autoencoder, 0.997)
+    optimizer = torch.optim.AdamW(autoencoder.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=1e-4)
+    state = load_checkpoint(options.out / "checkpoint.pt")
+    if state is None:
+        return autoencoder, average, optimizer, 0
+    autoencoder.load_state_dict(state["model"])
+    average.restore(state["average"])
+    optimizer.load_state_dict(state["optimizer"])
+    return autoencoder, average, optimizer, int(state["step"])
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line of this stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=Path, nargs="+", default=[Path("build/pocket/scenes")])
+    parser.add_argument("--out", type=Path, default=Path("build/pocket/autoencoder"))
+    parser.add_argument("--init", type=Path, help="a pipeline folder whose autoencoder to start from")
+    parser.add_argument("--size", choices=SIZES, default="pocket")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch", type=int, default=16, help="crops of 64² a step and worker")
+    parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--detail", type=float, default=4.0, help="weight of the squared error")
+    parser.add_argument("--validate", type=int, default=96, help="held-out pictures to measure on")
+    parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    train(parse())

@@ -1,0 +1,221 @@
+"""Measure a pipeline folder against renders: do samples show what the words say, do they vary, are they copies?
+
+    python -m training.evaluate --pipeline src/denoisecli/pocket --probe build/pocket/probe.pt \
+        --scenes build/pocket/scenes --out build/pocket/evaluation
+
+Writes `evaluation.json` and contact sheets. All random draws are seeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from scipy.linalg import sqrtm
+
+from training.autoencoder import measure, to_tensor
+from training.captions import KEY, Attributes, random_attributes
+from training.probe import Probe, accuracy, load_probe, thumbnails
+from training.runs import save_whole
+from training.sampling import Sampler, starting_noise
+from training.scenes import contact_sheet, held_out, load_shards, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCALES = (1.0, 3.0, 7.5, 12.0)
+
+
+def draw_words(count: int, seed: int = 77) -> list[Attributes]:
+    """Uniform scenes to sample; not those of any training seed."""
+    rng = np.random.default_rng(seed)
+    return [random_attributes(rng) for _ in range(count)]
+
+
+@torch.no_grad()
+def probe_features(probe: Probe, pictures: np.ndarray) -> np.ndarray:
+    """(n, 320)."""
+    small = to_tensor(thumbnails(pictures))
+    return torch.cat([probe.features(part) for part in small.split(64)]).numpy().astype(np.float64)
+
+
+def frechet(first: np.ndarray, second: np.ndarray) -> float:
+    """|m1 − m2|² + tr(C1 + C2 − 2 (C1 C2)^½) of two sets of features (Heusel et al. 2017, arXiv 1706.08500)."""
+    c1, c2 = np.cov(first.T), np.cov(second.T)
+    root = np.real(sqrtm(c1 @ c2))
+    return float(np.square(first.mean(0) - second.mean(0)).sum() + np.trace(c1 + c2 - 2 * root))
+
+
+def principal(reference: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and whitened principal axes of reference features: few enough dimensions for few samples."""
+    mean = reference.mean(0)
+    _, deviation, axes = np.linalg.svd(reference - mean, full_matrices=False)
+    dimensions = min(dimensions, len(deviation))
+    return mean, axes[:dimensions].T / (deviation[:dimensions] / np.sqrt(len(reference)) + 1e-6)
+
+
+def _layouts(pictures: np.ndarray) -> np.ndarray:
+    """Each picture as a 16×16 colour thumbnail in 0..1, flat."""
+    return np.stack([cv2.resize(one, (16, 16), interpolation=cv2.INTER_AREA) for one in pictures]).reshape(
+        len(pictures), -1
+    ) / np.float32(255)
+
+
+def pairwise(pictures: np.ndarray) -> float:
+    """Mean root-mean-square distance of layouts over all pairs."""
+    flat = _layouts(pictures)
+    distance = np.sqrt(np.square(flat[:, None] - flat[None]).mean(2))
+    return float(distance[np.triu_indices(len(flat), 1)].mean())
+
+
+def nearest(pictures: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Distance (n,) of each layout to the nearest training layout."""
+    flat, known = _layouts(pictures), _layouts(training)
+    return np.array([np.sqrt(np.square(known - one).mean(1).min()) for one in flat])
+
+
+def telltale(real: np.ndarray, fake: np.ndarray) -> float:
+    """Accuracy on new pictures of a ridge classifier that tells two sets of features apart; 0.5 is chance.
+
+    Half of each set trains it, the other half tests it; a fair test needs the same captions on both sides.
+    """
+    half = len(real) // 2
+    train = np.concatenate([real[:half], fake[:half]])
+    target = np.concatenate([np.ones(half), -np.ones(half)])
+    mean, scale = train.mean(0), train.std(0) + 1e-6
+    x = (train - mean) / scale
+    weights = np.linalg.solve(x.T @ x + 0.3 * len(x) * np.eye(x.shape[1]), x.T @ target)
+    right = (((real[half:] - mean) / scale) @ weights > 0).sum() + (((fake[half:] - mean) / scale) @ weights < 0).sum()
+    return float(right / (len(real) - half + len(fake) - half))
+
+
+class Evaluation:
+    """One evaluation: samples once, measures often."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.sampler = Sampler.from_folder(options.pipeline)
+        self.probe = load_probe(options.probe)
+        self.words = draw_words(options.count)
+        self.renders = np.stack([render(words, 10**12 + i) for i, words in enumerate(self.words)])
+        self.fresh = np.stack([render(words, 10**13 + i) for i, words in enumerate(self.words)])
+        self.reference = probe_features(self.probe, self.renders)
+
+    def samples(self, cfg: float) -> np.ndarray:
+        """One sample for each caption at this guidance, kept on disk so that a killed run goes on."""
+        path = self.options.out / f"samples-{cfg:g}.pt"
+        if not path.exists():
+            noise = starting_noise(range(5000, 5000 + len(self.words)))
+            pictures = self.sampler.pictures([words.caption for words in self.words], noise, cfg)
+            save_whole({"pictures": torch.from_numpy(pictures)}, path)
+        return torch.load(path, weights_only=True)["pictures"].numpy()
+
+    def by_guidance(self) -> dict[str, dict[str, float]]:
+        """Probe accuracy, Fréchet distance and telltale accuracy for each guidance, and for fresh renders."""
+        mean, axes = principal(self.reference, 16)
+        sets = {"renders": self.fresh, **{f"{cfg:g}": self.samples(cfg) for cfg in self.options.cfg}}
+        rows = {}
+        for name, pictures in sets.items():
+            features = probe_features(self.probe, pictures)
+            rows[name] = {
+                **accuracy(self.probe, thumbnails(pictures), self.words),
+                "frechet": frechet((self.reference - mean) @ axes, (features - mean) @ axes),
+                "telltale": telltale(self.reference, features),
+            }
+        return rows
+
+    def diversity(self) -> dict[str, float]:
+        """Pairwise distance of layouts over seeds of one caption, against that of its renders."""
+        captions = [KEY, *draw_words(3, seed=5)]
+        ratios = {}
+        for cfg in (3.0, 7.5):
+            made, real = [], []
+            for words in captions:
+                noise = starting_noise(range(self.options.seeds))
+                made.append(pairwise(self.sampler.pictures([words.caption] * len(noise), noise, cfg)))
+                real.append(pairwise(np.stack([render(words, 10**14 + i) for i in range(24)])))
+            ratios[f"{cfg:g}"] = float(np.mean(made) / np.mean(real))
+        return ratios
+
+    def copies(self) -> dict[str, float]:
+        """Median distance to the nearest training picture: of samples, and of renders that are certainly new."""
+        shards = [shard for shard, _ in load_shards(self.options.scenes)]
+        training = np.concatenate([np.asarray(shard[held_out(shard) :]) for shard in shards])
+        samples = nearest(self.samples(3.0), training)
+        fresh = nearest(self.fresh, training)
+        return {
+            "samples": float(np.median(samples)),
+            "new renders": float(np.median(fresh)),
+            "least": float(samples.min()),
+        }
+
+    def autoencoder(self) -> dict[str, object]:
+        """PSNR on renders outside the training set."""
+        return measure(self.sampler.autoencoder, to_tensor(self.fresh))
+
+    def speed(self) -> dict[str, float]:
+        """Seconds of a 20-step sample at cfg 7.5, decoded, and milliseconds of a decode in a batch of 8."""
+        noise = starting_noise([1])
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            self.sampler.pictures([KEY.caption], noise, 7.5)
+            times.append(time.perf_counter() - started)
+        x0 = starting_noise(range(8))
+        with torch.no_grad():
+            started = time.perf_counter()
+            for _ in range(3):
+                self.sampler.autoencoder.decoder(x0)
+        return {"sample_s": min(times), "decode_ms": (time.perf_counter() - started) / 24 * 1000}
+
+    def sheets(self) -> None:
+        """Pictures to look at: the key prompt, guidance, and random captions."""
+        out = self.options.out
+        noise = starting_noise(range(1, 13))
+        key = self.sampler.pictures([KEY.caption] * 12, noise, 5.0)
+        contact_sheet([key[:4], key[4:8], key[8:]], out / "key.png")
+        strip = [self.sampler.pictures([KEY.caption], noise[:1], cfg)[0] for cfg in (1, 3, 5, 7.5, 12)]
+        contact_sheet([strip], out / "guidance.png")
+        for cfg in self.options.cfg:
+            pictures = self.samples(cfg)[:32]
+            rows = [pictures[start : start + 8] for start in range(0, len(pictures) - 7, 8)]
+            contact_sheet(rows or [pictures], out / f"random-{cfg:g}.png")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run every measure and write evaluation.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipeline", type=Path, default=Path("src/denoisecli/pocket"))
+    parser.add_argument("--probe", type=Path, default=Path("build/pocket/probe.pt"))
+    parser.add_argument("--scenes", type=Path, default=Path("build/pocket/scenes"))
+    parser.add_argument("--out", type=Path, default=Path("build/pocket/evaluation"))
+    parser.add_argument("--count", type=int, default=128, help="captions sampled at each guidance")
+    parser.add_argument("--seeds", type=int, default=12, help="seeds a caption for the diversity")
+    parser.add_argument("--cfg", type=float, nargs="+", default=list(SCALES))
+    options = parser.parse_args(argv)
+    options.out.mkdir(parents=True, exist_ok=True)
+    evaluation = Evaluation(options)
+    measures = (
+        evaluation.speed,
+        evaluation.autoencoder,
+        evaluation.by_guidance,
+        evaluation.diversity,
+        evaluation.copies,
+    )
+    result: dict[str, object] = {"captions": options.count}
+    for function in measures:
+        result[function.__name__] = function()
+        print(json.dumps({function.__name__: result[function.__name__]}), flush=True)
+    result["probe"] = torch.load(options.probe, weights_only=True)["held_out"]
+    evaluation.sheets()
+    (options.out / "evaluation.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

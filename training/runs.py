@@ -1,0 +1,120 @@
+"""What every training stage shares: whole-or-nothing checkpoints, a JSON-lines log, averaged weights, a schedule."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from torch import Tensor, nn
+
+
+def save_whole(state: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint so that `path` holds either the old one or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    torch.save(dict(state), partial)
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """The checkpoint of our own at `path`, or None where there is none yet."""
+    return torch.load(path, weights_only=True) if path.exists() else None
+
+
+class Log:
+    """Appends one JSON object a line to a file, and prints it."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+
+    def write(self, **row: object) -> None:
+        """Add one row, stamped with the wall clock."""
+        line = json.dumps({"at": time.strftime("%H:%M:%S", time.gmtime()), **row})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        print(line, flush=True)
+
+
+class Average:
+    """Exponential moving average of a module's weights; its memory grows from short to 1 / (1 − decay) steps."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module, self.decay, self.updates = module, decay, 0
+        self.weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Fold the module's present weights in."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        present = self.module.state_dict()
+        names = [name for name, value in self.weights.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.weights[n] for n in names], [present[n] for n in names], 1 - decay)
+
+    def __enter__(self) -> nn.Module:
+        """Put the averaged weights into the module; leaving puts the training weights back."""
+        self._kept = {name: value.clone() for name, value in self.module.state_dict().items()}
+        self.module.load_state_dict(self.weights)
+        return self.module
+
+    def __exit__(self, *_: object) -> None:
+        self.module.load_state_dict(self._kept)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"weights": self.weights, "updates": self.updates}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.weights, self.updates = dict(state["weights"]), int(state["updates"])
+
+
+def rate(step: int, progress: float, *, warmup: int = 100, hold: float = 0.4) -> float:
+    """Share of the peak learning rate: linear warm-up, flat up to `hold` of the run, cosine down to zero at its end."""
+    up = min(1.0, (step + 1) / warmup)
+    down = 1.0 if progress < hold else 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - hold) / (1 - hold))))
+    return up * down
+
+
+def join_workers() -> int:
+    """Join the other processes of a `torchrun` launch, if this is one; return this one's rank.
+
+    On a busy machine two processes of one thread each train faster than one of two: they wait for each other once a
+    step, not once an operation.
+    """
+    if "RANK" in os.environ and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")
+    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+
+
+def workers() -> int:
+    """How many processes train together."""
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over the workers; nothing to do for one."""
+    if workers() == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    flat /= workers()
+    for gradient, mean in zip(gradients, flat.split([one.numel() for one in gradients]), strict=True):
+        gradient.copy_(mean.view(gradient.shape))
+
+
+def gather(values: list[Tensor]) -> float:
+    """Mean of scalars collected since the last report."""
+    return float(torch.stack(values).mean()) if values else math.nan

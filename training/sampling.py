@@ -1,0 +1,79 @@
+"""Sample the pocket model from its parts: DDIM with guidance, batched, without a pipeline around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from training.autoencoder import to_pictures
+from training.models import build_scheduler, tokenize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from diffusers import AutoencoderTiny, UNet2DConditionModel
+    from torch import Tensor
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+
+def starting_noise(seeds: Sequence[int]) -> Tensor:
+    """x_T (n, 4, 32, 32), each row from its own seed."""
+    return torch.stack([torch.randn(4, 32, 32, generator=torch.Generator().manual_seed(s)) for s in seeds])
+
+
+@dataclass
+class Sampler:
+    """The trained parts, ready to sample."""
+
+    unet: UNet2DConditionModel
+    text: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    autoencoder: AutoencoderTiny
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Sampler:
+        """Load a pipeline folder in float32."""
+        from diffusers import StableDiffusionPipeline
+
+        pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, torch_dtype=torch.float32)
+        channels_last = torch.channels_last
+        return cls(
+            pipe.unet.to(memory_format=channels_last).eval(),
+            pipe.text_encoder.eval(),
+            pipe.tokenizer,
+            pipe.vae.to(memory_format=channels_last).eval(),
+        )
+
+    def embed(self, captions: Sequence[str]) -> Tensor:
+        """Contexts (n, 32, 128)."""
+        return self.text(tokenize(self.tokenizer, list(captions)))[0]
+
+    @torch.no_grad()
+    def latents(self, captions: Sequence[str], noise: Tensor, cfg: float, steps: int = 20) -> Tensor:
+        """x0 (n, 4, 32, 32) after `steps` of DDIM; eps = eps_uncond + cfg · (eps_cond − eps_uncond)."""
+        scheduler = build_scheduler()
+        scheduler.set_timesteps(steps)
+        context = torch.cat([self.embed([""]).expand(len(noise), -1, -1), self.embed(captions)])
+        x_t = noise
+        for t in scheduler.timesteps:
+            if cfg == 1:
+                eps = self.unet(x_t, t, context[len(noise) :]).sample
+            else:
+                eps_uncond, eps_cond = self.unet(torch.cat([x_t, x_t]), t, context).sample.chunk(2)
+                eps = eps_uncond + cfg * (eps_cond - eps_uncond)
+            x_t = scheduler.step(eps, t, x_t).prev_sample
+        return x_t
+
+    @torch.no_grad()
+    def pictures(self, captions: Sequence[str], noise: Tensor, cfg: float, steps: int = 20) -> np.ndarray:
+        """Decoded samples (n, 256, 256, 3) uint8, made in batches of 16."""
+        parts = []
+        for start in range(0, len(noise), 16):
+            rows = slice(start, start + 16)
+            x0 = self.latents(captions[rows], noise[rows], cfg, steps)
+            parts.append(to_pictures(self.autoencoder.decoder(x0)))
+        return np.concatenate(parts)
