@@ -87,7 +87,7 @@ class LatentView:
     @property
     def _gap(self) -> int:
         """Between the RGB picture and the tiles, in cells of the tiles."""
-        return max(1, self.latents.shape[-1] // 12)
+        return max(1, int(self.latents.shape[-1]) // 12)
 
     def picture(self, seed: int, state: int, size: tuple[int, int]) -> Image.Image:
         """Return one state, its cells whole pixels wide."""

@@ -17,7 +17,7 @@ from .latent import enlarged
 from .paint import paste_rounded
 from .panels import LatentView, View, run_views
 from .text import Type, draw_text, measure, shorten, wrap
-from .theme import DARK, Theme
+from .theme import DARK, FilmStyle, Theme
 
 MOST_COLUMNS = 11  # more pictures in a row than this, and nobody compares them
 TALLEST = 6000  # pixels; many rows get smaller cells
@@ -159,19 +159,19 @@ def _fitted(picture: Any, size: tuple[int, int], nearest: bool, theme: Theme) ->
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
-def run_sheet(
-    trace: Trace, pictures: Mapping[str, Any], theme: Theme = DARK, views: Sequence[str] = VIEWS
+def deck_sheet(
+    trace: Trace, pictures: Mapping[str, Any], style: FilmStyle, views: Sequence[str] = VIEWS
 ) -> Image.Image:
     """Return the sheet of a sampled run: rows are seed × view, columns are states.
 
-    pictures: as for `deck.deck_frames`.
+    pictures, views: as for `deck.deck_frames`. Only the style's theme counts.
     """
     facts = run_facts(trace)
-    found = run_views(trace, pictures, theme)
+    found = run_views(trace, pictures, style.theme)
     shown = [found[name] for name in views if name in found] or list(found.values())
     chosen = choose_columns(len(facts.rows))
     rows = [_run_row(view, seed, name, chosen) for seed, name in enumerate(facts.seeds) for view in shown]
-    return contact_sheet(rows, state_columns(facts, chosen), facts.prompt, facts.settings, theme)
+    return contact_sheet(rows, state_columns(facts, chosen), facts.prompt, facts.settings, style.theme)
 
 
 def state_columns(facts: Facts, chosen: Sequence[int]) -> list[Column]:

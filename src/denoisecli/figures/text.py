@@ -153,14 +153,19 @@ def _draw_glyph(draw: ImageDraw.ImageDraw, glyph: Glyph, x: float, baseline: flo
         size, baseline = size * SUBSCRIPT_SIZE, baseline + SUBSCRIPT_DROP * size
     font = _font(glyph.face, size)
     draw.text((x, baseline), glyph.character, fill=255, font=font, anchor="ls")
-    left, _, right, _ = font.getbbox(glyph.character, anchor="ls")
     for mark in glyph.marks:
         face, shape = _source(glyph.face, mark)
         if shape == MISSING:
             continue
-        mark_left, _, mark_right, _ = _font(face, size).getbbox(shape, anchor="ls")
-        shift = (left + right) / 2 - (mark_left + mark_right) / 2
+        shift = _ink_middle(glyph.face, size, glyph.character) - _ink_middle(face, size, shape)
         draw.text((x + shift, baseline), shape, fill=255, font=_font(face, size), anchor="ls")
+
+
+def _ink_middle(face: str, size: float, character: str) -> float:
+    """Return the middle of a glyph's ink, right of its origin; bounding boxes would count the advance too."""
+    mask, (left, _) = _font(face, size).getmask2(character, mode="L", anchor="ls")
+    ink = mask.getbbox()
+    return float(left + (ink[0] + ink[2]) / 2) if ink else 0.0
 
 
 @lru_cache(maxsize=1024)

@@ -63,7 +63,7 @@ LIGHT = _theme(
     tick="#aaa596",
     quiet="#63676f",
     ink="#1b1d22",
-    amber="#b06f00",
+    amber="#96600a",
     teal="#0b7d70",
     rose="#b3323f",
 )
@@ -77,7 +77,7 @@ CONTRAST = _theme(
     ink="#ffffff",
     amber="#ffc400",
     teal="#4de8ff",
-    rose="#ff8f9c",
+    rose="#ffa3ae",
 )
 THEMES = {theme.name: theme for theme in (DARK, LIGHT, CONTRAST)}
 

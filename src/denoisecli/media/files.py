@@ -22,6 +22,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
+        partial.touch()  # a folder that is not there, or not ours to write, is told before any work is done
         yield partial
         with partial.open("rb+") as handle:
             os.fsync(handle.fileno())
