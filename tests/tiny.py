@@ -107,6 +107,44 @@ def tiny_sd3(**options: Any) -> Any:
     )
 
 
+def tiny_text_sd() -> Any:
+    """Return the Stable Diffusion 1.x-type pipeline with a tiny CLIP of its own: it takes prompts, and can be saved."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    pipe = tiny_sd()
+    torch.manual_seed(2)
+    config = CLIPTextConfig(
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        vocab_size=258,
+        max_position_embeddings=16,
+        bos_token_id=256,
+        eos_token_id=257,
+        pad_token_id=257,
+    )
+    pipe.register_modules(text_encoder=CLIPTextModel(config).eval(), tokenizer=letter_tokenizer(16))
+    return pipe
+
+
+def letter_tokenizer(length: int) -> Any:
+    """Return a CLIP tokenizer that knows letters only: one token for each letter, word by word."""
+    import json
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from transformers import CLIPTokenizer
+
+    letters = [chr(code) for code in range(33, 162)]
+    tokens = [*letters[:128], *(f"{letter}</w>" for letter in letters[:128]), "<|startoftext|>", "<|endoftext|>"]
+    with TemporaryDirectory() as folder:
+        vocabulary = {token: i for i, token in enumerate(tokens)}
+        (Path(folder) / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+        (Path(folder) / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+        return CLIPTokenizer.from_pretrained(folder, model_max_length=length, local_files_only=True)
+
+
 def tiny_vae() -> Any:
     """Return an AutoencoderKL of factor 2 with random weights."""
     from diffusers import AutoencoderKL

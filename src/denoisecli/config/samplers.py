@@ -1,7 +1,7 @@
 """The samplers by name: which diffusers scheduler each is, and what other tools call it.
 
-Importing this table costs nothing: it names classes, it does not import them. Every row keeps the noise schedule and
-timestep spacing of the model's own scheduler config and changes the solver alone.
+Importing this table costs nothing: it names classes, it does not import them. Every row keeps the noise schedule of
+the model's own scheduler config and changes the solver alone; Karras rows choose their levels over all of it.
 
 Sources of the names: diffusers' "Schedulers" overview, A1111's `sd_samplers_kdiffusion.py`, ComfyUI's
 `comfy/samplers.py`.
@@ -40,7 +40,7 @@ class Sampler:
 
 
 _PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
-_KARRAS = _PLAIN | {"use_karras_sigmas": True}
+_KARRAS = _PLAIN | {"use_karras_sigmas": True, "timestep_spacing": "linspace"}
 _DPMPP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint"}
 _SDE = _DPMPP | {"algorithm_type": "sde-dpmsolver++"}
 _DPM = "DPMSolverMultistepScheduler"

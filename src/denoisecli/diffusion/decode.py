@@ -23,8 +23,9 @@ Kind = Literal["preview", "vae"]
 PIXELS_PER_BATCH = 8 * 256 * 256
 """Pixels decoded at once on a CPU: larger batches are no faster, and cost memory."""
 
-# Linear maps from scaled latents to RGB in −1..1, four channels and a constant. Source: the fits of
-# https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204 (SD 1.x).
+# Linear maps from scaled latents to RGB in −1..1, four channels and a constant. Sources: sd1 is the fit published in
+# https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204, sdxl that of InvokeAI's
+# invokeai/app/util/step_callback.py.
 _KNOWN_FACTORS = {
     "sd1": (
         (0.298, 0.207, 0.208),
@@ -33,7 +34,15 @@ _KNOWN_FACTORS = {
         (-0.184, -0.271, -0.473),
         (0.0, 0.0, 0.0),
     ),
+    "sdxl": (
+        (0.3816, 0.4930, 0.5320),
+        (-0.3753, 0.1631, 0.1739),
+        (0.1770, 0.3588, -0.2048),
+        (-0.4350, -0.2644, -0.4289),
+        (0.0, 0.0, 0.0),
+    ),
 }
+_KNOWN_FACTORS["sd2"] = _KNOWN_FACTORS["sd1"]  # its autoencoder is a fine-tuned decoder for the same latents
 
 
 class Decoder(Protocol):
@@ -67,8 +76,8 @@ class VaeDecoder:
         return np.concatenate(parts)
 
     def _batch(self, shape: tuple[int, ...]) -> int:
-        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * factor**2))
+        enlarged: int = 4 ** (len(self.vae.config.block_out_channels) - 1)
+        return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * enlarged))
 
     def _decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
         config, dtype = self.vae.config, self.vae.dtype
@@ -125,9 +134,10 @@ def to_uint8(pictures: torch.Tensor) -> NDArray[np.uint8]:
 
 
 def linear_rgb(latents: NDArray[Any], factors: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return small sRGB pictures, (n, h, w, 3): latents (n, C, h, w) times factors (C + 1, 3), the last row constant."""
+    """Return small sRGB pictures, (n, h, w, 3): latents (n, C, h, w) times factors (C + 1, 3), the last row added."""
     colours = np.einsum("nchw,cr->nhwr", latents, factors[:-1]) + factors[-1]
-    return np.clip(np.rint((np.nan_to_num(colours) / 2 + 0.5) * 255), 0, 255).astype(np.uint8)
+    bytes_: NDArray[np.uint8] = np.clip(np.rint((np.nan_to_num(colours) / 2 + 0.5) * 255), 0, 255).astype(np.uint8)
+    return bytes_
 
 
 def rgb_factors(model: Model) -> NDArray[np.float32]:
@@ -149,4 +159,5 @@ def _fitted(vae: VaeDecoder, channels: int) -> NDArray[np.float32]:
     means = pictures.reshape(n, height, block, width, block, 3).mean(axis=(2, 4)).reshape(-1, 3)
     columns = latents.transpose(0, 2, 3, 1).reshape(-1, channels)
     design = np.concatenate([columns, np.ones((len(columns), 1), np.float32)], axis=1)
-    return np.linalg.lstsq(design, means, rcond=None)[0].astype(np.float32)
+    factors: NDArray[np.float32] = np.linalg.lstsq(design, means, rcond=None)[0].astype(np.float32)
+    return factors

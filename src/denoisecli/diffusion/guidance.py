@@ -25,7 +25,7 @@ def rescaled(eps_guided: Latents, eps_cond: Latents, phi: float) -> Latents:
     if phi == 0:
         return eps_guided
     matched = eps_guided * (_std(eps_cond) / _std(eps_guided))  # type: ignore[operator]
-    return cast("Latents", phi * matched + (1 - phi) * eps_guided)
+    return cast("Latents", phi * matched + (1 - phi) * eps_guided)  # type: ignore[operator]
 
 
 def _std(x: object) -> object:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import logging
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +17,7 @@ from ..errors import ModelError, UsageError
 from . import weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 LAYOUT_SD1 = Path(__file__).parent / "layouts" / "sd1"
@@ -22,9 +25,13 @@ LAYOUT_SD1 = Path(__file__).parent / "layouts" / "sd1"
 # What diffusers and transformers say that is no news here.
 _HARMLESS = (
     "Expected types for vae",  # pocket's autoencoder is a tiny one, by design
+    "The config attributes {'block_out_channels'",  # which every saved AutoencoderTiny has and none reads
+    "`CLIPImageProcessor` requires torchvision",  # no pipeline here looks at pictures
+    "`SiglipImageProcessor` requires torchvision",
     "The following part of your input was truncated",  # reported by `truncated` in our own words
     "Token indices sequence length is longer than",
     "You have disabled the safety checker",
+    "should be kept in float32: []",  # an empty list of modules
 )
 
 
@@ -51,7 +58,7 @@ def _device(name: str) -> torch.device:
     return place
 
 
-_AVAILABLE = {
+_AVAILABLE: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
     "mps": torch.backends.mps.is_available,
     "cpu": lambda: True,
@@ -81,7 +88,7 @@ def _from_folder(path: Path, dtype: torch.dtype) -> Any:
     whole = (path / "unet" / "diffusion_pytorch_model.safetensors").is_file()
     return DiffusionPipeline.from_pretrained(
         path,
-        torch_dtype=dtype,
+        **_dtype_argument(dtype),
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
@@ -93,9 +100,41 @@ def _from_folder(path: Path, dtype: torch.dtype) -> Any:
 def _from_file(path: Path, dtype: torch.dtype) -> Any:
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
+    layout = _layout(path)
+    own = {"tokenizer": clip_tokenizer()} if layout == LAYOUT_SD1 else {}
     return StableDiffusionPipeline.from_single_file(
-        path, config=str(_layout(path)), torch_dtype=dtype, local_files_only=True, safety_checker=None
+        path, config=str(layout), local_files_only=True, **own, **_dtype_argument(dtype)
     )
+
+
+def clip_tokenizer() -> Any:
+    """Return CLIP's tokenizer, its vocabulary spelled out from the list of merges as CLIP itself does it.
+
+    The 256 bytes as printable letters, each again as the end of a word, one token for each merge, and two marks.
+    Source: https://github.com/openai/CLIP, clip/simple_tokenizer.py.
+    """
+    from transformers import CLIPTokenizer
+
+    folder = LAYOUT_SD1 / "tokenizer"
+    merges = gzip.decompress((folder / "merges.txt.gz").read_bytes()).decode()
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = [chr(code) for code in printable] + [chr(256 + i) for i in range(256 - len(printable))]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *merges.replace(" ", "").split("\n")[:-1]]
+    vocabulary = {token: i for i, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
+    with TemporaryDirectory() as scratch:
+        (Path(scratch) / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+        (Path(scratch) / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
+        config = (folder / "tokenizer_config.json").read_text(encoding="utf-8")
+        (Path(scratch) / "tokenizer_config.json").write_text(config, encoding="utf-8")
+        return CLIPTokenizer.from_pretrained(scratch, local_files_only=True)
+
+
+def _dtype_argument(dtype: torch.dtype) -> dict[str, torch.dtype]:
+    """Return the keyword for the dtype, which diffusers renamed in 0.40."""
+    import diffusers
+
+    release = tuple(int(part) for part in diffusers.__version__.split(".")[:2])
+    return {"dtype" if release >= (0, 40) else "torch_dtype": dtype}
 
 
 def _layout(path: Path) -> Path:
@@ -172,4 +211,4 @@ def quiet() -> Iterator[None]:
 
 
 def _is_news(message: logging.LogRecord) -> bool:
-    return not message.getMessage().startswith(_HARMLESS)
+    return not any(mark in message.getMessage() for mark in _HARMLESS)

@@ -168,6 +168,8 @@ def _check_folder(path: Path) -> None:
     if not index.is_file():
         raise ModelError(f"{path} is not a diffusers folder: it has no model_index.json.")
     components = _json(index, strict=True)
+    if not isinstance(components.get("_class_name"), str) or list(path.rglob("*.py")):
+        raise ModelError(f"{path} wants to run code of its own, which denoisecli never does.", "Choose another model.")
     for name, value in components.items():
         if isinstance(value, list) and len(value) == 2 and value[0] and not (path / name).is_dir():
             raise ModelError(f"{path} is not whole: its {name} folder is missing.", "Download it again.")

@@ -24,6 +24,18 @@ def starting_noise(seeds: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
     return torch.stack([torch.randn(tuple(shape), generator=one) for one in generators(seeds)])
 
 
+def generators_after_start(seeds: Sequence[int], shape: Sequence[int]) -> list[torch.Generator]:
+    """Return one CPU generator for each seed, which has drawn its starting noise of (C, h, w) already.
+
+    A stochastic sampler goes on drawing from there, as in the plain pipeline. From a fresh generator its first noise
+    would be the starting noise once more.
+    """
+    drawn = generators(seeds)
+    for one in drawn:
+        torch.randn(tuple(shape), generator=one)
+    return drawn
+
+
 def slerp(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
     """Return the point at share t of the great arc from a to b: sin((1−t)θ)/sin θ · a + sin(tθ)/sin θ · b.
 
@@ -37,22 +49,25 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
     norm_a, norm_b = x.norm(), y.norm()
     if norm_a == 0 or norm_b == 0:
         return torch.lerp(x, y, t).to(a.dtype)
-    x, y = x / norm_a, y / norm_b
+    point: torch.Tensor = torch.lerp(norm_a, norm_b, t) * _turned(x / norm_a, y / norm_b, t)
+    return point.to(a.dtype)
+
+
+def _turned(x: torch.Tensor, y: torch.Tensor, t: float) -> torch.Tensor:
+    """Return the unit vector at share t of the arc from the unit vector x to the unit vector y."""
     cosine = float((x * y).sum().clamp(-1, 1))
-    norm = torch.lerp(norm_a, norm_b, t)
     if cosine > 1 - 1e-9:
-        direction = torch.lerp(x, y, t)
-        return (norm * direction / direction.norm()).to(a.dtype)
+        chord: torch.Tensor = torch.lerp(x, y, t)
+        return torch.div(chord, chord.norm())
     if cosine < -1 + 1e-9:
-        y, theta = _perpendicular(x), math.pi
-        return (norm * (math.cos(t * theta) * x + math.sin(t * theta) * y)).to(a.dtype)
+        return math.cos(t * math.pi) * x + math.sin(t * math.pi) * _perpendicular(x)
     theta = math.acos(cosine)
-    turned = (math.sin((1 - t) * theta) * x + math.sin(t * theta) * y) / math.sin(theta)
-    return (norm * turned).to(a.dtype)
+    turned: torch.Tensor = (math.sin((1 - t) * theta) * x + math.sin(t * theta) * y) / math.sin(theta)
+    return turned
 
 
 def _perpendicular(x: torch.Tensor) -> torch.Tensor:
     """Return a unit vector at right angles to the unit vector x, always the same one."""
     other = torch.randn(x.shape, generator=torch.Generator("cpu").manual_seed(0), dtype=x.dtype).to(x.device)
-    other = other - (other * x).sum() * x
-    return other / other.norm()
+    upright: torch.Tensor = other - (other * x).sum() * x
+    return torch.div(upright, upright.norm())

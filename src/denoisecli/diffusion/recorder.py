@@ -137,7 +137,7 @@ class _Run:
     eps_cond: list[torch.Tensor] = field(default_factory=list)
     extra_x_t: list[torch.Tensor] = field(default_factory=list)
     extra: list[dict[str, float]] = field(default_factory=list)
-    final: torch.Tensor | None = None
+    final: list[torch.Tensor] = field(default_factory=list)
     seeds: list[int | None] = field(default_factory=list)
     cfg: list[float | None] = field(default_factory=list)
 
@@ -191,8 +191,8 @@ class _Tape:
             run.extra_x_t.append(_kept(given["sample"]))
         x_t, output = given["sample"], given["model_output"]
         result = original(*call.args, **call.kwargs)
-        run.final = _kept(result[0] if isinstance(result, tuple) else result.prev_sample)
-        if self.stop_on_nan and not bool(torch.isfinite(run.final).all()):
+        run.final = [_kept(result[0] if isinstance(result, tuple) else result.prev_sample)]
+        if self.stop_on_nan and not bool(torch.isfinite(run.final[0]).all()):
             raise _not_a_number(len(run.x_t), self.steps)
         if opens:
             self._close(run, x_t, output, result)
@@ -313,15 +313,15 @@ def _array(latents: torch.Tensor) -> NDArray[np.float32]:
 
 def _arrays(runs: list[_Run]) -> dict[str, NDArray[Any]]:
     """Return the trace's arrays; the calls of the pipeline follow each other along the seed axis."""
-    tracks = {
-        "x_t": [[*run.x_t, run.final] for run in runs],
+    tracks: dict[str, list[list[torch.Tensor]]] = {
+        "x_t": [[*run.x_t, *run.final] for run in runs],
         "x0": [run.x0 for run in runs],
         "eps_uncond": [run.eps_uncond for run in runs],
         "eps_cond": [run.eps_cond for run in runs],
         "extra_x_t": [run.extra_x_t for run in runs],
     }
     return {
-        name: _array(torch.cat([torch.stack(track, dim=1) for track in parts]))  # type: ignore[arg-type]
+        name: _array(torch.cat([torch.stack(track, dim=1) for track in parts]))
         for name, parts in tracks.items()
         if all(parts)
     }

@@ -10,7 +10,7 @@ import torch
 
 from ..errors import SamplingError, UsageError
 from .loading import quiet
-from .noise import generators
+from .noise import generators_after_start
 from .recorder import record
 from .schedule import use_sampler
 
@@ -68,7 +68,7 @@ def sample_batch(
         "num_inference_steps": steps,
         "guidance_scale": ANY_GUIDANCE if guides else 1.0,
         "eta": eta,
-        "generator": generators(seeds),
+        "generator": generators_after_start(seeds, start.shape[1:]),
         "output_type": "latent",
     }
     known = inspect.signature(pipe.__call__).parameters
@@ -101,7 +101,7 @@ def _call(pipe: Any, arguments: dict[str, Any]) -> None:
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        problem = str(error).strip().partition("\n")[0]
+        problem = str(error).strip().partition("\n")[0] or type(error).__name__
     if not problem:
         return
     if torch.cuda.is_available():

@@ -28,7 +28,8 @@ def to_unit_variance(x_t: NDArray[Any], sigmas: NDArray[Any], kind: ScheduleKind
     if kind != "ve":
         return x_t
     divisor = np.sqrt(1 + np.square(sigmas, dtype=np.float64)).astype(x_t.dtype)
-    return x_t / divisor[:, None, None, None]
+    scaled: NDArray[Any] = x_t / divisor[:, None, None, None]
+    return scaled
 
 
 def canvas_latents(trace: Trace) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -157,6 +158,10 @@ def levels(scheduler: Any) -> Levels:
     return Levels.stack([*rows, last_level(scheduler)])
 
 
+_CAME_FROM: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+"""The model's own config for each scheduler made here, so that one sampler's options do not stick to the next."""
+
+
 def use_sampler(pipe: Any, name: str) -> None:
     """Put the sampler `name` into the pipe: the model's own schedule and prediction type, the named solver.
 
@@ -171,7 +176,10 @@ def use_sampler(pipe: Any, name: str) -> None:
         wants = "flow_euler" if not sampler.flow else "ddim"
         raise UsageError(f"The sampler {name!r} does not fit this model.", f"Choose {wants!r} for it.")
     scheduler_class = getattr(diffusers, sampler.class_name)
-    pipe.scheduler = scheduler_class.from_config(pipe.scheduler.config, **sampler.options)
+    config = _CAME_FROM.get(pipe.scheduler, pipe.scheduler.config)
+    # Clipping to −1..1 is for pixels; some classes default to it, and a latent model's config may not say.
+    pipe.scheduler = scheduler_class.from_config({"clip_sample": False, **config}, **sampler.options)
+    _CAME_FROM[pipe.scheduler] = config
 
 
 def _by_sigma(timestep: float, sigma: float, kind: ScheduleKind) -> Level:
