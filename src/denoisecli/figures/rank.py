@@ -1,0 +1,254 @@
+"""A small matrix at falling rank: ΔW, the factors B and A that stand for it, their product, and the spectrum.
+
+B (rows × rank) stands left of the product B·A and A (rank × columns) on top of it, as one writes the multiplication;
+every cell of theirs is one stored number. Positive numbers are amber, negative ones teal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .boxes import Box
+from .curves import Curve, Plot, draw_bars
+from .paint import paste_rounded, rectangle
+from .rank_rail import Slider, Stop, slider_layout, slider_rail
+from .sheet import MOST_COLUMNS, Column, SheetRow, choose_columns, contact_sheet
+from .text import Type, draw_text, measure
+from .theme import FilmStyle, Theme
+from .timeline import Mark, Timeline
+
+Frame = NDArray[np.uint8]
+Matrix = NDArray[np.floating[Any]]
+EXACT_ERROR = 1e-9  # rounding of float64
+BREAK_EVEN, EXACT = "as many numbers as ΔW", "nothing lost"
+
+
+@dataclass(frozen=True)
+class RankedMatrix:
+    """A matrix and its cuts. `cuts` are (B, A) at each of `ranks`; `rows` say of each what trace.json says of it."""
+
+    name: str
+    matrix: Matrix
+    values: Matrix
+    ranks: tuple[int, ...]
+    cuts: tuple[tuple[Matrix, Matrix], ...]
+    rows: tuple[dict[str, Any], ...]
+
+    @property
+    def limit(self) -> float:
+        """The number that is drawn in full colour."""
+        return float(np.abs(self.matrix).max()) or 1.0
+
+
+def signed_picture(matrix: Matrix, limit: float, theme: Theme) -> Frame:
+    """Return (H, W, 3): 0 in the panel's colour, +limit amber, −limit teal, straight lines of sRGB between them."""
+    share = np.clip(matrix / limit, -1, 1)[..., None]
+    zero, up, down = (np.array(colour, dtype=np.float64) for colour in (theme.panel, theme.amber, theme.teal))
+    mixed = zero + np.maximum(share, 0) * (up - zero) + np.maximum(-share, 0) * (down - zero)
+    picture: Frame = np.rint(mixed).astype(np.uint8)
+    return picture
+
+
+@dataclass(frozen=True)
+class MatrixBoxes:
+    """Where the parts of the figure are. `cell` is the side of one number in pixels."""
+
+    cell: float
+    whole: Box
+    left: Box  # room for B at the highest rank
+    top: Box  # room for A at the highest rank
+    product: Box
+    spectrum: Box
+
+
+def matrix_boxes(area: Box, shape: tuple[int, int], rank: int, text: float) -> MatrixBoxes:
+    """Place ΔW, B, A, B·A and the spectrum; the cells are the largest that fit, whole pixels where they can be."""
+    rows, columns = shape
+    gap, label = round(text * 0.6), round(text * 1.7)
+    cell = min((area.width - 3 * gap) / (2 * columns + rank), (area.height - label - gap) / (rows + rank))
+    cell = float(int(cell)) if cell >= 6 else cell
+    width, height, thick = round(columns * cell), round(rows * cell), max(2, round(rank * cell))
+    used = 2 * width + thick + 3 * gap
+    x = area.x + (area.width - used) // 2
+    band = max(thick, area.height - label - gap - height)
+    y = area.y + round(0.2 * text)
+    low = y + band + gap
+    whole = Box(x, low, width, height)
+    left = Box(whole.right + 2 * gap, low, thick, height)
+    product = Box(left.right + gap, low, width, height)
+    top = Box(product.x, low - gap - thick, width, thick)
+    spectrum = Box(x, y, width, band - gap)
+    return MatrixBoxes(cell, whole, left, top, product, spectrum)
+
+
+def matrix_frames(subject: RankedMatrix, style: FilmStyle) -> Iterator[Frame]:
+    """Draw one frame a rank."""
+    layout, area = slider_layout(style)
+    theme, text = style.theme, layout.measures.text
+    boxes = matrix_boxes(area, subject.matrix.shape, max(subject.ranks), text)
+    rail = slider_rail(matrix_slider(subject, theme), layout, theme)
+    timeline = Timeline(layout.timeline, len(subject.ranks), matrix_marks(subject, theme), theme, text)
+    base = Image.new("RGB", style.size, theme.ground)
+    timeline.draw_track(base)
+    plot = rail.draw_static(base)
+    _draw_ground(base, subject, boxes, theme, text)
+    for index in range(len(subject.ranks)):
+        image = base.copy()
+        _draw_cut(image, subject, index, boxes, theme, text)
+        rail.draw_stop(image, index, plot)
+        timeline.draw_now(image, index)
+        yield np.asarray(image)
+
+
+def matrix_slider(subject: RankedMatrix, theme: Theme) -> Slider:
+    """Return what the rail says."""
+    rows, columns = subject.matrix.shape
+    full = rows * columns
+    stops = tuple(
+        Stop(str(row["rank"]), f"of {len(subject.values)}", (_of(row["params"], full), *_shares(row)))
+        for row in subject.rows
+    )
+    energy, error = (np.array([row[name] for row in subject.rows]) for name in ("energy", "error"))
+    plot = Plot(
+        [Curve(energy, "energy kept", theme.amber), Curve(error, "error", theme.teal)],
+        ("what the copy keeps, and what it misses", "kept and missed"),
+        ends=(f"rank {subject.ranks[0]}", f"{subject.ranks[-1]}"),
+        top=1.0,
+    )
+    title = f"{subject.name}: ΔW = B·A at rank {ranks_shown(subject.ranks)}"
+    settings = f"{rows}×{columns} = {full} numbers"
+    return Slider(title, settings, ("numbers", "energy", "error"), stops, plot if len(stops) > 1 else None)
+
+
+def matrix_marks(subject: RankedMatrix, theme: Theme) -> tuple[Mark, ...]:
+    """Return the marks of the timeline: where the factors hold as many numbers as ΔW, and where nothing is lost."""
+    full = subject.matrix.size
+    dear = next((i for i, row in enumerate(subject.rows) if row["params"] >= full), None)
+    exact = next((i for i, row in enumerate(subject.rows) if row["error"] < EXACT_ERROR), None)
+    found = ((BREAK_EVEN, theme.rose, dear), (EXACT, theme.teal, exact))
+    return tuple(Mark(word, colour, (at,)) for word, colour, at in found if at is not None)
+
+
+def matrix_sheet(subject: RankedMatrix, theme: Theme) -> Image.Image:
+    """Return the contact sheet: the copies in a row, and what each misses; ranks that add nothing are left out."""
+    exact = next((i for i, row in enumerate(subject.rows) if row["error"] < EXACT_ERROR), len(subject.rows) - 1)
+    chosen = choose_columns(exact + 1, MOST_COLUMNS - 1)
+    copies = [subject.matrix, *(product(subject.cuts[index]) for index in chosen)]
+    rows, columns = subject.matrix.shape
+    heads = [Column("ΔW", f"{rows * columns}")]
+    heads += [Column(f"rank {row['rank']}", _under(row)) for row in (subject.rows[index] for index in chosen)]
+    return contact_sheet(
+        [
+            SheetRow("copy", "B·A", [signed_picture(copy, subject.limit, theme) for copy in copies], nearest=True),
+            SheetRow(
+                "missing",
+                "ΔW − B·A",
+                [signed_picture(subject.matrix - copy, subject.limit, theme) for copy in copies],
+                nearest=True,
+            ),
+        ],
+        heads,
+        f"{subject.name} at rank {ranks_shown([subject.ranks[index] for index in chosen])}",
+        f"ΔW is {rows}×{columns}; under each rank: numbers stored, share of ΔW’s energy kept",
+        theme,
+        cell=192,
+    )
+
+
+def product(cut: tuple[Matrix, Matrix]) -> Matrix:
+    """Return B·A."""
+    B, A = cut
+    whole: Matrix = B @ A
+    return whole
+
+
+def percent(share: float) -> str:
+    """Return a share with one decimal; 100 % only where nothing at all is missing."""
+    return "99.9 %" if 0.9995 <= share < 1 - 1e-9 else f"{100 * share:.1f} %"
+
+
+def _shares(row: dict[str, Any]) -> tuple[str, str]:
+    return percent(row["energy"]), percent(row["error"])
+
+
+def _under(row: dict[str, Any]) -> str:
+    energy = percent(row["energy"]).replace(" ", "")
+    return f"{row['params']} · {energy}" if row["params"] < 1000 else energy
+
+
+def _of(count: int, full: int) -> str:
+    said = f"{count} of {full}"
+    return said if len(said) <= 10 else f"{count:,}".replace(",", " ")
+
+
+def _cells(picture: Frame, size: tuple[int, int]) -> Image.Image:
+    """Return the picture at `size`: square cells where it grows, averages where it shrinks."""
+    grows = size[0] >= picture.shape[1] and size[1] >= picture.shape[0]
+    return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST if grows else Image.Resampling.BOX)
+
+
+def _draw_ground(image: Image.Image, subject: RankedMatrix, boxes: MatrixBoxes, theme: Theme, text: float) -> None:
+    """Draw what stays: ΔW, and the places that B and A would fill at the highest rank."""
+    radius = text / 4
+    for box in (boxes.left, boxes.top):
+        rectangle(image, (box.x, box.y, box.right, box.bottom), theme.panel, radius)
+    whole = _cells(signed_picture(subject.matrix, subject.limit, theme), (boxes.whole.width, boxes.whole.height))
+    paste_rounded(image, (boxes.whole.x, boxes.whole.y), whole, radius)
+    rows, columns = subject.matrix.shape
+    _label(image, boxes.whole, "ΔW", f"{rows}×{columns}", theme, text)
+    title = Type(size=text)
+    draw_text(image, (boxes.spectrum.x, boxes.spectrum.y + 0.9 * text), "singular values", title, theme.quiet)
+
+
+def _draw_cut(
+    image: Image.Image, subject: RankedMatrix, index: int, boxes: MatrixBoxes, theme: Theme, text: float
+) -> None:
+    """Draw the factors and the copy at one rank, and the spectrum with what is kept of it."""
+    B, A = subject.cuts[index]
+    rank = subject.ranks[index]
+    thick = max(1, round(rank * boxes.cell))
+    left = Box(boxes.left.right - thick, boxes.left.y, thick, boxes.left.height)
+    top = Box(boxes.top.x, boxes.top.bottom - thick, boxes.top.width, thick)
+    reach = max(float(np.abs(B).max()), float(np.abs(A).max())) or 1.0
+    parts = ((left, B[:, ::-1], reach), (top, A[::-1], reach), (boxes.product, B @ A, subject.limit))
+    for box, matrix, limit in parts:
+        picture = signed_picture(matrix, limit, theme)
+        paste_rounded(image, (box.x, box.y), _cells(picture, (box.width, box.height)), text / 4)
+    rows, columns = subject.matrix.shape
+    _label(image, boxes.left, "B", f"{rows}×{rank}", theme, text)
+    _label(image, boxes.product, "B·A", f"rank {rank}", theme, text)
+    name, size = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
+    right, middle = boxes.top.x - 0.6 * text, top.y + top.height / 2 + 0.36 * text
+    draw_text(image, (right, middle), f"{rank}×{columns}", size, theme.quiet, "right")
+    draw_text(image, (right - measure(f"{rank}×{columns}", size) - 0.5 * text, middle), "A", name, theme.ink, "right")
+    _draw_spectrum(image, subject.values, rank, boxes.spectrum, theme, text)
+
+
+def _draw_spectrum(image: Image.Image, values: Matrix, rank: int, box: Box, theme: Theme, text: float) -> None:
+    """Draw the singular values as bars, those that are kept in amber."""
+    area = Box(box.x, box.y + round(1.9 * text), box.width, box.height - round(1.9 * text))
+    if area.height < 2 * text:
+        return
+    colours = [theme.amber if index < rank else theme.tick for index in range(len(values))]
+    draw_bars(image, area, np.asarray(values, dtype=np.float64), colours)
+
+
+def _label(image: Image.Image, box: Box, name: str, size: str, theme: Theme, text: float) -> None:
+    """Write a name and a size under a panel."""
+    bold, mono = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
+    baseline = box.bottom + 1.35 * text
+    draw_text(image, (box.x, baseline), name, bold, theme.ink)
+    after = box.x + measure(name, bold) + 0.5 * text
+    if after + measure(size, mono) <= max(box.right, box.x + 6 * text):
+        draw_text(image, (after, baseline), size, mono, theme.quiet)
+
+
+def ranks_shown(ranks: Sequence[int]) -> str:
+    """Return "1 to 16" or "4"."""
+    return str(ranks[0]) if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}"
