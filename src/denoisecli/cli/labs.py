@@ -14,8 +14,11 @@ from .options import (
     Device,
     DryRun,
     Force,
+    Guess,
+    Image,
     Json,
     Model,
+    OneSeed,
     Out,
     Prompt,
     Quiet,
@@ -51,6 +54,29 @@ def sample(
     """The deck: every state of a run as canvas, guess and latent, for several seeds."""
     given = {"model": model, "prompt": prompt, "seeds": seed, "steps": steps, "cfg": cfg, "device": device}
     _run("sample", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
+
+
+@app.command()
+def noise(
+    configs: Configs = None,
+    out: Out = None,
+    runs_dir: RunsDir = None,
+    set_: Set = None,
+    image: Image = None,
+    guess: Guess = None,
+    model: Model = None,
+    prompt: Prompt = None,
+    seed: OneSeed = None,
+    device: Device = None,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+) -> None:
+    """How a picture drowns in noise: the same noise all the way, any t in one jump."""
+    given = {"image": image, "guess": guess, "model": model, "prompt": prompt, "seed": seed, "device": device}
+    _run("noise", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
 
 
 class _Place:

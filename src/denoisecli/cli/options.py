@@ -29,6 +29,9 @@ Seed = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--seed", metavar="N|A-B", help="Starting noise, or a range of them; repeatable."),
 ]
+OneSeed = Annotated[Optional[int], typer.Option("--seed", metavar="N", help="Of the noise.")]  # noqa: UP045
+Image = Annotated[Optional[str], typer.Option("--image", metavar="FILE", help="A picture of your own.")]  # noqa: UP045
+Guess = Annotated[Optional[bool], typer.Option("--guess", help="Put the model's one-jump guess beside it.")]  # noqa: UP045
 Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", help="Denoising steps.")]  # noqa: UP045
 Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", help="Guidance scale.")]  # noqa: UP045
 Device = Annotated[Optional[str], typer.Option("--device", metavar="D", help="auto, cuda, mps or cpu.")]  # noqa: UP045

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -72,7 +73,11 @@ class NoiseConfig(LabConfig):
     film: NoiseFilm = NoiseFilm()
     """how the film looks"""
 
-    title_key: ClassVar[str] = "image"
+    @property
+    def title(self) -> str:
+        """The words that name the run's folder: the picture and the schedules."""
+        picture = PurePath(self.image).stem if self.image else "lighthouse"
+        return f"{picture} {' '.join(self.compared)}"
 
     @property
     def needs_model(self) -> bool:

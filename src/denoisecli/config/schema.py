@@ -132,4 +132,17 @@ class SampleConfig(SamplingConfig):
         return views
 
 
-LABS: dict[str, type[LabConfig]] = {"sample": SampleConfig}
+LABS: dict[str, type[LabConfig]]
+"""The config of each lab, by the lab's name."""
+
+
+def __getattr__(name: str) -> Any:
+    """Gather LABS on first use: some configs are in modules of their own, which import this one."""
+    if name != "LABS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .noise import NoiseConfig
+
+    configs: list[type[LabConfig]] = [NoiseConfig, SampleConfig]
+    labs = {str(config.model_fields["lab"].default): config for config in configs}
+    globals()["LABS"] = labs
+    return labs

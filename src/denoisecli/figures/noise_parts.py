@@ -1,0 +1,156 @@
+"""The moving parts of a noise frame, drawn straight into its array: pictures, the sum's two terms, the histogram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..trace import Trace
+from .boxes import Box
+from .noise_views import Lane, Picture
+from .paint import polyline, rectangle, rounded_mask
+from .rail import MONO_STRONG
+from .text import Type, draw_text
+from .theme import RGB, Theme, mix
+
+Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
+REACH = 3.0  # the histogram goes from −REACH to REACH
+DENSITY = 0.8  # at its upper edge; the normal distribution peaks at 0.4
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Where a picture stands. scale: screen pixels for one of its own, 0 where it is larger than the box."""
+
+    box: Box
+    scale: int
+    radius: int
+    ground: RGB
+
+
+def put_picture(frame: Frame, panel: Panel, picture: Picture) -> None:
+    """Put a picture into its box: each pixel a square, or every n-th pixel where it is too large; round corners."""
+    box = panel.box
+    area = frame[box.y : box.bottom, box.x : box.right]
+    if panel.scale >= 1:
+        wide = picture.repeat(panel.scale, axis=1) if panel.scale > 1 else picture
+        for row in range(panel.scale):
+            area[row :: panel.scale] = wide
+    else:  # one of its pixels for each of ours: averaging would take the noise away
+        rows, columns = (_spots(n, of) for n, of in zip(area.shape[:2], picture.shape[:2], strict=True))
+        area[:] = picture[rows[:, None], columns[None, :]]
+    _round_corners(area, panel)
+
+
+def _spots(count: int, of: int) -> NDArray[np.intp]:
+    return ((np.arange(count) + 0.5) * of / count).astype(np.intp)
+
+
+def _round_corners(area: Frame, panel: Panel) -> None:
+    reach = panel.radius + 1
+    mask = np.asarray(rounded_mask(panel.box.width, panel.box.height, panel.radius))[..., None] / np.float32(255)
+    ground = np.array(panel.ground, dtype=np.float32)
+    for ys in (slice(None, reach), slice(-reach, None)):
+        for xs in (slice(None, reach), slice(-reach, None)):
+            share = mask[ys, xs]
+            area[ys, xs] = (area[ys, xs] * share + ground * (1 - share) + 0.5).astype(np.uint8)
+
+
+class Terms:
+    """The sum in pictures: signal·x0 + noise·ε, each with its factor of the moment under it."""
+
+    def __init__(self, base: Image.Image, box: Box, trace: Trace, lane: Lane, theme: Theme, text: float) -> None:
+        self.lane, self.theme, self.text = lane, theme, text
+        height = box.height - round(1.9 * text)
+        plus = round(2.2 * text)
+        _, h, w = trace["x0"].shape
+        width = min(round(height * w / h), (box.width - plus) // 2)
+        plus = max(plus, round(6.4 * text) - width)
+        lefts = box.x, box.x + width + plus
+        self.panels = [Panel(Box(left, box.y, width, height), 0, round(text / 4), theme.ground) for left in lefts]
+        draw_text(
+            base,
+            ((lefts[0] + width + lefts[1]) / 2, box.y + height / 2 + 0.4 * text),
+            "+",
+            Type(size=1.3 * text),
+            theme.quiet,
+            "center",
+        )
+        self.pictures = _thumbnail(trace["x0"], (width, height)), _piece(trace["eps"], (width, height))
+        self.foot = Box(box.x, box.y + height, box.width, box.height - height)
+        foot = self.foot
+        self.still = base.crop((foot.x, foot.y, foot.right, foot.bottom))
+
+    def put(self, frame: Frame, index: int) -> None:
+        """Draw both terms at frame `index`; mid-grey is 0."""
+        factors = float(self.lane.signals[index]), float(self.lane.noises[index])
+        image = self.still.copy()
+        for panel, picture, factor, symbol in zip(self.panels, self.pictures, factors, ("x₀", "ε"), strict=True):
+            values = np.clip(picture * np.float32(127.5 * factor) + np.float32(128), 0, 255).astype(np.uint8)
+            put_picture(frame, panel, values)
+            at = panel.box.x - self.foot.x, 1.5 * self.text
+            draw_text(image, at, f"{factor:.3f} {symbol}", MONO_STRONG.at(self.text), self.theme.ink)
+        frame[self.foot.y : self.foot.bottom, self.foot.x : self.foot.right] = np.asarray(image)
+
+
+def _thumbnail(x0: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return x0 (3, h, w) small, (H, W, 3) in −1..1."""
+    picture = np.clip((x0.transpose(1, 2, 0) + 1) * 127.5 + 0.5, 0, 255).astype(np.uint8)
+    small = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(small, dtype=np.float32) / np.float32(127.5) - 1
+
+
+def _piece(eps: NDArray[np.float32], size: tuple[int, int], grain: int = 2) -> NDArray[np.float32]:
+    """Return a corner of ε (3, h, w), (H, W, 3), each value `grain` pixels wide; repeated where it is too small."""
+    ys, xs = (np.arange(side) // grain for side in (size[1], size[0]))
+    return np.ascontiguousarray(eps[:, ys[:, None] % eps.shape[1], xs[None, :] % eps.shape[2]].transpose(1, 2, 0))
+
+
+class Spread:
+    """The histogram of x_t's values, in front of the normal distribution that it runs into.
+
+    What lies beyond −1..1 is beyond black and white on a screen, and has the colour of clipping.
+    """
+
+    def __init__(self, base: Image.Image, box: Box, theme: Theme, text: float) -> None:
+        title, foot = round(1.6 * text), round(1.7 * text)
+        self.area = Box(box.x, box.y + title, box.width, box.height - title - foot)
+        self.bins = max(24, min(96, round(self.area.width / (text / 4))))
+        self._draw_still(base, box, theme, text)
+        area = self.area
+        self.still = np.array(base.crop((area.x, area.y, area.right, area.bottom)), dtype=np.float32)
+        places = (np.arange(area.width) + 0.5) / area.width * 2 * REACH - REACH
+        beyond = np.abs(places) > 1
+        fill = mix(theme.ground, theme.amber, 0.8), mix(theme.ground, theme.rose, 0.8)
+        self.colours = np.where(beyond[:, None], np.array(fill[1]), np.array(fill[0])).astype(np.float32)
+        self.columns = ((places + REACH) / (2 * REACH) * self.bins).astype(np.intp)
+        self.above = (area.height - 1 - np.arange(area.height, dtype=np.float32))[:, None]
+
+    def _draw_still(self, base: Image.Image, box: Box, theme: Theme, text: float) -> None:
+        area, style = self.area, Type(size=text)
+        draw_text(base, (box.x, box.y + 0.8 * text), "values of xₜ", style, theme.quiet)
+        rectangle(base, (box.x, area.bottom, box.right, area.bottom + max(1, text / 12)), theme.line)
+        for value, said in ((-1, "black"), (1, "white")):
+            x = area.x + (value + REACH) / (2 * REACH) * area.width
+            rectangle(base, (x - 0.75, area.y, x + 0.75, area.bottom), theme.line)
+            draw_text(base, (x, area.bottom + 1.4 * text), said, style, theme.quiet, "center")
+        xs = np.linspace(-REACH, REACH, 81)
+        heights = np.exp(-(xs**2) / 2) / np.sqrt(2 * np.pi) / DENSITY * area.height
+        points = [
+            (area.x + (x + REACH) / (2 * REACH) * area.width, area.bottom - h) for x, h in zip(xs, heights, strict=True)
+        ]
+        polyline(base, points, text / 12, theme.tick)
+
+    def put(self, frame: Frame, values: NDArray[np.float32]) -> None:
+        """Draw the histogram of `values`."""
+        scaled = (values.ravel() + np.float32(REACH)) * np.float32(self.bins / (2 * REACH))
+        inside = scaled[(scaled >= 0) & (scaled < self.bins)].astype(np.intp)
+        density = np.bincount(inside, minlength=self.bins) / (values.size * 2 * REACH / self.bins)
+        heights = (np.minimum(density / DENSITY, 1) * self.area.height).astype(np.float32)
+        cover = np.clip(heights[self.columns][None, :] - self.above, 0, 1)[..., None]
+        area = self.area
+        mixed = self.still + (self.colours[None] - self.still) * (cover * np.float32(0.9))
+        frame[area.y : area.bottom, area.x : area.right] = mixed + np.float32(0.5)

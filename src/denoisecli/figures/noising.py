@@ -1,0 +1,228 @@
+"""The film of the noise lab: one picture drowns in noise, and the curve says how far it has gone.
+
+What does not move is drawn once; a frame is a copy of it with the pictures, the numbers and the playhead put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..trace import Trace
+from .boxes import Box
+from .curves import Curve, Plot, PlotFrame, draw_labels, draw_plot
+from .facts import three_figures, timestep
+from .noise_layout import NUMBERS, NoiseLayout, Wanted, noise_layout
+from .noise_parts import Panel, Spread, Terms, put_picture
+from .noise_views import FORMULAS, View, formula_of, noise_lanes, noise_views, settings_of
+from .paint import disc, rectangle
+from .rail import HERO, MONO, MONO_STRONG, PROMPT
+from .text import Type, draw_text, measure, shorten, side_bearing, wrap
+from .theme import FilmStyle
+
+Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
+PLOT_TITLES = ("ᾱ, the picture's share of the power", "ᾱ, the picture's share", "ᾱ over t")
+ERROR_TITLES = ("the picture's share of the power ᾱ, and the guess's error", "ᾱ, and the guess's error", "ᾱ and error")
+
+
+def noise_frames(
+    trace: Trace, style: FilmStyle, fps: float = 30, hold_s: float = 0.8, *, loop: bool = True
+) -> Iterator[tuple[Frame, int]]:
+    """Draw the film of a noise run: (frame (H, W, 3), for how many ticks it is shown)."""
+    drawn = NoiseDrawing(trace, style)
+    for index, repeats in frame_order(drawn.count, round(hold_s * fps), loop=loop):
+        yield drawn.frame(index), repeats
+
+
+def frame_order(count: int, hold: int, *, loop: bool = True) -> list[tuple[int, int]]:
+    """Return (frame, ticks): 0 … count−1 and, looping, back to 1. Both ends rest for `hold` ticks."""
+    there = [(index, hold if index in (0, count - 1) else 1) for index in range(count)]
+    back = [(index, 1) for index in range(count - 2, 0, -1)] if loop else []
+    return [(index, max(1, ticks)) for index, ticks in there + back]
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A piece of the frame that is drawn anew each time, over what stays."""
+
+    box: Box
+    still: Image.Image
+
+    @classmethod
+    def cut(cls, image: Image.Image, box: Box) -> _Tile:
+        return cls(box, image.crop((box.x, box.y, box.right, box.bottom)))
+
+    def put(self, frame: Frame, image: Image.Image) -> None:
+        frame[self.box.y : self.box.bottom, self.box.x : self.box.right] = np.asarray(image)
+
+
+class NoiseDrawing:
+    """Everything that the frames of one film share; `frame` draws one of them."""
+
+    def __init__(self, trace: Trace, style: FilmStyle) -> None:
+        self.theme, self.lanes = style.theme, noise_lanes(trace, style.theme)
+        self.views: list[View] = noise_views(trace, self.lanes)
+        self.single = len(self.lanes) == 1
+        self.count = len(self.lanes[0].timesteps)
+        self.last = len(self.lanes[0].curve) - 1
+        self.settings = settings_of(trace, self.lanes, self.views[0].size)
+        self.layout = self._placed(style.size)
+        base = Image.new("RGB", style.size, self.theme.ground)
+        self.plot = self._draw_still(base)
+        self._cut(base, trace)
+
+    @property
+    def text(self) -> float:
+        """Size of the smallest text in pixels."""
+        return self.layout.measures.text
+
+    def frame(self, index: int) -> Frame:
+        """Return frame `index`, (H, W, 3), an array of its own."""
+        frame = self.still.copy()
+        for view, panel in zip(self.views, self.panels, strict=True):
+            put_picture(frame, panel, view.picture(index))
+        for view, tile in zip(self.views, self.label_tiles, strict=False):
+            tile.put(frame, self._label(tile.still.copy(), view, index))
+        self.hero_tile.put(frame, self._hero(self.hero_tile.still.copy(), index))
+        self.plot_tile.put(frame, self._now(self.plot_tile.still.copy(), index))
+        if self.numbers_tile:
+            self.numbers_tile.put(frame, self._numbers(self.numbers_tile.still.copy(), index))
+        if self.terms:
+            self.terms.put(frame, index)
+        if self.spread:
+            self.spread.put(frame, self.views[0].values(index))
+        return frame
+
+    # What stays
+
+    def _placed(self, size: tuple[int, int]) -> NoiseLayout:
+        wanted = Wanted(len(self.views), self.views[0].size, self.single)
+        layout = noise_layout(size, wanted)
+        self.formula_type = PROMPT.at(layout.measures.text * 28 / 24)
+        self.title = wrap(FORMULAS[formula_of(self.lanes)], self.formula_type, layout.title.width, 2)
+        return noise_layout(size, Wanted(len(self.views), self.views[0].size, self.single, len(self.title)))
+
+    def _draw_still(self, base: Image.Image) -> PlotFrame:
+        layout, theme, text = self.layout, self.theme, self.text
+        for number, line in enumerate(self.title):
+            baseline = layout.title.y + (1.0 + 1.6 * number) * text
+            draw_text(base, (layout.title.x, baseline), line, self.formula_type, theme.ink)
+        said = _fitting(self.settings, MONO.at(text), layout.settings.width)
+        draw_text(base, (layout.settings.x, layout.settings.y + 1.05 * text), said, MONO.at(text), theme.quiet)
+        for view, box in zip(self.views, layout.labels, strict=False):
+            draw_text(
+                base, (box.x, box.bottom - 0.5 * text), view.title, Type("Inter-SemiBold", text), view.colour(theme)
+            )
+        if layout.numbers:
+            self._name_numbers(base, layout.numbers)
+        return draw_plot(base, layout.plot, self._plot(), theme, text)
+
+    def _name_numbers(self, base: Image.Image, box: Box) -> None:
+        for row, lane in enumerate(self.lanes):
+            names = ("ᾱ", "σ", "SNR") if self.single else ("", "", "")
+            baseline = box.y + (NUMBERS * row + 0.8) * self.text
+            for name, x in zip(names, self._columns(box.width), strict=True):
+                draw_text(base, (box.x + x, baseline), name, MONO.at(self.text), self.theme.quiet)
+            if not self.single:
+                draw_text(base, (box.x, baseline), f"{lane.label}: ᾱ, σ, SNR", Type(size=self.text), lane.colour)
+
+    def _plot(self) -> Plot:
+        lanes = self.lanes
+        curves = [Curve(lane.curve, lane.label if len(lanes) > 1 else "ᾱ", lane.colour) for lane in lanes]
+        error = next((view.errors for view in self.views if view.errors is not None), None)
+        titles: Sequence[str] = PLOT_TITLES
+        if error is not None:
+            at = np.interp(np.linspace(0, self.last, len(lanes[0].curve)), lanes[0].timesteps, error)
+            curves.append(Curve(at, "error", self.theme.teal))
+            titles = ERROR_TITLES
+        return Plot(curves, titles, top=1.0, ends=("t = 0", f"t = {lanes[0].last}"))
+
+    def _cut(self, base: Image.Image, trace: Trace) -> None:
+        layout = self.layout
+        radius = layout.measures.px(6)
+        self.panels = [Panel(box, layout.scale, radius, self.theme.ground) for box in layout.panels]
+        self.label_tiles = [_Tile.cut(base, box) for box in layout.labels]
+        self.hero_tile, self.plot_tile = _Tile.cut(base, layout.hero), _Tile.cut(base, _loose(layout.plot, base))
+        self.numbers_tile = _Tile.cut(base, layout.numbers) if layout.numbers else None
+        self.terms = Terms(base, layout.terms, trace, self.lanes[0], self.theme, self.text) if layout.terms else None
+        self.spread = Spread(base, layout.spread, self.theme, self.text) if layout.spread else None
+        self.still = np.array(base)
+
+    def _columns(self, width: float) -> list[float]:
+        return [share * width for share in (0, 1 / 3, 2 / 3)]
+
+    # What moves
+
+    def _hero(self, image: Image.Image, index: int) -> Image.Image:
+        times = {float(lane.timesteps[index]) for lane in self.lanes}
+        number, rest = f"{100 * index / (self.count - 1):.0f}", "% of the way"
+        if len(times) == 1:
+            number, rest = timestep(times.pop()), f"t of {self.lanes[0].last}"
+        big, small = HERO.at(image.height / 0.78), Type(size=max(self.text, image.height * 0.25))
+        baseline = 0.97 * image.height
+        draw_text(image, (-side_bearing(number, big), baseline), number, big, self.theme.ink)
+        draw_text(image, (measure(number, big) + 0.09 * big.size, baseline), rest, small, self.theme.quiet)
+        return image
+
+    def _numbers(self, image: Image.Image, index: int) -> Image.Image:
+        style = MONO_STRONG.at(self.text * 1.08)
+        for row, lane in enumerate(self.lanes):
+            numbers = three_figures(lane.alpha_bars[index]), three_figures(lane.sigmas[index])
+            baseline = (NUMBERS * row + 2.35) * self.text
+            for value, x in zip((*numbers, decibels(lane.snr_db[index])), self._columns(image.width), strict=True):
+                draw_text(image, (x, baseline), value, style, self.theme.ink)
+        return image
+
+    def _label(self, image: Image.Image, view: View, index: int) -> Image.Image:
+        said = view.label(index)
+        style = MONO.at(self.text)
+        if measure(said, style) + measure(view.title, Type("Inter-SemiBold", self.text)) + self.text < image.width:
+            draw_text(image, (image.width, image.height - 0.5 * self.text), said, style, self.theme.quiet, "right")
+        return image
+
+    def _now(self, image: Image.Image, index: int) -> Image.Image:
+        """Draw the playhead, a dot for each curve, and the curves' names over it."""
+        tile = self.plot_tile.box
+        plot = _shifted(self.plot, -tile.x, -tile.y)
+        scale, area = plot.scale, plot.area
+        places = [float(lane.timesteps[index]) / lane.last for lane in self.lanes]
+        if len(set(places)) == 1:
+            x, half = plot.at(places[0], 0)[0], max(0.75, scale)
+            rectangle(image, (x - half, area.y - 6 * scale, x + half, area.bottom), self.theme.ink)
+        dots = [(place, float(lane.alpha_bars[index])) for place, lane in zip(places, self.lanes, strict=True)]
+        dots += [(places[0], float(view.errors[index])) for view in self.views if view.errors is not None]
+        for (place, value), curve in zip(dots, plot.plot.curves, strict=True):
+            x, y = plot.at(place, min(value, 1.0))
+            disc(image, (x, y), 10 * scale, self.theme.ground)
+            disc(image, (x, y), 8 * scale, curve.colour)
+        draw_labels(image, plot, self.theme, self.text)
+        return image
+
+
+def decibels(value: float) -> str:
+    """Return a ratio in decibels with its unit and a true minus: −12.3 dB."""
+    if not np.isfinite(value):
+        return "−∞ dB" if value < 0 else "∞ dB"
+    return f"{value:.1f} dB".replace("-", "−")
+
+
+def _loose(box: Box, image: Image.Image) -> Box:
+    """Return `box` with the room that dots at its edges need, inside the image."""
+    pad = min(8, box.x, box.y, image.width - box.right, image.height - box.bottom)
+    return Box(box.x - pad, box.y - pad, box.width + 2 * pad, box.height + 2 * pad)
+
+
+def _shifted(plot: PlotFrame, dx: int, dy: int) -> PlotFrame:
+    labels = tuple((box.moved(dx, dy), curve) for box, curve in plot.labels)
+    return PlotFrame(plot.plot, plot.area.moved(dx, dy), plot.scale, labels)
+
+
+def _fitting(parts: list[str], style: Type, width: float) -> str:
+    """Return the parts with dots between, the last ones left out where there is no room."""
+    while len(parts) > 1 and measure(" · ".join(parts), style) > width:
+        parts = parts[:-1]
+    return shorten(" · ".join(parts), style, width)
