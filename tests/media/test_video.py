@@ -14,7 +14,6 @@ from PIL import Image
 from denoisecli.errors import MediaError
 from denoisecli.media.video import FORMATS, GIF_SIDE, write_films, write_video
 
-
 NOTES = {"title": "a=b; c#\\d", "prompt": "ᾱ\nline two"}
 
 

@@ -36,8 +36,8 @@ class Measures:
 
     @property
     def text(self) -> float:
-        """Smallest text."""
-        return self.height * TEXT_SHARE
+        """Smallest text; in frames narrower than 5:9, as large as 25 times its size fits across."""
+        return min(self.height * TEXT_SHARE, self.width / 25)
 
     @property
     def line(self) -> int:

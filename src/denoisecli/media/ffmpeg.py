@@ -61,7 +61,11 @@ class Encoder:
         command = [ffmpeg_path(), "-y", "-nostdin", "-hide_banner", "-loglevel", "info", *source, *stream.arguments]
         try:
             self.process = subprocess.Popen(
-                [*command, str(partial.absolute())], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.log
+                [*command, str(partial.absolute())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self.log,
+                start_new_session=True,  # Ctrl-C is ours to handle: it must not end ffmpeg as if the film were whole
             )
         except OSError as error:
             self.log.close()
@@ -98,9 +102,10 @@ class Encoder:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        with contextlib.suppress(queue.Full):
-            self.waiting.put_nowait(None)
-        self.feeder.join()
+        while self.feeder.is_alive():  # it drains what waits, since nobody reads any more, and then sees the end
+            with contextlib.suppress(queue.Full):
+                self.waiting.put(None, timeout=0.05)
+            self.feeder.join(timeout=0.05)
         if not self.log.closed:
             self.log.close()
 
