@@ -175,6 +175,9 @@ def _with_labels(frame: PlotFrame, style: Type) -> PlotFrame:
     threshold = _threshold_label(frame, style, [*lines, *faint])
     if threshold is not None:
         placed.append(threshold)
+    if frame.plot.threshold is not None:  # its dots are not to be covered either
+        xs = np.linspace(frame.area.x, frame.area.right, 100)
+        faint.append(np.stack([xs, np.full(100, frame.at(0, frame.plot.threshold[0])[1])], axis=1))
     for index, curve in enumerate(frame.plot.curves):
         box = _label_place(frame, curve.label, style, lines[index], lines[:index] + lines[index + 1 :], faint, placed)
         if box is not None:
@@ -212,26 +215,30 @@ def _label_place(
     faint: list[Values],
     placed: list[tuple[Box, Label]],
 ) -> Box | None:
-    """Return the free place nearest to the curve's own line and away from all others; None if there is none."""
-    width, height, air = round(measure(label, style)), round(style.size), style.size * 0.45
+    """Return the free place nearest to the curve's own line, never nearer to another; None if there is none."""
+    width, height = round(measure(label, style)), round(style.size)
     area = frame.area
     xs = np.linspace(area.x, max(area.x, area.right - width), 24)
-    ys = np.arange(area.y - air, area.bottom - height - air / 2, style.size / 4)
+    ys = np.arange(area.y - style.size / 2, area.bottom - height, style.size / 6)
     corners = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).round()
     if not len(corners):
         return None
-    near = _gaps(corners, width, height, own)
     far = np.full(len(corners), 1e6)
+    near = _gaps(corners, width, height, own)
     rival = np.min([far, *(_gaps(corners, width, height, line) for line in others)], axis=0)
     crossed = np.sum([far <= 0, *(_gaps(corners, width, height, line) <= 0 for line in faint)], axis=0)
     score = near + np.maximum(0, 2.5 * near - rival) + 30 * crossed
-    score[(near < air) | (rival < air)] = np.inf
+    score[rival < near] = np.inf
     for box, _ in placed:
-        apart_x = (corners[:, 0] >= box.right + air) | (corners[:, 0] + width + air <= box.x)
+        apart_x = (corners[:, 0] >= box.right + height / 2) | (corners[:, 0] + width + height / 2 <= box.x)
         apart_y = (corners[:, 1] >= box.bottom) | (corners[:, 1] + height <= box.y)
         score[~(apart_x | apart_y)] = np.inf
-    best = int(np.argmin(score))
-    return Box(int(corners[best, 0]), int(corners[best, 1]), width, height) if np.isfinite(score[best]) else None
+    for air in (0.45 * style.size, 0.15 * style.size):  # in a low plot, words may come closer
+        free = np.where((near < air) | (rival < air), np.inf, score)
+        best = int(np.argmin(free))
+        if np.isfinite(free[best]):
+            return Box(int(corners[best, 0]), int(corners[best, 1]), width, height)
+    return None
 
 
 def _gaps(corners: Values, width: int, height: int, line: Values) -> Values:

@@ -13,6 +13,7 @@ from .boxes import Box, around
 from .grid import Grid, GridSpec, fit_grid
 
 TEXT_SHARE = 1 / 45  # of the height: the smallest text
+SQUARE_PROMPT = 0.42  # of the width: the prompt's column in a square frame
 Shape = Literal["wide", "square", "tall"]
 
 
@@ -180,7 +181,7 @@ def prompt_room(layout: DeckLayout) -> tuple[int, int]:
     width = layout.head.width
     if layout.measures.shape == "wide":
         return width, 6
-    return (round(width * 0.43), 4) if layout.measures.shape == "square" else (width, 2)
+    return (round(width * SQUARE_PROMPT), 4) if layout.measures.shape == "square" else (width, 2)
 
 
 def _rail(layout: DeckLayout, prompt_height: int) -> RailBoxes:
@@ -195,8 +196,8 @@ def _rail(layout: DeckLayout, prompt_height: int) -> RailBoxes:
 
 def _square_head(layout: DeckLayout, prompt_height: int) -> RailBoxes:
     measures, head = layout.measures, layout.head
-    first, air = round(head.width * 0.43), measures.px(28)
-    second = round(measures.text * 10.6)
+    first, air = round(head.width * SQUARE_PROMPT), measures.px(28)
+    second = round(measures.text * 11.4)
     middle = Box(head.x + first + air, head.y, second, head.height)
     prompt = Box(head.x, head.y, first, prompt_height)
     meta = Box(head.x, prompt.bottom + measures.px(6), first, measures.line)
