@@ -64,8 +64,8 @@ class NoiseConfig(LabConfig):
     """put the model beside it: its one-jump guess of the clean picture at each noise level, and the guess's error"""
     model: Text = "pocket"
     """for latent and guess: pocket (built in, offline), a hub id, a diffusers folder, or one .safetensors file"""
-    prompt: Annotated[Text, Field(max_length=100_000)] = PROMPT
-    """for guess: what the model is told the picture shows; "" tells it nothing"""
+    prompt: Annotated[Text, Field(max_length=100_000)] | None = None
+    """for guess: what the model is told; null is the usual lighthouse prompt, or nothing for a picture of yours"""
     device: Annotated[str, one_of(["auto", "cuda", "mps", "cpu"])] = "auto"
     """for latent and guess: auto takes cuda, then mps, then cpu"""
     dtype: Annotated[str, one_of(["auto", "float32", "float16", "bfloat16"])] = "auto"
@@ -83,6 +83,13 @@ class NoiseConfig(LabConfig):
     def needs_model(self) -> bool:
         """Whether a model is loaded at all."""
         return self.space == "latent" or self.guess
+
+    @property
+    def told(self) -> str:
+        """What the model is told the picture shows."""
+        if self.prompt is not None:
+            return self.prompt
+        return PROMPT if self.image is None else ""
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -106,6 +113,20 @@ class NoiseConfig(LabConfig):
         if not 2 <= len(names) <= len(SCHEDULES) or len(set(names)) < len(names):
             raise ValueError(f"want two to {len(SCHEDULES)} schedules, each once; for one there is schedule")
         return names
+
+    @field_validator("space")
+    @classmethod
+    def _latents_of_one_schedule(cls, space: str, info: ValidationInfo) -> str:
+        if space == "latent" and info.data.get("schedules"):
+            raise ValueError("latent takes one schedule; leave schedules out")
+        return space
+
+    @field_validator("guess")
+    @classmethod
+    def _guess_from_one_schedule(cls, guess: bool, info: ValidationInfo) -> bool:
+        if guess and info.data.get("schedules"):
+            raise ValueError("a guess takes one schedule; leave schedules out")
+        return guess
 
     @field_validator("sheet")
     @classmethod

@@ -11,7 +11,18 @@ from PIL import Image
 
 from ..trace import Trace
 from .facts import three_figures, timestep
-from .noise_views import FORMULAS, Lane, Picture, StackView, View, formula_of, noise_lanes, noise_views, settings_of
+from .noise_views import (
+    FORMULAS,
+    Floats,
+    Lane,
+    Picture,
+    StackView,
+    View,
+    formula_of,
+    noise_lanes,
+    noise_views,
+    settings_of,
+)
 from .sheet import Column, SheetRow, contact_sheet
 from .theme import FilmStyle
 
@@ -45,14 +56,13 @@ def _at(lane: Lane, trace: Trace, number: int, timesteps: Sequence[int]) -> Lane
 
 def _columns(lanes: Sequence[Lane], views: Sequence[View], chosen: Sequence[int]) -> list[Column]:
     lane = lanes[0]
-    errors = next((view.errors for view in views if view.errors is not None), None)
-    return [
-        Column(f"t {timestep(lane.timesteps[k])}", _below(lane, errors, k) if len(lanes) == 1 else "") for k in chosen
-    ]
+    errors = next((view.errors["whole"] for view in views if view.errors), None)
+    below = [_below(lane, errors, k) if len(lanes) == 1 else "" for k in chosen]
+    return [Column(f"t {timestep(lane.timesteps[k])}", said) for k, said in zip(chosen, below, strict=True)]
 
 
-def _below(lane: Lane, errors: object, index: int) -> str:
-    if isinstance(errors, np.ndarray):
+def _below(lane: Lane, errors: Floats | None, index: int) -> str:
+    if errors is not None:
         return f"error {three_figures(errors[index])}"
     return f"ᾱ {three_figures(lane.alpha_bars[index])}"
 

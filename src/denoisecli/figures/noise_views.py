@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -67,7 +68,7 @@ class Lane:
 class View:
     """One panel: a picture, and what its label says, at each frame."""
 
-    errors: Floats | None = None
+    errors: Mapping[str, Floats] = MappingProxyType({})  # of a guess: "whole", "layout", "detail", (frame,)
 
     def __init__(self, title: str, size: tuple[int, int], lane: Lane, *, coloured: bool = False) -> None:
         self.title, self.size, self.lane, self.coloured = title, size, lane, coloured
@@ -118,7 +119,9 @@ class PixelView(View):
 class StackView(View):
     """Pictures that were decoded before: (frame, H, W, 3) uint8."""
 
-    def __init__(self, title: str, lane: Lane, pictures: NDArray[Any], errors: Floats | None = None) -> None:
+    def __init__(
+        self, title: str, lane: Lane, pictures: NDArray[Any], errors: Mapping[str, Floats] = MappingProxyType({})
+    ) -> None:
         super().__init__(title, (pictures.shape[2], pictures.shape[1]), lane)
         self.pictures, self.errors = pictures, errors
 
@@ -129,7 +132,7 @@ class StackView(View):
 
     def label(self, index: int) -> str:
         """Return ᾱ, or the guess's error."""
-        return super().label(index) if self.errors is None else f"error {three_figures(self.errors[index])}"
+        return f"error {three_figures(self.errors['whole'][index])}" if self.errors else super().label(index)
 
 
 def lane_colours(theme: Theme) -> tuple[RGB, ...]:
@@ -168,7 +171,8 @@ def noise_views(trace: Trace, lanes: list[Lane]) -> list[View]:
     if "latent_pictures" in trace:
         found.append(StackView("Latents, decoded", lane, trace["latent_pictures"]))
     if "guess_pictures" in trace:
-        errors = trace["guess_errors"].astype(np.float64)
+        names = {"whole": "guess_error", "layout": "guess_error_layout", "detail": "guess_error_detail"}
+        errors = {name: trace[array].astype(np.float64) for name, array in names.items()}
         found.append(StackView("Guess x̂₀", lane, trace["guess_pictures"], errors))
     return found
 

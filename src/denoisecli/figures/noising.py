@@ -5,7 +5,7 @@ What does not move is drawn once; a frame is a copy of it with the pictures, the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,16 +17,16 @@ from .boxes import Box
 from .curves import Curve, Plot, PlotFrame, draw_labels, draw_plot
 from .facts import three_figures, timestep
 from .noise_layout import NUMBERS, NoiseLayout, Wanted, noise_layout
-from .noise_parts import Panel, Spread, Terms, put_picture
+from .noise_parts import Panel, Spread, Terms
 from .noise_views import FORMULAS, View, formula_of, noise_lanes, noise_views, settings_of
 from .paint import disc, rectangle
 from .rail import HERO, MONO, MONO_STRONG, PROMPT
 from .text import Type, draw_text, measure, shorten, side_bearing, wrap
-from .theme import FilmStyle
+from .theme import RGB, FilmStyle
 
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 PLOT_TITLES = ("ᾱ, the picture's share of the power", "ᾱ, the picture's share", "ᾱ over t")
-ERROR_TITLES = ("the picture's share of the power ᾱ, and the guess's error", "ᾱ, and the guess's error", "ᾱ and error")
+ERROR_TITLES = ("ᾱ, and how wrong the guess is: in layout, in detail", "ᾱ, and the guess's error", "ᾱ and error")
 
 
 def noise_frames(
@@ -68,7 +68,7 @@ class NoiseDrawing:
         self.views: list[View] = noise_views(trace, self.lanes)
         self.single = len(self.lanes) == 1
         self.count = len(self.lanes[0].timesteps)
-        self.last = len(self.lanes[0].curve) - 1
+        self.last = self.lanes[0].last
         self.settings = settings_of(trace, self.lanes, self.views[0].size)
         self.layout = self._placed(style.size)
         base = Image.new("RGB", style.size, self.theme.ground)
@@ -84,7 +84,7 @@ class NoiseDrawing:
         """Return frame `index`, (H, W, 3), an array of its own."""
         frame = self.still.copy()
         for view, panel in zip(self.views, self.panels, strict=True):
-            put_picture(frame, panel, view.picture(index))
+            panel.put(frame, view.picture(index))
         for view, tile in zip(self.views, self.label_tiles, strict=False):
             tile.put(frame, self._label(tile.still.copy(), view, index))
         self.hero_tile.put(frame, self._hero(self.hero_tile.still.copy(), index))
@@ -132,14 +132,24 @@ class NoiseDrawing:
 
     def _plot(self) -> Plot:
         lanes = self.lanes
-        curves = [Curve(lane.curve, lane.label if len(lanes) > 1 else "ᾱ", lane.colour) for lane in lanes]
-        error = next((view.errors for view in self.views if view.errors is not None), None)
-        titles: Sequence[str] = PLOT_TITLES
-        if error is not None:
-            at = np.interp(np.linspace(0, self.last, len(lanes[0].curve)), lanes[0].timesteps, error)
-            curves.append(Curve(at, "error", self.theme.teal))
-            titles = ERROR_TITLES
+        several = len(lanes) > 1
+        errors = self._errors()
+        colours = [self.theme.quiet if errors else lane.colour for lane in lanes]
+        curves = [
+            Curve(lane.curve, lane.label if several else "ᾱ", colour)
+            for lane, colour in zip(lanes, colours, strict=True)
+        ]
+        spots = np.linspace(0, self.last, len(lanes[0].curve))
+        for name, values, colour in errors:
+            curves.append(Curve(np.minimum(np.interp(spots, lanes[0].timesteps, values), 1), name, colour))
+        titles = ERROR_TITLES if errors else PLOT_TITLES
         return Plot(curves, titles, top=1.0, ends=("t = 0", f"t = {lanes[0].last}"))
+
+    def _errors(self) -> list[tuple[str, NDArray[np.float64], RGB]]:
+        """Return the guess's errors that are plotted: layout and detail, each in its colour."""
+        found = next((view.errors for view in self.views if view.errors), {})
+        colours = {"layout": self.theme.amber, "detail": self.theme.teal}
+        return [(name, found[name], colour) for name, colour in colours.items() if name in found]
 
     def _cut(self, base: Image.Image, trace: Trace) -> None:
         layout = self.layout
@@ -194,7 +204,7 @@ class NoiseDrawing:
             x, half = plot.at(places[0], 0)[0], max(0.75, scale)
             rectangle(image, (x - half, area.y - 6 * scale, x + half, area.bottom), self.theme.ink)
         dots = [(place, float(lane.alpha_bars[index])) for place, lane in zip(places, self.lanes, strict=True)]
-        dots += [(places[0], float(view.errors[index])) for view in self.views if view.errors is not None]
+        dots += [(places[0], float(values[index])) for _, values, _ in self._errors()]
         for (place, value), curve in zip(dots, plot.plot.curves, strict=True):
             x, y = plot.at(place, min(value, 1.0))
             disc(image, (x, y), 10 * scale, self.theme.ground)

@@ -143,7 +143,7 @@ def forward_trace(config: NoiseConfig, picture: Picture, schedules: list[Schedul
         arrays[name] = stack[0] if len(levels) == 1 else stack
     arrays["table_signals"] = np.stack([schedule.signals for schedule in schedules])
     arrays["table_noises"] = np.stack([schedule.noises for schedule in schedules])
-    runs = [
+    runs: list[dict[str, Any]] = [
         {"seed": config.seed, "schedule": schedule.name, "family": schedule.family, "states": _states(x0, eps, level)}
         for schedule, level in zip(schedules, levels, strict=True)
     ]

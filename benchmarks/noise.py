@@ -1,0 +1,74 @@
+"""What the noise film costs, against ffmpeg alone on the same raw frames.
+
+Both encode with the same settings: `alone` is fed from memory with frames that were drawn before, `made` draws them
+while it encodes. The rounds alternate, so that a noisy machine hits both alike; the ratio is the median of its pairs.
+Run it: python benchmarks/noise.py [rounds]
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from denoisecli.config.noise import NoiseConfig
+from denoisecli.diffusion.forward import schedule_named
+from denoisecli.figures.noising import NoiseDrawing, frame_order
+from denoisecli.figures.theme import FilmStyle, theme_named
+from denoisecli.labs.noise import clean_picture, forward_trace, plan
+from denoisecli.media.video import Held, write_video
+
+GOAL = 1.3
+
+
+def default_film() -> tuple[NoiseConfig, NoiseDrawing, list[tuple[int, int]]]:
+    """Return the default config, its drawing, and the order of its frames."""
+    config = plan(NoiseConfig(), None, Path(tempfile.gettempdir()), force=False).config
+    schedule = schedule_named(config.compared[0])
+    levels = schedule.paced(config.frames, config.pacing)
+    trace = forward_trace(config, clean_picture(config), [schedule], [levels])
+    drawing = NoiseDrawing(trace, FilmStyle(config.film.size, theme_named(config.film.theme)))
+    return config, drawing, frame_order(config.frames, round(config.film.hold_s * config.film.fps), loop=config.loop)
+
+
+def seconds(frames: Iterable[Held], folder: str, fps: int) -> float:
+    """Return the wall time of one film."""
+    began = time.perf_counter()
+    write_video(frames, Path(folder) / "film.mp4", fps)
+    return time.perf_counter() - began
+
+
+def command_seconds(folder: str) -> float:
+    """Return the wall time of `denoisecli noise`, start to end: film, sheet, stills and trace."""
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "denoisecli", "noise", "-q", "-o", f"{folder}/run"], check=True, capture_output=True
+    )
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print the ratios."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    config, drawing, order = default_film()
+    drawn = {index: drawing.frame(index) for index in {index for index, _ in order}}
+    alone, made, whole = [], [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            alone.append(seconds(((drawn[index], ticks) for index, ticks in order), folder, config.film.fps))
+            made.append(seconds(((drawing.frame(index), ticks) for index, ticks in order), folder, config.film.fps))
+            whole.append(command_seconds(folder))
+    film = statistics.median(a / b for a, b in zip(made, alone, strict=True))
+    command = statistics.median(a / b for a, b in zip(whole, alone, strict=True))
+    shown = sum(ticks for _, ticks in order)
+    print(f"{len(order)} frames drawn, {shown} shown at {config.film.fps} a second, {config.film.size}")
+    print(f"film / ffmpeg alone     {film:.2f}   ({min(made):.1f} s / {min(alone):.1f} s, goal {GOAL})")
+    print(f"command / ffmpeg alone  {command:.2f}   ({min(whole):.1f} s, with start-up, sheet, stills and trace)")
+
+
+if __name__ == "__main__":
+    main()

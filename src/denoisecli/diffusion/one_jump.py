@@ -1,0 +1,122 @@
+"""Pictures into a model's latents, and the model's guess of the clean latents in one jump from any noise level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..errors import ModelError
+from .schedule import Level, kind_of, predicted_x0, prediction_type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from .models import Model
+
+AT_ONCE = 8  # latents to a forward pass
+
+
+@torch.inference_mode()
+def encode(model: Model, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the latents (C, h, w), float32, unit-variance scale, of one sRGB picture (H, W, 3).
+
+    Autoencoders that say a distribution give its mode. Raises ModelError where they give no numbers.
+    """
+    vae, config = model.pipe.vae, model.pipe.vae.config
+    pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float() / 127.5 - 1
+    encoded = vae.encode(pixels.to(vae.device, vae.dtype))
+    latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
+    if not hasattr(encoded, "latents") and config.get("shift_factor"):
+        latents = latents - config.shift_factor
+    scaled = (latents * config.scaling_factor).float().cpu().numpy()[0]
+    if not np.isfinite(scaled).all():
+        raise ModelError("The model's autoencoder gives no numbers for this picture.", "Try dtype: float32.")
+    return np.asarray(scaled, dtype=np.float32)
+
+
+def jump_levels(model: Model, alpha_bars: NDArray[np.float64]) -> list[Level]:
+    """Return the model's own level for each ᾱ: the same ᾱ, and the t at which it was trained on it.
+
+    Between two timesteps t is interpolated over log-SNR; beyond the model's noisiest or cleanest level, that level is
+    taken, so that no guess is divided by √0.
+    """
+    known = model.pipe.scheduler.alphas_cumprod.double().numpy()
+    within = np.clip(alpha_bars, known[known > 0].min(), known.max())
+    t = np.interp(-_log_snr(within), -_log_snr(known), np.arange(len(known)))
+    near = np.round(t)
+    t = np.where(np.abs(t - near) < 1e-3, near, t)
+    return [Level(float(at), float(np.sqrt((1 - a) / a)), float(a)) for at, a in zip(t, within, strict=True)]
+
+
+def _log_snr(alpha_bars: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        ratio: NDArray[np.float64] = np.log(alpha_bars) - np.log1p(-alpha_bars)
+    return ratio
+
+
+@torch.inference_mode()
+def one_jump_guesses(
+    model: Model, x0: NDArray[np.float32], eps: NDArray[np.float32], alpha_bars: NDArray[np.float64], prompt: str
+) -> Iterator[NDArray[np.float32]]:
+    """Yield batches of x̂0 (n, C, h, w): one denoiser evaluation of x_t = √ᾱ·x0 + √(1−ᾱ)·ε for each ᾱ, no guidance.
+
+    x0, eps: (C, h, w). prompt: what the model is told; "" is its unconditional side. Raises ModelError for models
+    whose denoiser wants more than that (SDXL, SD3, Flux).
+    """
+    _check(model)
+    words = _embedded(model, prompt)
+    kind = prediction_type_of(model.pipe.scheduler)
+    levels = jump_levels(model, alpha_bars)
+    clean, noise = (torch.from_numpy(array).to(model.device) for array in (x0, eps))
+    for start in range(0, len(levels), AT_ONCE):
+        some = levels[start : start + AT_ONCE]
+        x_t = torch.stack([at.alpha_bar**0.5 * clean + (1 - at.alpha_bar) ** 0.5 * noise for at in some])
+        t = torch.tensor([at.timestep for at in some], device=model.device)
+        output = model.pipe.unet(
+            x_t.to(model.dtype), t, encoder_hidden_states=words.expand(len(some), -1, -1), return_dict=False
+        )[0].float()
+        guesses = [predicted_x0("vp", kind, x, out, at) for x, out, at in zip(x_t, output, some, strict=True)]
+        yield torch.stack(guesses).cpu().numpy()
+
+
+def _check(model: Model) -> None:
+    unet = getattr(model.pipe, "unet", None)
+    plain = unet is not None and not unet.config.get("addition_embed_type")
+    if not plain or kind_of(model.pipe.scheduler) == "flow" or not hasattr(model.pipe.scheduler, "alphas_cumprod"):
+        hint = "Choose pocket or a Stable Diffusion 1.x or 2.x model for it."
+        raise ModelError(f"The one-jump guess is not made for models such as {model.info.ref}.", hint)
+
+
+def _embedded(model: Model, prompt: str) -> torch.Tensor:
+    embedded: Any = model.pipe.encode_prompt(prompt, model.device, 1, do_classifier_free_guidance=False)[0]
+    return embedded.to(model.dtype)  # type: ignore[no-any-return]
+
+
+def facts(model: Model) -> dict[str, Any]:
+    """Return what trace.json says of the model and of what it ran on."""
+    import platform
+
+    import diffusers
+
+    info = model.info
+    return {
+        "model": {
+            "ref": info.ref,
+            "family": info.family,
+            "sha256": info.sha256,
+            "prediction_type": info.prediction_type,
+            "latent_shape": list(info.latent_shape),
+            "scale_factor": info.scale_factor,
+        },
+        "environment": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
+            "device": str(model.device),
+            "dtype": str(model.dtype).removeprefix("torch."),
+        },
+    }

@@ -1,0 +1,102 @@
+"""The noise lab with a model beside it: corruption in its latent space, and its one-jump guess at every level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..diffusion.forward import Levels, corrupt, draw_noise
+from ..metrics import split_distance
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..config.noise import NoiseConfig
+    from ..diffusion.decode import Decoder
+    from ..diffusion.models import Model
+    from ..trace import Trace
+    from .plan import Job
+
+AT_ONCE = 8  # latents handed to the decoder
+
+
+def add_model_views(job: Job[NoiseConfig], trace: Trace, picture: NDArray[np.uint8], levels: Levels) -> None:
+    """Add to the trace what the model sees: decoded latents of every frame and, if asked for, its guesses.
+
+    latent_x0, latent_eps: (C, h, w); latent_pictures, guess_pictures: (frame, H, W, 3) uint8; guess_error,
+    guess_error_layout, guess_error_detail: (frame,), see `guess_errors`. ε of the latents is drawn from the same seed.
+    """
+    from ..diffusion.decode import decoder
+    from ..diffusion.one_jump import encode, facts
+
+    model = _load(job)
+    trace.record |= facts(model)
+    with job.timed("sample"):
+        x0 = encode(model, picture)
+        eps = draw_noise(job.config.seed, x0.shape)
+    trace.arrays |= {"latent_x0": x0, "latent_eps": eps}
+    by = decoder(model, "vae")
+    trace.record["decoders"] = {"states": by.name}
+    guesses = _guess(job, model, x0, eps, levels) if job.config.guess else None
+    job.report.stage("decode", len(levels.timesteps) * (2 if guesses is not None else 1))
+    factors = zip(levels.signals, levels.noises, strict=True)
+    x_t = np.stack([corrupt(x0, eps, signal, noise) for signal, noise in factors])
+    trace.arrays["latent_pictures"] = _decoded(job, by, x_t, 0)
+    if guesses is not None:
+        trace.arrays["guess_pictures"] = _decoded(job, by, guesses, len(x_t))
+        errors = guess_errors(guesses, x0)
+        trace.arrays |= errors
+        _add_to_states(trace, errors)
+
+
+def guess_errors(guesses: NDArray[np.float32], x0: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """Return how far each guess (frame, C, h, w) is from x0 (C, h, w): ‖x̂0 − x0‖/‖x0‖, (frame,), as a whole, and in
+    the slow waves (layout) and the fast ones (detail) alone, as `metrics.split_distance` has it.
+    """
+    size = float(np.linalg.norm(x0))
+    whole = np.array([np.linalg.norm(guess - x0) / size for guess in guesses])
+    layout, detail = split_distance(np.concatenate([guesses, x0[None]])[None])
+    return {"guess_error": whole, "guess_error_layout": layout[0, :-1], "guess_error_detail": detail[0, :-1]}
+
+
+def _load(job: Job[NoiseConfig]) -> Model:
+    from ..diffusion.models import load_model
+    from .sampling import warn_of_lost_words
+
+    config = job.config
+    job.report.stage("load", 1)
+    with job.timed("load"):
+        model = load_model(config.model, config.device, config.dtype)
+    if config.guess:
+        warn_of_lost_words(job, model, config.told)
+    job.report.step(1)
+    return model
+
+
+def _guess(
+    job: Job[NoiseConfig], model: Model, x0: NDArray[np.float32], eps: NDArray[np.float32], levels: Levels
+) -> NDArray[np.float32]:
+    from ..diffusion.one_jump import one_jump_guesses
+
+    job.report.stage("sample", len(levels.timesteps))
+    found: list[NDArray[np.float32]] = []
+    with job.timed("sample"):
+        for batch in one_jump_guesses(model, x0, eps, levels.alpha_bars, job.config.told):
+            found.extend(batch)
+            job.report.step(len(found))
+    return np.stack(found)
+
+
+def _decoded(job: Job[Any], by: Decoder, latents: NDArray[np.float32], done: int) -> NDArray[np.uint8]:
+    pictures = []
+    with job.timed("decode"):
+        for start in range(0, len(latents), AT_ONCE):
+            pictures.append(by.decode(latents[start : start + AT_ONCE]))
+            job.report.step(done + min(start + AT_ONCE, len(latents)))
+    return np.concatenate(pictures)
+
+
+def _add_to_states(trace: Trace, errors: dict[str, NDArray[np.float64]]) -> None:
+    for index, state in enumerate(trace.record["runs"][0]["states"]):
+        state |= {name: float(f"{values[index]:.8g}") for name, values in errors.items()}
