@@ -2,7 +2,7 @@
 
 Distances are relative: 0 is the final picture, 1 is as far as the final picture's own size. The guess's error is
 split in the Fourier domain at LAYOUT_CYCLES cycles across the picture: slower waves are layout, faster ones detail.
-A seed is committed at the first state from which the distance stays at or below COMMITTED (see docs/trace.md).
+A seed is committed at the first state from which the distance stays at or below a threshold (see docs/trace.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .trace import Trace
 
 LAYOUT_CYCLES = 4.0
-COMMITTED = 0.3
+LAYOUT_COMMITTED = 0.5
+DETAIL_COMMITTED = 0.25
 
 
 def measure(trace: Trace, pictures: NDArray[np.uint8] | None = None) -> list[dict[str, Any]]:
@@ -51,8 +52,8 @@ def _row(trace: Trace, columns: dict[str, NDArray[Any]], shares: NDArray[Any] | 
         for k in range(trace.steps + 1)
     ]
     committed = {
-        "layout": committed_at(columns["low_freq_to_final"][index]),
-        "detail": committed_at(columns["high_freq_to_final"][index]),
+        "layout": committed_at(columns["low_freq_to_final"][index], LAYOUT_COMMITTED),
+        "detail": committed_at(columns["high_freq_to_final"][index], DETAIL_COMMITTED),
     }
     return {"states": states, "committed_at": committed}
 
@@ -84,7 +85,7 @@ def split_distance(guesses: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[
     return distance(layout), distance(~layout)
 
 
-def committed_at(distances: NDArray[Any], threshold: float = COMMITTED) -> int:
+def committed_at(distances: NDArray[Any], threshold: float) -> int:
     """Return the first state from which every distance is at or below `threshold`; the last state at the latest."""
     above = np.flatnonzero(np.asarray(distances) > threshold)
     return int(above[-1]) + 1 if len(above) else 0

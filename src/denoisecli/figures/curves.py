@@ -28,12 +28,21 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """A dotted line at `value`, the word beside it, and the colour of both."""
+
+    value: float
+    word: str
+    colour: RGB
+
+
+@dataclass(frozen=True)
 class Plot:
     """What a plot shows. `titles`: the same said at falling length, the first that fits is drawn.
 
     x: positions (n,) in 0..1; evenly spread where it is None. ends: the words under both ends of the axis.
     top: value at the upper edge (the largest value where None); the lower edge is `bottom`.
-    threshold: value of a dotted line, with its own word.
+    thresholds: dotted lines, each with its own word and colour.
     """
 
     curves: Sequence[Curve]
@@ -42,7 +51,7 @@ class Plot:
     ends: tuple[str, str] = ("noise", "picture")
     top: float | None = None
     bottom: float = 0.0
-    threshold: tuple[float, str] | None = None
+    thresholds: Sequence[Threshold] = ()
 
 
 @dataclass(frozen=True)
@@ -132,8 +141,8 @@ def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: floa
     rectangle(image, (box.x, baseline - frame.scale, box.right, baseline + frame.scale), theme.line)
     for word, x, align in ((plot.ends[0], box.x, "left"), (plot.ends[1], box.right, "right")):
         draw_text(image, (x, baseline + text * 1.4), word, style, theme.quiet, "right" if align == "right" else "left")
-    if plot.threshold:
-        _draw_threshold(image, frame, theme)
+    for threshold in plot.thresholds:
+        _draw_threshold(image, frame, threshold)
     _draw_lines(image, frame)
     return _with_labels(frame, style)
 
@@ -145,14 +154,12 @@ def _fitting(titles: Sequence[str], style: Type, width: float) -> str:
     return shorten(titles[-1], style, width)
 
 
-def _draw_threshold(image: Image.Image, frame: PlotFrame, theme: Theme) -> None:
-    assert frame.plot.threshold is not None
-    value, _ = frame.plot.threshold
-    _, y = frame.at(0, value)
+def _draw_threshold(image: Image.Image, frame: PlotFrame, threshold: Threshold) -> None:
+    _, y = frame.at(0, threshold.value)
     pitch, dash = 10 * frame.scale, 4 * frame.scale
     x = float(frame.area.x)
     while x < frame.area.right:
-        rectangle(image, (x, y - frame.scale, min(x + dash, frame.area.right), y + frame.scale), theme.tick)
+        rectangle(image, (x, y - frame.scale, min(x + dash, frame.area.right), y + frame.scale), threshold.colour)
         x += pitch
 
 
@@ -172,12 +179,13 @@ def _with_labels(frame: PlotFrame, style: Type) -> PlotFrame:
     lines = [_path(frame, curve.values) for curve in frame.plot.curves]
     faint = [_path(frame, values) for curve in frame.plot.curves for values in curve.faint]
     placed: list[tuple[Box, Label]] = []
-    threshold = _threshold_label(frame, style, [*lines, *faint])
-    if threshold is not None:
-        placed.append(threshold)
-    if frame.plot.threshold is not None:  # its dots are not to be covered either
+    for threshold in frame.plot.thresholds:
+        label = _threshold_label(frame, threshold, style, [*lines, *faint])
+        if label is not None:
+            placed.append(label)
+    for threshold in frame.plot.thresholds:  # their dots are not to be covered either
         xs = np.linspace(frame.area.x, frame.area.right, 100)
-        faint.append(np.stack([xs, np.full(100, frame.at(0, frame.plot.threshold[0])[1])], axis=1))
+        faint.append(np.stack([xs, np.full(100, frame.at(0, threshold.value)[1])], axis=1))
     for index, curve in enumerate(frame.plot.curves):
         box = _label_place(frame, curve.label, style, lines[index], lines[:index] + lines[index + 1 :], faint, placed)
         if box is not None:
@@ -185,17 +193,16 @@ def _with_labels(frame: PlotFrame, style: Type) -> PlotFrame:
     return PlotFrame(frame.plot, frame.area, frame.scale, tuple(placed))
 
 
-def _threshold_label(frame: PlotFrame, style: Type, lines: list[Values]) -> tuple[Box, Label] | None:
-    """Return the threshold's word over its right end, or over its left; None where lines run through both."""
-    if frame.plot.threshold is None:
-        return None
-    value, word = frame.plot.threshold
-    width, height = round(measure(word, style)), round(style.size)
-    y = round(frame.at(0, value)[1] - 1.3 * style.size)
+def _threshold_label(
+    frame: PlotFrame, threshold: Threshold, style: Type, lines: list[Values]
+) -> tuple[Box, Label] | None:
+    """Return a threshold's word over its right end, or over its left; None where lines run through both."""
+    width, height = round(measure(threshold.word, style)), round(style.size)
+    y = round(frame.at(0, threshold.value)[1] - 1.3 * style.size)
     for x in (frame.area.right - width, frame.area.x):
         corner = np.array([[x, y]], dtype=np.float64)
         if all(_gaps(corner, width, height, line)[0] > style.size * 0.3 for line in lines):
-            return Box(x, y, width, height), Label(word, None)
+            return Box(x, y, width, height), Label(threshold.word, threshold.colour)
     return None
 
 

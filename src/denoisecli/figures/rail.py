@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ..metrics import COMMITTED
-from .curves import Curve, Plot, PlotFrame, draw_labels, draw_playhead, draw_plot
+from ..metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
+from .curves import Curve, Plot, PlotFrame, Threshold, draw_labels, draw_playhead, draw_plot
 from .facts import Facts, mean, three_figures, timestep
 from .layout import DeckLayout, RailBoxes, prompt_room, rail_boxes
 from .text import Type, draw_text, measure, shorten, side_bearing, wrap
@@ -96,13 +96,18 @@ def make_rail(facts: Facts, layout: DeckLayout, theme: Theme) -> Rail:
 
 def settling_plot(facts: Facts, theme: Theme) -> Plot | None:
     """Return the plot of how layout and detail come to rest: means over the seeds, the seeds faintly behind."""
-    pairs = [("layout", facts.layout, theme.amber), ("detail", facts.detail, theme.teal)]
+    pairs = [
+        ("layout", facts.layout, theme.amber, LAYOUT_COMMITTED),
+        ("detail", facts.detail, theme.teal, DETAIL_COMMITTED),
+    ]
+    known = [pair for pair in pairs if pair[1] is not None]
     curves = [
         Curve(mean(series), name, colour, tuple(series) if 1 < len(series) <= 6 else ())
-        for name, series, colour in pairs
+        for name, series, colour, _ in known
         if series is not None
     ]
-    return Plot(curves, TITLES, top=1.0, threshold=(COMMITTED, f"fixed below {COMMITTED:g}")) if curves else None
+    thresholds = [Threshold(value, f"fixed below {value:g}", colour) for _, _, colour, value in known]
+    return Plot(curves, TITLES, top=1.0, thresholds=thresholds) if curves else None
 
 
 def _fitting_settings(settings: str, style: Type, width: float) -> str:

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 def plan(config: LoraRankConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[LoraRankConfig]:
     """Return the plan of a run on a LoRA file, or, where the config names none and wants no images, on the toy."""
-    if config.lora or config.paints:
-        from . import lora_file as lab
-    else:
-        from . import lora_matrix as lab  # type: ignore[no-redef]
-    config, identity = lab.resolved(config)
-    return plans.plan(config, identity, lab.make, out, runs_dir, force=force)
+    from . import lora_file, lora_matrix
+
+    resolved, make = (
+        (lora_file.resolved, lora_file.make)
+        if config.lora or config.paints
+        else (lora_matrix.resolved, lora_matrix.make)
+    )
+    config, identity = resolved(config)
+    return plans.plan(config, identity, make, out, runs_dir, force=force)

@@ -73,6 +73,7 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
 def draw(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
     """Draw the film, the single-view films and the contact sheet."""
     from ..figures.deck import deck_frames
+    from ..figures.sheet import deck_sheet
     from ..figures.strip import view_frames
     from ..media.images import save_png
     from .films import film_style, write_state_film

@@ -1,0 +1,80 @@
+"""What the deck costs: against a plain diffusers script, and the recorder against the plain pipeline call.
+
+Both sides of a ratio are run in turn, in this one process's children, so that a noisy machine hits both alike.
+Run it: python benchmarks/sample.py [rounds]
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from denoisecli.diffusion.models import POCKET, load_model
+from denoisecli.diffusion.recorder import record
+
+PLAIN_SCRIPT = f"""
+import torch
+from diffusers import StableDiffusionPipeline
+pipe = StableDiffusionPipeline.from_pretrained({str(POCKET)!r})
+prompt = ("a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashing waves, oil painting")
+generators = [torch.Generator("cpu").manual_seed(seed) for seed in (7, 21, 42, 99)]
+images = pipe(prompt, num_images_per_prompt=4, generator=generators, num_inference_steps=20, guidance_scale=7.5).images
+for seed, image in zip((7, 21, 42, 99), images):
+    image.save(f"{{seed}}.png")
+"""
+
+
+def seconds(command: list[str], folder: str) -> float:
+    """Return the wall time of a command."""
+    began = time.perf_counter()
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def deck_against_script(rounds: int) -> tuple[float, float]:
+    """Return the median seconds of the deck and of the plain script."""
+    deck, plain = [], []
+    for index in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            plain.append(seconds([sys.executable, "-c", PLAIN_SCRIPT], folder))
+            deck.append(seconds([sys.executable, "-m", "denoisecli", "sample", "-o", f"run{index}"], folder))
+    return statistics.median(deck), statistics.median(plain)
+
+
+def recorder_against_pipeline(rounds: int) -> float:
+    """Return the median over paired rounds of recorded time / plain time of one pipeline call."""
+    import torch
+
+    pipe = load_model("pocket").pipe
+    noise = torch.randn(4, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    arguments = {"prompt": ["a lighthouse"] * 4, "num_inference_steps": 20, "output_type": "latent"}
+
+    def plain() -> float:
+        began = time.process_time()
+        pipe(latents=noise.clone(), **arguments)
+        return time.process_time() - began
+
+    def recorded() -> float:
+        began = time.process_time()
+        with record(pipe):
+            pipe(latents=noise.clone(), **arguments)
+        return time.process_time() - began
+
+    plain(), recorded()  # both warm
+    return statistics.median(recorded() / plain() for _ in range(rounds))
+
+
+def main() -> None:
+    """Print the ratios."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    deck, plain = deck_against_script(rounds)
+    print(f"deck / plain script    {deck / plain:.2f}   ({deck:.1f} s / {plain:.1f} s, goal 2.5)")
+    print(f"recorded / plain call  {recorder_against_pipeline(4 * rounds):.3f}  (CPU time, goal 1.02)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The lora-rank lab on a file: its spectrum, smaller copies of it, and what they keep. Torch only where it paints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config.lora_rank import LoraRankConfig
+from ..diffusion.lora.blocks import blocks_of, made_for
+from ..diffusion.lora.lora import LoraFile, open_lora
+from ..diffusion.lora.ranks import Rule, energy_kept
+from ..diffusion.lora.truncate import rank_of, spectra, truncate, truncated_size
+from ..errors import ModelError, UsageError
+from ..trace import Trace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..figures.rank_blocks import RankedFile
+    from .plan import Job
+
+    Spectra = Mapping[str, NDArray[np.floating[Any]]]
+
+POCKET_LORAS = Path(__file__).parent.parent / "pocket" / "loras"
+
+
+def find_lora(ref: str | None) -> Path:
+    """Return the file that `ref` names: a path, `pocket` (the embedded model's first LoRA) or `pocket/NAME`."""
+    if ref is not None and ref != "pocket" and not ref.startswith("pocket/"):
+        return Path(ref).expanduser()
+    held = sorted(POCKET_LORAS.glob("*.safetensors"))
+    if not held:
+        raise ModelError("The pocket model has no LoRA of its own here.", "Name a file: --set lora=style.safetensors")
+    name = (ref or "pocket").partition("/")[2] or held[0].stem
+    path = next((path for path in held if path.stem == name), None)
+    if path is None:
+        names = ", ".join(f"pocket/{path.stem}" for path in held)
+        raise ModelError(f'The pocket model has no LoRA "{name}".', f"It has: {names}.")
+    return path
+
+
+def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
+    """Return the config with file and ranks named, and the identity of what it reads."""
+    from ..diffusion.weights import hashed
+
+    path = find_lora(config.lora)
+    with open_lora(path) as lora:
+        ranks = config.ranks or (None if config.energies or config.ratios else usual_ranks(lora.rank))
+        if ranks and ranks[-1] > lora.rank:
+            hint = f"Take ranks up to {lora.rank}."
+            raise UsageError(f"ranks: {ranks[-1]} is above the rank of {path}, which is {lora.rank}.", hint)
+    config = config.model_copy(update={"lora": config.lora or f"pocket/{path.stem}", "ranks": ranks})
+    identity = hashed([path])
+    if config.paints:
+        from . import sampling
+
+        config, model = sampling.resolved(config)
+        identity += model
+    return config, identity
+
+
+def usual_ranks(most: int) -> tuple[int, ...]:
+    """Return 1, 2, 4, ... and the file's own rank."""
+    return (*(1 << k for k in range(most.bit_length()) if 1 << k < most), most)
+
+
+def make(job: Job[LoraRankConfig]) -> Trace:
+    """Measure the file, cut it, draw what is kept, and, where the config wants it, paint at every rank."""
+    path = find_lora(job.config.lora)
+    with open_lora(path) as lora:
+        values, cuts = cut(job, lora)
+        rows = tuple(sorted((_row(lora, values, rule, ranks) for rule, ranks in cuts.items()), key=_by_size))
+        subject = ranked_file(lora, values, {row["rule"]: cuts[_rule(row)] for row in rows}, rows, job.config.title)
+        record: dict[str, Any] = {"lora": about(lora), "runs": [dict(row) for row in rows]}
+    arrays = {f"singular_values/{name}": found.astype(np.float32) for name, found in values.items()}
+    trace = Trace("lora-rank", arrays, record)
+    draw(job, subject)
+    if job.config.paints:
+        from .lora_images import paint
+
+        paint(job, trace, path, subject)
+    return trace
+
+
+def cut(job: Job[LoraRankConfig], lora: LoraFile) -> tuple[Spectra, dict[Rule, dict[str, int]]]:
+    """Write a truncated file for every rule; return the layers' spectra, and the ranks that each rule gave them."""
+    config, folder = job.config, job.folder.partial / "loras"
+    rules = [
+        *(Rule("rank", rank) for rank in config.ranks or ()),
+        *(Rule("energy", share) for share in config.energies),
+        *(Rule("ratio", ratio) for ratio in config.ratios),
+    ]
+    needs_spectra = any(rule.kind != "rank" for rule in rules)
+    job.report.stage("sample", len(lora.layers) * (1 + needs_spectra))
+    with job.timed("sample"):
+        found = spectra(lora, job.report.step) if needs_spectra else {}
+        cuts = {
+            rule: {layer.name: rule.keep(found.get(layer.name, layer.highest)) for layer in lora.layers}
+            for rule in rules
+        }
+        done = len(lora.layers) if needs_spectra else 0
+        values = truncate(
+            lora, {file_of(folder, rule): ranks for rule, ranks in cuts.items()}, lambda k: job.report.step(done + k)
+        )
+    for rule in rules:
+        job.artifact(file_of(folder, rule), "lora")
+    return values, cuts
+
+
+def file_of(folder: Path, rule: Rule) -> Path:
+    """Return where the copy of a rule is written: loras/rank-4.safetensors."""
+    return folder / f"{rule.label}.safetensors"
+
+
+def about(lora: LoraFile) -> dict[str, Any]:
+    """Return what trace.json says of the file."""
+    return {
+        "file": lora.path.name,
+        "layout": lora.layers[0].layout,
+        "made_for": made_for(lora.layers),
+        "layers": len(lora.layers),
+        "rank": lora.rank,
+        "bytes": lora.path.stat().st_size,
+        "params": sum(layer.numbers(layer.rank) for layer in lora.layers),
+        "full_params": sum(layer.full for layer in lora.layers),
+        "copied": len(lora.extras),
+    }
+
+
+def _row(lora: LoraFile, values: Spectra, rule: Rule, ranks: Mapping[str, int]) -> dict[str, Any]:
+    """Return the numbers of one cut. error: ‖ΔW − cut‖ / ‖ΔW‖ over all layers together, √(1 − energy)."""
+    kept, whole = _kept(values, ranks), _kept(values, {})
+    energy = kept / whole if whole else 1.0
+    given = [rank_of(layer, ranks) for layer in lora.layers]
+    return {
+        "rule": rule.label,
+        "rank": max(given),
+        "mean_rank": sum(given) / len(given),
+        "energy": min(1.0, energy),
+        "error": float(np.sqrt(max(0.0, 1.0 - energy))),
+        "params": sum(layer.numbers(rank) for layer, rank in zip(lora.layers, given, strict=True)),
+        "bytes": truncated_size(lora, ranks),
+        "file": f"loras/{rule.label}.safetensors",
+    }
+
+
+def _kept(values: Spectra, ranks: Mapping[str, int]) -> float:
+    """Return Σσ² over all layers, each up to its rank."""
+    return float(sum(np.sum(np.square(found[: ranks.get(name)])) for name, found in values.items()))
+
+
+def _by_size(row: dict[str, Any]) -> tuple[int, str]:
+    return row["bytes"], row["rule"]
+
+
+def _rule(row: dict[str, Any]) -> Rule:
+    kind, _, value = str(row["rule"]).partition("-")
+    return Rule(kind, int(value) if kind == "rank" else float(value))
+
+
+def ranked_file(
+    lora: LoraFile, values: Spectra, cuts: Mapping[str, Mapping[str, int]], rows: tuple[dict[str, Any], ...], name: str
+) -> RankedFile:
+    """Gather what the figures show, block by block."""
+    from ..figures.rank_blocks import RankedFile
+
+    blocks = blocks_of(lora.layers)
+    square = {
+        block: np.array([_padded(np.square(values[layer.name]), lora.rank) for layer in layers])
+        for block, layers in blocks.items()
+    }
+    sums = np.array([table.sum(axis=0) for table in square.values()])
+    whole = max(float(sums.sum()), 1e-300)
+    kept = np.array([
+        [_kept({layer.name: values[layer.name] for layer in layers}, ranks) / whole for layers in blocks.values()]
+        for ranks in cuts.values()
+    ])  # fmt: skip
+    kinds = f"{len(lora.layers)} layers · {made_for(lora.layers)}"
+    return RankedFile(
+        name=name,
+        about=kinds,
+        rank=lora.rank,
+        bytes=lora.path.stat().st_size,
+        blocks=tuple(blocks),
+        spectra=np.sqrt(np.array([table.mean(axis=0) for table in square.values()])),
+        shares=sums.sum(axis=1) / whole,
+        kept=kept,
+        by_rank=np.cumsum(sums.sum(axis=0)) / whole,
+        by_rank_of=np.array([energy_kept(np.sqrt(row)) for row in sums]),
+        rows=rows,
+    )
+
+
+def _padded(values: NDArray[np.floating[Any]], length: int) -> NDArray[np.float64]:
+    return np.pad(np.asarray(values, dtype=np.float64), (0, length - len(values)))
+
+
+def draw(job: Job[LoraRankConfig], subject: RankedFile) -> None:
+    """Draw the blocks' film and page; they are the run's film and sheet unless it paints."""
+    from ..figures.rank_blocks import file_frames, file_page
+    from ..media.images import save_png
+    from .films import film_style, write_state_film
+
+    style = film_style(job)
+    folder = job.folder.partial / "views" if job.config.paints else job.folder.partial
+    names = ("blocks.mp4", "blocks.png") if job.config.paints else ("film.mp4", "sheet.png")
+    folder.mkdir(exist_ok=True)
+    job.report.stage("figures", 2)
+    with job.timed("figures"):
+        write_state_film(job, file_frames(subject, style), len(subject.rows), folder / names[0])
+        job.report.step(1)
+        job.artifact(save_png(file_page(subject, style), folder / names[1]), "sheet")
+        job.report.step(2)

@@ -1,0 +1,233 @@
+"""The same seeds under a LoRA at every rank, and at every strength: one model, one loader, files swapped between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config.lora_rank import LoraRankConfig
+from ..errors import ModelError
+from ..run import RunFolder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..diffusion.models import Model
+    from ..figures.rank_blocks import RankedFile
+    from ..figures.rank_pictures import Painted
+    from ..trace import Trace
+    from .plan import Job
+
+OFF, WHOLE = "off", "whole"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One setting of the LoRA: `file` at `scale`; no file at all for OFF."""
+
+    label: str
+    file: Path | None
+    scale: float
+
+
+@dataclass
+class _Corner(RunFolder):
+    """The run's folder with one variant's batches kept apart from the others'."""
+
+    name: str = ""
+
+    def batch(self, key: str) -> dict[str, NDArray[Any]] | None:
+        return super().batch(f"{self.name}-{key}")
+
+    def keep_batch(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
+        super().keep_batch(f"{self.name}-{key}", arrays)
+
+
+def paint(job: Job[LoraRankConfig], trace: Trace, path: Path, subject: RankedFile) -> None:
+    """Paint all variants, note in the trace how far each is from the whole LoRA, and draw film and sheet."""
+    from ..diffusion.lora.lora import open_lora
+    from .sampling import load
+
+    model = load(job)
+    with open_lora(path) as lora:
+        check_fit(job, lora.path, lora.layers, model)
+    wanted = variants(job.config, job.folder.partial, path, [str(row["rule"]) for row in subject.rows])
+    finals, record = sample_variants(job, model, wanted)
+    trace.arrays["final"] = finals
+    trace.record |= {key: record[key] for key in ("model", "environment", "batches") if key in record}
+    trace.record["variants"] = [variant.label for variant in wanted]
+    pictures = decode(job, model, finals)
+    save_pictures(job, model, wanted, pictures)
+    trace.record["runs"] = rows_with_distances(trace.record["runs"], wanted, finals, job.config.seeds)
+    draw(job, trace.record["runs"], painted(job.config, wanted, pictures, subject))
+
+
+def variants(config: LoraRankConfig, folder: Path, whole: Path, rules: Sequence[str]) -> list[Variant]:
+    """Return what is painted: without the LoRA, every cut, the whole file, and the whole file at every strength."""
+    cuts = [Variant(rule, folder / "loras" / f"{rule}.safetensors", 1.0) for rule in rules] if config.images else []
+    sweep = [Variant(f"scale-{scale:g}", whole, scale) for scale in config.scales]
+    return [Variant(OFF, None, 0.0), *cuts, Variant(WHOLE, whole, 1.0), *sweep]
+
+
+def check_fit(job: Job[LoraRankConfig], path: Path, layers: Sequence[Any], model: Model) -> None:
+    """Raise ModelError where the file was made for another model; warn of single layers that have no place."""
+    from ..diffusion.lora.blocks import made_for
+    from ..diffusion.lora.fit import misfits
+
+    wrong = misfits(layers, module_shapes(model))
+    if not wrong:
+        return
+    name, why = next(iter(wrong.items()))
+    said = f"{len(wrong)} of {len(layers)} layers do not fit the model {model.info.ref}, such as {name} ({why})"
+    if all(reason == "no such layer" for reason in wrong.values()) and len(wrong) < len(layers):
+        job.report.warn(f"{path}: {said}; they do nothing")
+        return
+    hint = f"The file looks made for {made_for(layers)}; name that model with --model."
+    raise ModelError(f"{path}: {said}.", hint)
+
+
+def module_shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all weights that a LoRA can change, by their plain names."""
+    from ..diffusion.lora.fit import plain_name
+
+    found = {}
+    for part in ("unet", "transformer", "text_encoder", "text_encoder_2"):
+        network = getattr(model.pipe, part, None)
+        for name, module in network.named_modules() if network is not None else ():
+            weight = getattr(module, "weight", None)
+            if weight is not None and weight.ndim >= 2:
+                found[plain_name(f"{part}.{name}")] = tuple(weight.shape)
+    return found
+
+
+def sample_variants(
+    job: Job[LoraRankConfig], model: Model, wanted: Sequence[Variant]
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Return the final latents, (variant, seed, C, h, w), on the unit-variance scale, and the sampler's record."""
+    from ..diffusion.scale import canvas_latents
+    from .sampling import Sample, batch_size, sample_all
+
+    config = job.config
+    samples = [Sample(seed, config.cfg) for seed in config.seeds]
+    batch = batch_size(config.size or (512, 512), len(samples))
+    finals, record = [], {}
+    for variant in wanted:
+        put_on(model, variant, config)
+        corner = _Corner(job.folder.path, job.folder.hash, job.folder.force, name=variant.label)
+        part = sample_all(replace(job, folder=corner), model, samples, batch)
+        finals.append(np.asarray(canvas_latents(part)[:, -1], dtype=np.float32))
+        record = part.record
+    return np.stack(finals), record
+
+
+def put_on(model: Model, variant: Variant, config: LoraRankConfig) -> None:
+    """Take off what is on, and put on the config's other LoRAs and this variant's file."""
+    from ..diffusion.adapters import add_loras
+
+    others = [(lora.file, lora.scale) for lora in config.loras]
+    own = [(str(variant.file), variant.scale)] if variant.file else []
+    model.pipe.unload_lora_weights()
+    if others or own:
+        add_loras(model, others + own)
+
+
+def decode(job: Job[LoraRankConfig], model: Model, finals: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the pictures, (variant, seed, H, W, 3)."""
+    from ..diffusion.decode import decoder
+
+    job.report.stage("decode", len(finals))
+    drawer, found = decoder(model, job.config.decode.finals), []
+    with job.timed("decode"):
+        for done, latents in enumerate(finals, start=1):
+            found.append(drawer.decode(latents))
+            job.report.step(done)
+    return np.stack(found)
+
+
+def save_pictures(
+    job: Job[LoraRankConfig], model: Model, wanted: Sequence[Variant], pictures: NDArray[np.uint8]
+) -> None:
+    """Write images/<variant>-seed-<seed>.png, with what made them inside."""
+    from ..interop.a1111 import infotext
+    from ..media.images import save_png
+
+    folder = job.folder.partial / "images"
+    folder.mkdir(exist_ok=True)
+    size = (pictures.shape[3], pictures.shape[2])
+    with job.timed("encode"):
+        for variant, row in zip(wanted, pictures, strict=True):
+            tag = f" <lora:{variant.file.stem}:{variant.scale:g}>" if variant.file else ""
+            config = job.config.model_copy(update={"prompt": job.config.prompt + tag})
+            for seed, picture in zip(job.config.seeds, row, strict=True):
+                text = infotext(config, seed, size, model.info.sha256, config.cfg)
+                path = folder / f"{variant.label}-seed-{seed}.png"
+                job.artifact(save_png(picture, path, {"parameters": text}), "image")
+
+
+def distances(finals: NDArray[np.float32], reference: int) -> NDArray[np.float64]:
+    """Return ‖x₀ − x₀(whole)‖ / ‖x₀(whole)‖, (variant, seed), as `metrics` measures distances."""
+    gap = np.square(finals - finals[reference], dtype=np.float64).sum(axis=(2, 3, 4))
+    size = np.square(finals[reference], dtype=np.float64).sum(axis=(1, 2, 3))
+    result: NDArray[np.float64] = np.sqrt(gap / size)
+    return result
+
+
+def rows_with_distances(
+    rows: Iterable[dict[str, Any]], wanted: Sequence[Variant], finals: NDArray[np.float32], seeds: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Return a row for each variant: the cut's numbers where it is one, its strength, its distance to the whole."""
+    labels = [variant.label for variant in wanted]
+    table = distances(finals, labels.index(WHOLE))
+    known = {row["rule"]: row for row in rows}
+    found = [
+        known.pop(variant.label, {"rule": variant.label})
+        | {
+            "scale": variant.scale,
+            "distance_to_full": float(f"{line.mean():.6g}"),
+            "distance_by_seed": {str(seed): float(f"{gap:.6g}") for seed, gap in zip(seeds, line, strict=True)},
+        }
+        for variant, line in zip(wanted, table, strict=True)
+    ]
+    return [*known.values(), *found]
+
+
+def painted(
+    config: LoraRankConfig, wanted: Sequence[Variant], pictures: NDArray[np.uint8], subject: RankedFile
+) -> Painted:
+    """Gather what the figures show."""
+    from ..figures.facts import settings_line
+    from ..figures.rank_pictures import Painted
+
+    return Painted(
+        prompt=config.prompt,
+        settings=f"{subject.name} · {settings_line(config.model_dump(), config.steps)}",
+        seeds=tuple(map(str, config.seeds)),
+        pictures={variant.label: row for variant, row in zip(wanted, pictures, strict=True)},
+        rank=subject.rank,
+        bytes=subject.bytes,
+    )
+
+
+def draw(job: Job[LoraRankConfig], rows: list[dict[str, Any]], shown: Painted) -> None:
+    """Draw the film and sheet of the ranks, those of the strengths, or both."""
+    from ..figures.rank_pictures import rank_frames, rank_sheet, scale_frames, scale_sheet
+    from ..media.images import save_png
+    from .films import film_style, write_state_film
+
+    partial, style = job.folder.partial, film_style(job)
+    cuts = [row for row in rows if "bytes" in row and row["rule"] in shown.pictures]
+    sweep = [row for row in rows if str(row["rule"]).startswith("scale-")]
+    main = partial if not cuts else partial / "views"
+    main.mkdir(exist_ok=True)
+    with job.timed("figures"):
+        if cuts:
+            write_state_film(job, rank_frames(shown, cuts, style), len(cuts), partial / "film.mp4")
+            job.artifact(save_png(rank_sheet(shown, cuts, style.theme), partial / "sheet.png"), "sheet")
+        if sweep:
+            name = ("film.mp4", "sheet.png") if not cuts else ("scales.mp4", "scales.png")
+            write_state_film(job, scale_frames(shown, sweep, style), len(sweep), main / name[0])
+            job.artifact(save_png(scale_sheet(shown, sweep, style.theme), main / name[1]), "sheet")
