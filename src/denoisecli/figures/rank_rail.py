@@ -75,7 +75,8 @@ class SliderRail:
 
     def _draw_hero(self, image: Image.Image, stop: Stop) -> None:
         box = self.boxes.hero
-        big, small = HERO.at(box.height / 0.78), Type(size=max(self.text, box.height * 0.25))
+        digits = stop.hero.isdigit()
+        big, small = HERO.at(box.height / (0.78 if digits else 1.2)), Type(size=max(self.text, box.height * 0.25))
         while measure(stop.hero, big) > 0.8 * box.width:  # a word instead of a number
             big = big.at(big.size * 0.9)
         baseline = box.bottom - 0.03 * box.height

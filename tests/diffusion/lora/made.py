@@ -54,3 +54,23 @@ def save(tensors, path: Path, metadata=None) -> Path:
 
     save_file({name: np.asarray(array, order="C") for name, array in tensors.items()}, path, metadata)
     return path
+
+
+def pocket_tensors(rank=16, strength=0.6, seed=0):
+    """A kohya LoRA for the pocket model that does something: it bends each attention layer's own main directions."""
+    from denoisecli.diffusion.lora.files import open_tensors
+    from denoisecli.diffusion.models import POCKET
+
+    rng = np.random.default_rng(seed)
+    tensors = {}
+    with open_tensors(POCKET / "unet" / "diffusion_pytorch_model.safetensors") as file:
+        for name, info in file.tensors.items():
+            if len(info.shape) != 2 or "attn" not in name:
+                continue
+            u, s, vt = np.linalg.svd(file.read(name), full_matrices=False)
+            weight = strength * s[:rank] * 0.8 ** np.arange(rank) * rng.choice([-1, 1], rank)
+            base = "lora_unet_" + name.removesuffix(".weight").replace(".", "_")
+            tensors[f"{base}.lora_down.weight"] = vt[:rank].astype(np.float16)
+            tensors[f"{base}.lora_up.weight"] = (u[:, :rank] * weight).astype(np.float16)
+            tensors[f"{base}.alpha"] = np.array(rank, np.float16)
+    return tensors

@@ -36,16 +36,16 @@ def spectra(lora: LoraFile, progress: Progress = lambda _: None) -> dict[str, ND
 
 
 def truncate(
-    lora: LoraFile, targets: Mapping[Path, Ranks], note: str = "", progress: Progress = lambda _: None
+    lora: LoraFile, targets: Mapping[Path, Ranks], progress: Progress = lambda _: None
 ) -> dict[str, NDArray[np.floating[Any]]]:
     """Write one truncated copy for each of `targets`, all from one pass, and return the spectra met on the way.
 
-    note: what is said of the cut in the metadata. A layer keeps its rank where `Ranks` asks for more.
+    A layer keeps its rank where `Ranks` asks for more.
     """
     found = {}
     with contextlib.ExitStack() as stack:
         puts = {
-            path: stack.enter_context(writing(path, plan(lora, ranks), metadata(lora, ranks, note)))
+            path: stack.enter_context(writing(path, plan(lora, ranks), metadata(lora, ranks)))
             for path, ranks in targets.items()
         }
         for name in lora.extras:
@@ -78,12 +78,12 @@ def plan(lora: LoraFile, ranks: Ranks) -> Planned:
     return planned
 
 
-def truncated_size(lora: LoraFile, ranks: Ranks, note: str = "") -> int:
+def truncated_size(lora: LoraFile, ranks: Ranks) -> int:
     """Return how many bytes a truncated copy would have, without making it."""
-    return file_size(plan(lora, ranks), metadata(lora, ranks, note))
+    return file_size(plan(lora, ranks), metadata(lora, ranks))
 
 
-def metadata(lora: LoraFile, ranks: Ranks, note: str = "") -> dict[str, str]:
+def metadata(lora: LoraFile, ranks: Ranks) -> dict[str, str]:
     """Return the file's metadata with what the cut changes: network dim and alpha, PEFT's config, a note of ours."""
     kept = {key: value for key, value in lora.file.metadata.items() if key not in STALE}
     new = {layer.name: rank_of(layer, ranks) for layer in lora.layers}
@@ -94,7 +94,7 @@ def metadata(lora: LoraFile, ranks: Ranks, note: str = "") -> dict[str, str]:
     if KEY in kept:
         scales = {layer.name: lora.scale(layer) for layer in lora.layers}
         kept[KEY] = json.dumps(lora.adapter.truncated(new, scales), sort_keys=True)
-    kept["denoisecli.truncated"] = note or f"rank {_one(set(new.values()))} of {lora.rank}"
+    kept["denoisecli.truncated"] = f"rank {_one(set(new.values()))} of {lora.rank}"
     return kept
 
 

@@ -1,0 +1,92 @@
+"""Which block of which network a layer belongs to, and which model a file looks made for, from names and shapes alone.
+
+Names come in several dialects: diffusers' (down_blocks.1, mid_block, up_blocks.3), the original one of Stable
+Diffusion (input_blocks_4, middle_block, output_blocks_3), transformers' (encoder.layers.5) and Flux's
+(double_blocks_0, transformer_blocks.0, single_blocks_7). Separators are "." or "_".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .keys import Layer
+
+NETWORKS = (
+    (re.compile(r"^(lora_te2_|text_encoder_2[._])"), "text 2"),
+    (re.compile(r"^(lora_te1?_|text_encoder[._])"), "text"),
+    (re.compile(r"^(lora_unet_|lora_transformer_|unet[._]|transformer[._]|base_model\.model\.|diffusion_model\.)"), ""),
+)
+BLOCKS = (
+    (re.compile(r"(?:^|[._])(?:down_blocks|input_blocks)[._](\d+)"), "down"),
+    (re.compile(r"(?:^|[._])(?:mid_block|middle_block)"), "mid"),
+    (re.compile(r"(?:^|[._])(?:up_blocks|output_blocks)[._](\d+)"), "up"),
+    (re.compile(r"(?:^|[._])(?:double_blocks|joint_blocks)[._](\d+)"), "double"),
+    (re.compile(r"(?:^|[._])(?:single_blocks|single_transformer_blocks)[._](\d+)"), "single"),
+    (re.compile(r"(?:^|[._])layers[._](\d+)"), "layer"),
+    (re.compile(r"(?:^|[._])(?:transformer_blocks|blocks)[._](\d+)"), "block"),
+)
+ORDER = ("text", "text 2", "down", "mid", "up", "double", "block", "single", "layer", "other")
+MOST_BLOCKS = 14
+
+
+def block_of(name: str) -> str:
+    """Return the block of a layer's name: "down 1", "mid", "up 2", "text layer 3", "other"."""
+    network = next((word for pattern, word in NETWORKS if pattern.search(name)), "")
+    for pattern, word in BLOCKS:
+        if match := pattern.search(name):
+            number = f" {match[1]}" if match.groups() else ""
+            return f"{network} {word}{number}".strip()
+    return f"{network} other".strip()
+
+
+def blocks_of(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
+    """Return the layers by block, in the network's order; where there are very many blocks, by their kind alone."""
+    found: dict[str, list[Layer]] = {}
+    for layer in layers:
+        found.setdefault(block_of(layer.name), []).append(layer)
+    if len(found) > MOST_BLOCKS:
+        found = _merged(found)
+    return dict(sorted(found.items(), key=lambda item: _order(item[0])))
+
+
+def _merged(blocks: dict[str, list[Layer]]) -> dict[str, list[Layer]]:
+    """Merge text layers first, then kinds of blocks, until there are few enough."""
+    for start in ("text", ""):
+        merged: dict[str, list[Layer]] = {}
+        for name, layers in blocks.items():
+            kind = re.sub(r" (layer )?\d+$", "", name) if name.startswith(start) else name
+            merged.setdefault(kind, []).extend(layers)
+        blocks = merged
+        if len(blocks) <= MOST_BLOCKS:
+            break
+    return blocks
+
+
+def _order(name: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(.*?)(?: (\d+))?", name)
+    kind, number = (match[1], int(match[2] or 0)) if match else (name, 0)
+    place = max((i for i, word in enumerate(ORDER) if kind.startswith(word)), default=len(ORDER))
+    return place, number
+
+
+def made_for(layers: Iterable[Layer]) -> str:
+    """Return which model a file looks made for, by the width of the text that its cross-attention reads."""
+    names = [layer.name for layer in layers]
+    if any(re.search(r"(double_blocks|single_blocks|single_transformer_blocks)[._]\d", name) for name in names):
+        return "Flux"
+    if any(re.search(r"joint_blocks[._]\d", name) for name in names):
+        return "Stable Diffusion 3"
+    widths = {layer.columns for layer in layers if re.search(r"attn2[._](processor[._])?to_[kv]$", layer.name)}
+    known = {
+        768: "Stable Diffusion 1.x",
+        1024: "Stable Diffusion 2.x",
+        2048: "Stable Diffusion XL",
+        128: "the pocket model",
+    }
+    if len(widths) == 1:
+        width = next(iter(widths))
+        return known.get(width, f"a model whose prompts have width {width}")
+    if any(name.startswith(("lora_te2_", "text_encoder_2")) for name in names):
+        return "Stable Diffusion XL"
+    return "a model we do not know"
