@@ -16,7 +16,9 @@ from .options import (
     Force,
     Guess,
     Image,
+    Images,
     Json,
+    LoraFile,
     Model,
     OneSeed,
     Out,
@@ -77,6 +79,32 @@ def noise(
     """How a picture drowns in noise: the same noise all the way, any t in one jump."""
     given = {"image": image, "guess": guess, "model": model, "prompt": prompt, "seed": seed, "device": device}
     _run("noise", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
+
+
+@app.command("lora-rank")
+def lora_rank(
+    configs: Configs = None,
+    out: Out = None,
+    runs_dir: RunsDir = None,
+    set_: Set = None,
+    lora: LoraFile = None,
+    images: Images = None,
+    model: Model = None,
+    prompt: Prompt = None,
+    seed: Seed = None,
+    steps: Steps = None,
+    cfg: Cfg = None,
+    device: Device = None,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+) -> None:
+    """How few numbers a LoRA needs: a toy matrix, or a file, cut to falling rank."""
+    given = {"lora": lora, "images": images, "model": model, "prompt": prompt, "seeds": seed, "steps": steps}
+    given |= {"cfg": cfg, "device": device}
+    _run("lora-rank", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
 
 
 class _Place:

@@ -31,6 +31,11 @@ Seed = Annotated[
 ]
 OneSeed = Annotated[Optional[int], typer.Option("--seed", metavar="N", help="Of the noise.")]  # noqa: UP045
 Image = Annotated[Optional[str], typer.Option("--image", metavar="FILE", help="A picture of your own.")]  # noqa: UP045
+LoraFile = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--lora", metavar="FILE", help="A LoRA (.safetensors), or pocket; none: the toy."),
+]
+Images = Annotated[Optional[bool], typer.Option("--images", help="Paint the same seeds at every rank.")]  # noqa: UP045
 Guess = Annotated[Optional[bool], typer.Option("--guess", help="Put the model's one-jump guess beside it.")]  # noqa: UP045
 Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", help="Denoising steps.")]  # noqa: UP045
 Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", help="Guidance scale.")]  # noqa: UP045

@@ -140,9 +140,10 @@ def __getattr__(name: str) -> Any:
     """Gather LABS on first use: some configs are in modules of their own, which import this one."""
     if name != "LABS":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .lora_rank import LoraRankConfig
     from .noise import NoiseConfig
 
-    configs: list[type[LabConfig]] = [NoiseConfig, SampleConfig]
+    configs: list[type[LabConfig]] = [NoiseConfig, SampleConfig, LoraRankConfig]
     labs = {str(config.model_fields["lab"].default): config for config in configs}
     globals()["LABS"] = labs
     return labs
