@@ -15,12 +15,14 @@ from .layout import Measures
 
 RAIL_SHARE = 0.25  # of a wide frame's width, at least
 LABEL = 1.55  # height of a picture's label, in sizes of text
-NUMBERS = 2.9  # height of one schedule's numbers and their names
+WHOLE_LOSS = 0.25  # pictures give up this share of their side to be enlarged by a whole number
+NUMBERS = 2.9  # height of the numbers and their names
+COMPARED = 3.6  # height of one schedule's name and numbers, where several are compared
 
 
 @dataclass(frozen=True)
 class NoiseLayout:
-    """The parts of a frame. `scale`: screen pixels for each of a picture's, 0 where it is larger than its panel.
+    """The parts of a frame. `scale`: screen pixels for each of a picture's, 0 where they are no whole number.
 
     numbers: ᾱ, σ, SNR of each schedule; terms: the sum of picture and noise; spread: the histogram. What is None has
     no room or is not wanted.
@@ -60,6 +62,7 @@ class _Panels:
     boxes: list[Box] = field(default_factory=list)
     labels: list[Box] = field(default_factory=list)
     scale: int = 0
+    factor: float = 0.0
 
     @property
     def bounds(self) -> Box:
@@ -79,6 +82,13 @@ def picture_room(size: tuple[int, int], panels: int, unit: tuple[int, int], sing
     return layout.panels[0].width, layout.panels[0].height
 
 
+def _scale(room: tuple[float, float], unit: tuple[int, int]) -> float:
+    """Return how many screen pixels one of the picture's gets: a whole number unless that wastes much room."""
+    scale = min(room[0] / unit[0], room[1] / unit[1])
+    whole = math.floor(scale)
+    return whole if whole >= 1 and whole >= scale * (1 - WHOLE_LOSS) else scale
+
+
 def _fit(area: Box, wanted: Wanted, gap: int, label: int) -> _Panels:
     """Return the arrangement with the largest pictures, at the top left of `area`."""
     label = label if wanted.panels > 1 or not wanted.single else 0
@@ -86,13 +96,12 @@ def _fit(area: Box, wanted: Wanted, gap: int, label: int) -> _Panels:
     for columns in range(1, wanted.panels + 1):
         rows = math.ceil(wanted.panels / columns)
         room = (area.width - (columns - 1) * gap) / columns, (area.height - (rows - 1) * gap) / rows - label
-        scale = min(room[0] / wanted.unit[0], room[1] / wanted.unit[1])
-        best = max(best, (math.floor(scale) if scale >= 1 else scale, -rows, columns))
+        best = max(best, (_scale(room, wanted.unit), -rows, columns))
     scale, _, columns = best
     if columns == 0:
         raise ValueError(f"no room for {wanted.panels} pictures in {area.width} × {area.height} pixels")
     width, height = (max(1, math.floor(side * scale)) for side in wanted.unit)
-    found = _Panels(scale=int(scale))
+    found = _Panels(scale=int(scale) if scale == int(scale) else 0, factor=scale)
     for index in range(wanted.panels):
         x = area.x + index % columns * (width + gap)
         y = area.y + index // columns * (height + label + gap)
@@ -103,7 +112,8 @@ def _fit(area: Box, wanted: Wanted, gap: int, label: int) -> _Panels:
 
 
 def _moved(panels: _Panels, dx: int, dy: int) -> _Panels:
-    return _Panels([b.moved(dx, dy) for b in panels.boxes], [b.moved(dx, dy) for b in panels.labels], panels.scale)
+    boxes, labels = ([box.moved(dx, dy) for box in some] for some in (panels.boxes, panels.labels))
+    return _Panels(boxes, labels, panels.scale, panels.factor)
 
 
 def _head(measures: Measures, x: int, y: int, width: int, lines: int) -> tuple[Box, Box]:
@@ -113,9 +123,43 @@ def _head(measures: Measures, x: int, y: int, width: int, lines: int) -> tuple[B
 
 
 def _wide(measures: Measures, wanted: Wanted) -> NoiseLayout:
+    """Put the words in a rail, or under the pictures where that leaves them larger."""
     inner, air = measures.inner, measures.px(56)
-    area = Box(inner.x, inner.y, inner.width - round(measures.width * RAIL_SHARE) - air, inner.height)
-    panels = _fit(area, wanted, measures.px(14), round(measures.text * LABEL))
+    gap, label = measures.px(14), round(measures.text * LABEL)
+    rail = _fit(
+        Box(inner.x, inner.y, inner.width - round(measures.width * RAIL_SHARE) - air, inner.height), wanted, gap, label
+    )
+    foot = round(measures.text * (14.5 if wanted.single else 10.5))
+    row = _fit(Box(inner.x, inner.y, inner.width, inner.height - foot - measures.px(36)), wanted, gap, label)
+    if row.factor > rail.factor and len({box.y for box in row.boxes}) == 1:
+        return _footed(measures, wanted, row, foot)
+    return _railed(measures, wanted, rail)
+
+
+def _footed(measures: Measures, wanted: Wanted, panels: _Panels, foot: int) -> NoiseLayout:
+    """Place a row of pictures over the whole width, and words and plot under it."""
+    inner, air = measures.inner, measures.px(56)
+    bounds = panels.bounds
+    spare = inner.height - bounds.height - foot - measures.px(36)
+    panels = _moved(panels, (inner.width - bounds.width) // 2, 0)
+    bounds = panels.bounds
+    top = bounds.bottom + measures.px(36) + spare // 2
+    left = round(bounds.width * 0.38)
+    title, settings = _head(measures, bounds.x, top, left, wanted.title_lines)
+    hero = Box(bounds.x, settings.bottom + measures.px(24), left, measures.px(104))
+    numbers = (
+        Box(bounds.x, hero.bottom + measures.px(22), left, round(measures.text * NUMBERS)) if wanted.single else None
+    )
+    x = bounds.x + left + air
+    plot = Box(x, top, bounds.right - x, inner.bottom - top)
+    return NoiseLayout(
+        measures, panels.scale, tuple(panels.boxes), tuple(panels.labels), title, settings, hero, plot, numbers
+    )
+
+
+def _railed(measures: Measures, wanted: Wanted, panels: _Panels) -> NoiseLayout:
+    """Place the pictures at the left and a rail beside them; the plot goes under the pictures if there is room."""
+    inner, air = measures.inner, measures.px(56)
     bounds = panels.bounds
     below = inner.bottom - bounds.bottom - measures.px(40)
     under = below >= measures.text * 8  # the plot stands under the pictures
@@ -128,9 +172,8 @@ def _wide(measures: Measures, wanted: Wanted) -> NoiseLayout:
     rail = Box(bounds.right + air, top, inner.right - bounds.right - air, bottom - top)
     title, settings = _head(measures, rail.x, rail.y, rail.width, wanted.title_lines)
     hero = Box(rail.x, settings.bottom + measures.px(36), rail.width, measures.px(118))
-    rows = 1 if wanted.single else wanted.panels * under
-    height = round(measures.text * NUMBERS * rows)
-    numbers = Box(rail.x, hero.bottom + measures.px(28), rail.width, height) if rows else None
+    height = round(measures.text * (NUMBERS if wanted.single else COMPARED * wanted.panels * under))
+    numbers = Box(rail.x, hero.bottom + measures.px(28), rail.width, height) if height else None
     left = (numbers or hero).bottom + measures.px(44)
     terms, spread, rest = _rail_parts(measures, Box(rail.x, left, rail.width, rail.bottom - left), wanted, under)
     plot = Box(bounds.x, bounds.bottom + measures.px(40), bounds.width, below) if under else rest
@@ -185,7 +228,9 @@ def _square(measures: Measures, wanted: Wanted) -> NoiseLayout:
     panels = _fit(area, wanted, measures.px(14), round(text * LABEL))
     bounds = panels.bounds
     if not side:
-        panels = _moved(panels, (area.width - bounds.width) // 2, (area.height - bounds.height) // 2)
+        panels = _moved(panels, (area.width - bounds.width) // 2, 0)
+        height = min(inner.bottom - bounds.bottom - air, round(inner.width * 0.5))
+        plot = Box(inner.x, inner.bottom - height, inner.width, height)
         return NoiseLayout(
             measures, panels.scale, tuple(panels.boxes), tuple(panels.labels), title, settings, hero, plot
         )

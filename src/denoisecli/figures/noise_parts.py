@@ -20,7 +20,7 @@ DENSITY = 0.8  # at its upper edge; the normal distribution peaks at 0.4
 
 
 class Panel:
-    """Where a picture stands. scale: screen pixels for one of its own, 0 where it is larger than the box."""
+    """Where a picture stands. scale: screen pixels for one of its own, 0 where that is no whole number."""
 
     def __init__(self, box: Box, scale: int, radius: int, ground: RGB) -> None:
         self.box, self.scale = box, scale
@@ -30,14 +30,19 @@ class Panel:
         back = np.array(ground, dtype=np.float32)
         self.corners = [(ys, xs, mask[ys, xs], back * (1 - mask[ys, xs]) + 0.5) for ys in ends for xs in ends]
 
-    def put(self, frame: Frame, picture: Picture) -> None:
-        """Put a picture there: each pixel a square, or every n-th pixel where it is too large; round corners."""
+    def put(self, frame: Frame, picture: Picture, *, smooth: bool = False) -> None:
+        """Put a picture there with round corners: each pixel a square where the scale is whole, else resampled.
+
+        smooth: resample it as a photograph; otherwise each pixel shown is one of the picture's.
+        """
         box = self.box
         area = frame[box.y : box.bottom, box.x : box.right]
         if self.scale > 1:
             _enlarge(picture, self.scale, area)
         elif picture.shape == area.shape:
             area[:] = picture
+        elif smooth:
+            area[:] = np.asarray(Image.fromarray(picture).resize((box.width, box.height), Image.Resampling.BICUBIC))
         else:  # one of its pixels for each of ours: averaging would take the noise away
             rows, columns = (_spots(n, of) for n, of in zip(area.shape[:2], picture.shape[:2], strict=True))
             area[:] = picture[rows[:, None], columns[None, :]]

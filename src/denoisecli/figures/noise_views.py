@@ -30,7 +30,7 @@ FORMULAS = {
     "flow": "xₜ = (1−σ) · x₀ + σ · ε",
     "mixed": "xₜ = signal · x₀ + noise · ε",
 }
-CURVE_POINTS = 97
+CURVE_POINTS = 41
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class View:
     """One panel: a picture, and what its label says, at each frame."""
 
     errors: Mapping[str, Floats] = MappingProxyType({})  # of a guess: "whole", "layout", "detail", (frame,)
+
+    smooth = False  # whether it may be resampled: per-pixel noise may not
 
     def __init__(self, title: str, size: tuple[int, int], lane: Lane, *, coloured: bool = False) -> None:
         self.title, self.size, self.lane, self.coloured = title, size, lane, coloured
@@ -118,6 +120,8 @@ class PixelView(View):
 
 class StackView(View):
     """Pictures that were decoded before: (frame, H, W, 3) uint8."""
+
+    smooth = True
 
     def __init__(
         self, title: str, lane: Lane, pictures: NDArray[Any], errors: Mapping[str, Floats] = MappingProxyType({})

@@ -16,7 +16,7 @@ from ..trace import Trace
 from .boxes import Box
 from .curves import Curve, Plot, PlotFrame, draw_labels, draw_plot
 from .facts import three_figures, timestep
-from .noise_layout import NUMBERS, NoiseLayout, Wanted, noise_layout
+from .noise_layout import COMPARED, NoiseLayout, Wanted, noise_layout
 from .noise_parts import Panel, Spread, Terms
 from .noise_views import FORMULAS, View, formula_of, noise_lanes, noise_views, settings_of
 from .paint import disc, rectangle
@@ -27,6 +27,8 @@ from .theme import RGB, FilmStyle
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 PLOT_TITLES = ("ᾱ, the picture's share of the power", "ᾱ, the picture's share", "ᾱ over t")
 ERROR_TITLES = ("ᾱ, and how wrong the guess is: in layout, in detail", "ᾱ, and the guess's error", "ᾱ and error")
+
+MOST_ERROR = 1.5  # at the plot's upper edge
 
 
 def noise_frames(
@@ -84,7 +86,7 @@ class NoiseDrawing:
         """Return frame `index`, (H, W, 3), an array of its own."""
         frame = self.still.copy()
         for view, panel in zip(self.views, self.panels, strict=True):
-            panel.put(frame, view.picture(index))
+            panel.put(frame, view.picture(index), smooth=view.smooth)
         for view, tile in zip(self.views, self.label_tiles, strict=False):
             tile.put(frame, self._label(tile.still.copy(), view, index))
         self.hero_tile.put(frame, self._hero(self.hero_tile.still.copy(), index))
@@ -113,22 +115,23 @@ class NoiseDrawing:
             draw_text(base, (layout.title.x, baseline), line, self.formula_type, theme.ink)
         said = _fitting(self.settings, MONO.at(text), layout.settings.width)
         draw_text(base, (layout.settings.x, layout.settings.y + 1.05 * text), said, MONO.at(text), theme.quiet)
+        bold = Type("Inter-SemiBold", text)
         for view, box in zip(self.views, layout.labels, strict=False):
-            draw_text(
-                base, (box.x, box.bottom - 0.5 * text), view.title, Type("Inter-SemiBold", text), view.colour(theme)
-            )
+            said = shorten(view.title, bold, box.width)
+            draw_text(base, (box.x, box.bottom - 0.5 * text), said, bold, view.colour(theme))
         if layout.numbers:
             self._name_numbers(base, layout.numbers)
         return draw_plot(base, layout.plot, self._plot(), theme, text)
 
     def _name_numbers(self, base: Image.Image, box: Box) -> None:
+        """Write what the numbers are: their names, or the schedule that they belong to."""
         for row, lane in enumerate(self.lanes):
-            names = ("ᾱ", "σ", "SNR") if self.single else ("", "", "")
-            baseline = box.y + (NUMBERS * row + 0.8) * self.text
-            for name, x in zip(names, self._columns(box.width), strict=True):
-                draw_text(base, (box.x + x, baseline), name, MONO.at(self.text), self.theme.quiet)
+            baseline = box.y + (COMPARED * row + 0.8) * self.text
             if not self.single:
-                draw_text(base, (box.x, baseline), f"{lane.label}: ᾱ, σ, SNR", Type(size=self.text), lane.colour)
+                draw_text(base, (box.x, baseline), lane.label, Type("Inter-SemiBold", self.text), lane.colour)
+                continue
+            for name, x in zip(("ᾱ", "σ", "SNR"), self._columns(box.width), strict=True):
+                draw_text(base, (box.x + x, baseline), name, MONO.at(self.text), self.theme.quiet)
 
     def _plot(self) -> Plot:
         lanes = self.lanes
@@ -141,9 +144,10 @@ class NoiseDrawing:
         ]
         spots = np.linspace(0, self.last, len(lanes[0].curve))
         for name, values, colour in errors:
-            curves.append(Curve(np.minimum(np.interp(spots, lanes[0].timesteps, values), 1), name, colour))
+            curves.append(Curve(np.minimum(np.interp(spots, lanes[0].timesteps, values), MOST_ERROR), name, colour))
         titles = ERROR_TITLES if errors else PLOT_TITLES
-        return Plot(curves, titles, top=1.0, ends=("t = 0", f"t = {lanes[0].last}"))
+        top = min(MOST_ERROR, max(1.0, *(float(values.max()) for _, values, _ in errors))) if errors else 1.0
+        return Plot(curves, titles, top=top, ends=("t = 0", f"t = {lanes[0].last}"))
 
     def _errors(self) -> list[tuple[str, NDArray[np.float64], RGB]]:
         """Return the guess's errors that are plotted: layout and detail, each in its colour."""
@@ -182,7 +186,9 @@ class NoiseDrawing:
         style = MONO_STRONG.at(self.text * 1.08)
         for row, lane in enumerate(self.lanes):
             numbers = three_figures(lane.alpha_bars[index]), three_figures(lane.sigmas[index])
-            baseline = (NUMBERS * row + 2.35) * self.text
+            if not self.single:
+                numbers = f"ᾱ {numbers[0]}", f"σ {numbers[1]}"
+            baseline = (2.35 if self.single else COMPARED * row + 2.3) * self.text
             for value, x in zip((*numbers, decibels(lane.snr_db[index])), self._columns(image.width), strict=True):
                 draw_text(image, (x, baseline), value, style, self.theme.ink)
         return image
@@ -206,7 +212,7 @@ class NoiseDrawing:
         dots = [(place, float(lane.alpha_bars[index])) for place, lane in zip(places, self.lanes, strict=True)]
         dots += [(places[0], float(values[index])) for _, values, _ in self._errors()]
         for (place, value), curve in zip(dots, plot.plot.curves, strict=True):
-            x, y = plot.at(place, min(value, 1.0))
+            x, y = plot.at(place, min(value, MOST_ERROR))
             disc(image, (x, y), 10 * scale, self.theme.ground)
             disc(image, (x, y), 8 * scale, curve.colour)
         draw_labels(image, plot, self.theme, self.text)

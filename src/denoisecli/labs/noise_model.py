@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..diffusion.forward import Levels, corrupt, draw_noise
-from ..metrics import split_distance
+from ..metrics import LAYOUT_CYCLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,13 +51,27 @@ def add_model_views(job: Job[NoiseConfig], trace: Trace, picture: NDArray[np.uin
 
 
 def guess_errors(guesses: NDArray[np.float32], x0: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """Return how far each guess (frame, C, h, w) is from x0 (C, h, w): ‖x̂0 − x0‖/‖x0‖, (frame,), as a whole, and in
-    the slow waves (layout) and the fast ones (detail) alone, as `metrics.split_distance` has it.
+    """Return how far each guess (frame, C, h, w) is from x0 (C, h, w), (frame,): 0 is right, 1 as wrong as no guess.
+
+    guess_error: ‖x̂0 − x0‖/‖x0‖. guess_error_layout, guess_error_detail: the same in the slow waves and in the fast ones
+    alone, split in the Fourier domain at `metrics.LAYOUT_CYCLES` across the picture; the mean colour is in neither.
     """
-    size = float(np.linalg.norm(x0))
-    whole = np.array([np.linalg.norm(guess - x0) / size for guess in guesses])
-    layout, detail = split_distance(np.concatenate([guesses, x0[None]])[None])
-    return {"guess_error": whole, "guess_error_layout": layout[0, :-1], "guess_error_detail": detail[0, :-1]}
+    height, width = x0.shape[-2:]
+    cycles = np.hypot(np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width)[None, :] * width)
+    clean = np.fft.rfft2(x0)
+    wrong = np.square(np.abs(np.fft.rfft2(guesses) - clean))
+
+    def error(band: NDArray[np.bool_]) -> NDArray[np.float64]:
+        size = max(float((np.square(np.abs(clean)) * band).sum()), 1e-12)
+        shares: NDArray[np.float64] = (wrong * band).sum(axis=(1, 2, 3)) / size
+        return np.sqrt(shares)
+
+    differences = (guesses - x0).reshape(len(guesses), -1)
+    return {
+        "guess_error": np.linalg.norm(differences, axis=1).astype(np.float64) / max(float(np.linalg.norm(x0)), 1e-12),
+        "guess_error_layout": error((cycles > 0) & (cycles < LAYOUT_CYCLES)),
+        "guess_error_detail": error(cycles >= LAYOUT_CYCLES),
+    }
 
 
 def _load(job: Job[NoiseConfig]) -> Model:
