@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["preview", "vae"]
 
-PIXELS_PER_BATCH = 8 * 256 * 256
-"""Pixels decoded at once on a CPU: larger batches are no faster, and cost memory."""
+PIXELS_PER_BATCH = 4 * 256 * 256
+"""Pixels decoded at once: larger batches fall out of a CPU's caches and are slower, and cost memory."""
 
 # Linear maps from scaled latents to RGB in −1..1, four channels and a constant. Sources: sd1 is the fit published in
 # https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204, sdxl that of InvokeAI's
@@ -68,6 +68,8 @@ class VaeDecoder:
 
     def __init__(self, vae: Any, name: str) -> None:
         self.vae, self.name = vae, name
+        if type(vae).__name__ == "AutoencoderTiny":  # all convolutions: a third faster on a CPU in this layout
+            vae.to(memory_format=torch.channels_last)
 
     def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
         """Return sRGB pictures, (n, H, W, 3), uint8. Raises SamplingError where even float32 gives no numbers."""
@@ -103,6 +105,8 @@ class VaeDecoder:
         config = self.vae.config
         x = torch.from_numpy(np.ascontiguousarray(latents)).to(self.vae.device, self.vae.dtype)
         x = x / config.scaling_factor
+        if type(self.vae).__name__ == "AutoencoderTiny":
+            x = x.contiguous(memory_format=torch.channels_last)
         if type(self.vae).__name__ != "AutoencoderTiny" and config.get("shift_factor"):
             x = x + config.shift_factor
         result: torch.Tensor = self.vae.decode(x, return_dict=False)[0]
