@@ -203,14 +203,16 @@ def _start(
     """Networks and optimizer from the checkpoint, else from `--init`, else from the colour code."""
     autoencoder = build_autoencoder(SIZES[options.size])
     if options.init:
-        trained = AutoencoderTiny.from_pretrained(options.init, subfolder="vae", torch_dtype=torch.float32)
+        trained = AutoencoderTiny.from_pretrained(options.init, subfolder="vae").float()
         autoencoder.load_state_dict(trained.state_dict())
     else:
         sample = np.concatenate([shard[held_out(shard) :][:: max(1, len(shard) // 50)] for shard in shards])
         colours = functional.avg_pool2d((to_tensor(sample) + 1) / 2, 8).permute(0, 2, 3, 1).reshape(-1, 3)
         colour_identity(autoencoder, colours)
-    average = Average(autoencoder, 0.997)
-    optimizer = torch.optim.AdamW(autoencoder.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=1e-4)
+    autoencoder.encoder.requires_grad_(not options.decoder_only)
+    average = Average(autoencoder, 0.99)
+    learned = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learned, lr=options.lr, betas=(0.9, 0.98), weight_decay=1e-4)
     state = load_checkpoint(options.out / "checkpoint.pt")
     if state is None:
         return autoencoder, average, optimizer, 0
@@ -226,6 +228,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scenes", type=Path, nargs="+", default=[Path("build/pocket/scenes")])
     parser.add_argument("--out", type=Path, default=Path("build/pocket/autoencoder"))
     parser.add_argument("--init", type=Path, help="a pipeline folder whose autoencoder to start from")
+    parser.add_argument("--decoder-only", action="store_true", help="keep the latents as they are")
     parser.add_argument("--size", choices=SIZES, default="pocket")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=16, help="crops of 64² a step and worker")

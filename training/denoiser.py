@@ -26,6 +26,7 @@ from training.models import SIZES, build_denoiser, build_scheduler, build_text_e
 from training.runs import (
     Average,
     Log,
+    agree,
     average_gradients,
     gather,
     join_workers,
@@ -143,11 +144,21 @@ class Run:
         torch.manual_seed(1_000_003 * self.rank + options.seed + self.step)
         rng = np.random.default_rng((options.seed, self.step, self.rank))
         self.batches = Batches(load_latents(options.latents), tokenizer, rng)
+        self.begun, self.progress = time.monotonic(), self.seen / options.samples
+        self.first = self.progress
 
     @property
     def seen(self) -> int:
         """Samples trained on so far."""
         return self.step * self.options.batch * workers()
+
+    def _measure_progress(self) -> float:
+        """Share of the run that is done, 0..1: by samples, or by the clock if `--minutes` is up sooner."""
+        share = self.seen / self.options.samples
+        if self.options.minutes:
+            elapsed = (time.monotonic() - self.begun) / 60 / self.options.minutes
+            share = max(share, self.first + (1 - self.first) * elapsed)
+        return agree(share)
 
     def advance(self) -> Tensor:
         """One optimizer step; return its loss."""
@@ -157,7 +168,7 @@ class Run:
         prediction = self.model["unet"](self.noiser.add(x0, eps, t), t, context).sample
         loss = self.noiser.loss(prediction, eps, t).mean()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr * rate(self.step, self.seen / self.options.samples)
+            group["lr"] = self.options.lr * rate(self.step, self.progress)
         self.optimizer.zero_grad()
         loss.backward()
         average_gradients(self.model.parameters())
@@ -165,6 +176,7 @@ class Run:
         self.optimizer.step()
         self.average.update()
         self.step += 1
+        self.progress = self._measure_progress()
         return loss.detach()
 
     def checkpoint(self, losses: list[Tensor], seconds: float) -> None:
@@ -189,10 +201,10 @@ def train(options: argparse.Namespace) -> None:
     run = Run(options)
     losses: list[Tensor] = []
     started = time.monotonic()
-    while run.seen < options.samples:
+    while run.progress < 1:
         losses.append(run.advance())
         elapsed = time.monotonic() - started
-        if elapsed > options.every or run.seen >= options.samples:
+        if elapsed > options.every or run.progress >= 1:
             run.checkpoint(losses, elapsed)
             losses, started = [], time.monotonic()
 
@@ -206,6 +218,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="a safetensors file of unet.* and text.* to start from")
     parser.add_argument("--size", choices=SIZES, default="pocket")
     parser.add_argument("--samples", type=int, default=200_000, help="samples to train on, in all")
+    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
     parser.add_argument("--batch", type=int, default=32, help="samples a step and worker")
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--decay", type=float, default=0.998, help="of the weights' moving average")

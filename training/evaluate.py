@@ -107,12 +107,16 @@ class Evaluation:
         self.fresh = np.stack([render(words, 10**13 + i) for i, words in enumerate(self.words)])
         self.reference = probe_features(self.probe, self.renders)
 
+    def draw(self, captions: Sequence[str], seeds: Sequence[int], cfg: float) -> np.ndarray:
+        """Decoded samples (n, 256, 256, 3)."""
+        return self.sampler.pictures(captions, starting_noise(seeds), cfg, self.options.steps)
+
     def samples(self, cfg: float) -> np.ndarray:
         """One sample for each caption at this guidance, kept on disk so that a killed run goes on."""
         path = self.options.out / f"samples-{cfg:g}.pt"
         if not path.exists():
-            noise = starting_noise(range(5000, 5000 + len(self.words)))
-            pictures = self.sampler.pictures([words.caption for words in self.words], noise, cfg)
+            seeds = range(5000, 5000 + len(self.words))
+            pictures = self.draw([words.caption for words in self.words], seeds, cfg)
             save_whole({"pictures": torch.from_numpy(pictures)}, path)
         return torch.load(path, weights_only=True)["pictures"].numpy()
 
@@ -132,15 +136,12 @@ class Evaluation:
 
     def diversity(self) -> dict[str, float]:
         """Pairwise distance of layouts over seeds of one caption, against that of its renders."""
-        captions = [KEY, *draw_words(3, seed=5)]
+        captions, seeds = [KEY, *draw_words(3, seed=5)], range(self.options.seeds)
+        real = np.mean([pairwise(np.stack([render(words, 10**14 + i) for i in seeds])) for words in captions])
         ratios = {}
         for cfg in (3.0, 7.5):
-            made, real = [], []
-            for words in captions:
-                noise = starting_noise(range(self.options.seeds))
-                made.append(pairwise(self.sampler.pictures([words.caption] * len(noise), noise, cfg)))
-                real.append(pairwise(np.stack([render(words, 10**14 + i) for i in range(24)])))
-            ratios[f"{cfg:g}"] = float(np.mean(made) / np.mean(real))
+            made = [pairwise(self.draw([words.caption] * len(seeds), seeds, cfg)) for words in captions]
+            ratios[f"{cfg:g}"] = float(np.mean(made) / real)
         return ratios
 
     def copies(self) -> dict[str, float]:
@@ -161,11 +162,10 @@ class Evaluation:
 
     def speed(self) -> dict[str, float]:
         """Seconds of a 20-step sample at cfg 7.5, decoded, and milliseconds of a decode in a batch of 8."""
-        noise = starting_noise([1])
         times = []
         for _ in range(3):
             started = time.perf_counter()
-            self.sampler.pictures([KEY.caption], noise, 7.5)
+            self.draw([KEY.caption], [1], 7.5)
             times.append(time.perf_counter() - started)
         x0 = starting_noise(range(8))
         with torch.no_grad():
@@ -177,10 +177,9 @@ class Evaluation:
     def sheets(self) -> None:
         """Pictures to look at: the key prompt, guidance, and random captions."""
         out = self.options.out
-        noise = starting_noise(range(1, 13))
-        key = self.sampler.pictures([KEY.caption] * 12, noise, 5.0)
+        key = self.draw([KEY.caption] * 12, range(1, 13), 5.0)
         contact_sheet([key[:4], key[4:8], key[8:]], out / "key.png")
-        strip = [self.sampler.pictures([KEY.caption], noise[:1], cfg)[0] for cfg in (1, 3, 5, 7.5, 12)]
+        strip = [self.draw([KEY.caption], [1], cfg)[0] for cfg in (1, 3, 5, 7.5, 12)]
         contact_sheet([strip], out / "guidance.png")
         for cfg in self.options.cfg:
             pictures = self.samples(cfg)[:32]
@@ -197,6 +196,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("build/pocket/evaluation"))
     parser.add_argument("--count", type=int, default=128, help="captions sampled at each guidance")
     parser.add_argument("--seeds", type=int, default=12, help="seeds a caption for the diversity")
+    parser.add_argument("--steps", type=int, default=20, help="DDIM steps")
     parser.add_argument("--cfg", type=float, nargs="+", default=list(SCALES))
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)

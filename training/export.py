@@ -81,7 +81,7 @@ def digests(folder: Path) -> dict[str, tuple[int, str]]:
 
 def check(folder: Path) -> None:
     """Load the folder as anyone would and take two steps with words it knows and words it does not."""
-    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, torch_dtype=torch.float32)
+    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(torch.float32)
     pipe.set_progress_bar_config(disable=True)
     for prompt in ("a lighthouse at dusk", "a purple dragon über the sea!"):
         picture = pipe(prompt, num_inference_steps=2, height=256, width=256).images[0]

@@ -50,11 +50,11 @@ def load_latents(folder: Path) -> LatentSet:
 
 
 @torch.no_grad()
-def encode_folder(scenes: Path, autoencoder: AutoencoderTiny, out: Path) -> int:
+def encode_folder(scenes: Path, autoencoder: AutoencoderTiny, out: Path, limit: int | None = None) -> int:
     """Encode the shards that are not encoded yet; return how many."""
     out.mkdir(parents=True, exist_ok=True)
     done = 0
-    for path in sorted(scenes.glob("*.npy")):
+    for path in sorted(scenes.glob("*.npy"))[:limit]:
         target = out / path.name
         if target.exists():
             continue
@@ -76,9 +76,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenes", type=Path, default=Path("build/pocket/scenes"))
     parser.add_argument("--autoencoder", type=Path, default=Path("build/pocket/autoencoder/autoencoder"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket/latents"))
+    parser.add_argument("--limit", type=int, help="encode only the first shards")
     options = parser.parse_args(argv)
     autoencoder = AutoencoderTiny.from_pretrained(options.autoencoder).to(memory_format=torch.channels_last)
-    print(encode_folder(options.scenes, autoencoder, options.out), "shards encoded")
+    print(encode_folder(options.scenes, autoencoder, options.out, options.limit), "shards encoded")
 
 
 if __name__ == "__main__":

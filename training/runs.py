@@ -115,6 +115,15 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         gradient.copy_(mean.view(gradient.shape))
 
 
+def agree(value: float) -> float:
+    """The largest of the workers' values: for what each measures by its own clock and all have to share."""
+    if workers() == 1:
+        return value
+    shared = torch.tensor([value], dtype=torch.float64)
+    torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+    return float(shared)
+
+
 def gather(values: list[Tensor]) -> float:
     """Mean of scalars collected since the last report."""
     return float(torch.stack(values).mean()) if values else math.nan

@@ -39,7 +39,7 @@ class Sampler:
         """Load a pipeline folder in float32."""
         from diffusers import StableDiffusionPipeline
 
-        pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, torch_dtype=torch.float32)
+        pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(torch.float32)
         channels_last = torch.channels_last
         return cls(
             pipe.unet.to(memory_format=channels_last).eval(),

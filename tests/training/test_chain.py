@@ -68,7 +68,7 @@ def denoiser_arguments(folder, samples):
 def test_the_export_samples_as_a_stable_diffusion_pipeline(chain):
     from diffusers import StableDiffusionPipeline
 
-    pipe = StableDiffusionPipeline.from_pretrained(chain.pipeline, safety_checker=None)
+    pipe = StableDiffusionPipeline.from_pretrained(chain.pipeline, safety_checker=None).to(torch.float32)
     pipe.set_progress_bar_config(disable=True)
     picture = pipe("a castle at noon", num_inference_steps=2, guidance_scale=3.0).images[0]
     assert picture.size == (256, 256)
@@ -100,7 +100,7 @@ def test_evaluation_reports_every_measure(chain):
         [
             *("--pipeline", str(chain.pipeline), "--probe", str(chain.root / "probe.pt")),
             *("--scenes", str(chain.scenes), "--out", str(out)),
-            *("--count", "4", "--seeds", "2", "--cfg", "1", "3"),
+            *("--count", "4", "--seeds", "2", "--steps", "2", "--cfg", "1", "3"),
         ]
     )
     result = json.loads((out / "evaluation.json").read_text())
@@ -124,6 +124,6 @@ def test_a_lora_has_kohyas_layout_and_loads(chain):
     )
     keys = {key.rsplit(".", 2)[-2] if key.endswith("weight") else "alpha" for key in load_file(path)}
     assert keys == {"lora_down", "lora_up", "alpha"}
-    pipe = StableDiffusionPipeline.from_pretrained(chain.pipeline, safety_checker=None)
+    pipe = StableDiffusionPipeline.from_pretrained(chain.pipeline, safety_checker=None).to(torch.float32)
     pipe.load_lora_weights(path)
     assert pipe.get_active_adapters()

@@ -1,0 +1,173 @@
+"""Write MODEL_CARD.md and its pictures from an evaluation.
+
+python -m training.card --pipeline src/denoisecli/pocket --evaluation build/pocket/evaluation
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from training.captions import GRAMMAR, HELD_OUT, KEY
+from training.export import digests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PICTURES = {"key": (768, 80), "guidance": (960, 80), "random-3": (1024, 78)}
+"""Contact sheets the card shows: width in pixels and WebP quality."""
+
+TEXT = """\
+# The pocket model
+
+A text-to-image latent diffusion model that fits in a Python wheel. It draws small painted scenes, runs on a laptop's
+CPU in about a second, and has the same parts as Stable Diffusion, so that whatever works on one works on the other. It
+is for learning, for tests and for demonstrations; it is not a general image generator.
+
+![The default prompt with twelve seeds, 20 steps, guidance 5](card/key.webp)
+
+*"{caption}": twelve seeds, 20 DDIM steps, guidance 5.*
+
+## Parts
+
+| part | what | size |
+| --- | --- | --- |
+| text encoder | CLIP text model, 128 wide, 2 layers, 32 tokens | {text_mb:.1f} MB |
+| denoiser | UNet2DConditionModel (32, 64, 128, 192), one layer a block, attention on three levels | {unet_mb:.1f} MB |
+| autoencoder | AutoencoderTiny, 8×, 4 latent channels, width 32 | {vae_mb:.1f} MB |
+| scheduler | DDIM; 1,000 levels, betas 0.00085 to 0.012, linear in their square root; predicts ε | |
+
+Pictures are 256 × 256, latents 4 × 32 × 32. Weights are float16 safetensors.
+
+## The words it knows
+
+"a **landmark** on a **terrain** at **time**, **sky**, **foreground**, **style**"
+
+{vocabulary}
+
+Each caption it was trained on has this form, one in ten was empty. Any other word is split into letters: it does no
+harm, and it means nothing. Two LoRAs add what the base model has never seen, "{lora_style}" (style) and
+"{lora_object}" (landmark); they are in `loras/`.
+
+## Data
+
+{data}
+
+## Training
+
+{training}
+
+## How good it is
+
+The judge is a small CNN trained on renders to read the six attributes off a picture; on renders it has not seen it is
+right {probe:.1%} of the time. {captions} random captions, one seed each, 20 DDIM steps; a sample counts when the judge
+reads what the caption says. One caption is {step:.1%}, so differences of a few per cent are noise.
+
+{accuracy}
+
+*Fréchet* is the distance to renders of the same captions in 16 principal features of the judge: the first row is the
+floor. *Told apart* is how often a linear classifier on the judge's features tells new samples from new renders (50 % is
+chance).
+
+![Random captions at guidance 3](card/random-3.webp)
+
+- Autoencoder: PSNR {psnr:.1f} dB on renders it has not seen.
+- Diversity: the layouts of different seeds of a caption are {diversity_3:.2f} (guidance 3) and {diversity_7:.2f}
+  (guidance 7.5) times as far apart as those of its renders.
+- Copies: the median distance from a sample to the nearest training picture is {copy_samples:.4f}, from a fresh render
+  it is {copy_fresh:.4f}; it draws new scenes, it does not recall old ones.
+- Speed, on {speed_note}: {sample_s:.2f} s for one picture (20 steps, guidance 7.5, decoded), {decode_ms:.0f} ms to
+  decode one of a batch of eight.
+
+![Guidance 1, 3, 5, 7.5 and 12 from one starting noise](card/guidance.webp)
+
+*Guidance 1, 3, 5, 7.5 and 12 from one starting noise.*
+
+## Limits
+
+{limits}
+
+## Licence and weights
+
+Code, scenes, captions and weights are the project's own work under Apache-2.0; no photograph, no artist's work and no
+third party's weights went into them.
+
+{weights}
+"""
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first row is its head."""
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+
+
+def accuracy_table(by_guidance: Mapping[str, Mapping[str, float]]) -> str:
+    """One row for each guidance scale."""
+    names = [*GRAMMAR, "mean"]
+    rows = [["guidance", *names, "Fréchet", "told apart"]]
+    for scale, row in by_guidance.items():
+        shares = [f"{row[name]:.1%}" for name in names]
+        rows.append([scale, *shares, f"{row['frechet']:.1f}", f"{row['telltale']:.0%}"])
+    return table(rows)
+
+
+def card_text(folder: Path, result: Mapping[str, Any], notes: Mapping[str, str]) -> str:
+    """The card, from measurements and from what only people know (`notes`)."""
+    sizes = digests(folder)
+    megabytes = {name.split("/")[0]: size / 1e6 for name, (size, _) in sizes.items()}
+    vocabulary = [["attribute", "words"], *([name, ", ".join(words)] for name, words in GRAMMAR.items())]
+    weights = [["file", "bytes", "sha256"], *([f"`{n}`", f"{s:,}", f"`{d}`"] for n, (s, d) in sizes.items())]
+    return TEXT.format(
+        caption=KEY.caption,
+        text_mb=megabytes["text_encoder"],
+        unet_mb=megabytes["unet"],
+        vae_mb=megabytes["vae"],
+        vocabulary=table(vocabulary),
+        lora_style=HELD_OUT["style"],
+        lora_object=HELD_OUT["landmark"],
+        probe=result["probe"]["mean"],
+        captions=result["captions"],
+        step=1 / result["captions"],
+        accuracy=accuracy_table(result["by_guidance"]),
+        psnr=result["autoencoder"]["psnr"],
+        diversity_3=result["diversity"]["3"],
+        diversity_7=result["diversity"]["7.5"],
+        copy_samples=result["copies"]["samples"],
+        copy_fresh=result["copies"]["new renders"],
+        **result["speed"],
+        weights=table(weights),
+        **notes,
+    )
+
+
+def card_pictures(evaluation: Path, folder: Path) -> None:
+    """Shrink the evaluation's contact sheets into the card's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (width, quality) in PICTURES.items():
+        with Image.open(evaluation / f"{name}.png") as sheet:
+            height = round(sheet.height * width / sheet.width)
+            sheet.resize((width, height), Image.Resampling.LANCZOS).save(folder / f"{name}.webp", quality=quality)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the card and its pictures beside the weights."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipeline", type=Path, default=Path("src/denoisecli/pocket"))
+    parser.add_argument("--evaluation", type=Path, default=Path("build/pocket/evaluation"))
+    parser.add_argument("--notes", type=Path, default=Path(__file__).with_name("card_notes.json"))
+    options = parser.parse_args(argv)
+    result = json.loads((options.evaluation / "evaluation.json").read_text(encoding="utf-8"))
+    notes = json.loads(options.notes.read_text(encoding="utf-8"))
+    text = card_text(options.pipeline, result, notes)
+    (options.pipeline / "MODEL_CARD.md").write_text(text, encoding="utf-8")
+    card_pictures(options.evaluation, options.pipeline / "card")
+
+
+if __name__ == "__main__":
+    main()
