@@ -11,6 +11,7 @@ from .fields import MAX_SEED, Int, PictureSize, Text, did_you_mean, one_of
 from .schema import PROMPT, Film, LabConfig
 
 SCHEDULES = ("scaled_linear", "linear", "cosine", "zero_snr", "karras", "rectified_flow")
+LAST_TIMESTEP = 999
 MAX_FRAMES = 1000  # as many as there are timesteps
 SHEET_TIMESTEPS = (0, 50, 150, 300, 450, 600, 800, 999)
 
@@ -23,7 +24,6 @@ def _schedule(value: Any) -> Any:
 
 
 Schedule = Annotated[str, BeforeValidator(_schedule)]
-Timestep = Annotated[Int, Field(ge=0, le=999)]
 
 
 class NoiseFilm(Film):
@@ -56,7 +56,7 @@ class NoiseConfig(LabConfig):
     """t: even steps in time; snr: even steps in decibels of signal to noise"""
     loop: bool = True
     """whether the film runs back to the clean picture"""
-    sheet: tuple[Timestep, ...] = SHEET_TIMESTEPS
+    sheet: tuple[Int, ...] = SHEET_TIMESTEPS
     """timesteps on the contact sheet, 0 to 999"""
     space: Annotated[Literal["pixel", "latent"], one_of(["pixel", "latent"])] = "pixel"
     """latent: the same in a model's latent space, decoded, beside the pixels"""
@@ -133,4 +133,7 @@ class NoiseConfig(LabConfig):
     def _sheet_has_pictures(cls, timesteps: tuple[int, ...]) -> tuple[int, ...]:
         if not 1 <= len(timesteps) <= 24:
             raise ValueError(f"{len(timesteps)} pictures on a sheet; want 1 to 24")
+        beyond = next((t for t in timesteps if not 0 <= t <= LAST_TIMESTEP), None)
+        if beyond is not None:
+            raise ValueError(f"t = {beyond} is out of range (want 0 to {LAST_TIMESTEP})")
         return timesteps
