@@ -102,8 +102,8 @@ def lora_rank(
     dry_run: DryRun = False,
 ) -> None:
     """How few numbers a LoRA needs: a toy matrix, or a file, cut to falling rank."""
-    given = {"lora": lora, "images": images, "model": model, "prompt": prompt, "seeds": seed, "steps": steps}
-    given |= {"cfg": cfg, "device": device}
+    given: dict[str, Any] = {"lora": lora, "images": images, "model": model, "prompt": prompt, "seeds": seed}
+    given |= {"steps": steps, "cfg": cfg, "device": device}
     _run("lora-rank", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
 
 

@@ -75,7 +75,7 @@ def file_slider(subject: RankedFile, theme: Theme) -> Slider:
     plot = Plot(
         [Curve(energy, "energy kept", theme.amber), Curve(cost, "file size", theme.teal)],
         ("energy kept, and size of the file", "energy and size"),
-        ends=(end_word(subject.rows[0]), end_word(subject.rows[-1])),
+        ends=(end_word(subject.rows[0]), end_word(subject.rows[-1]).removeprefix("rank ")),
         top=max(1.0, float(cost.max())),
     )
     return Slider(subject.name, subject.about, ("file", "energy", "error"), stops, plot if len(stops) > 1 else None)

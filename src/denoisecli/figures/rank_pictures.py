@@ -15,7 +15,7 @@ from .curves import Curve, Plot
 from .facts import three_figures
 from .layout import DeckLayout, deck_layout
 from .panels import PictureView, draw_labels, draw_panels
-from .rank import percent
+from .rank import EXACT_ERROR, percent
 from .rank_blocks import end_word, file_marks, hero, size
 from .rank_rail import Slider, Stop, slider_rail
 from .sheet import Column, SheetRow, contact_sheet
@@ -42,13 +42,13 @@ def rank_frames(shown: Painted, rows: Rows, style: FilmStyle) -> Iterator[Frame]
     """Draw one frame a cut: without the LoRA, the cut, and the whole file, one below the other."""
     views = [
         _still("Without", "no LoRA", shown.pictures["off"], len(rows)),
-        _moving("Cut", "", [shown.pictures[row["rule"]] for row in rows]),
+        _moving("Cut", "rank r", [shown.pictures[row["rule"]] for row in rows]),
         _still("Whole", f"rank {shown.rank}", shown.pictures["whole"], len(rows)),
     ]
     distance = _column(rows, "distance_to_full")
     energy = _column(rows, "energy")
     curves = [Curve(energy, "energy kept", style.theme.amber), Curve(distance, "picture’s distance", style.theme.teal)]
-    ends = (end_word(dict(rows[0])), end_word(dict(rows[-1])))
+    ends = (end_word(dict(rows[0])), end_word(dict(rows[-1])).removeprefix("rank "))
     titles = ("energy kept, and distance to the whole LoRA’s picture", "energy, and distance to the whole", "distance")
     plot = Plot(curves, titles, ends=ends, top=max(1.0, float(distance.max())))
     stops = tuple(
@@ -68,7 +68,7 @@ def scale_frames(shown: Painted, rows: Rows, style: FilmStyle) -> Iterator[Frame
     """Draw one frame a strength of the whole file."""
     views = [
         _still("Without", "no LoRA", shown.pictures["off"], len(rows)),
-        _moving("Scaled", "", [shown.pictures[row["rule"]] for row in rows]),
+        _moving("Scaled", "scale s", [shown.pictures[row["rule"]] for row in rows]),
         _still("Whole", "scale 1", shown.pictures["whole"], len(rows)),
     ]
     distance = _column(rows, "distance_to_full")
@@ -76,7 +76,7 @@ def scale_frames(shown: Painted, rows: Rows, style: FilmStyle) -> Iterator[Frame
     plot = Plot([Curve(distance, "", style.theme.teal)], ("distance to the picture at scale 1", "distance to scale 1"),
                 ends=ends)  # fmt: skip
     stops = tuple(
-        Stop(f"{row['scale']:g}", "of its strength", (three_figures(row["distance_to_full"]),)) for row in rows
+        Stop(f"{row['scale']:g}", "× its strength", (three_figures(row["distance_to_full"]),)) for row in rows
     )
     slider = Slider(shown.prompt, shown.settings, ("distance",), stops, plot if len(rows) > 1 else None)
     at = next((i for i, row in enumerate(rows) if row["scale"] == 1), None)
@@ -107,8 +107,8 @@ def _sheet(shown: Painted, labels: Sequence[str], columns: Sequence[Column], the
 
 def _head(row: dict[str, Any], rank: int) -> Column:
     word, _ = hero(row, rank)
-    energy = percent(row["energy"]).replace(" ", "")
-    return Column(f"rank {word}" if row["rule"].startswith("rank") else word, f"{energy} · {size(row['bytes'])}")
+    energy = 100 if row["error"] < EXACT_ERROR else min(99, round(100 * row["energy"]))
+    return Column(f"rank {word}" if row["rule"].startswith("rank") else word, f"{energy}% {size(row['bytes'])}")
 
 
 def _frames(

@@ -16,6 +16,7 @@ from ..run import RunFolder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..diffusion.lora.lora import LoraFile
     from ..diffusion.models import Model
     from ..figures.rank_blocks import RankedFile
     from ..figures.rank_pictures import Painted
@@ -32,6 +33,11 @@ class Variant:
     label: str
     file: Path | None
     scale: float
+
+    @property
+    def key(self) -> tuple[Path | None, float]:
+        """What decides its pictures: at strength 0 any file is none."""
+        return (self.file, self.scale) if self.scale else (None, 0.0)
 
 
 @dataclass
@@ -55,7 +61,8 @@ def paint(job: Job[LoraRankConfig], trace: Trace, path: Path, subject: RankedFil
     model = load(job)
     with open_lora(path) as lora:
         check_fit(job, lora.path, lora.layers, model)
-    wanted = variants(job.config, job.folder.partial, path, [str(row["rule"]) for row in subject.rows])
+        whole = loadable(lora, job.folder.work / f"{path.stem}.whole")
+    wanted = variants(job.config, job.folder.partial, whole, [str(row["rule"]) for row in subject.rows])
     finals, record = sample_variants(job, model, wanted)
     trace.arrays["final"] = finals
     trace.record |= {key: record[key] for key in ("model", "environment", "batches") if key in record}
@@ -71,6 +78,17 @@ def variants(config: LoraRankConfig, folder: Path, whole: Path, rules: Sequence[
     cuts = [Variant(rule, folder / "loras" / f"{rule}.safetensors", 1.0) for rule in rules] if config.images else []
     sweep = [Variant(f"scale-{scale:g}", whole, scale) for scale in config.scales]
     return [Variant(OFF, None, 0.0), *cuts, Variant(WHOLE, whole, 1.0), *sweep]
+
+
+def loadable(lora: LoraFile, copy: Path) -> Path:
+    """Return the file itself, or, where its alphas differ, a copy that diffusers applies rightly (`new_alphas`)."""
+    from ..diffusion.lora.truncate import truncate
+
+    if len({lora.alpha(layer.alpha) for layer in lora.layers if layer.alpha}) <= 1:
+        return lora.path
+    path = copy.with_suffix(".safetensors")
+    truncate(lora, {path: {}})
+    return path
 
 
 def check_fit(job: Job[LoraRankConfig], path: Path, layers: Sequence[Any], model: Model) -> None:
@@ -114,25 +132,30 @@ def sample_variants(
     config = job.config
     samples = [Sample(seed, config.cfg) for seed in config.seeds]
     batch = batch_size(config.size or (512, 512), len(samples))
-    finals, record = [], {}
+    done: dict[tuple[Path | None, float], NDArray[np.float32]] = {}
+    record: dict[str, Any] = {}
     for variant in wanted:
+        if variant.key in done:
+            continue
         put_on(model, variant, config)
         corner = _Corner(job.folder.path, job.folder.hash, job.folder.force, name=variant.label)
         part = sample_all(replace(job, folder=corner), model, samples, batch)
-        finals.append(np.asarray(canvas_latents(part)[:, -1], dtype=np.float32))
+        done[variant.key] = np.asarray(canvas_latents(part)[:, -1], dtype=np.float32)
         record = part.record
-    return np.stack(finals), record
+    return np.stack([done[variant.key] for variant in wanted]), record
 
 
 def put_on(model: Model, variant: Variant, config: LoraRankConfig) -> None:
     """Take off what is on, and put on the config's other LoRAs and this variant's file."""
     from ..diffusion.adapters import add_loras
+    from ..diffusion.loading import quiet
 
     others = [(lora.file, lora.scale) for lora in config.loras]
     own = [(str(variant.file), variant.scale)] if variant.file else []
-    model.pipe.unload_lora_weights()
-    if others or own:
-        add_loras(model, others + own)
+    with quiet():
+        model.pipe.unload_lora_weights()
+        if others or own:
+            add_loras(model, others + own)
 
 
 def decode(job: Job[LoraRankConfig], model: Model, finals: NDArray[np.float32]) -> NDArray[np.uint8]:

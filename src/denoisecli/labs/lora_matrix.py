@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config.lora_rank import LoraRankConfig
-from ..errors import MediaError, ModelError
+from ..errors import MediaError, UsageError
 from ..trace import Trace
 
 if TYPE_CHECKING:
@@ -83,14 +83,14 @@ def _read_npy(path: Path) -> NDArray[np.float64]:
 
 
 def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
-    """Return the config with its ranks named, and the identity of the matrix. Raises ModelError for ranks too high."""
+    """Return the config with its ranks named, and the identity of the matrix. Raises UsageError for ranks too high."""
     matrix = read_matrix(Path(config.matrix)) if config.matrix else bolt()
     most = min(matrix.shape)
     ranks = config.ranks or usual_ranks(most)
     if ranks[-1] > most:
         rows, columns = matrix.shape
         hint = f"Take ranks up to {most}."
-        raise ModelError(f"ranks: {ranks[-1]} is more than a {rows}×{columns} matrix can have.", hint)
+        raise UsageError(f"ranks: {ranks[-1]} is more than a {rows}×{columns} matrix can have.", hint)
     import hashlib
 
     identity = hashlib.sha256(repr(matrix.shape).encode() + matrix.tobytes()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,11 +52,12 @@ def truncate(
         for name in lora.extras:
             for put in puts.values():
                 put(name, lora.file.raw(name))
+        alphas = {path: new_alphas(lora, ranks) for path, ranks in targets.items()}
         for done, layer in enumerate(lora.layers, start=1):
             scale, parts = lora.scale(layer), decompose(*lora.factors(layer))
             found[layer.name] = abs(scale) * parts.values
             for path, put in puts.items():
-                _put_layer(put, lora, layer, parts, rank_of(layer, targets[path]))
+                _put_layer(put, lora, layer, parts, rank_of(layer, targets[path]), alphas[path].get(layer.name))
             progress(done)
     return found
 
@@ -83,6 +85,21 @@ def truncated_size(lora: LoraFile, ranks: Ranks) -> int:
     return file_size(plan(lora, ranks), metadata(lora, ranks))
 
 
+def new_alphas(lora: LoraFile, ranks: Ranks) -> dict[str, float]:
+    """Return alpha' = alpha · rank' / rank of every layer that stores one, so that alpha' / rank' stays what it was.
+
+    Where that gives differing numbers, the commonest goes to all, and the factors make up for the rest: diffusers
+    (0.42) reads alphas that differ between layers, but does not apply them to attention layers.
+    """
+    found = {
+        layer.name: lora.alpha(layer.alpha) * rank_of(layer, ranks) / layer.rank for layer in lora.layers if layer.alpha
+    }
+    usable = [alpha for alpha in found.values() if alpha]
+    if len(set(found.values())) <= 1 or not usable:
+        return found
+    return dict.fromkeys(found, Counter(usable).most_common(1)[0][0])
+
+
 def metadata(lora: LoraFile, ranks: Ranks) -> dict[str, str]:
     """Return the file's metadata with what the cut changes: network dim and alpha, PEFT's config, a note of ours."""
     kept = {key: value for key, value in lora.file.metadata.items() if key not in STALE}
@@ -90,7 +107,8 @@ def metadata(lora: LoraFile, ranks: Ranks) -> dict[str, str]:
     if "ss_network_dim" in kept:
         kept["ss_network_dim"] = _one(set(new.values()))
     if "ss_network_alpha" in kept:
-        kept["ss_network_alpha"] = _one({f"{lora.scale(layer) * new[layer.name]:g}" for layer in lora.layers})
+        alphas = new_alphas(lora, ranks) or {layer.name: lora.scale(layer) * new[layer.name] for layer in lora.layers}
+        kept["ss_network_alpha"] = _one({f"{alpha:g}" for alpha in alphas.values()})
     if KEY in kept:
         scales = {layer.name: lora.scale(layer) for layer in lora.layers}
         kept[KEY] = json.dumps(lora.adapter.truncated(new, scales), sort_keys=True)
@@ -110,16 +128,20 @@ def _alpha_dtype(lora: LoraFile, layer: Layer) -> str:
 
 
 def _put_layer(
-    put: Callable[[str, bytes], None], lora: LoraFile, layer: Layer, parts: Decomposition, rank: int
+    put: Callable[[str, bytes], None],
+    lora: LoraFile,
+    layer: Layer,
+    parts: Decomposition,
+    rank: int,
+    alpha: float | None,
 ) -> None:
-    """Write a layer at `rank`, with alpha' = alpha · rank'/rank, so that alpha'/rank' is the strength it had."""
+    """Write a layer at `rank`; what its new alpha, rounded to its dtype, does not say of its strength, `up` says."""
     up, down = parts.truncated(rank)
-    if layer.alpha:
+    if layer.alpha and alpha is not None:
         dtype = _alpha_dtype(lora, layer)
-        alpha = lora.alpha(layer.alpha) * rank / layer.rank
         raw = encode(np.array([alpha]), dtype)
-        rounded = float(decode(raw, dtype)[0])
-        up = up * (alpha / rounded) if rounded else up  # bfloat16 has no 2.7: the factor makes up for it
+        stored = float(decode(raw, dtype)[0])
+        up = up * (lora.scale(layer) * rank / stored) if stored else up
         put(layer.alpha, raw)
     for name, values in ((layer.up, up), (layer.down, down)):
         dtype = lora.file.tensors[name].dtype

@@ -1,0 +1,279 @@
+"""The lora-rank lab: the toy's numbers, a file's cuts, pictures at every rank, and what it says of bad input."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+from tests.diffusion.lora.made import kohya_tensors, pocket_tensors, save
+
+from denoisecli.config.load import Layer, build
+from denoisecli.config.lora_rank import LoraRankConfig
+from denoisecli.errors import ConfigError, MediaError, ModelError, UsageError
+from denoisecli.labs.lora_matrix import bolt, cut_matrix, read_matrix, usual_ranks
+from denoisecli.labs.lora_rank import plan
+from denoisecli.report import Report
+from denoisecli.trace import load
+
+SMALL = {"size": "640x360", "fps": 5, "hold_s": 0.2}
+
+
+def made(folder, **values):
+    config = LoraRankConfig.model_validate({"film": SMALL} | values)
+    return load(plan(config, folder, None, force=False).make(Report()))
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("toy") / "run")
+
+
+def test_the_bolt_is_of_rank_ten():
+    assert bolt().shape == (16, 16)
+    assert np.linalg.matrix_rank(bolt()) == 10
+
+
+def test_three_ranks_are_96_of_256_numbers(toy):
+    row = toy.record["runs"][2]
+    assert (row["rank"], row["params"], row["full_params"]) == (3, 96, 256)
+    assert row["energy"] > 0.9
+
+
+def test_every_copy_is_as_near_as_can_be(toy):
+    assert [row["rank"] for row in toy.record["runs"]] == list(range(1, 17))
+    for row in toy.record["runs"]:
+        assert row["error"] == pytest.approx(row["optimum"], abs=1e-10)
+
+
+def test_the_toy_keeps_its_arrays(toy):
+    np.testing.assert_array_equal(toy["delta_w"], bolt())
+    np.testing.assert_allclose(toy["singular_values/delta_w"], np.linalg.svd(bolt(), compute_uv=False))
+    assert {row["path"] for row in toy.record["artifacts"]} >= {"film.mp4", "sheet.png", "states.safetensors"}
+
+
+def test_the_toy_is_the_same_each_time(toy, tmp_path):
+    again = made(tmp_path / "run")
+    wanted = {row["path"]: row["sha256"] for row in toy.record["artifacts"]}
+    assert {row["path"]: row["sha256"] for row in again.record["artifacts"]} == wanted
+
+
+def test_the_toy_never_loads_torch(tmp_path):
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'diffusers', 'transformers', 'ml_dtypes'): sys.modules[name] = None\n"
+        "sys.argv = ['denoisecli', 'lora-rank', '--set', 'ranks=[1,3]', '--set', 'film.size=640x360', '-o', 'run']\n"
+        "from denoisecli.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "run"), done.stderr
+
+
+def test_a_matrix_from_a_file(tmp_path):
+    matrix = np.random.default_rng(0).standard_normal((12, 5))
+    np.save(tmp_path / "m.npy", matrix.astype(np.float32))
+    trace = made(tmp_path / "run", matrix=str(tmp_path / "m.npy"), ranks="1-5")
+    np.testing.assert_allclose(trace["delta_w"], matrix, atol=1e-6)
+    assert trace.record["runs"][-1]["error"] < 1e-12
+
+
+def test_a_picture_is_its_grey_levels(tmp_path):
+    Image.new("RGB", (400, 200), (255, 255, 255)).save(tmp_path / "white.png")
+    matrix = read_matrix(tmp_path / "white.png")
+    assert matrix.shape == (96, 192)
+    assert (matrix == 1).all()
+
+
+@pytest.mark.parametrize(("most", "ranks"), [(1, (1,)), (4, (1, 2, 3, 4)), (32, tuple(range(1, 33)))])
+def test_usual_ranks_of_a_matrix(most, ranks):
+    assert usual_ranks(most) == ranks
+
+
+def test_usual_ranks_of_a_large_matrix():
+    ranks = usual_ranks(1000)
+    assert len(ranks) <= 32
+    assert (ranks[0], ranks[-1]) == (1, 1000)
+
+
+def test_a_matrix_of_zeros():
+    subject = cut_matrix("zeros", np.zeros((3, 4)), (1, 2))
+    assert [row["error"] for row in subject.rows] == [0, 0]
+
+
+def _bomb(path):
+    """A PNG that claims 60,000 × 60,000 pixels."""
+    Image.new("L", (8, 8)).save(path)
+    raw = bytearray(path.read_bytes())
+    import zlib
+
+    raw[16:24] = (60_000).to_bytes(4, "big") * 2
+    raw[29:33] = zlib.crc32(bytes(raw[12:29])).to_bytes(4, "big")
+    path.write_bytes(raw)
+
+
+def _npy(array):
+    return lambda path: np.save(path, array, allow_pickle=True)
+
+
+BAD_MATRICES = [
+    pytest.param("x.npy", lambda path: None, MediaError, "is not there", id="missing"),
+    pytest.param("x.npy", lambda path: path.mkdir(), MediaError, "is a folder", id="folder"),
+    pytest.param("x.npy", lambda path: path.write_bytes(b"no array"), MediaError, "cannot be read as a matrix", id="x"),
+    pytest.param("x.npy", lambda path: path.write_bytes(b""), MediaError, "cannot be read as a matrix", id="empty"),
+    pytest.param("x.npy", _npy(np.array([[{}]])), MediaError, "cannot be read as a matrix", id="pickled objects"),
+    pytest.param("x.npy", _npy(np.zeros((2, 2, 2))), MediaError, "no matrix of numbers: it holds 2×2×2", id="3-D"),
+    pytest.param("x.npy", _npy(np.zeros((0, 3))), MediaError, "no matrix of numbers", id="nothing in it"),
+    pytest.param("x.npy", _npy(np.array([["a"]])), MediaError, "no matrix of numbers", id="words"),
+    pytest.param("x.npy", _npy(np.zeros((5000, 2))), MediaError, "at most 4096 a side", id="too long"),
+    pytest.param("x.npy", _npy(np.full((2, 2), np.nan)), MediaError, "NaN", id="NaN"),
+    pytest.param("x.png", _bomb, MediaError, "at most 64 million are read", id="picture bomb"),
+    pytest.param("x.png", lambda path: path.write_bytes(b"no"), MediaError, "not a picture", id="no picture"),
+    pytest.param("x.png", lambda path: path.mkdir(), MediaError, "is not a file", id="a folder named like a picture"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "write", "kind", "sentence"), BAD_MATRICES)
+def test_bad_matrices(tmp_path, name, write, kind, sentence):
+    write(tmp_path / name)
+    config = LoraRankConfig(matrix=str(tmp_path / name))
+    with pytest.raises(kind, match=sentence) as caught:
+        plan(config, tmp_path / "run", None, force=False)
+    assert "\n" not in caught.value.message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_matrix_has_no_such_rank(tmp_path):
+    with pytest.raises(UsageError, match="17 is more than a 16×16 matrix can have"):
+        plan(LoraRankConfig(ranks=[17]), tmp_path / "run", None, force=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        pytest.param({"ranks": []}, "no ranks", id="none"),
+        pytest.param({"ranks": [0]}, "rank 0 is out of range", id="zero"),
+        pytest.param({"ranks": ["4-1"]}, "out of range", id="backwards"),
+        pytest.param({"ranks": "four"}, '"four" is not a rank', id="a word"),
+        pytest.param({"ranks": [4, "1-4"]}, "rank 4 is there twice", id="twice"),
+        pytest.param({"ranks": 2.5}, "2.5 is not a rank", id="a fraction"),
+        pytest.param({"ranks": "1-100"}, "100 ranks are too many", id="many"),
+        pytest.param({"energies": [1.5]}, "out of range", id="energy above one"),
+        pytest.param({"energies": [0.5, 0.5]}, "0.5 is there twice", id="energy twice"),
+        pytest.param({"ratios": [1.0]}, "out of range", id="ratio of one"),
+        pytest.param({"scales": [99.0]}, "out of range", id="a huge scale"),
+        pytest.param({"lora": "a", "matrix": "b"}, "keep one of them", id="two subjects"),
+        pytest.param({"matrix": "b", "images": True}, "a matrix has ranks only", id="images of a matrix"),
+        pytest.param({"rnaks": [1]}, 'did you mean "ranks"', id="a slip"),
+    ],
+)
+def test_bad_configs(values, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        build(LoraRankConfig, [Layer(values, source="x.yaml")])
+
+
+@pytest.mark.parametrize("values", [{"rank": 4}, {"ranks": 4}, {"ranks": [4]}, {"ranks": "4"}])
+def test_one_rank(values):
+    assert build(LoraRankConfig, [Layer(values, source="x.yaml")]).ranks == (4,)
+
+
+@pytest.fixture
+def style(tmp_path):
+    return save(kohya_tensors(), tmp_path / "style.safetensors", {"ss_network_dim": "8"})
+
+
+def test_a_file_is_cut_by_every_rule(style, tmp_path):
+    trace = made(tmp_path / "run", lora=str(style), ranks=[1, 4], energies=[0.9], ratios=[3.0])
+    rows = {row["rule"]: row for row in trace.record["runs"]}
+    assert rows.keys() == {"rank-1", "rank-4", "energy-0.9", "ratio-3"}
+    assert rows["energy-0.9"]["energy"] >= 0.9
+    for row in rows.values():
+        path = tmp_path / "run" / row["file"]
+        assert path.stat().st_size == row["bytes"]
+        assert row["error"] == pytest.approx(np.sqrt(1 - row["energy"]))
+        assert sum(a.size for n, a in load_file(path).items() if "alpha" not in n) == row["params"]
+    assert trace.record["lora"]["rank"] == 8
+    assert sum(name.startswith("singular_values/") for name in trace.arrays) == 4
+
+
+def test_its_config_makes_it_again(style, tmp_path):
+    from denoisecli.config.load import load_configs
+
+    made(tmp_path / "run", lora=str(style), energies=[0.9])
+    (config,) = load_configs(LoraRankConfig, [str(tmp_path / "run" / "config.yaml")])
+    assert plan(config, tmp_path / "run", None, force=False).folder.done
+
+
+def test_usual_ranks_of_a_file(style, tmp_path):
+    config = plan(LoraRankConfig(lora=str(style)), tmp_path / "run", None, force=False).config
+    assert config.ranks == (1, 2, 4, 8)
+
+
+def test_ranks_above_the_files(style, tmp_path):
+    with pytest.raises(UsageError, match=r"16 is above the rank of .*style\.safetensors, which is 8"):
+        plan(LoraRankConfig(lora=str(style), ranks=[4, 16]), tmp_path / "run", None, force=False)
+
+
+def test_nothing_is_left_of_a_file_with_nan(tmp_path):
+    tensors = kohya_tensors()
+    next(iter(tensors.values()))[0, 0] = np.nan
+    path = save(tensors, tmp_path / "nan.safetensors")
+    with pytest.raises(ModelError, match="NaN"):
+        made(tmp_path / "run", lora=str(path))
+    assert not list((tmp_path / "run.partial" / "loras").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("write", "sentence", "code"),
+    [
+        pytest.param(lambda path: None, "there is no such file", 1, id="missing"),
+        pytest.param(lambda path: path.mkdir(), "is a folder, not a file", 1, id="folder"),
+        pytest.param(lambda path: path.write_bytes(b"\x80\x02}q\x00."), "a Python pickle", 1, id="pickle"),
+        pytest.param(lambda path: save({"x": np.ones(3)}, path), "is no LoRA", 1, id="no LoRA"),
+    ],
+)
+def test_the_command_says_it_in_one_line(tmp_path, write, sentence, code):
+    path = tmp_path / "style.safetensors"
+    write(path)
+    command = [sys.executable, "-m", "denoisecli", "lora-rank", "--lora", str(path), "-o", "run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert sentence in done.stderr.splitlines()[0]
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("run*"))
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("painted")
+    path = save(pocket_tensors(rank=4), folder / "pocket.safetensors")
+    values = {"ranks": [1, 4], "images": True, "scales": [0.0, 1.0], "seeds": [7], "steps": 2, "size": 64}
+    return made(folder / "run", lora=str(path), device="cpu", **values), folder / "run"
+
+
+def test_pictures_at_every_rank(painted):
+    trace, folder = painted
+    rows = {row["rule"]: row for row in trace.record["runs"]}
+    assert list(rows) == ["off", "rank-1", "rank-4", "whole", "scale-0", "scale-1"]
+    assert rows["whole"]["distance_to_full"] == rows["scale-1"]["distance_to_full"] == 0
+    assert rows["scale-0"]["distance_to_full"] == pytest.approx(rows["off"]["distance_to_full"], rel=1e-4)
+    assert 0 < rows["rank-4"]["distance_to_full"] < 0.02 < rows["rank-1"]["distance_to_full"]
+    assert trace["final"].shape[:2] == (6, 1)
+    assert {path.name for path in (folder / "images").iterdir()} == {f"{rule}-seed-7.png" for rule in rows}
+    kinds = {row["path"] for row in trace.record["artifacts"]}
+    assert kinds >= {"film.mp4", "sheet.png", "views/blocks.mp4", "views/blocks.png", "views/scales.mp4"}
+
+
+def test_pictures_say_what_made_them(painted):
+    _, folder = painted
+    text = Image.open(folder / "images" / "rank-1-seed-7.png").text["parameters"]
+    assert "<lora:rank-1:1>" in text
+    assert "Seed: 7" in text
+
+
+def test_a_lora_of_another_model(tmp_path):
+    path = save(kohya_tensors(), tmp_path / "other.safetensors")
+    with pytest.raises(ModelError, match="4 of 4 layers do not fit the model pocket") as caught:
+        made(tmp_path / "run", lora=str(path), images=True, seeds=[7], steps=1, size=64, device="cpu")
+    assert "looks made for" in caught.value.hint
