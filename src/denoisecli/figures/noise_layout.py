@@ -116,6 +116,14 @@ def _moved(panels: _Panels, dx: int, dy: int) -> _Panels:
     return _Panels(boxes, labels, panels.scale, panels.factor)
 
 
+def _layout(
+    measures: Measures, panels: _Panels, title: Box, settings: Box, hero: Box, plot: Box, *rest: Box | None
+) -> NoiseLayout:
+    """Return the layout of the panels and the parts; `rest` are numbers, terms and spread."""
+    shown = tuple(panels.boxes), tuple(panels.labels)
+    return NoiseLayout(measures, panels.scale, *shown, title, settings, hero, plot, *rest)
+
+
 def _head(measures: Measures, x: int, y: int, width: int, lines: int) -> tuple[Box, Box]:
     """Return the boxes of title and settings."""
     title = Box(x, y, width, round(lines * measures.text * 1.6))
@@ -123,7 +131,7 @@ def _head(measures: Measures, x: int, y: int, width: int, lines: int) -> tuple[B
 
 
 def _wide(measures: Measures, wanted: Wanted) -> NoiseLayout:
-    """Put the words in a rail, or under the pictures where that leaves them larger."""
+    """Put the words in a rail, or under a row of pictures where that leaves them as large."""
     inner, air = measures.inner, measures.px(56)
     gap, label = measures.px(14), round(measures.text * LABEL)
     rail = _fit(
@@ -131,7 +139,7 @@ def _wide(measures: Measures, wanted: Wanted) -> NoiseLayout:
     )
     foot = round(measures.text * (14.5 if wanted.single else 10.5))
     row = _fit(Box(inner.x, inner.y, inner.width, inner.height - foot - measures.px(36)), wanted, gap, label)
-    if row.factor > rail.factor and len({box.y for box in row.boxes}) == 1:
+    if wanted.panels > 1 and row.factor >= rail.factor and len({box.y for box in row.boxes}) == 1:
         return _footed(measures, wanted, row, foot)
     return _railed(measures, wanted, rail)
 
@@ -144,17 +152,15 @@ def _footed(measures: Measures, wanted: Wanted, panels: _Panels, foot: int) -> N
     panels = _moved(panels, (inner.width - bounds.width) // 2, 0)
     bounds = panels.bounds
     top = bounds.bottom + measures.px(36) + spare // 2
-    left = round(bounds.width * 0.38)
-    title, settings = _head(measures, bounds.x, top, left, wanted.title_lines)
-    hero = Box(bounds.x, settings.bottom + measures.px(24), left, measures.px(104))
-    numbers = (
-        Box(bounds.x, hero.bottom + measures.px(22), left, round(measures.text * NUMBERS)) if wanted.single else None
-    )
-    x = bounds.x + left + air
-    plot = Box(x, top, bounds.right - x, inner.bottom - top)
-    return NoiseLayout(
-        measures, panels.scale, tuple(panels.boxes), tuple(panels.labels), title, settings, hero, plot, numbers
-    )
+    width = max(bounds.width, round(inner.width * 0.56))
+    left, right = inner.x + (inner.width - width) // 2, inner.x + (inner.width + width) // 2
+    words = round(width * 0.4)
+    title, settings = _head(measures, left, top, words, wanted.title_lines)
+    hero = Box(left, settings.bottom + measures.px(24), words, measures.px(104))
+    below = Box(left, hero.bottom + measures.px(22), words, round(measures.text * NUMBERS))
+    numbers = below if wanted.single else None
+    plot = Box(left + words + air, top, right - left - words - air, inner.bottom - top)
+    return _layout(measures, panels, title, settings, hero, plot, numbers)
 
 
 def _railed(measures: Measures, wanted: Wanted, panels: _Panels) -> NoiseLayout:
@@ -177,11 +183,9 @@ def _railed(measures: Measures, wanted: Wanted, panels: _Panels) -> NoiseLayout:
     left = (numbers or hero).bottom + measures.px(44)
     terms, spread, rest = _rail_parts(measures, Box(rail.x, left, rail.width, rail.bottom - left), wanted, under)
     plot = Box(bounds.x, bounds.bottom + measures.px(40), bounds.width, below) if under else rest
-    return NoiseLayout(
+    return _layout(
         measures,
-        panels.scale,
-        tuple(panels.boxes),
-        tuple(panels.labels),
+        panels,
         title,
         settings,
         hero,
@@ -194,7 +198,7 @@ def _railed(measures: Measures, wanted: Wanted, panels: _Panels) -> NoiseLayout:
 
 def _rail_parts(measures: Measures, room: Box, wanted: Wanted, under: bool) -> tuple[Box | None, Box | None, Box]:
     """Return the boxes of terms, histogram and plot below the numbers of a rail."""
-    if not wanted.single:
+    if wanted.panels > 1:
         height = min(room.height, round(room.width * 0.72))
         return None, None, Box(room.x, room.bottom - height, room.width, height)
     gap, terms_height = measures.px(40), round(measures.text * 8.2)
@@ -231,9 +235,7 @@ def _square(measures: Measures, wanted: Wanted) -> NoiseLayout:
         panels = _moved(panels, (area.width - bounds.width) // 2, 0)
         height = min(inner.bottom - bounds.bottom - air, round(inner.width * 0.5))
         plot = Box(inner.x, inner.bottom - height, inner.width, height)
-        return NoiseLayout(
-            measures, panels.scale, tuple(panels.boxes), tuple(panels.labels), title, settings, hero, plot
-        )
+        return _layout(measures, panels, title, settings, hero, plot)
     panels = _moved(panels, 0, (area.height - bounds.height) // 2)
     bounds = panels.bounds
     x = bounds.right + air
@@ -242,8 +244,7 @@ def _square(measures: Measures, wanted: Wanted) -> NoiseLayout:
     terms = Box(column.x, numbers.bottom + air, column.width, round(text * 7.6))
     spread = Box(column.x, terms.bottom + air, column.width, column.bottom - terms.bottom - air)
     roomy = spread.height >= text * 5
-    return NoiseLayout(
-        measures, panels.scale, tuple(panels.boxes), tuple(panels.labels), title, settings, hero, plot, numbers, terms,
+    return _layout(measures, panels, title, settings, hero, plot, numbers, terms,
         spread if roomy else None,
     )  # fmt: skip
 
@@ -267,6 +268,4 @@ def _tall(measures: Measures, wanted: Wanted) -> NoiseLayout:
         left = inner.bottom - terms.bottom - air
     height = min(left, round(text * 11))
     plot = Box(inner.x, inner.bottom - height, inner.width, height)
-    return NoiseLayout(
-        measures, panels.scale, tuple(panels.boxes), tuple(panels.labels), title, settings, hero, plot, numbers, terms
-    )
+    return _layout(measures, panels, title, settings, hero, plot, numbers, terms)

@@ -179,7 +179,9 @@ class NoiseDrawing:
         big, small = HERO.at(image.height / 0.78), Type(size=max(self.text, image.height * 0.25))
         baseline = 0.97 * image.height
         draw_text(image, (-side_bearing(number, big), baseline), number, big, self.theme.ink)
-        draw_text(image, (measure(number, big) + 0.09 * big.size, baseline), rest, small, self.theme.quiet)
+        left = measure(number, big) + 0.09 * big.size
+        if left + measure(rest, small) <= image.width:
+            draw_text(image, (left, baseline), rest, small, self.theme.quiet)
         return image
 
     def _numbers(self, image: Image.Image, index: int) -> Image.Image:
