@@ -10,6 +10,8 @@ import pytest
 import denoisecli
 from denoisecli.config.load import load_configs, settings
 from denoisecli.config.noise import NoiseConfig
+from denoisecli.diffusion import one_jump
+from denoisecli.labs import noise
 from denoisecli.labs.noise import plan
 from denoisecli.labs.noise_model import guess_errors
 from denoisecli.report import Report
@@ -43,6 +45,19 @@ def test_the_guess_is_worse_the_more_noise_there_is(run):
     assert errors[0] < errors[1] < errors[2]
     states = trace.record["runs"][0]["states"]
     assert [state["guess_error"] for state in states] == pytest.approx(errors.tolist(), rel=1e-6)
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_bytes(run, tmp_path, monkeypatch):
+    config = load_configs(NoiseConfig, [str(run / "config.yaml")])[0]
+    draw = noise.draw
+    monkeypatch.setattr(noise, "draw", lambda job, trace: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        plan(config, tmp_path / "run", None, force=False).make(Report())
+    monkeypatch.setattr(noise, "draw", draw)
+    assert (tmp_path / "run.partial" / "work" / "guess-0000.safetensors").exists()
+    monkeypatch.setattr(one_jump, "_embedded", None)  # nothing is left to guess
+    again = plan(config, tmp_path / "run", None, force=False).make(Report())
+    assert (again / "states.safetensors").read_bytes() == (run / "states.safetensors").read_bytes()
 
 
 def test_near_clean_latents_decode_to_the_picture(run):

@@ -68,6 +68,8 @@ def one_jump_guesses(
     whose denoiser wants more than that (SDXL, SD3, Flux).
     """
     _check(model)
+    if not len(alpha_bars):
+        return
     words = _embedded(model, prompt)
     kind = prediction_type_of(model.pipe.scheduler)
     levels = jump_levels(model, alpha_bars)

@@ -91,12 +91,16 @@ def _load(job: Job[NoiseConfig]) -> Model:
 def _guess(
     job: Job[NoiseConfig], model: Model, x0: NDArray[np.float32], eps: NDArray[np.float32], levels: Levels
 ) -> NDArray[np.float32]:
+    """Return x̂0 of every frame, (frame, C, h, w). Finished batches are kept for a killed run to go on."""
     from ..diffusion.one_jump import one_jump_guesses
 
     job.report.stage("sample", len(levels.timesteps))
     found: list[NDArray[np.float32]] = []
+    while (kept := job.folder.batch(f"guess-{len(found):04d}")) is not None:
+        found.extend(kept["guesses"])
     with job.timed("sample"):
-        for batch in one_jump_guesses(model, x0, eps, levels.alpha_bars, job.config.told):
+        for batch in one_jump_guesses(model, x0, eps, levels.alpha_bars[len(found) :], job.config.told):
+            job.folder.keep_batch(f"guess-{len(found):04d}", {"guesses": batch})
             found.extend(batch)
             job.report.step(len(found))
     return np.stack(found)
