@@ -1,6 +1,7 @@
 """A run folder is whole or absent, belongs to one config, and keeps its finished batches."""
 
 import errno
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +121,11 @@ def test_torn_batch_is_made_again(tmp_path):
 def test_system_errors_become_sentences(tmp_path, number, says):
     with pytest.raises(RunFolderError, match=says), RunFolder(tmp_path / "x", "a").open():
         raise OSError(number, "system words")
+
+
+def test_folder_that_cannot_be_made():
+    with pytest.raises(RunFolderError, match="cannot be written"), RunFolder(Path("/proc/nowhere/x"), "a").open():
+        pass
 
 
 def test_failure_before_the_first_batch_leaves_nothing(tmp_path):

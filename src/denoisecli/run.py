@@ -219,4 +219,12 @@ def _plain_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOTDIR, errno.EEXIST):
             hint = "Choose another with -o or --runs-dir."
             raise RunFolderError(f"{path} lies below a file, not a folder.", hint) from None
+        if error.filename is not None and _is_at(Path(os.fsdecode(error.filename)), path):
+            raise RunFolderError(f"{path} cannot be written: {error.strerror}.", "Choose another with -o.") from None
         raise
+
+
+def _is_at(place: Path, folder: Path) -> bool:
+    """Return whether `place` is the run folder, its partial, something inside, or a folder on the way to it."""
+    partial = folder.with_name(folder.name + ".partial")
+    return any(place.is_relative_to(root) or root.is_relative_to(place) for root in (folder, partial))

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -172,8 +171,15 @@ def interrupted(tmp_path, arguments, stage, number):
     return process.returncode, errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("stage", ["start", "sample", "decode", "figures"])
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [
+        pytest.param("start", signal.SIGTERM, id="SIGTERM while loading"),
+        pytest.param("sample", signal.SIGINT, id="SIGINT while sampling"),
+        pytest.param("decode", signal.SIGTERM, id="SIGTERM while decoding"),
+        pytest.param("figures", signal.SIGINT, id="SIGINT while encoding"),
+    ],
+)
 def test_interrupted_run_leaves_nothing_half_and_goes_on(tmp_path, stage, number, deck):
     arguments = [*SMALL, "--seed", "7-8", "-o", "run"]
     code, errors = interrupted(tmp_path, arguments, stage, number)
@@ -223,9 +229,27 @@ def test_no_network_is_ever_asked(run, tmp_path):
     assert "NETWORK" not in done.stderr
 
 
-def test_read_only_folder(run, tmp_path):
-    if os.geteuid() == 0:
-        pytest.skip("root writes everywhere")
-    (tmp_path / "locked").mkdir(mode=0o500)
-    done = run("sample", *SMALL, "--runs-dir", "locked")
+@pytest.mark.parametrize(
+    ("ffmpeg", "says"),
+    [
+        pytest.param("#!/bin/sh\nexit 1\n", "ffmpeg", id="dies at once"),
+        pytest.param("#!/bin/sh\nhead -c 900000 >/dev/null\nexit 3\n", "ffmpeg", id="dies half-way"),
+        pytest.param(None, "ffmpeg", id="missing"),
+    ],
+)
+def test_ffmpeg_that_fails(run, tmp_path, ffmpeg, says):
+    program = tmp_path / "ffmpeg"
+    if ffmpeg:
+        program.write_text(ffmpeg)
+        program.chmod(0o755)
+    arguments = [*SMALL, "--seed", "1", "--steps", "1", "-o", "x"]
+    done = run("sample", *arguments, env={"IMAGEIO_FFMPEG_EXE": str(program)})
+    assert done.returncode == 1, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_folder_that_cannot_be_written(run):
+    done = run("sample", *SMALL, "--runs-dir", "/proc/nowhere")
     assert (done.returncode, "cannot be written" in done.stderr) == (1, True)

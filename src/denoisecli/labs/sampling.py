@@ -230,6 +230,7 @@ def _joined(parts: list[tuple[list[int], Trace]], samples: Sequence[Sample]) -> 
     arrays = {
         name: array if name in SHARED else np.concatenate([part.arrays[name] for _, part in parts])
         for name, array in first.arrays.items()
+        if all(name in part for _, part in parts)  # a batch of cfg 1 alone has no eps_uncond
     }
     record = dict(first.record)
     record["runs"] = [{"seed": sample.seed, "cfg": sample.cfg} for sample in samples]
