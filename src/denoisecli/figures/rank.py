@@ -71,11 +71,12 @@ def matrix_boxes(area: Box, shape: tuple[int, int], rank: int, text: float) -> M
     """Place ΔW, B, A, B·A and the spectrum; the cells are the largest that fit, whole pixels where they can be."""
     rows, columns = shape
     gap, label = round(text * 0.6), round(text * 1.7)
-    cell = min((area.width - 3 * gap) / (2 * columns + rank), (area.height - label - gap) / (rows + rank))
+    room = area.width - 3 * gap - 4  # roundings
+    cell = min(room / (2 * columns + rank), (area.height - label - gap - 4) / (rows + rank))
     cell = float(int(cell)) if cell >= 6 else cell
-    width, height, thick = round(columns * cell), round(rows * cell), max(2, round(rank * cell))
+    width, height, thick = (max(2, round(count * cell)) for count in (columns, rows, rank))
     used = 2 * width + thick + 3 * gap
-    x = area.x + (area.width - used) // 2
+    x = area.x + max(0, area.width - used) // 2
     band = max(thick, area.height - label - gap - height)
     y = area.y + round(0.2 * text)
     low = y + band + gap

@@ -74,8 +74,8 @@ class TensorFile:
         self.stream.seek(self.data_start + info.start)
         return self.stream.read(info.stop - info.start)
 
-    def read(self, name: str) -> NDArray[np.float64]:
-        """Return a tensor of floating-point numbers as float64. Raises ModelError where it holds NaN or infinity."""
+    def read(self, name: str) -> NDArray[np.floating[Any]]:
+        """Return a tensor of floating-point numbers, see `decode`. Raises ModelError where it holds NaN or infinity."""
         info = self.tensors[name]
         if info.dtype not in DTYPES:
             hint = "Save it as F16, BF16 or F32."
@@ -88,13 +88,12 @@ class TensorFile:
         return values
 
 
-def decode(raw: bytes, dtype: str) -> NDArray[np.float64]:
-    """Return the numbers that `raw` holds; bfloat16 is the upper half of a float32."""
+def decode(raw: bytes, dtype: str) -> NDArray[np.floating[Any]]:
+    """Return the numbers that `raw` holds, exactly: as float64 for F64, else as float32."""
     stored: NDArray[Any] = np.frombuffer(raw, DTYPES[dtype])
-    if dtype == "BF16":
-        stored = (stored.astype(np.uint32) << 16).view(np.float32)
-    values: NDArray[np.float64] = stored.astype(np.float64)
-    return values
+    if dtype == "BF16":  # the upper half of a float32
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    return stored.astype(np.float64 if dtype == "F64" else np.float32)
 
 
 def encode(values: NDArray[np.floating[Any]], dtype: str) -> bytes:

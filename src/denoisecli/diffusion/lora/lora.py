@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class LoraFile:
         known = {key for layer in self.layers for key in (layer.down, layer.up, layer.alpha, layer.mid)}
         return [name for name in self.file.tensors if name not in known]
 
-    def factors(self, layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def factors(self, layer: Layer) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
         """Return up (rows, rank) and down (rank, columns); ΔW = scale · up · down.
 
         A middle factor (Tucker, as LyCORIS writes it) is multiplied into down: that is exact, and any tool reads it.

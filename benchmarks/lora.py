@@ -1,0 +1,121 @@
+"""What cutting a LoRA costs: ours against the full SVD of every ΔW, which other tools take.
+
+A LoRA of Stable Diffusion 1.5's size and rank 128 is made (random factors, decaying spectrum, float16, 151 MB) and cut
+to rank 32. The SVD of ΔW (torch, float32) is timed on one layer of each shape in the same run and multiplied by how
+many there are: with full U and V, as sd-scripts' resize_lora.py calls it, and thin, the cheapest call there is.
+Both sides have one thread; seconds are of CPU time, so that a busy machine hits both alike.
+Run it: python benchmarks/lora.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RANK, CUT = 128, 32
+CHANNELS = {320: 5, 640: 5, 1280: 6}  # transformers of the U-Net by width
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+OURS = """
+import json, sys, time, tracemalloc
+from pathlib import Path
+from denoisecli.diffusion.lora.lora import open_lora
+from denoisecli.diffusion.lora.truncate import truncate
+took = []
+for _ in range(5):
+    began = time.process_time()
+    with open_lora(sys.argv[1]) as lora:
+        truncate(lora, {Path(sys.argv[2]): {layer.name: int(sys.argv[3]) for layer in lora.layers}})
+    took.append(time.process_time() - began)
+tracemalloc.start()
+with open_lora(sys.argv[1]) as lora:
+    truncate(lora, {Path(sys.argv[2]): {layer.name: int(sys.argv[3]) for layer in lora.layers}})
+peak = tracemalloc.get_traced_memory()[1]
+print(json.dumps({"cpu_s": sorted(took)[2], "peak_bytes": peak, "torch": "torch" in sys.modules}))
+"""
+THEIRS = """
+import json, sys, time, torch
+torch.set_num_threads(1)
+found = {}
+for rows, columns in json.loads(sys.argv[1]):
+    change = torch.randn(rows, 128) @ torch.randn(128, columns)
+    took = []
+    for full in (True, False):
+        began = time.process_time()
+        torch.linalg.svd(change, full_matrices=full)
+        took.append(time.process_time() - began)
+    found[f"{rows}x{columns}"] = took
+print(json.dumps(found))
+"""
+
+
+def shapes() -> list[tuple[int, int]]:
+    """Return (rows, columns) of ΔW of the 264 layers that a LoRA of Stable Diffusion 1.5 changes."""
+    unet = [
+        shape
+        for width, count in CHANNELS.items()
+        for shape in [*[(width, width)] * 8, *[(width, 768)] * 2, (8 * width, width), (width, 4 * width)] * count
+    ]
+    text = [*[(768, 768)] * 4, (3072, 768), (768, 3072)] * 12
+    return unet + text
+
+
+def make_lora(path: Path) -> None:
+    """Write the file, kohya layout, layer by layer."""
+    from denoisecli.diffusion.lora.files import Planned, encode, writing
+
+    rng = np.random.default_rng(0)
+    layers = {f"lora_unet_layer_{index}": shape for index, shape in enumerate(shapes())}
+    planned: Planned = {}
+    for name, (rows, columns) in layers.items():
+        planned[f"{name}.lora_up.weight"] = ("F16", (rows, RANK))
+        planned[f"{name}.lora_down.weight"] = ("F16", (RANK, columns))
+        planned[f"{name}.alpha"] = ("F16", ())
+    with writing(path, planned, {"ss_network_dim": str(RANK)}) as put:
+        for name, (rows, columns) in layers.items():
+            decay = 0.97 ** np.arange(RANK)
+            put(f"{name}.lora_up.weight", encode(0.1 * rng.standard_normal((rows, RANK)) * decay, "F16"))
+            put(f"{name}.lora_down.weight", encode(0.1 * rng.standard_normal((RANK, columns)), "F16"))
+            put(f"{name}.alpha", encode(np.array([RANK / 2]), "F16"))
+
+
+def child(code: str, *arguments: str) -> dict[str, Any]:
+    """Run code in a fresh Python with one thread and return what it prints."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | ONE_THREAD)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    counts = Counter(shapes())
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder) / "style.safetensors", Path(folder) / "cut.safetensors"
+        make_lora(path)
+        ours = child(OURS, str(path), str(out), str(CUT))
+        sizes = [file.stat().st_size / 1e6 for file in (path, out)]
+    print(f"{len(shapes())} layers, rank {RANK}, {sizes[0]:.0f} MB -> rank {CUT}, {sizes[1]:.0f} MB")
+    theirs = child(THEIRS, json.dumps(list(counts)))
+    largest = max(rows * columns for rows, columns in counts) * 4 / 1e6
+    print(f"cut of the whole file:  {ours['cpu_s']:7.2f} s; torch imported: {ours['torch']}")
+    for index, name in enumerate(("full U and V", "thin")):
+        total = sum(theirs[f"{rows}x{columns}"][index] * count for (rows, columns), count in counts.items())
+        print(f"SVD of each ΔW, {name + ':':13} {total:6.1f} s = {total / ours['cpu_s']:.0f} x (extrapolated from one "
+              f"layer of each of {len(counts)} shapes)")  # fmt: skip
+    print(
+        f"peak memory of the cut: {ours['peak_bytes'] / 1e6:7.1f} MB; the largest ΔW alone, float32: {largest:.1f} MB"
+    )
+    print(time.strftime("%Y-%m-%d"), f"numpy {np.__version__}", f"{os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()
