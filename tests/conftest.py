@@ -1,4 +1,4 @@
-"""What every test has: one thread a worker (two workers on two cores would wait for each other), no network, no colour."""
+"""What every test has: one thread a worker (two workers on two cores would wait for each other), no network."""
 
 import os
 

@@ -11,7 +11,9 @@ import pytest
         pytest.param(["sampel"], 2, "Did you mean 'sample'?", id="unknown command"),
         pytest.param(["sample", "--stpes", "3"], 2, "--steps", id="unknown option"),
         pytest.param(["sample", "absent.yaml"], 2, "absent.yaml: there is no such config file.", id="no config"),
-        pytest.param(["sample", "--steps", "0"], 2, "--steps: steps: 0 is out of range (want 1 to 1000)", id="no steps"),
+        pytest.param(
+            ["sample", "--steps", "0"], 2, "--steps: steps: 0 is out of range (want 1 to 1000)", id="no steps"
+        ),
         pytest.param(["sample", "--cfg", "nan"], 2, "--cfg: cfg: nan is not a finite number", id="cfg nan"),
         pytest.param(["sample", "--seed", "x"], 2, '--seed: seeds: "x" is not a seed', id="seed"),
         pytest.param(["sample", "--seed", "5-1"], 2, '"5-1" runs backwards', id="seed range"),

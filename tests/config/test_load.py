@@ -20,7 +20,9 @@ def read(tmp_path, text):
     ("text", "line", "says"),
     [
         pytest.param("smapler: ddim", 1, 'smapler: unknown key; did you mean "sampler"?', id="unknown key"),
-        pytest.param("film:\n  sise: [2, 2]", 2, 'film.sise: unknown key; did you mean "size"?', id="unknown nested key"),
+        pytest.param(
+            "film:\n  sise: [2, 2]", 2, 'film.sise: unknown key; did you mean "size"?', id="unknown nested key"
+        ),
         pytest.param("prompt: a\nsteps: 0", 2, "steps: 0 is out of range (want 1 to 1000)", id="no steps"),
         pytest.param("steps: -1", 1, "steps: -1 is out of range", id="negative steps"),
         pytest.param("steps: 100000", 1, "steps: 100000 is out of range", id="too many steps"),
@@ -47,7 +49,9 @@ def read(tmp_path, text):
         pytest.param("film: 3", 1, "film: 3 is not a block of keys", id="value for block"),
         pytest.param("film:\n  size: [1921, 1080]", 2, "film.size: 1921 is odd", id="odd film"),
         pytest.param("film: {theme: drak}", 1, 'did you mean "dark"?', id="unknown theme"),
-        pytest.param("loras: [{file: a, scal: 3}]", 1, 'loras[0].scal: unknown key; did you mean "scale"?', id="in list"),
+        pytest.param(
+            "loras: [{file: a, scal: 3}]", 1, 'loras[0].scal: unknown key; did you mean "scale"?', id="in list"
+        ),
         pytest.param("views: [canvas, canvas]", 1, "views: want one to three of", id="view twice"),
         pytest.param("views: []", 1, "views: want one to three of", id="no views"),
         pytest.param("prompt: 12", 1, "prompt: 12 is not text", id="number for text"),

@@ -35,7 +35,10 @@ def test_every_key_is_described(lab):
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=40)
 
 
-@given(prompt=TEXT, seeds=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5, unique=True), cfg=st.floats(0, 100))
+SEEDS = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5, unique=True)
+
+
+@given(prompt=TEXT, seeds=SEEDS, cfg=st.floats(0, 100))
 def test_round_trip(prompt, seeds, cfg):
     config = SampleConfig(prompt=prompt, seeds=seeds, cfg=cfg)
     document = read_documents(plain_yaml(config).encode(), "config.yaml")[0]

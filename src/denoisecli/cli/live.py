@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PICTURE_WIDTH = 48
+MOST_COLUMNS = 128
 WORDS = {"load": "loading the model", "sample": "sampling", "decode": "decoding", "figures": "drawing and encoding"}
 
 
@@ -61,7 +61,8 @@ class Live(Report):
 
     def guess(self, picture: NDArray[np.uint8]) -> None:
         """Show the picture above the bars."""
-        self.picture = half_blocks(picture)
+        width, height = self.console.size
+        self.picture = half_blocks(picture, min(width, MOST_COLUMNS), height // 2)
 
     def warn(self, text: str) -> None:
         """Print it above the block."""
@@ -103,10 +104,13 @@ def _left(task: Task) -> str:
     return f"about {time.strftime('%M:%S' if left < 3600 else '%H:%M:%S', time.gmtime(left))} left"
 
 
-def half_blocks(picture: NDArray[np.uint8]) -> Text:
-    """Draw a picture (H, W, 3) with one ▀ for two pixels, upper in the foreground, lower in the background."""
+def half_blocks(picture: NDArray[np.uint8], columns: int, lines: int) -> Text:
+    """Draw a picture (H, W, 3) with one ▀ for two pixels, upper in the foreground, lower in the background.
+
+    It is thinned to at most `columns` characters in at most `lines` lines.
+    """
     h, w = picture.shape[:2]
-    step = max(1, -(-w // PICTURE_WIDTH))
+    step = max(1, -(-w // columns), -(-h // (2 * lines)))
     small = picture[: h - h % (2 * step) : step, ::step]
     text = Text(no_wrap=True)
     for upper, lower in zip(small[::2], small[1::2], strict=False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -218,7 +217,7 @@ def _keep_batch_size(job: Job[Any], batch: int) -> None:
     note = job.folder.work / "batch"
     part = note.with_suffix(".part")
     part.write_text(str(batch))
-    os.replace(part, note)
+    part.replace(note)
 
 
 SHARED = {"sigmas", "timesteps", "alpha_bars"}
