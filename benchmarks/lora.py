@@ -30,10 +30,10 @@ from pathlib import Path
 from denoisecli.diffusion.lora.lora import open_lora
 from denoisecli.diffusion.lora.truncate import truncate
 took = []
-for _ in range(5):
+for index in range(5):
     began = time.process_time()
     with open_lora(sys.argv[1]) as lora:
-        truncate(lora, {Path(sys.argv[2]): {layer.name: int(sys.argv[3]) for layer in lora.layers}})
+        truncate(lora, {Path(f"{sys.argv[2]}.{index}"): {layer.name: int(sys.argv[3]) for layer in lora.layers}})
     took.append(time.process_time() - began)
 tracemalloc.start()
 with open_lora(sys.argv[1]) as lora:

@@ -137,7 +137,7 @@ def test_size(count, said):
 
 @pytest.mark.parametrize(
     ("rule", "said"),
-    [("rank-4", ("4", "of 16")), ("energy-0.95", ("95 %", "of the energy")), ("ratio-10", ("σ₁/10", "and above"))],
+    [("rank-4", ("4", "of 16")), ("energy-0.95", ("95 %", "of energy")), ("ratio-10", ("σ₁/10", "and above"))],
 )
 def test_hero(rule, said):
     assert hero({"rule": rule}, 16) == said

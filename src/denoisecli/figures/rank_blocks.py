@@ -86,7 +86,7 @@ def hero(row: dict[str, Any], rank: int) -> tuple[str, str]:
     kind, _, value = row["rule"].partition("-")
     if kind == "rank":
         return value, f"of {rank}"
-    return (f"{100 * float(value):g} %", "of the energy") if kind == "energy" else (f"σ₁/{value}", "and above")
+    return (f"{100 * float(value):g} %", "of energy") if kind == "energy" else (f"σ₁/{value}", "and above")
 
 
 def end_word(row: dict[str, Any]) -> str:

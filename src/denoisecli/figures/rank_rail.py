@@ -83,8 +83,8 @@ class SliderRail:
         left = box.x - side_bearing(stop.hero, big)
         draw_text(image, (left, baseline), stop.hero, big, self.theme.ink)
         after = left + measure(stop.hero, big) + 0.09 * box.height / 0.78
-        rest = shorten(stop.rest, small, box.right - after)
-        draw_text(image, (after, baseline), rest, small, self.theme.quiet)
+        if after + measure(stop.rest, small) <= box.right:
+            draw_text(image, (after, baseline), stop.rest, small, self.theme.quiet)
 
 
 def slider_rail(slider: Slider, layout: DeckLayout, theme: Theme) -> SliderRail:

