@@ -7,6 +7,7 @@ Run it: python benchmarks/noise.py [rounds]
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -35,11 +36,11 @@ def default_film() -> tuple[NoiseConfig, NoiseDrawing, list[tuple[int, int]]]:
     return config, drawing, frame_order(config.frames, round(config.film.hold_s * config.film.fps), loop=config.loop)
 
 
-def seconds(frames: Iterable[Held], folder: str, fps: int) -> float:
-    """Return the wall time of one film."""
-    began = time.perf_counter()
+def cost(frames: Iterable[Held], folder: str, fps: int) -> tuple[float, float]:
+    """Return the (wall, CPU) seconds of one film, ffmpeg's included."""
+    began, before = time.perf_counter(), sum(os.times()[:4])
     write_video(frames, Path(folder) / "film.mp4", fps)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, sum(os.times()[:4]) - before
 
 
 def command_seconds(folder: str) -> float:
@@ -53,20 +54,25 @@ def command_seconds(folder: str) -> float:
 
 def main() -> None:
     """Print the ratios."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     config, drawing, order = default_film()
     drawn = {index: drawing.frame(index) for index in {index for index, _ in order}}
-    alone, made, whole = [], [], []
-    for _ in range(rounds):
+    sources = {"alone": drawn.__getitem__, "made": drawing.frame}
+    costs: dict[str, list[tuple[float, float]]] = {"alone": [], "made": []}
+    whole = []
+    for turn in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            alone.append(seconds(((drawn[index], ticks) for index, ticks in order), folder, config.film.fps))
-            made.append(seconds(((drawing.frame(index), ticks) for index, ticks in order), folder, config.film.fps))
+            for name in sorted(sources, reverse=turn % 2 == 1):
+                frames = ((sources[name](index), ticks) for index, ticks in order)
+                costs[name].append(cost(frames, folder, config.film.fps))
             whole.append(command_seconds(folder))
-    film = statistics.median(a / b for a, b in zip(made, alone, strict=True))
-    command = statistics.median(a / b for a, b in zip(whole, alone, strict=True))
+    pairs = list(zip(costs["made"], costs["alone"], strict=True))
+    wall, cpu = (statistics.median(made[k] / alone[k] for made, alone in pairs) for k in (0, 1))
+    command = statistics.median(a / alone for a, (_, (alone, _)) in zip(whole, pairs, strict=True))
+    made, alone = (min(costs[name])[0] for name in ("made", "alone"))
     shown = sum(ticks for _, ticks in order)
     print(f"{len(order)} frames drawn, {shown} shown at {config.film.fps} a second, {config.film.size}")
-    print(f"film / ffmpeg alone     {film:.2f}   ({min(made):.1f} s / {min(alone):.1f} s, goal {GOAL})")
+    print(f"film / ffmpeg alone     {wall:.2f}   ({made:.1f} s / {alone:.1f} s, goal {GOAL}; CPU time {cpu:.2f})")
     print(f"command / ffmpeg alone  {command:.2f}   ({min(whole):.1f} s, with start-up, sheet, stills and trace)")
 
 
