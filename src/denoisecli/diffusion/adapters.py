@@ -28,6 +28,11 @@ def add_loras(model: Model, loras: Sequence[tuple[str, float]]) -> None:
     model.pipe.set_adapters(names, [scale for _, scale in loras])
 
 
+def set_strengths(model: Model, scales: Sequence[float]) -> None:
+    """Give the LoRAs that `add_loras` loaded other scales, in their order."""
+    model.pipe.set_adapters([f"lora{index}" for index in range(len(scales))], list(scales))
+
+
 def _load(model: Model, path: Path, name: str) -> None:
     if not path.is_file():
         raise ModelError(f"There is no LoRA file at {path}.")

@@ -15,7 +15,7 @@ from .recorder import record
 from .schedule import use_sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,11 +45,13 @@ def sample_batch(
     height: int | None = None,
     width: int | None = None,
     on_step: Callable[[int, int, NDArray[np.float32]], None] | None = None,
+    embeds: Mapping[str, torch.Tensor] | None = None,
 ) -> Trace:
     """Return the trace of one batch: sample i starts at noise[i], under scales[i], and draws from seeds[i].
 
     noise: (n, C, h, w), unit normal; the pipeline multiplies it by its first σ. height, width: pixels, by default
-    those of the noise. Samples of a stochastic sampler draw from a generator each, so a batch does not couple them.
+    those of the noise. embeds: what the prompts became, (n, ...) each, instead of them (see `embeddings`).
+    Samples of a stochastic sampler draw from a generator each, so a batch does not couple them.
     Raises OutOfMemory, SamplingError (latents that are no numbers), UsageError.
     """
     pipe = model.pipe
@@ -71,6 +73,8 @@ def sample_batch(
         "generator": generators_after_start(seeds, start.shape[1:]),
         "output_type": "latent",
     }
+    if embeds:
+        call |= {"prompt": None, "negative_prompt": None, "num_images_per_prompt": 1, **embeds}
     known = inspect.signature(pipe.__call__).parameters
     tap = record(
         pipe,

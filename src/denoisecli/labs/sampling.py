@@ -18,10 +18,11 @@ from ..run import run_hash
 from ..trace import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from ..diffusion.embeddings import Embeddings
     from ..diffusion.models import Model
     from .plan import Job
 
@@ -96,11 +97,17 @@ def warn_of_lost_words(job: Job[Any], model: Model, prompt: str) -> None:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample of a run: its seed, its guidance scale, its starting noise (C, h, w) where it is not the seed's."""
+    """One sample of a run: its seed and guidance scale, and what is not the seed's or the config's own.
+
+    noise: the starting noise, (C, h, w). embeds: what the prompt became; in a batch, all have them or none. strength:
+    of the LoRAs, in a batch of one.
+    """
 
     seed: int
     cfg: float
     noise: NDArray[np.float32] | None = None
+    embeds: Embeddings | None = None
+    strength: float | None = None
 
 
 def sample_all(job: Job[Any], model: Model, samples: Sequence[Sample], batch: int) -> Trace:
@@ -108,30 +115,45 @@ def sample_all(job: Job[Any], model: Model, samples: Sequence[Sample], batch: in
 
     Out of memory halves the batch for all that is left; the split that came of it is in `record["batches"]`.
     """
-    batch = _kept_batch_size(job) or batch
-    queue = deque(_split(list(range(len(samples))), batch))
-    total = len(samples) * job.config.steps
-    job.report.stage("sample", total)
-    parts: list[tuple[list[int], Trace]] = []
+    job.report.stage("sample", len(samples) * job.config.steps)
+    return _joined(list(sample_each(job, model, samples, batch)), samples)
+
+
+def sample_each(
+    job: Job[Any],
+    model: Model,
+    samples: Sequence[Sample],
+    batch: int,
+    start: int = 0,
+    thin: Callable[[Trace], Trace] | None = None,
+) -> Iterator[tuple[list[int], Trace]]:
+    """Sample from number `start` on, as `sample_all`, and give each batch (its numbers, its trace) away at once.
+
+    thin: makes of a batch's trace what is kept of it and given away; by default all.
+    """
+    queue = deque(_split(list(range(start, len(samples))), _kept_batch_size(job) or batch))
+    steps = job.config.steps
     while queue:
         indices = queue.popleft()
-        done = sum(len(part) for part, _ in parts) * job.config.steps
-        part = _kept(job, indices) or _sampled(job, model, [samples[i] for i in indices], done)
+        part = _kept(job, indices)
         if part is None:
-            half = len(indices) // 2
-            job.report.warn(f"not enough memory for {len(indices)} at once; going on with {half}")
-            left = indices + [i for later in queue for i in later]
-            queue = deque(_split(left, half))
-            _keep_batch_size(job, half)
-            continue
-        _keep(job, indices, part)
-        parts.append((indices, part))
-        job.report.step((done // job.config.steps + len(indices)) * job.config.steps)
-    return _joined(parts, samples)
+            whole = _sampled(job, model, [samples[i] for i in indices], indices[0] * steps)
+            if whole is None:
+                half = len(indices) // 2
+                job.report.warn(f"not enough memory for {len(indices)} at once; going on with {half}")
+                queue = deque(_split(indices + [i for later in queue for i in later], half))
+                _keep_batch_size(job, half)
+                continue
+            part = thin(whole) if thin else whole
+            _keep(job, indices, part)
+        job.report.step((indices[-1] + 1) * steps)
+        yield indices, part
 
 
 def _sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Trace | None:
     """Sample one batch; None where it does not fit memory and could be halved."""
+    from ..diffusion.adapters import set_strengths
+    from ..diffusion.embeddings import stacked
     from ..diffusion.noise import starting_noise
     from ..diffusion.sample import OutOfMemory, sample_batch
 
@@ -142,6 +164,9 @@ def _sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> T
     for index, sample in enumerate(samples):
         if sample.noise is not None:
             noise[index] = noise.new_tensor(sample.noise)
+    told = [sample.embeds for sample in samples if sample.embeds is not None]
+    if samples[0].strength is not None:
+        set_strengths(model, [lora.scale * samples[0].strength for lora in config.loras])
     try:
         with job.timed("sample"):
             return sample_batch(
@@ -158,6 +183,7 @@ def _sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> T
                 height=height,
                 width=width,
                 on_step=_teller(job, model, samples, done),
+                embeds=stacked(told) if told else None,
             )
     except OutOfMemory:
         if len(samples) == 1:
