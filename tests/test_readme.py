@@ -1,0 +1,57 @@
+"""Every command line in the README runs as it stands (made small through the environment)."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import denoisecli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SMALL = {
+    "DENOISECLI_STEPS": "1", "DENOISECLI_SIZE": "64", "DENOISECLI_SEEDS": "1", "DENOISECLI_FILM__SIZE": "640x360",
+    "DENOISECLI_FRAMES": "3",
+}  # fmt: skip
+
+
+def commands():
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line.split("   #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("denoisecli")]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_command_runs(line, tmp_path):
+    if "jq" in line and shutil.which("jq") is None:
+        pytest.skip("jq is not installed")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", line], cwd=tmp_path, env={**os.environ, **SMALL, "PATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / done.stdout.splitlines()[-1] / "trace.json").is_file()
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)#]+)\)", README))))
+def test_link_leads_somewhere(link):
+    assert (ROOT / link).exists()
+
+
+def test_every_command_is_in_the_readme():
+    from denoisecli.cli import configs, info, labs  # noqa: F401 - each adds its commands
+    from denoisecli.cli.app import app
+
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__.replace("_", "-")
+        assert re.search(rf"`denoisecli {name}|, `{name}`", README), name
+
+
+def test_changelog_names_this_version():
+    assert f"## [{denoisecli.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
