@@ -277,3 +277,28 @@ def test_a_lora_of_another_model(tmp_path):
     with pytest.raises(ModelError, match="4 of 4 layers do not fit the model pocket") as caught:
         made(tmp_path / "run", lora=str(path), images=True, seeds=[7], steps=1, size=64, device="cpu")
     assert "looks made for" in caught.value.hint
+
+
+def test_an_interrupted_run_goes_on_behind_its_last_variant(painted, tmp_path, monkeypatch):
+    import denoisecli.labs.lora_images as images
+    from denoisecli.diffusion import sample
+
+    trace, folder = painted
+    values = {name: trace.record["config"][name] for name in ("lora", "ranks", "images", "seeds", "steps", "scales")}
+    values |= {"size": 64, "device": "cpu"}
+
+    def stop(*_arguments):
+        raise KeyboardInterrupt
+
+    def never(*_arguments, **_options):
+        raise AssertionError("sampled again")
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(images, "decode", stop)
+        made(tmp_path / "run", **values)
+    monkeypatch.setattr(sample, "sample_batch", never)
+    again = made(tmp_path / "run", **values)
+    assert (folder / "states.safetensors").read_bytes() == (tmp_path / "run" / "states.safetensors").read_bytes()
+    assert [row["distance_to_full"] for row in again.record["runs"]] == [
+        row["distance_to_full"] for row in trace.record["runs"]
+    ]
