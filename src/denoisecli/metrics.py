@@ -44,6 +44,15 @@ def measure(trace: Trace, pictures: NDArray[np.uint8] | None = None) -> list[dic
     return [_row(trace, columns, shares, index) for index in range(len(guesses))]
 
 
+def measured(trace: Trace) -> list[dict[str, Any]]:
+    """Return the trace's runs, with the numbers of `measure` where it has states and nobody measured them yet."""
+    runs: list[dict[str, Any]] = trace.record.get("runs", [])
+    known = "x_t" in trace and "x0" in trace and trace.x_t.ndim == 5
+    if not known or any("states" in run for run in runs) or len(runs) != len(trace.x_t):
+        return runs
+    return [run | row for run, row in zip(runs, measure(trace), strict=True)]
+
+
 def _row(trace: Trace, columns: dict[str, NDArray[Any]], shares: NDArray[Any] | None, index: int) -> dict[str, Any]:
     states = [
         {"index": k, "timestep": _number(trace.timesteps[k])}
@@ -100,10 +109,48 @@ def clipped(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     return out
 
 
+def contrast(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the RMS contrast over (H, W, 3) of pictures (..., H, W, 3): luma's standard deviation, 0 to 0.5.
+
+    Source: Peli 1990, "Contrast in complex images"; luma of Rec. 709, in 0..1.
+    """
+    out = np.empty(pictures.shape[:-3])
+    for place in np.ndindex(out.shape):
+        out[place] = (pictures[place] @ np.array([0.2126, 0.7152, 0.0722], np.float32)).std() / 255
+    return out
+
+
+def saturation(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the mean of HSV's S = (max − min)/max over (H, W, 3) of pictures (..., H, W, 3); black counts as 0."""
+    out = np.empty(pictures.shape[:-3])
+    for place in np.ndindex(out.shape):
+        high = pictures[place].max(axis=-1).astype(np.float32)
+        low = pictures[place].min(axis=-1)
+        out[place] = ((high - low) / np.maximum(high, 1)).mean()
+    return out
+
+
+def distances(latents: NDArray[Any]) -> NDArray[np.float32]:
+    """Return how far apart latents (n, ..., C, h, w) are: (n, n, ...), ‖a − b‖ / √(C·h·w), in units of their values."""
+    return np.stack([np.stack([rms(a - b) for b in latents]) for a in latents])
+
+
+def sameness(latents: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how much alike n latents (n, ..., C, h, w) are, (...): the mean correlation over all pairs, −1 to 1.
+
+    Each channel's own mean is taken off first, or pictures of one colour would count as alike.
+    """
+    flat = (latents - latents.mean(axis=(-2, -1), keepdims=True)).reshape(*latents.shape[:-3], -1)
+    unit = flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-12)
+    n = len(unit)
+    total = np.square(unit.sum(axis=0, dtype=np.float64)).sum(axis=-1)  # all n² pairs, a vector with itself gives 1
+    alike: NDArray[np.float64] = (total - n) / (n * (n - 1))
+    return alike
+
+
 def _number(value: Any) -> float | int | None:
     """Return a JSON number of six significant digits, or None for infinities."""
     value = float(value)
     if not np.isfinite(value):
         return None
     return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
-

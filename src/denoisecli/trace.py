@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import __version__
 from .errors import NotRecorded
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 SCHEMA = "denoisecli/trace/1"
 STATES_FILE = "states.safetensors"
 TRACE_FILE = "trace.json"
+
+
+_EMPTY: dict[str, Any] = {
+    "version": __version__, "created": None, "command": None, "config": {}, "environment": None, "model": None,
+    "schedule": [], "runs": [], "timings": {}, "artifacts": [],
+}  # fmt: skip
 
 
 @dataclass
@@ -100,16 +107,22 @@ class Trace:
         return np.concatenate([self.x0, self.x_t[:, -1:]], axis=1)
 
     def save(self, folder: str | Path) -> Path:
-        """Write `states.safetensors` and `trace.json` into `folder` and return it."""
+        """Write `states.safetensors` and `trace.json` into `folder` and return it.
+
+        A trace that `record` made gets its settling numbers here, so that recording itself costs nothing more.
+        """
+        from .metrics import measured
+
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        self.record["runs"] = measured(self)
         write_arrays(self.arrays, folder / STATES_FILE)
         self.write_record(folder / TRACE_FILE)
         return folder
 
     def write_record(self, path: Path) -> None:
-        """Write `trace.json` alone."""
-        record = {"schema": SCHEMA, "lab": self.lab} | self.record
+        """Write `trace.json` alone, every field of docs/trace.schema.json in it."""
+        record = {"schema": SCHEMA, "lab": self.lab} | _EMPTY | self.record
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
         path.write_text(text + "\n", encoding="utf-8")
 

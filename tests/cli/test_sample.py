@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import denoisecli
+from denoisecli.run import run_hash
 
 from .conftest import SMALL
 
@@ -55,6 +56,8 @@ def test_trace_is_what_the_schema_says(deck):
     assert [run["seed"] for run in record["runs"]] == [7, 8]
     assert record["model"]["ref"] == "pocket"
     assert record["batches"] == [[7, 8]]
+    assert record["decoders"] == {"states": "tiny autoencoder", "finals": "tiny autoencoder"}
+    assert run_hash(record["config"], record["model"]["sha256"]) == record["hash"]
     assert record["command"].startswith("denoisecli sample --steps 2")
 
 

@@ -2,7 +2,10 @@
 
 import inspect
 import itertools
+import json
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -14,6 +17,7 @@ from denoisecli.diffusion.recorder import _GIVES_X0, record
 from denoisecli.diffusion.schedule import Level, levels, predicted_x0, use_sampler
 from denoisecli.errors import SamplingError, UsageError
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "trace.schema.json"
 STEPS = 5
 SAMPLERS = ("ddim", "ddpm", "pndm", "euler", "euler_a", "heun", "lms", "dpmpp_2m", "dpmpp_2m_karras", "unipc")
 MORE = ("euler_karras", "kdpm2", "kdpm2_a", "dpmpp_2m_sde", "dpmpp_2m_sde_karras", "deis", "lcm")
@@ -408,6 +412,8 @@ def test_a_plain_users_trace_saves_and_loads(pipes, sampler, tmp_path):
     with denoisecli.record(prepared(pipes, "sd", sampler)) as trace:
         call(pipes["sd"])
     back = denoisecli.load(trace.save(tmp_path / "run"))
+    jsonschema.validate(back.record, json.loads(SCHEMA.read_text()))
+    assert back.record["runs"][0]["states"][-1]["x0_to_final"] == 0
     assert back.arrays.keys() == trace.arrays.keys()
     assert len(back.record["schedule"]) == STEPS + 1
     assert back.record["model"]["latent_shape"] == [4, 8, 8]

@@ -98,10 +98,9 @@ class Plan(Generic[Config]):
             "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             "command": shlex.join(["denoisecli", *sys.argv[1:]]),
             "config": json.loads(self.config.model_dump_json()),
-            "environment": {"python": platform.python_version(), "torch": None, "diffusers": None, "device": None,
-                            "dtype": None},
-            "model": None, "schedule": [], "runs": [], "timings": {}, "artifacts": [],
-        }  # fmt: skip
+            "environment": dict.fromkeys(("torch", "diffusers", "device", "dtype"))
+            | {"python": platform.python_version()},
+        }
 
 
 def plan(
