@@ -14,10 +14,12 @@ from .options import (
     Device,
     DryRun,
     Force,
+    Frames,
     Guess,
     Image,
     Images,
     Json,
+    Loop,
     LoraFile,
     Model,
     OneSeed,
@@ -79,6 +81,32 @@ def noise(
     """How a picture drowns in noise: the same noise all the way, any t in one jump."""
     given = {"image": image, "guess": guess, "model": model, "prompt": prompt, "seed": seed, "device": device}
     _run("noise", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
+
+
+@app.command()
+def walk(
+    configs: Configs = None,
+    out: Out = None,
+    runs_dir: RunsDir = None,
+    set_: Set = None,
+    model: Model = None,
+    prompt: Prompt = None,
+    seed: Seed = None,
+    frames: Frames = None,
+    loop: Loop = None,
+    steps: Steps = None,
+    cfg: Cfg = None,
+    device: Device = None,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+) -> None:
+    """The way from one starting noise to another: every frame its own full run, no cross-fade."""
+    given: dict[str, Any] = {"model": model, "prompt": prompt, "seeds": seed, "frames": frames, "loop": loop}
+    given |= {"steps": steps, "cfg": cfg, "device": device}
+    _run("walk", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
 
 
 @app.command("lora-rank")

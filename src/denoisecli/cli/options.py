@@ -37,6 +37,8 @@ LoraFile = Annotated[
 ]
 Images = Annotated[Optional[bool], typer.Option("--images", help="Paint the same seeds at every rank.")]  # noqa: UP045
 Guess = Annotated[Optional[bool], typer.Option("--guess", help="Put the model's one-jump guess beside it.")]  # noqa: UP045
+Frames = Annotated[Optional[int], typer.Option("--frames", metavar="N", help="Runs a leg, both its ends counted.")]  # noqa: UP045
+Loop = Annotated[Optional[bool], typer.Option("--loop", help="Go on from the last seed to the first.")]  # noqa: UP045
 Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", help="Denoising steps.")]  # noqa: UP045
 Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", help="Guidance scale.")]  # noqa: UP045
 Device = Annotated[Optional[str], typer.Option("--device", metavar="D", help="auto, cuda, mps or cpu.")]  # noqa: UP045

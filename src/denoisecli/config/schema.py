@@ -142,8 +142,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .lora_rank import LoraRankConfig
     from .noise import NoiseConfig
+    from .walk import WalkConfig
 
-    configs: list[type[LabConfig]] = [NoiseConfig, SampleConfig, LoraRankConfig]
+    configs: list[type[LabConfig]] = [NoiseConfig, SampleConfig, WalkConfig, LoraRankConfig]
     labs = {str(config.model_fields["lab"].default): config for config in configs}
     globals()["LABS"] = labs
     return labs

@@ -216,22 +216,23 @@ def _split(indices: list[int], batch: int) -> list[list[int]]:
     return [indices[start : start + batch] for start in range(0, len(indices), batch)]
 
 
-def _key(indices: list[int]) -> str:
+def batch_key(indices: Sequence[int]) -> str:
+    """Return the name under which the folder keeps the batch of these samples."""
     return f"batch-{indices[0]:05d}-{len(indices)}"
 
 
 def _kept(job: Job[Any], indices: list[int]) -> Trace | None:
-    arrays = job.folder.batch(_key(indices))
-    note = job.folder.work / f"{_key(indices)}.json"
+    arrays = job.folder.batch(batch_key(indices))
+    note = job.folder.work / f"{batch_key(indices)}.json"
     if arrays is None or not note.exists():
         return None
     return Trace(job.config.lab, arrays, json.loads(note.read_text(encoding="utf-8")))
 
 
 def _keep(job: Job[Any], indices: list[int], part: Trace) -> None:
-    note = job.folder.work / f"{_key(indices)}.json"
+    note = job.folder.work / f"{batch_key(indices)}.json"
     note.write_text(json.dumps(part.record), encoding="utf-8")
-    job.folder.keep_batch(_key(indices), part.arrays)
+    job.folder.keep_batch(batch_key(indices), part.arrays)
 
 
 def _kept_batch_size(job: Job[Any]) -> int | None:

@@ -1,0 +1,208 @@
+"""The walk's film: one large picture, how far between which ends it is, the map of the way, and how it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .curves import Curve, Plot, PlotFrame, draw_playhead, draw_plot
+from .facts import settings_line
+from .paint import paste_rounded
+from .rail import HERO, MONO, PROMPT
+from .text import Type, clean, draw_text, measure, shorten, side_bearing, wrap
+from .theme import RGB, FilmStyle, Theme, mix
+from .walk_layout import WalkLayout, prompt_size, prompt_width, walk_layout
+from .walk_map import Course, WayMap, way_map
+
+Frame = NDArray[np.uint8]
+MOST_PROMPT_LINES = {"wide": 4, "square": 3, "tall": 2}
+NOTES = {
+    "seeds": ("only the starting noise differs", "every frame is a full run: no cross-fade"),
+    "prompts": ("the same noise, only the prompt moves", "every frame is a full run: no cross-fade"),
+    "scales": ("the same noise, only guidance changes", "every frame is a full run: no cross-fade"),
+    "strengths": ("the same noise, only the LoRA’s strength changes", "every frame is a full run: no cross-fade"),
+}
+
+
+@dataclass(frozen=True)
+class WalkFacts:
+    """What the film says of a walk. prompts: one, or those it goes between. values: of the ends, where it shows them.
+
+    places: (leg, share of it) of every frame. jumps: of every frame to the next, NaN at the last of an open walk.
+    """
+
+    kind: str
+    prompts: tuple[str, ...]
+    settings: str
+    course: Course
+    values: tuple[float, ...]
+    places: tuple[tuple[int, float], ...]
+    jumps: NDArray[np.float64]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What stays the same and what does not, in two short sentences."""
+        return NOTES[self.kind]
+
+    @property
+    def speeds(self) -> NDArray[np.float64]:
+        """Return how much the picture changes around every frame, (frame,): the mean of the jumps on both sides."""
+        sides = np.stack([np.roll(self.jumps, 1), self.jumps])
+        return np.nanmean(sides, axis=0)
+
+    def ends_of(self, leg: int) -> tuple[int, int]:
+        """Return the numbers of the ends of a leg."""
+        return leg, (leg + 1) % len(self.course.names)
+
+    def hero(self, frame: int) -> tuple[str, str]:
+        """Return the big word of a frame, and the small ones behind it."""
+        leg, share = self.places[frame]
+        a, b = self.ends_of(leg)
+        noun, _, first = self.course.names[a].partition(" ")
+        second = self.course.names[b].partition(" ")[2]
+        if self.values:
+            value = self.values[a] + share * (self.values[b] - self.values[a])
+            return f"{value:.3g}", f"{noun}, on the way from {first} to {second}" if 0 < share < 1 else noun
+        if share in (0, 1):
+            return (second if share else first), noun
+        return f"{min(99, max(1, round(100 * share)))}%", f"from {noun} {first} to {second}"
+
+
+def walk_facts(record: Mapping[str, Any]) -> WalkFacts:
+    """Read what the film says from a walk's trace.json."""
+    config, walk, runs = record["config"], record["walk"], record["runs"]
+    kind = walk["kind"]
+    ends = (config.get("between") or {}).get(kind) or []
+    prompts = ends if kind == "prompts" else [config["prompt"]]
+    shown = dict(config) | ({"cfg": None} if kind == "scales" else {})
+    settings = settings_line(shown, config["steps"])
+    if kind != "seeds":
+        settings += f" · seed {config['seeds'][0]}"
+    return WalkFacts(
+        kind=kind,
+        prompts=tuple(clean(prompt) for prompt in prompts),
+        settings=settings,
+        course=Course(tuple(walk["ends"]), walk["loop"], kind == "seeds"),
+        values=tuple(ends) if kind in ("scales", "strengths") else (),
+        places=tuple((run["leg"], run["share"]) for run in runs),
+        jumps=np.array([np.nan if run["jump"] is None else run["jump"] for run in runs]),
+    )
+
+
+def frame_order(facts: WalkFacts, hold: int, *, back: bool) -> list[tuple[int, int]]:
+    """Return (frame, ticks) in the order of the film: ends rest `hold` ticks; `back`: the way back follows."""
+    held = [(frame, hold if share in (0, 1) else 1) for frame, (_, share) in enumerate(facts.places)]
+    return [*held, *reversed(held[:-1])] if back and not facts.course.loop else held
+
+
+@dataclass(frozen=True)
+class WalkDrawing:
+    """Draws the frames of one film. picture: a frame's finished picture, (H, W, 3); ends: those of the ends."""
+
+    facts: WalkFacts
+    picture: Callable[[int], NDArray[np.uint8]]
+    ends: Sequence[NDArray[np.uint8]]
+    style: FilmStyle
+
+    def frames(self, order: Sequence[int]) -> Iterator[Frame]:
+        """Draw the frames of these numbers."""
+        height, width = self.ends[0].shape[:2]
+        lines = self._prompt_lines((width, height))
+        shape = walk_layout(self.style.size, (width, height), 1, 1).measures.shape
+        notes = self.facts.notes if shape == "wide" else self.facts.notes[:1]
+        layout = walk_layout(self.style.size, (width, height), sum(map(len, lines)), len(notes))
+        theme, text = self.style.theme, layout.measures.text
+        way = way_map(self.facts.course, layout.map, theme, text)
+        base = Image.new("RGB", self.style.size, theme.ground)
+        _draw_words(base, layout, self.facts.settings, notes, theme)
+        way.draw_static(base, self.facts.places)
+        plot = self._draw_plot(base, layout)
+        for frame in order:
+            image = base.copy()
+            self._draw_frame(image, layout, frame, way, plot)
+            self._draw_prompts(image, layout, lines, frame)
+            yield np.asarray(image)
+
+    def _draw_frame(
+        self, image: Image.Image, layout: WalkLayout, frame: int, way: WayMap, plot: PlotFrame | None
+    ) -> None:
+        box = layout.picture
+        picture = Image.fromarray(np.ascontiguousarray(self.picture(frame)))
+        large = picture.resize((box.width, box.height), Image.Resampling.LANCZOS)
+        if layout.bleeds:
+            image.paste(large, (box.x, box.y))
+        else:
+            paste_rounded(image, (box.x, box.y), large, layout.measures.px(6))
+        _draw_hero(image, layout, self.facts.hero(frame), self.style.theme)
+        way.draw_now(image, self.facts.places[frame], self.ends)
+        if plot is not None:
+            draw_playhead(image, plot, frame, self.style.theme)
+
+    def _prompt_lines(self, unit: tuple[int, int]) -> list[list[str]]:
+        """Return each prompt's lines; two prompts at most are shown at once, those of the leg that we are on."""
+        layout = walk_layout(self.style.size, unit, 1, 1)
+        style = PROMPT.at(prompt_size(layout.measures))
+        most = MOST_PROMPT_LINES[layout.measures.shape]
+        room, count = prompt_width(self.style.size, unit), min(2, len(self.facts.prompts))
+        wrapped = [wrap(prompt, style, room, max(1, most // count)) for prompt in self.facts.prompts]
+        longest = max(map(len, wrapped))
+        return [["" for _ in range(longest)]] * count
+
+    def _draw_prompts(self, image: Image.Image, layout: WalkLayout, lines: list[list[str]], frame: int) -> None:
+        """Write the prompt; of two, the nearer one is the brighter."""
+        theme, style = self.style.theme, PROMPT.at(prompt_size(layout.measures))
+        leg, share = self.facts.places[frame]
+        shown: list[tuple[str, RGB]] = [(self.facts.prompts[0], theme.ink)]
+        if len(self.facts.prompts) > 1:
+            a, b = self.facts.ends_of(leg)
+            shown = [
+                (self.facts.prompts[a], mix(theme.ink, theme.tick, share)),
+                (self.facts.prompts[b], mix(theme.tick, theme.ink, share)),
+            ]
+        baseline = layout.prompt.y + style.cap_height + 0.12 * style.size
+        for (prompt, colour), room in zip(shown, lines, strict=True):
+            said = wrap(prompt, style, layout.prompt.width, len(room))
+            for index, line in enumerate(said):
+                draw_text(image, (layout.prompt.x, baseline + index * style.line_height), line, style, colour)
+            baseline += len(room) * style.line_height
+
+    def _draw_plot(self, image: Image.Image, layout: WalkLayout) -> PlotFrame | None:
+        facts, theme = self.facts, self.style.theme
+        if layout.plot is None or len(facts.places) < 3:
+            return None
+        names = facts.course.names
+        ends = (names[0], names[0 if facts.course.loop else -1])
+        titles = ("how much the picture changes from frame to frame", "change from frame to frame", "change")
+        speeds = facts.speeds
+        plot = Plot([Curve(speeds, "", theme.teal)], titles, ends=ends, top=max(1.1 * float(speeds.max()), 1e-6))
+        return draw_plot(image, layout.plot, plot, theme, layout.measures.text)
+
+
+def _draw_words(image: Image.Image, layout: WalkLayout, settings: str, notes: Sequence[str], theme: Theme) -> None:
+    """Write the settings, and what stays the same and what does not."""
+    text, meta, note = layout.measures.text, layout.meta, layout.note
+    mono, plain = MONO.at(text), Type(size=text)
+    draw_text(image, (meta.x, meta.y + 1.1 * text), shorten(settings, mono, meta.width), mono, theme.quiet)
+    for index, said in enumerate(notes):
+        baseline = note.y + (1.1 + 1.5 * index) * text
+        draw_text(image, (note.x, baseline), shorten(said, plain, note.width), plain, theme.quiet)
+
+
+def _draw_hero(image: Image.Image, layout: WalkLayout, words: tuple[str, str], theme: Theme) -> None:
+    """Write the big word, smaller where it is long, and the small ones behind it."""
+    box, (big, rest) = layout.hero, words
+    style = HERO.at(box.height / 0.78)
+    room = box.width * 0.72
+    if (wide := measure(big, style)) > room:
+        style = style.at(style.size * room / wide)
+    small = Type(size=max(layout.measures.text, box.height * 0.25))
+    baseline = box.bottom - 0.03 * box.height
+    left = box.x - side_bearing(big, style)
+    after = left + measure(big, style) + 0.1 * style.size
+    draw_text(image, (left, baseline), big, style, theme.ink)
+    draw_text(image, (after, baseline), shorten(rest, small, box.right - after), small, theme.quiet)

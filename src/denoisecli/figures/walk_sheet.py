@@ -1,0 +1,70 @@
+"""Walk × step: rows are states of the runs, columns points of the walk. The whole way is coherent at every state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .facts import three_figures, timestep
+from .sheet import Column, SheetRow, choose_columns, contact_sheet
+from .theme import Theme
+from .walk import WalkFacts, walk_facts
+
+MOST_COLUMNS = 9
+MOST_ROWS = 6
+CELL = 192
+
+
+def sheet_states(steps: int) -> list[int]:
+    """Return which states a sheet shows, the last one too."""
+    return choose_columns(steps + 1, MOST_ROWS)
+
+
+def sheet_frames(places: Sequence[tuple[int, float]], legs: int, most: int = MOST_COLUMNS) -> list[int]:
+    """Return the frames that a sheet shows: every end where they fit, and those nearest to even shares between."""
+    each = max(1, (most - 1) // legs)
+    at = np.array([leg + share for leg, share in places])
+    wanted = np.linspace(0, legs, legs * each + 1)
+    frames = sorted({int(np.argmin(np.abs(at - point))) for point in wanted})
+    return [frames[index] for index in choose_columns(len(frames), most)]
+
+
+def walk_sheet(
+    record: Mapping[str, Any],
+    frames: Sequence[int],
+    states: Sequence[int],
+    picture: Callable[[int, int], NDArray[np.uint8]],
+    theme: Theme,
+) -> Image.Image:
+    """Return the sheet. picture(row, frame): what the run at this frame had in mind at states[row], (H, W, 3)."""
+    facts = walk_facts(record)
+    rows = [
+        SheetRow(
+            "finished" if state == states[-1] else f"state {state}",
+            _level(record["schedule"][state]),
+            [picture(row, frame) for frame in frames],
+        )
+        for row, state in enumerate(states)
+    ]
+    title = " → ".join(facts.prompts)
+    subtitle = f"{facts.settings} · the guess x̂₀ at each state, along the walk"
+    return contact_sheet(rows, [_column(facts, frame) for frame in frames], title, subtitle, theme, CELL)
+
+
+def _level(row: Mapping[str, Any]) -> str:
+    if row.get("timestep") is not None:
+        return f"t {timestep(row['timestep'])}"
+    return f"σ {three_figures(row.get('sigma'))}"
+
+
+def _column(facts: WalkFacts, frame: int) -> Column:
+    leg, share = facts.places[frame]
+    a, b = facts.ends_of(leg)
+    if share in (0, 1):
+        return Column(facts.course.names[b if share else a])
+    first, second = (facts.course.names[end].partition(" ")[2] for end in (a, b))
+    return Column(f"{100 * share:.0f}%", f"{first} → {second}")

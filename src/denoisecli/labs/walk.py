@@ -1,0 +1,164 @@
+"""The walk: from one starting noise to another along the sphere. Every frame is its own full run, no cross-fade."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config.walk import WalkConfig
+from ..trace import Trace
+from . import plan as plans
+from .sampling import batch_size, resolved
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..diffusion.models import Model
+    from .plan import Job, Plan
+    from .walk_frames import Walked
+    from .walk_way import Way
+
+BATCH = 8  # frames at once at the most: a killed run loses one batch, and memory holds a few
+
+
+def plan(config: WalkConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[WalkConfig]:
+    """Return the plan of a walk; nothing is loaded yet."""
+    config, identity = resolved(config)
+    if config.between and config.between.strengths:
+        config = config.model_copy(update={"batch": 1})  # a LoRA has one strength in a batch
+    elif config.batch is None and config.size:
+        config = config.model_copy(update={"batch": batch_size(config.size, BATCH)})
+    return plans.plan(config, identity, make, out, runs_dir, force=force)
+
+
+def make(job: Job[WalkConfig]) -> Trace:
+    """Sample along the way, say how it changed, draw. This is the whole lab."""
+    from ..figures.walk_sheet import sheet_states
+    from .sampling import load
+    from .walk_frames import walk
+    from .walk_way import Way
+
+    model = load(job)
+    way = Way(job.config, model)
+    states = sheet_states(job.config.steps)
+    walked = walk(job, model, way, states)
+    trace = Trace("walk", {"x_T": np.stack([way.noise(place) for place in walked.places]), "final": walked.finals})
+    describe(job, trace, way, walked)
+    ends = save_ends(job, model, way, walked)
+    draw(job, trace, walked, ends)
+    draw_sheet(job, model, trace, walked, states)
+    return trace
+
+
+def describe(job: Job[WalkConfig], trace: Trace, way: Way, walked: Walked) -> None:
+    """Fill the trace's record: what is between which ends, and how much the picture changes from frame to frame."""
+    from ..metrics import rms
+
+    config = job.config
+    kept = ("environment", "model", "schedule_kind", "schedule")
+    trace.record |= {name: walked.record[name] for name in kept if name in walked.record}
+    trace.record["batches"] = walked.kept.batches
+    trace.record["decoders"] = {"finals": config.decode.finals, "states": config.decode.states}
+    trace.record["config"] = json.loads(config.model_dump_json())
+    trace.record["walk"] = {
+        "kind": way.kind,
+        "ends": [way.name(end) for end in range(len(config.ends))],
+        "loop": config.loop,
+        "angles_deg": [_number(way.angle(leg)) for leg in range(config.legs)],
+        "sampled": len(walked.kept.where),
+        "jumps": walked.pacings,
+    }
+    norms = rms(trace["x_T"])
+    trace.record["runs"] = [
+        {
+            "frame": frame,
+            "leg": place.leg,
+            "share": place.share,
+            "seed": _seed(config, place.end),
+            "cfg": way.cfg(place),
+            "x_norm": _number(norms[frame]),
+            "jump": _number(walked.jumps[frame]) if frame < len(walked.jumps) else None,
+        }
+        for frame, place in enumerate(walked.places)
+    ]
+
+
+def _seed(config: WalkConfig, end: int | None) -> int | None:
+    """Return the seed whose starting noise this is; none between two."""
+    if config.between:
+        return config.seeds[0]
+    return None if end is None else config.seeds[end % len(config.seeds)]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(f"{float(value):.6g}")
+
+
+def save_ends(job: Job[WalkConfig], model: Model, way: Way, walked: Walked) -> list[NDArray[np.uint8]]:
+    """Write the pictures at the ends, with what made them inside, and return them, each (H, W, 3)."""
+    from ..interop.a1111 import infotext
+    from ..media.images import save_png
+
+    folder = job.folder.partial / "images"
+    folder.mkdir(exist_ok=True)
+    pictures = []
+    for frame, place in enumerate(walked.places):
+        if place.end is None:
+            continue
+        picture, seed = walked.picture(frame), _seed(job.config, place.end)
+        config = job.config
+        if way.kind == "prompts":
+            config = config.model_copy(update={"prompt": config.ends[place.end]})
+        size = (picture.shape[1], picture.shape[0])
+        text = infotext(config, seed or 0, size, model.info.sha256, way.cfg(place))
+        with job.timed("encode"):
+            path = folder / f"{way.name(place.end).replace(' ', '-').lower()}.png"
+            job.artifact(save_png(picture, path, {"parameters": text}), "image")
+        pictures.append(picture)
+    return pictures
+
+
+def draw(job: Job[WalkConfig], trace: Trace, walked: Walked, ends: list[NDArray[np.uint8]]) -> None:
+    """Draw the film, and the one beside a cross-fade where it is asked for."""
+    from ..figures.walk import WalkDrawing, frame_order, walk_facts
+    from .films import film_style, write_film
+
+    config, style = job.config, film_style(job)
+    facts = walk_facts(trace.record)
+    drawing = WalkDrawing(facts, walked.picture, ends, style)
+    order = frame_order(facts, max(1, round(config.film.hold_s * config.film.fps)), back=config.there_and_back)
+    numbers, ticks = [frame for frame, _ in order], [ticks for _, ticks in order]
+    job.report.stage("figures", len(order) + 1)
+    with job.timed("figures"):
+        frames = _told(job, drawing.frames(numbers))
+        write_film(job, frames, ticks, job.folder.partial / "film.mp4")
+
+
+def _told(job: Job[Any], frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    for number, frame in enumerate(frames, 1):
+        job.report.step(number)
+        yield frame
+
+
+def draw_sheet(job: Job[WalkConfig], model: Model, trace: Trace, walked: Walked, states: list[int]) -> None:
+    """Draw walk × step: what the runs at some points of the walk had in mind at some of their states."""
+    from ..diffusion.decode import decoder
+    from ..figures.theme import theme_named
+    from ..figures.walk_sheet import sheet_frames, walk_sheet
+    from ..media.images import save_png
+
+    drawer = decoder(model, job.config.decode.states)
+    frames = sheet_frames([(place.leg, place.share) for place in walked.places], job.config.legs)
+    columns = {}
+    with job.timed("decode"):
+        for frame in frames:
+            guesses = drawer.decode(walked.kept.guesses(walked.numbers[frame]))
+            columns[frame] = [*guesses, walked.picture(frame)]
+    with job.timed("figures"):
+        theme = theme_named(job.config.film.theme)
+        sheet = walk_sheet(trace.record, frames, states, lambda row, frame: columns[frame][row], theme)
+        job.artifact(save_png(sheet, job.folder.partial / "sheet.png"), "sheet")

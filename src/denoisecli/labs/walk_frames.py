@@ -1,0 +1,196 @@
+"""The runs of a walk: sampled batch by batch, decoded, put away on the disk, and looked at again one by one.
+
+Memory holds the starting noise and the final latents of every frame, and the pictures of a few batches, however long
+the walk is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from ..errors import RunFolderError
+from ..trace import Trace
+from .sampling import Sample, batch_key, sample_each
+from .walk_pacing import better, jumps, next_places, thinned
+from .walk_way import Place, Way, even_places
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..config.walk import WalkConfig
+    from ..diffusion.models import Model
+    from ..run import RunFolder
+    from .plan import Job
+
+BATCHES_IN_MEMORY = 4
+
+
+class Samples(Sequence[Sample]):
+    """The samples at a growing list of places, each made when it is asked for: all noises at once may be large."""
+
+    def __init__(self, way: Way) -> None:
+        self.way, self.places = way, list[Place]()
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        if isinstance(index, slice):
+            return [self.way.sample(place) for place in self.places[index]]
+        return self.way.sample(self.places[index])
+
+
+class Kept:
+    """What the finished batches left on the disk, by sample number."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.batches: list[list[int]] = []
+        self.where: dict[int, tuple[str, int]] = {}
+        self._read = lru_cache(maxsize=BATCHES_IN_MEMORY)(self._from_disk)
+
+    def add(self, indices: list[int]) -> None:
+        """Note that the batch of these samples is on the disk."""
+        self.batches.append(indices)
+        self.where |= {index: (batch_key(indices), row) for row, index in enumerate(indices)}
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """Return the finished picture, (H, W, 3)."""
+        return self._row("picture", index)
+
+    def guesses(self, index: int) -> NDArray[np.float32]:
+        """Return the guesses x̂₀ at the states of the sheet but for the last, (row, C, h, w)."""
+        return self._row("guesses", index)
+
+    def _row(self, name: str, index: int) -> NDArray[Any]:
+        key, row = self.where[index]
+        found: NDArray[Any] = self._read(key)[name][row]
+        return found
+
+    def _from_disk(self, key: str) -> dict[str, NDArray[Any]]:
+        arrays = self.folder.batch(key)
+        if arrays is None:
+            raise RunFolderError(f"{self.folder.work / key} is gone while the run is being made.", "Run it again.")
+        return arrays
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A finished walk: its places in order and the sample number of each; the rest is read from `kept`.
+
+    finals: (frame, C, h, w). jumps: of each frame to the next. pacings: largest and mean jump of each way to space
+    as many frames.
+    """
+
+    places: list[Place]
+    numbers: list[int]
+    finals: NDArray[np.float32]
+    jumps: list[float]
+    pacings: dict[str, dict[str, float] | None]
+    kept: Kept
+    record: dict[str, Any]
+
+    def picture(self, frame: int) -> NDArray[np.uint8]:
+        """Return the finished picture of a frame, (H, W, 3)."""
+        return self.kept.picture(self.numbers[frame])
+
+
+class Walker:
+    """Samples places, and measures how different the pictures there are."""
+
+    def __init__(self, job: Job[WalkConfig], model: Model, way: Way, states: Sequence[int]) -> None:
+        from ..diffusion.decode import decoder
+
+        self.job, self.model, self.states = job, model, list(states)
+        self.samples, self.kept = Samples(way), Kept(job.folder)
+        self.numbers: dict[Place, int] = {}
+        self.finals: list[NDArray[np.float32]] = []
+        self.record: dict[str, Any] = {}
+        self.drawer = decoder(model, job.config.decode.finals)
+        self.distance = lru_cache(maxsize=None)(self._distance)
+
+    def sample(self, places: Iterable[Place]) -> None:
+        """Sample at these places."""
+        start = len(self.samples)
+        self.samples.places += places
+        self.numbers |= {place: start + i for i, place in enumerate(self.samples.places[start:])}
+        batch = self.job.config.batch or 1
+        for indices, part in sample_each(self.job, self.model, self.samples, batch, start, self._thin):
+            self.kept.add(indices)
+            self.finals += list(part["final"])
+            self.record = part.record
+
+    def _thin(self, whole: Trace) -> Trace:
+        """Return what is kept of a batch: the final latents, their pictures, and the guesses that a sheet shows."""
+        from ..diffusion.scale import canvas_latents
+
+        with self.job.timed("decode"):
+            picture = self.drawer.decode(canvas_latents(whole)[:, -1])
+        arrays = {"final": whole.x_t[:, -1], "guesses": whole.x0[:, self.states[:-1]], "picture": picture}
+        return Trace(whole.lab, arrays, whole.record)
+
+    def _distance(self, a: Place, b: Place) -> float:
+        """Return the RMS difference of two finished pictures, 0 to 1."""
+        first, second = (self.kept.picture(self.numbers[place]).astype(np.float32) for place in (a, b))
+        return float(np.sqrt(np.mean(np.square(first - second), dtype=np.float64)) / 255)
+
+
+def walk(job: Job[WalkConfig], model: Model, way: Way, states: Sequence[int]) -> Walked:
+    """Sample the walk and return it. states: those that the sheet shows, rising; the last is the run's last."""
+    config = job.config
+    walker = Walker(job, model, way, states)
+    even = even_places(config.legs, config.frames, loop=config.loop)
+    extra = extra_runs(config, len(even))
+    job.report.stage("sample", (len(even) + extra) * config.steps)
+    walker.sample(even)
+    places = even
+    if config.pacing == "perceptual":
+        places = respaced(walker, even, extra)
+    pacings = {"even": spread(walker, even), "perceptual": None if places is even else spread(walker, places)}
+    numbers = [walker.numbers[place] for place in places]
+    finals = np.stack([walker.finals[number] for number in numbers])
+    return Walked(
+        places, numbers, finals, jumps(places, walker.distance, loop=config.loop), pacings, walker.kept, walker.record
+    )
+
+
+def extra_runs(config: WalkConfig, frames: int) -> int:
+    """Return how many runs perceptual pacing may spend beyond the film's frames."""
+    if config.pacing == "even":
+        return 0
+    return frames // 2 if config.extra is None else config.extra
+
+
+def respaced(walker: Walker, even: list[Place], extra: int) -> list[Place]:
+    """Return as many places, closer where the pictures change most; never with a larger jump than the even ones.
+
+    Middles of the widest gaps are sampled until no jump is above the bound or `extra` runs are spent; then the frames
+    that are missed least are left out.
+    """
+    config = walker.job.config
+    places = list(even)
+    while extra > 0:
+        most = min(extra, config.batch or 1)
+        found = next_places(places, walker.distance, most, config.largest_jump, loop=config.loop)
+        if not found:
+            break
+        walker.sample(found)
+        places = sorted([*places, *found])
+        extra -= len(found)
+    fewer = thinned(places, len(even), walker.distance, loop=config.loop)
+    return list(better(fewer, even, walker.distance, loop=config.loop))
+
+
+def spread(walker: Walker, places: Sequence[Place]) -> dict[str, float]:
+    """Return the largest and the mean jump between neighbours, for the trace."""
+    found = jumps(places, walker.distance, loop=walker.job.config.loop)
+    return {"frames": len(places), "largest": round(max(found), 6), "mean": round(sum(found) / len(found), 6)}

@@ -1,0 +1,120 @@
+"""The places of a walk, and what starts a run at each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .sampling import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..config.walk import WalkConfig
+    from ..diffusion.models import Model
+
+NOUNS = {"seeds": "seed", "prompts": "prompt", "scales": "cfg", "strengths": "LoRA"}
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A point of the walk: `share` (0..1) of the way through leg number `leg`; in the order of the walk."""
+
+    leg: int
+    share: float
+
+    @property
+    def end(self) -> int | None:
+        """Number of the seed, prompt or other end that this is; None between two. Past the last one in a loop: 0."""
+        return self.leg + int(self.share) if self.share in (0, 1) else None
+
+
+def even_places(legs: int, frames: int, *, loop: bool) -> list[Place]:
+    """Return the places at equal shares, `frames` a leg with both ends, each end once; a loop ends before its start."""
+    steps = frames - 1
+    places = [Place(leg, index / steps) for leg in range(legs) for index in range(steps)]
+    return places if loop else [*places, Place(legs - 1, 1.0)]
+
+
+def midpoint(a: Place, b: Place) -> Place:
+    """Return the place in the middle of two neighbours; b may be the end of a's leg, or the loop's start."""
+    last = b.share if b.leg == a.leg and b.share > a.share else 1.0
+    return Place(a.leg, (a.share + last) / 2)
+
+
+class Way:
+    """Turns places into samples: between noises on their great arc, between prompts, scales or strengths straight."""
+
+    def __init__(self, config: WalkConfig, model: Model) -> None:
+        from ..diffusion.embeddings import encoded
+        from ..diffusion.noise import starting_noise
+
+        width, height = config.size or model.info.native_size[::-1]
+        factor = model.info.scale_factor
+        self.config = config
+        self.kind = config.between.kind if config.between else "seeds"
+        self.noises = starting_noise(config.seeds, (model.info.latent_shape[0], height // factor, width // factor))
+        prompts: Sequence[str] = config.ends if self.kind == "prompts" else ()
+        self.embeddings = [encoded(model, prompt, config.negative_prompt) for prompt in prompts]
+
+    def noise(self, place: Place) -> NDArray[np.float32]:
+        """Return the starting noise, (C, h, w), unit normal: `slerp` of the leg's two, or the one that there is."""
+        from ..diffusion.noise import slerp
+
+        if self.kind != "seeds":
+            return np.asarray(self.noises[0].numpy())
+        first, second = self.between(place)
+        return np.asarray(slerp(self.noises[first], self.noises[second], place.share).numpy())
+
+    def sample(self, place: Place) -> Sample:
+        """Return what a run at this place starts from. What a sampler draws on the way is the first seed's, always."""
+        from ..diffusion.embeddings import between
+
+        first, second = self.between(place)
+        config, noise = self.config, self.noise(place)
+        embeds = (
+            between(self.embeddings[first], self.embeddings[second], place.share) if self.kind == "prompts" else None
+        )
+        strength = self.value(place) if self.kind == "strengths" else None
+        return Sample(config.seeds[0], self.cfg(place), noise, embeds, strength)
+
+    def between(self, place: Place) -> tuple[int, int]:
+        """Return the numbers of the ends of this place's leg."""
+        return place.leg, (place.leg + 1) % len(self.config.ends)
+
+    def cfg(self, place: Place) -> float:
+        """Return the guidance scale at this place."""
+        return self.value(place) if self.kind == "scales" else self.config.cfg
+
+    def value(self, place: Place) -> float:
+        """Return the number between the leg's ends, where they are numbers that can be mixed."""
+        a, b = (float(self.config.ends[number]) for number in self.between(place))
+        return b if place.share == 1 else a + place.share * (b - a)
+
+    def angle(self, leg: int) -> float | None:
+        """Return the angle in degrees between the noises of a leg's ends; near 90° for independent ones."""
+        if self.kind != "seeds":
+            return None
+        a, b = (self.noises[number].double().flatten() for number in self.between(Place(leg, 0.0)))
+        return float(np.degrees(np.arccos(np.clip(float(a @ b / (a.norm() * b.norm())), -1, 1))))
+
+    def name(self, end: int) -> str:
+        """Return what an end is called in figures: seed 7, prompt 2, cfg 7.5."""
+        value: Any = self.config.ends[end % len(self.config.ends)]
+        shown = (
+            str(end % len(self.config.ends) + 1)
+            if self.kind == "prompts"
+            else f"{value:g}"
+            if self.between_numbers
+            else str(value)
+        )
+        return f"{NOUNS[self.kind]} {shown}"
+
+    @property
+    def between_numbers(self) -> bool:
+        """Whether the ends are numbers that can be mixed."""
+        return self.kind in ("scales", "strengths")
