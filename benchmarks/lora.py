@@ -1,9 +1,10 @@
 """What cutting a LoRA costs: ours against the full SVD of every ΔW, which other tools take.
 
-A LoRA of Stable Diffusion 1.5's size and rank 128 is made (random factors, decaying spectrum, float16, 151 MB) and cut
-to rank 32. The SVD of ΔW (torch, float32) is timed on one layer of each shape in the same run and multiplied by how
-many there are: with full U and V, as sd-scripts' resize_lora.py calls it, and thin, the cheapest call there is.
-Both sides have one thread; seconds are of CPU time, so that a busy machine hits both alike.
+A LoRA of Stable Diffusion 1.5's size and rank 128 is made (random factors, decaying spectrum, float16, 151 MB) and cut,
+from file to file, to rank 4 (what sd-scripts' resize_lora.py does unless told otherwise), 16 and 64. Forming ΔW and
+its SVD (torch, float32) is timed on one layer of each shape in the same run and multiplied by how many there are: with
+full U and V, as resize_lora.py calls it, and thin, the cheapest call there is. Seconds are of CPU time, all threads
+together, so that a busy machine hits both alike.
 Run it: python benchmarks/lora.py
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-RANK, CUT = 128, 32
+RANK, CUTS = 128, (4, 16, 64)
 CHANNELS = {320: 5, 640: 5, 1280: 6}  # transformers of the U-Net by width
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 OURS = """
@@ -29,28 +30,31 @@ import json, sys, time, tracemalloc
 from pathlib import Path
 from denoisecli.diffusion.lora.lora import open_lora
 from denoisecli.diffusion.lora.truncate import truncate
-took = []
-for index in range(5):
-    began = time.process_time()
+def cut(rank, out):
     with open_lora(sys.argv[1]) as lora:
-        truncate(lora, {Path(f"{sys.argv[2]}.{index}"): {layer.name: int(sys.argv[3]) for layer in lora.layers}})
-    took.append(time.process_time() - began)
+        truncate(lora, {Path(out): {layer.name: rank for layer in lora.layers}})
+found = {}
+for rank in map(int, sys.argv[3:]):
+    took = []
+    for index in range(5):
+        began = time.process_time()
+        cut(rank, f"{sys.argv[2]}-{rank}-{index}")
+        took.append(time.process_time() - began)
+    found[rank] = sorted(took)[2]
 tracemalloc.start()
-with open_lora(sys.argv[1]) as lora:
-    truncate(lora, {Path(sys.argv[2]): {layer.name: int(sys.argv[3]) for layer in lora.layers}})
-peak = tracemalloc.get_traced_memory()[1]
-print(json.dumps({"cpu_s": sorted(took)[2], "peak_bytes": peak, "torch": "torch" in sys.modules}))
+cut(rank, sys.argv[2])
+print(json.dumps({"cpu_s": found, "peak_bytes": tracemalloc.get_traced_memory()[1], "torch": "torch" in sys.modules}))
 """
 THEIRS = """
 import json, sys, time, torch
 torch.set_num_threads(1)
 found = {}
 for rows, columns in json.loads(sys.argv[1]):
-    change = torch.randn(rows, 128) @ torch.randn(128, columns)
+    up, down = torch.randn(rows, 128), torch.randn(128, columns)
     took = []
     for full in (True, False):
         began = time.process_time()
-        torch.linalg.svd(change, full_matrices=full)
+        torch.linalg.svd(up @ down, full_matrices=full)
         took.append(time.process_time() - began)
     found[f"{rows}x{columns}"] = took
 print(json.dumps(found))
@@ -99,21 +103,22 @@ def main() -> None:
     """Print the table."""
     counts = Counter(shapes())
     with tempfile.TemporaryDirectory() as folder:
-        path, out = Path(folder) / "style.safetensors", Path(folder) / "cut.safetensors"
+        path = Path(folder) / "style.safetensors"
         make_lora(path)
-        ours = child(OURS, str(path), str(out), str(CUT))
-        sizes = [file.stat().st_size / 1e6 for file in (path, out)]
-    print(f"{len(shapes())} layers, rank {RANK}, {sizes[0]:.0f} MB -> rank {CUT}, {sizes[1]:.0f} MB")
-    theirs = child(THEIRS, json.dumps(list(counts)))
-    largest = max(rows * columns for rows, columns in counts) * 4 / 1e6
-    print(f"cut of the whole file:  {ours['cpu_s']:7.2f} s; torch imported: {ours['torch']}")
-    for index, name in enumerate(("full U and V", "thin")):
-        total = sum(theirs[f"{rows}x{columns}"][index] * count for (rows, columns), count in counts.items())
-        print(f"SVD of each ΔW, {name + ':':13} {total:6.1f} s = {total / ours['cpu_s']:.0f} x (extrapolated from one "
-              f"layer of each of {len(counts)} shapes)")  # fmt: skip
-    print(
-        f"peak memory of the cut: {ours['peak_bytes'] / 1e6:7.1f} MB; the largest ΔW alone, float32: {largest:.1f} MB"
+        ours = child(OURS, str(path), f"{folder}/cut", *map(str, CUTS))
+        theirs = child(THEIRS, json.dumps(list(counts)))
+        print(f"{len(shapes())} layers, rank {RANK}, {path.stat().st_size / 1e6:.0f} MB; torch: {ours['torch']}")
+    full, thin = (
+        sum(theirs[f"{rows}x{columns}"][index] * count for (rows, columns), count in counts.items()) for index in (0, 1)
     )
+    print(
+        f"SVD of each ΔW, from one layer of each of {len(counts)} shapes: {full:.0f} s full U and V, {thin:.0f} s thin"
+    )
+    for rank in CUTS:
+        seconds = ours["cpu_s"][str(rank)]
+        print(f"cut to rank {rank:3}: {seconds:5.2f} s, {full / seconds:4.0f} x and {thin / seconds:4.0f} x faster")
+    largest = max(rows * columns for rows, columns in counts) * 4 / 1e6
+    print(f"peak memory: {ours['peak_bytes'] / 1e6:.1f} MB; the largest ΔW alone, in float32: {largest:.1f} MB")
     print(time.strftime("%Y-%m-%d"), f"numpy {np.__version__}", f"{os.cpu_count()} cores")
 
 

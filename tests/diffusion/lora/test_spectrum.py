@@ -20,7 +20,7 @@ def full(up, down):
     return np.linalg.svd(up @ down, compute_uv=False)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sides, sides, sides, st.integers(0, 2**31), st.floats(0.2, 1))
 def test_values_are_those_of_the_product(rows, columns, rank, seed, decay):
     up, down = made(rows, columns, rank, seed, decay)
@@ -31,7 +31,7 @@ def test_values_are_those_of_the_product(rows, columns, rank, seed, decay):
     assert (np.diff(values) <= 0).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sides, sides, sides, st.integers(0, 2**31), st.data())
 def test_a_truncated_product_is_as_near_as_can_be(rows, columns, rank, seed, data):
     up, down = made(rows, columns, rank, seed)

@@ -10,8 +10,9 @@ import contextlib
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -68,12 +69,14 @@ class TensorFile:
     metadata: dict[str, str]
     data_start: int
     stream: IO[bytes]
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def raw(self, name: str) -> bytes:
         """Return the bytes of a tensor as they are."""
         info = self.tensors[name]
-        self.stream.seek(self.data_start + info.start)
-        return self.stream.read(info.stop - info.start)
+        with self.lock:  # layers are read from several threads
+            self.stream.seek(self.data_start + info.start)
+            return self.stream.read(info.stop - info.start)
 
     def read(self, name: str) -> NDArray[np.floating[Any]]:
         """Return a tensor of floating-point numbers, see `decode`. Raises ModelError where it holds NaN or infinity."""

@@ -17,6 +17,7 @@ from .files import DTYPES, Planned, copy_plan, decode, encode, file_size, writin
 from .keys import Layer
 from .lora import LoraFile
 from .spectrum import Decomposition, decompose, singular_values
+from .threads import in_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,9 +30,13 @@ Progress = Callable[[int], None]
 
 def spectra(lora: LoraFile, progress: Progress = lambda _: None) -> dict[str, NDArray[np.floating[Any]]]:
     """Return the singular values of every layer's ΔW at strength 1, largest first."""
+
+    def measured(layer: Layer) -> NDArray[np.floating[Any]]:
+        return abs(lora.scale(layer)) * singular_values(*lora.factors(layer))
+
     found = {}
-    for done, layer in enumerate(lora.layers, start=1):
-        found[layer.name] = abs(lora.scale(layer)) * singular_values(*lora.factors(layer))
+    for done, (layer, values) in enumerate(zip(lora.layers, in_order(measured, lora.layers), strict=True), start=1):
+        found[layer.name] = values
         progress(done)
     return found
 
@@ -43,6 +48,15 @@ def truncate(
 
     A layer keeps its rank where `Ranks` asks for more.
     """
+    alphas = {path: new_alphas(lora, ranks) for path, ranks in targets.items()}
+
+    def cut(layer: Layer) -> tuple[NDArray[np.floating[Any]], dict[Path, dict[str, bytes]]]:
+        parts = decompose(*lora.factors(layer))
+        return abs(lora.scale(layer)) * parts.values, {
+            path: _stored(lora, layer, parts, rank_of(layer, ranks), alphas[path].get(layer.name))
+            for path, ranks in targets.items()
+        }
+
     found = {}
     with contextlib.ExitStack() as stack:
         puts = {
@@ -52,12 +66,12 @@ def truncate(
         for name in lora.extras:
             for put in puts.values():
                 put(name, lora.file.raw(name))
-        alphas = {path: new_alphas(lora, ranks) for path, ranks in targets.items()}
-        for done, layer in enumerate(lora.layers, start=1):
-            scale, parts = lora.scale(layer), decompose(*lora.factors(layer))
-            found[layer.name] = abs(scale) * parts.values
-            for path, put in puts.items():
-                _put_layer(put, lora, layer, parts, rank_of(layer, targets[path]), alphas[path].get(layer.name))
+        cuts = stack.enter_context(contextlib.closing(in_order(cut, lora.layers)))
+        for done, (layer, (values, stored)) in enumerate(zip(lora.layers, cuts, strict=True), start=1):
+            found[layer.name] = values
+            for path, tensors in stored.items():
+                for name, raw in tensors.items():
+                    puts[path](name, raw)
             progress(done)
     return found
 
@@ -127,24 +141,18 @@ def _alpha_dtype(lora: LoraFile, layer: Layer) -> str:
     return dtype if dtype in DTYPES else "F32"
 
 
-def _put_layer(
-    put: Callable[[str, bytes], None],
-    lora: LoraFile,
-    layer: Layer,
-    parts: Decomposition,
-    rank: int,
-    alpha: float | None,
-) -> None:
-    """Write a layer at `rank`; what its new alpha, rounded to its dtype, does not say of its strength, `up` says."""
+def _stored(lora: LoraFile, layer: Layer, parts: Decomposition, rank: int, alpha: float | None) -> dict[str, bytes]:
+    """Return a layer's tensors at `rank`. What the new alpha does not say of the strength, rounded, `up` says."""
     up, down = parts.truncated(rank)
+    found = {}
     if layer.alpha and alpha is not None:
         dtype = _alpha_dtype(lora, layer)
-        raw = encode(np.array([alpha]), dtype)
-        stored = float(decode(raw, dtype)[0])
+        found[layer.alpha] = encode(np.array([alpha]), dtype)
+        stored = float(decode(found[layer.alpha], dtype)[0])
         up = up * (lora.scale(layer) * rank / stored) if stored else up
-        put(layer.alpha, raw)
     for name, values in ((layer.up, up), (layer.down, down)):
         dtype = lora.file.tensors[name].dtype
         if dtype == "F16" and np.abs(values).max() > np.finfo(np.float16).max:
             raise ModelError(f"{lora.path}: {layer.name} is too large for float16.", "Save the LoRA as F32.")
-        put(name, encode(values, dtype))
+        found[name] = encode(values, dtype)
+    return found
