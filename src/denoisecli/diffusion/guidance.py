@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Latents = TypeVar("Latents")
 
@@ -33,3 +36,36 @@ def _std(x: object) -> object:
     import numpy as np
 
     return x.std(ddof=1) if isinstance(x, np.ndarray) else x.std()  # type: ignore[attr-defined]
+
+
+class SteppedScale(float):
+    """A guidance scale for each step, `steps` (step,); as a plain number it is the first step's.
+
+    Given to the recorder, it also allows thrift: evaluations that cannot change the result are left out (`thrift`).
+    """
+
+    steps: tuple[float, ...]
+
+    def __new__(cls, steps: Sequence[float]) -> SteppedScale:
+        """Take the scales of all steps, the first step first."""
+        scale = super().__new__(cls, steps[0])
+        scale.steps = tuple(map(float, steps))
+        return scale
+
+
+def scale_at(scale: float, step: int) -> float:
+    """Return the guidance scale of a step, counted from 0."""
+    return scale.steps[min(step, len(scale.steps) - 1)] if isinstance(scale, SteppedScale) else scale
+
+
+def guides(scale: float) -> bool:
+    """Return whether the scale asks for the unconditional half in any step: all but 1 do."""
+    return any(value != 1 for value in scale.steps) if isinstance(scale, SteppedScale) else scale != 1
+
+
+def takes_guidance(pipe: Any) -> bool:
+    """Return whether the pipeline mixes two halves. Distilled models (LCM) take the scale as an input instead."""
+    denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    config = getattr(denoiser, "config", {})
+    distilled = config.get("time_cond_proj_dim") is not None or bool(config.get("guidance_embeds"))
+    return hasattr(type(pipe), "do_classifier_free_guidance") and not distilled

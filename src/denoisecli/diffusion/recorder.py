@@ -12,7 +12,7 @@ import functools
 import inspect
 import math
 import platform
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ import torch
 
 from ..errors import SamplingError, UsageError
 from ..trace import Trace
-from .guidance import guided, rescaled
+from .guidance import SteppedScale, guided, rescaled, scale_at
 from .schedule import (
     Level,
     Levels,
@@ -34,6 +34,7 @@ from .schedule import (
     prediction_type_of,
     starts_step,
 )
+from .thrift import evaluate, row_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +74,7 @@ def record(
     on_step: called as on_step(step, steps, x0) after each step, steps counted from 1, x0 (n, C, h, w).
     scales: one guidance scale for each sample of the batch, mixed here by the formula instead of by the pipeline,
         which turns guidance off at scales <= 1. Call the pipe with any guidance_scale > 1, so that it runs both halves.
+        A SteppedScale has its own value in each step, and lets evaluations be left out that cannot matter.
     guidance_rescale: Lin et al.'s phi for these scales.
     seeds: noted in the trace's runs.
     stop_on_nan: raise SamplingError in the step where the latents stop being numbers.
@@ -85,6 +87,7 @@ def record(
     if denoiser is None:
         raise UsageError(f"{type(pipe).__name__} has neither a unet nor a transformer to record.")
     with (
+        _tapped(denoiser, "forward", tape.evaluate) if tape.thrifty else nullcontext(),
         _tapped(pipe.scheduler, "set_timesteps", tape.begin),
         _tapped(pipe.scheduler, "step", tape.step),
         _heard(denoiser, tape.hear),
@@ -157,6 +160,7 @@ class _Tape:
         self.pipe, self.scheduler = pipe, pipe.scheduler
         self.on_step, self.stop_on_nan = on_step, stop_on_nan
         self.scales, self.guidance_rescale, self.seeds = scales, guidance_rescale, seeds
+        self.thrifty = any(isinstance(scale, SteppedScale) for scale in scales or ())
         self.signature = inspect.signature(pipe.scheduler.step)
         self.kind, self.prediction_type = kind_of(pipe.scheduler), prediction_type_of(pipe.scheduler)
         self.gives_x0 = type(pipe.scheduler).__name__ in _GIVES_X0
@@ -171,6 +175,17 @@ class _Tape:
         self.heard = []
         return original(*args, **kwargs)
 
+    def evaluate(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on the denoiser's forward: run only the rows whose output is not known from another row."""
+        scales = [scale_at(scale, self._step_now()) for scale in self.scales or ()]
+        sources = row_sources(args, kwargs, scales, same_start=not self.runs[-1].x_t)
+        return evaluate(original, sources, args, kwargs)
+
+    def _step_now(self) -> int:
+        """Return the number of the step that the next evaluation belongs to, counted from 0."""
+        opened = len(self.runs[-1].x_t)
+        return opened if starts_step(self.scheduler) else opened - 1
+
     def hear(self, output: Any) -> None:
         """Tap on the denoiser: its raw output, both halves in one batch."""
         self.heard.append(output[0] if isinstance(output, tuple) else output.sample)
@@ -182,7 +197,7 @@ class _Tape:
         uncond, cond = _halves(self.heard, given["sample"])
         self.heard = []
         if self.scales is not None:
-            given["model_output"] = self._mixed(uncond, cond)
+            given["model_output"] = self._mixed(uncond, cond, self._step_now())
         run, opens = self.runs[-1], starts_step(self.scheduler)
         if opens:
             self._open(run, given, uncond, cond)
@@ -220,9 +235,9 @@ class _Tape:
         if self.on_step is not None:
             self.on_step(len(run.x0), self.steps, _array(run.x0[-1]))
 
-    def _mixed(self, uncond: torch.Tensor | None, cond: torch.Tensor | None) -> torch.Tensor:
+    def _mixed(self, uncond: torch.Tensor | None, cond: torch.Tensor | None, step: int) -> torch.Tensor:
         """Return uncond + scale · (cond − uncond), each sample with its own scale, in the pipeline's arithmetic."""
-        scales = self.scales or []
+        scales = [scale_at(scale, step) for scale in self.scales or ()]
         if uncond is None or cond is None:
             hint = "Call it with a guidance_scale above 1; the recorder's scales replace the number."
             raise UsageError("The pipeline ran without its unconditional half, so there is nothing to mix.", hint)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import SamplingError, UsageError
+from .guidance import guides
 from .loading import quiet
 from .noise import generators_after_start
 from .recorder import record
@@ -51,24 +52,25 @@ def sample_batch(
 
     noise: (n, C, h, w), unit normal; the pipeline multiplies it by its first σ. height, width: pixels, by default
     those of the noise. embeds: what the prompts became, (n, ...) each, instead of them (see `embeddings`).
-    Samples of a stochastic sampler draw from a generator each, so a batch does not couple them.
+    scales: numbers, or SteppedScales for one a step. Samples of a stochastic sampler draw from a
+    generator each, so a batch does not couple them.
     Raises OutOfMemory, SamplingError (latents that are no numbers), UsageError.
     """
     pipe = model.pipe
     use_sampler(pipe, sampler)
     _check_eta(pipe, eta, sampler)
-    guides = any(scale != 1 for scale in scales)
+    guided = any(guides(scale) for scale in scales)
     start = torch.as_tensor(noise).to(model.dtype)
     factor = model.info.scale_factor
     call = {
         "prompt": prompt,
-        "negative_prompt": negative_prompt if guides else None,
+        "negative_prompt": negative_prompt if guided else None,
         "num_images_per_prompt": len(start),
         "latents": start.to(model.device),
         "height": height or start.shape[-2] * factor,
         "width": width or start.shape[-1] * factor,
         "num_inference_steps": steps,
-        "guidance_scale": ANY_GUIDANCE if guides else 1.0,
+        "guidance_scale": ANY_GUIDANCE if guided else 1.0,
         "eta": eta,
         "generator": generators_after_start(seeds, start.shape[1:]),
         "output_type": "latent",
@@ -79,7 +81,7 @@ def sample_batch(
     tap = record(
         pipe,
         on_step=on_step,
-        scales=list(scales) if guides else None,
+        scales=list(scales) if guided else None,
         guidance_rescale=guidance_rescale,
         seeds=seeds,
         stop_on_nan=True,

@@ -1,0 +1,70 @@
+"""Rows of a guided batch that need no evaluation of their own. A tap on the denoiser; no pipeline loop is copied.
+
+A guided batch has 2n rows: the n unconditional ones, then the n conditional ones. Two kinds of row are known from
+others. In the first step, samples of one starting noise have equal inputs, so equal outputs, whatever their scales.
+In every step, a sample of scale 1 mixes to uncond + 1 · (cond − uncond) = cond, whatever its unconditional half
+would say; its conditional output stands in for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Sources = list[int]
+"""For each row of the batch, the row whose output it takes: itself where it is evaluated."""
+
+
+def row_sources(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], scales: Sequence[float], *, same_start: bool
+) -> Sources | None:
+    """Return where each row's output comes from, or None where the batch is not two halves of one length.
+
+    scales: this step's, one for each sample. same_start: whether equal rows are to be looked for.
+    """
+    inputs = [
+        args[0] if args else kwargs.get("hidden_states", kwargs.get("sample")),
+        kwargs.get("encoder_hidden_states"),
+    ]
+    n = len(scales)
+    if not all(isinstance(rows, torch.Tensor) and len(rows) == 2 * n for rows in inputs):
+        return None
+    if same_start and any(scale != 1 for scale in scales):
+        return [_first_equal(inputs, row) for row in range(2 * n)]
+    cond = list(range(n, 2 * n))
+    if same_start:
+        cond = [_first_equal(inputs, row, n) for row in cond]
+    return [cond[i] if scale == 1 else i for i, scale in enumerate(scales)] + cond
+
+
+def _first_equal(inputs: Sequence[Any], row: int, start: int = 0) -> int:
+    """Return the first row from `start` whose inputs are those of `row`, bit for bit."""
+    return next(r for r in range(start, row + 1) if all(torch.equal(rows[r], rows[row]) for rows in inputs))
+
+
+def evaluate(
+    original: Callable[..., Any], sources: Sources | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
+    """Call the denoiser with the rows that are their own sources, and spread its output over all rows."""
+    if sources is None or len(set(sources)) == len(sources):
+        return original(*args, **kwargs)
+    run = sorted(set(sources))
+    place = [run.index(source) for source in sources]
+    chosen = _rows(kwargs, run, len(sources))
+    return _rows(original(*_rows(args, run, len(sources)), **chosen), place, len(run))
+
+
+def _rows(value: Any, chosen: list[int], length: int) -> Any:
+    """Return `value` with the rows `chosen` of every tensor in it that has `length` rows."""
+    if isinstance(value, torch.Tensor):
+        return value[chosen] if value.ndim and len(value) == length else value
+    if isinstance(value, dict):
+        parts = {name: _rows(part, chosen, length) for name, part in value.items()}
+        return parts if type(value) is dict else type(value)(**parts)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_rows(part, chosen, length) for part in value)
+    return value
