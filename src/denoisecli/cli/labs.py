@@ -109,6 +109,29 @@ def walk(
     _run("walk", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
 
 
+@app.command("cfg-sweep")
+def cfg_sweep(
+    configs: Configs = None,
+    out: Out = None,
+    runs_dir: RunsDir = None,
+    set_: Set = None,
+    model: Model = None,
+    prompt: Prompt = None,
+    seed: Seed = None,
+    steps: Steps = None,
+    cfg: Cfg = None,
+    device: Device = None,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+) -> None:
+    """One starting noise at several guidance scales, and what guidance does inside a step."""
+    given = {"model": model, "prompt": prompt, "seeds": seed, "steps": steps, "cfg": cfg, "device": device}
+    _run("cfg-sweep", configs, given, set_, _Place(out, runs_dir, force), json, quiet, verbose, dry_run)
+
+
 @app.command("lora-rank")
 def lora_rank(
     configs: Configs = None,

@@ -140,11 +140,12 @@ def __getattr__(name: str) -> Any:
     """Gather LABS on first use: some configs are in modules of their own, which import this one."""
     if name != "LABS":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .cfg_sweep import CfgSweepConfig
     from .lora_rank import LoraRankConfig
     from .noise import NoiseConfig
     from .walk import WalkConfig
 
-    configs: list[type[LabConfig]] = [NoiseConfig, SampleConfig, WalkConfig, LoraRankConfig]
+    configs: list[type[LabConfig]] = [NoiseConfig, SampleConfig, CfgSweepConfig, WalkConfig, LoraRankConfig]
     labs = {str(config.model_fields["lab"].default): config for config in configs}
     globals()["LABS"] = labs
     return labs

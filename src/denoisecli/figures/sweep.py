@@ -1,0 +1,114 @@
+"""The strip of scales: one starting noise under each guidance scale, all states in step, and what it does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..trace import Trace
+from .curves import draw_playhead, draw_plot
+from .deck import Frame
+from .paint import paste_rounded
+from .panels import NAMES
+from .rail import MONO
+from .sweep_facts import SweepFacts, sweep_facts, sweep_plots
+from .sweep_head import draw_column_labels, draw_head, draw_number, draw_row_labels, draw_values
+from .sweep_layout import SweepLayout, sweep_layout
+from .text import draw_text
+from .theme import FilmStyle, Theme
+from .timeline import Mark, Timeline
+
+
+def sweep_frames(
+    trace: Trace, pictures: Mapping[str, Any], style: FilmStyle, rows: Sequence[str] = ("guess",)
+) -> Iterator[Frame]:
+    """Draw the strip, one frame (H, W, 3) a state: columns are scales, rows are seeds and, in each, `rows`.
+
+    pictures: "canvas" and "guess", each (sample, state, H, W, 3) uint8, samples scale by scale as in `runs`.
+    """
+    facts, theme = sweep_facts(trace), style.theme
+    lines = [(seed, view) for seed in range(len(facts.seeds)) for view in rows]
+    height, width = np.shape(pictures[rows[0]][0][0])[:2]
+    plots = sweep_plots(facts, theme)
+    layout = sweep_layout(style.size, len(lines), len(facts.labels), (width, height), len(plots))
+    timeline = sweep_timeline(facts, layout, theme)
+    base = Image.new("RGB", style.size, theme.ground)
+    draw_head(base, layout, facts, _settings(facts), theme)
+    draw_column_labels(base, layout, [f"cfg {label}" for label in facts.labels], facts.colours(theme), theme)
+    draw_row_labels(base, layout, _row_words(facts, lines, len(rows)), theme)
+    timeline.draw_track(base)
+    drawn = [
+        draw_plot(base, box, plot, theme, layout.measures.text)
+        for box, plot in zip(layout.plots, plots, strict=True)
+        if box.height >= 4 * layout.measures.text
+    ]
+    for state in range(len(facts.rows)):
+        image = base.copy()
+        _draw_panels(image, layout, facts, pictures, lines, state)
+        for frame in drawn:
+            draw_playhead(image, frame, state, theme)
+        draw_number(image, layout, state, f"of {facts.last}", theme)
+        draw_values(image, layout, facts.rows[state], _guidance_word(facts, state), theme)
+        _draw_scales_now(image, layout, facts, state, theme)
+        timeline.draw_now(image, state)
+        yield np.asarray(image)
+
+
+def _settings(facts: SweepFacts) -> str:
+    return facts.settings + (f" · seed {facts.seeds[0]}" if len(facts.seeds) == 1 else "")
+
+
+def _row_words(facts: SweepFacts, lines: Sequence[tuple[int, str]], n_views: int) -> list[tuple[str, str]]:
+    """Return the (word, word under it) of each row: the seed, the view, or both."""
+    if len(facts.seeds) == 1:
+        return [NAMES[view] for _, view in lines]
+    return [(f"seed {facts.seeds[seed]}", NAMES[view][0].lower() if n_views > 1 else "") for seed, view in lines]
+
+
+def _draw_panels(
+    image: Image.Image,
+    layout: SweepLayout,
+    facts: SweepFacts,
+    pictures: Mapping[str, Any],
+    lines: Sequence[tuple[int, str]],
+    state: int,
+) -> None:
+    for boxes, (seed, view) in zip(layout.grid.panels, lines, strict=True):
+        for scale, box in enumerate(boxes):
+            picture = pictures[view][scale * len(facts.seeds) + seed][state]
+            draw_picture(image, layout, box.x, box.y, (box.width, box.height), picture)
+
+
+def draw_picture(image: Image.Image, layout: SweepLayout, x: int, y: int, size: tuple[int, int], picture: Any) -> None:
+    """Draw one picture (H, W, 3) with round corners, resampled to `size`."""
+    drawn = Image.fromarray(np.ascontiguousarray(picture))
+    if drawn.size != size:
+        drawn = drawn.resize(size, Image.Resampling.LANCZOS)
+    paste_rounded(image, (x, y), drawn, layout.measures.px(6))
+
+
+def _draw_scales_now(image: Image.Image, layout: SweepLayout, facts: SweepFacts, state: int, theme: Theme) -> None:
+    """Write what a scale that changes on the way is in the step that leaves this state."""
+    text = layout.measures.text
+    for scale, box in enumerate(layout.grid.seed_labels):
+        if facts.varies(scale) and state < facts.last:
+            said = f"now {facts.steps[scale][state]:.3g}"
+            draw_text(image, (box.right, box.bottom - 0.5 * text), said, MONO.at(text), theme.quiet, "right")
+
+
+def _guidance_word(facts: SweepFacts, state: int) -> str:
+    """Return whether the step that leaves this state is guided, where that is not so all the way."""
+    if facts.guided == (0, facts.last):
+        return ""
+    return "guided" if facts.guided[0] <= state < facts.guided[1] else "not guided"
+
+
+def sweep_timeline(facts: SweepFacts, layout: SweepLayout, theme: Theme, n_states: int | None = None) -> Timeline:
+    """Return the timeline, with marks where an interval of guidance begins and ends."""
+    on, off = facts.guided
+    marks = [Mark("guidance on", theme.teal, (on,))] if on > 0 else []
+    marks += [Mark("guidance off", theme.rose, (off,))] if off < facts.last else []
+    return Timeline(layout.timeline, n_states or facts.last + 1, tuple(marks), theme, layout.measures.text)

@@ -1,0 +1,173 @@
+"""What the figures of a sweep say, read once from its trace: words, colours and curves of every scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .curves import Curve, Plot
+from .facts import run_facts, sampler_label
+from .text import clean
+from .theme import RGB, Theme, mix
+
+if TYPE_CHECKING:
+    from ..trace import Trace
+
+Series = NDArray[np.float64]  # (scale, seed, state), NaN where nothing is known
+TOPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2, 3, 4, 5, 8, 10)
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One sample taken apart, step by step: pictures (step, H, W, 3) of three guesses, and the pull (step, h, w).
+
+    pull: the root mean square over channels of cond − uncond. ran: whether the uncond half was run in each step.
+    sample, scale: which one of the trace, and of the record's scales.
+    """
+
+    sample: int
+    scale: int
+    ran: tuple[bool, ...]
+    uncond: NDArray[np.uint8]
+    cond: NDArray[np.uint8]
+    guided: NDArray[np.uint8]
+    pull: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SweepFacts:
+    """The words and numbers of a sweep. steps: each scale's value in each step. guided: from which state to which."""
+
+    prompt: str
+    negative: str
+    settings: str
+    labels: tuple[str, ...]
+    seeds: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+    steps: tuple[tuple[float, ...], ...]
+    guided: tuple[int, int]
+    numbers: dict[str, Series]
+    sameness: Series | None  # (scale, state)
+
+    @property
+    def last(self) -> int:
+        """Number of the last state."""
+        return len(self.rows) - 1
+
+    def varies(self, scale: int) -> bool:
+        """Tell whether a scale changes on the way."""
+        return len(set(self.steps[scale])) > 1
+
+    def colours(self, theme: Theme) -> list[RGB]:
+        """Return a colour for each scale, by rank of its mean: quiet, teal, amber and, for the strongest, rose."""
+        means = [sum(steps) / len(steps) for steps in self.steps]
+        order = sorted(range(len(means)), key=lambda index: means[index])
+        return [ramp(theme, order.index(index) / max(1, len(means) - 1)) for index in range(len(means))]
+
+
+def ramp(theme: Theme, share: float) -> RGB:
+    """Return the colour at 0..1 of the way from no guidance to the strongest."""
+    stops = (theme.quiet, theme.teal, theme.amber, theme.rose)
+    place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
+    index = min(int(place), len(stops) - 2)
+    return mix(stops[index], stops[index + 1], place - index)
+
+
+def sweep_facts(trace: Trace) -> SweepFacts:
+    """Read the facts of a sweep's trace; `runs` go scale by scale, in each seed by seed."""
+    record = trace.record
+    facts, config, scales = run_facts(trace), record.get("config", {}), record["scales"]
+    seeds = facts.seeds[: len(facts.seeds) // len(scales)]
+    names = ("clipped", "contrast", "saturation", "latent_std", "guidance")
+    same = [row["states"] for row in record.get("sameness", [])]
+    return SweepFacts(
+        prompt=facts.prompt,
+        negative=clean(str(config.get("negative_prompt") or "")),
+        settings=settings_line(config, [scale["label"] for scale in scales], facts.steps),
+        labels=tuple(scale["label"] for scale in scales),
+        seeds=seeds,
+        rows=facts.rows,
+        steps=tuple(tuple(scale["steps"]) for scale in scales),
+        guided=_guided(config.get("guidance_interval") or (0, 1), facts.steps),
+        numbers={name: _series(record["runs"], name, len(scales), facts.steps + 1) for name in names}
+        | {"from_lowest": _from_first(record["runs"], len(scales), facts.steps + 1)},
+        sameness=np.array(same, dtype=np.float64) if same else None,
+    )
+
+
+def settings_line(config: dict[str, Any], labels: Sequence[str], steps: int) -> str:
+    """Return "DDIM · 20 steps · cfg 1, 3, 7.5 · rescale 0.7 · guided 20–80 % · not: blur" of a config."""
+    parts = [sampler_label(str(config.get("sampler") or "ddim")), f"{steps} step{'' if steps == 1 else 's'}"]
+    parts.append("cfg " + ", ".join(labels))
+    if config.get("guidance_rescale"):
+        parts.append(f"rescale {config['guidance_rescale']:g}")
+    low, high = config.get("guidance_interval") or (0, 1)
+    if (low, high) != (0, 1):
+        parts.append(f"guided from {100 * low:g} to {100 * high:g} % of the way")
+    if config.get("negative_prompt"):
+        parts.append(f"not: {clean(str(config['negative_prompt']))}")
+    return " · ".join(parts)
+
+
+def _guided(interval: Sequence[float], steps: int) -> tuple[int, int]:
+    """Return the first state that a guided step leaves, and the state where the last guided step ends."""
+    inside = [step for step in range(steps) if interval[0] <= step / steps < interval[1]]
+    return (inside[0], inside[-1] + 1) if inside else (0, 0)
+
+
+def _series(runs: Sequence[dict[str, Any]], name: str, n_scales: int, n_states: int) -> Series:
+    values = [[state.get(name) for state in run["states"]] for run in runs]
+    return np.array(values, dtype=np.float64).reshape(n_scales, -1, n_states)
+
+
+def _from_first(runs: Sequence[dict[str, Any]], n_scales: int, n_states: int) -> Series:
+    values = [[state["distance_to_scales"][0] for state in run["states"]] for run in runs]
+    return np.array(values, dtype=np.float64).reshape(n_scales, -1, n_states)
+
+
+def sweep_plots(facts: SweepFacts, theme: Theme) -> list[Plot]:
+    """Return the strip's plots: clipping, contrast, saturation, and sameness or the distance between scales."""
+    numbers = facts.numbers
+    plots = [
+        scale_plot(facts, numbers["clipped"], "clipped pixels", theme, percent=True),
+        scale_plot(facts, numbers["contrast"], "contrast", theme),
+        scale_plot(facts, numbers["saturation"], "saturation", theme, percent=True),
+    ]
+    if facts.sameness is not None:
+        plots.append(scale_plot(facts, facts.sameness[:, None], "sameness of the seeds", theme))
+    elif len(facts.labels) > 1:
+        plots.append(scale_plot(facts, numbers["from_lowest"], f"distance to cfg {facts.labels[0]}", theme))
+    return plots
+
+
+def scale_plot(
+    facts: SweepFacts, series: Series, title: str, theme: Theme, *, percent: bool = False, strong: int | None = None
+) -> Plot:
+    """Return the plot of one number: a curve for each scale, its seeds faintly behind.
+
+    series: (scale, seed, state). The title says what the upper edge is worth. strong: the scale drawn in ink's place.
+    """
+    known = series[np.isfinite(series)]
+    top = next((top for top in TOPS if known.size and top >= known.max()), float(known.max()) if known.size else 1.0)
+    low = min(0.0, float(known.min())) if known.size else 0.0
+    edge = f"{100 * top:g} %" if percent else f"{top:g}"
+    floor = f"{low:.1f}" if low < 0 else "0"
+    curves = [
+        Curve(_mean(rows), "", colour, tuple(rows) if 1 < len(rows) <= 6 else ())
+        for index, (rows, colour) in enumerate(zip(series, facts.colours(theme), strict=True))
+        if np.isfinite(rows).any() and (strong is None or index != strong)
+    ]
+    if strong is not None and np.isfinite(series[strong]).any():
+        curves.append(Curve(_mean(series[strong]), "", theme.ink))
+    return Plot(curves, (f"{title} · {floor} to {edge}", f"{title} ≤ {edge}", title), top=top, bottom=low)
+
+
+def _mean(rows: Series) -> Series:
+    """Return the mean over seeds, (state,); NaN where nothing is known."""
+    known = np.isfinite(rows)
+    total = np.where(known, rows, 0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)

@@ -1,0 +1,91 @@
+"""The frame of a sweep's films: head, panels, plots and timeline as boxes. Pure; no pixels.
+
+The plots stand in a row under the panels or in a column beside them, whichever leaves the panels larger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .boxes import Box, around
+from .grid import Grid, GridSpec, fit_grid
+from .layout import Measures
+
+UNDER_PREFERRED = 1.15  # plots under the panels read best: beside only where panels are this much larger
+PLOTS_ACROSS = {"wide": 4, "square": 4, "tall": 2}
+
+
+@dataclass(frozen=True)
+class SweepLayout:
+    """The parts of a frame."""
+
+    measures: Measures
+    head: Box
+    grid: Grid
+    plots: tuple[Box, ...]
+    timeline: Box
+
+    @property
+    def boxes(self) -> list[Box]:
+        """Everything that is placed."""
+        return [self.head, *self.grid.boxes, *self.plots, self.timeline]
+
+
+def head_height(measures: Measures) -> int:
+    """Return the height of prompt, settings and values; narrow frames give them more lines."""
+    return round(measures.text * {"wide": 4.6, "square": 6.0, "tall": 7.6}[measures.shape])
+
+
+def sweep_layout(size: tuple[int, int], rows: int, columns: int, unit: tuple[int, int], plots: int) -> SweepLayout:
+    """Place `rows` × `columns` panels of the proportions `unit`, and `plots` plots, in a frame of `size` pixels."""
+    measures = Measures(*size)
+    inner, air = measures.inner, measures.px(24)
+    timeline = Box(inner.x, inner.bottom - measures.timeline, inner.width, measures.timeline)
+    head = Box(inner.x, inner.y, inner.width, head_height(measures))
+    area = Box(inner.x, head.bottom + air, inner.width, timeline.y - air - head.bottom - air)
+    lead = round(measures.text * 5.6) if rows > 1 else 0
+    gap = measures.px(14 if columns <= 6 else 10)
+    spec = GridSpec(rows, columns, unit, gap, round(measures.text * 1.55), lead, captions=rows > 1)
+    under = _under(measures, area, spec, plots)
+    if measures.shape == "tall":
+        grid, boxes = under
+    else:
+        beside = _beside(measures, area, spec, plots)
+        grid, boxes = under if under[0].weight * UNDER_PREFERRED >= beside[0].weight else beside
+    return SweepLayout(measures, head, grid, boxes, timeline)
+
+
+def _under(measures: Measures, area: Box, spec: GridSpec, plots: int) -> tuple[Grid, tuple[Box, ...]]:
+    """The plots in a row (two rows in tall frames) under the panels, as wide as they are."""
+    across = max(1, min(plots, PLOTS_ACROSS[measures.shape]))
+    lines = -(-plots // across)
+    gap, air = measures.px(36), measures.px(30)
+    least = round(measures.text * 7.2)
+    room = Box(area.x, area.y, area.width, area.height - lines * (least + air))
+    grid = fit_grid(room, spec)
+    bounds = around(grid.boxes)
+    spare = room.height - bounds.height
+    height = min(least + spare // lines, round(measures.text * 12))
+    left = spare - lines * (height - least)
+    grid = grid.moved(0, area.y + left // 2 - bounds.y)
+    width = (area.width - (across - 1) * gap) // across
+    top = area.bottom - left // 2 - lines * height - (lines - 1) * air
+    boxes = [
+        Box(area.x + index % across * (width + gap), top + index // across * (height + air), width, height)
+        for index in range(plots)
+    ]
+    return grid, tuple(boxes)
+
+
+def _beside(measures: Measures, area: Box, spec: GridSpec, plots: int) -> tuple[Grid, tuple[Box, ...]]:
+    """The plots in a column right of the panels."""
+    air = measures.px(48)
+    least = round(measures.width * 0.2)
+    grid = fit_grid(Box(area.x, area.y, area.width - least - air, area.height), spec)
+    bounds = around(grid.boxes)
+    grid = grid.moved(area.x - bounds.x, area.y - bounds.y)
+    left = area.x + bounds.width + air
+    width = min(area.right - left, round(measures.width * 0.34))
+    gap = measures.px(22)
+    height = (bounds.height - (plots - 1) * gap) // max(1, plots)
+    return grid, tuple(Box(area.right - width, area.y + k * (height + gap), width, height) for k in range(plots))

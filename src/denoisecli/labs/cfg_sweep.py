@@ -1,0 +1,153 @@
+"""The guidance lab: one starting noise at several guidance scales, and what guidance does inside a step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..config.cfg_sweep import CfgSweepConfig
+from ..trace import Trace
+from . import plan as plans
+from .cfg_numbers import sameness_rows, sweep_rows
+from .cfg_scales import UNGUIDED, SweptScale, swept_scales, taken_apart
+from .sampling import SHARED, Sample, batch_size, resolved
+
+if TYPE_CHECKING:
+    from ..diffusion.models import Model
+    from ..figures.sweep_facts import Anatomy
+    from .pictures import Pictures
+    from .plan import Job, Plan
+
+
+def plan(config: CfgSweepConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[CfgSweepConfig]:
+    """Return the plan of a sweep; nothing is loaded yet."""
+    config, identity = resolved(config)
+    if config.batch is None and config.size:
+        samples = len(config.seeds) * len(config.scales)
+        config = config.model_copy(update={"batch": batch_size(config.size, samples)})
+    return plans.plan(config, identity, make, out, runs_dir, force=force)
+
+
+def make(job: Job[CfgSweepConfig]) -> Trace:
+    """Sample every seed at every scale, measure, draw. This is the whole lab."""
+    from .cfg_anatomy import take_apart
+    from .pictures import decode_states
+    from .sampling import load
+
+    model = load(job)
+    scales = possible_scales(job, model)
+    trace = sample_sweep(job, model, scales)
+    pictures = decode_states(job, model, trace)
+    anatomy = take_apart(job, model, trace, taken_apart(job.config, scales))
+    describe(job, trace, pictures, scales)
+    save_finals(job, model, pictures, scales)
+    draw(job, trace, pictures, anatomy)
+    return folded(trace, len(scales))
+
+
+def possible_scales(job: Job[CfgSweepConfig], model: Model) -> list[SweptScale]:
+    """Return the config's scales; for a pipeline without guidance scale 1 alone, and say so."""
+    from ..diffusion.guidance import takes_guidance
+
+    if takes_guidance(model.pipe):
+        return swept_scales(job.config)
+    job.report.warn(f"the model {model.info.ref} takes no guidance (it is distilled); it is shown at scale 1 alone")
+    return [SweptScale(UNGUIDED, f"{UNGUIDED:g}", (UNGUIDED,) * job.config.steps)]
+
+
+def sample_sweep(job: Job[CfgSweepConfig], model: Model, scales: Sequence[SweptScale]) -> Trace:
+    """Sample every seed at every scale. The first axis of the trace is then scale by scale, in each seed by seed.
+
+    Sampling goes seed by seed, so that a batch holds the scales of one noise and its first step is run once for all.
+    """
+    from ..diffusion.guidance import SteppedScale
+    from .sampling import sample_all
+
+    config = job.config
+    samples = [Sample(seed, SteppedScale(scale.steps)) for seed in config.seeds for scale in scales]
+    trace = sample_all(job, model, samples, config.batch or 1)
+    order = np.arange(len(samples)).reshape(len(config.seeds), len(scales)).T.ravel()
+    arrays = {name: array if name in SHARED else array[order] for name, array in trace.arrays.items()}
+    return Trace(config.lab, arrays, trace.record)
+
+
+def describe(job: Job[CfgSweepConfig], trace: Trace, pictures: Pictures, scales: Sequence[SweptScale]) -> None:
+    """Add to the trace's record what guidance did: numbers of every scale, seed and state."""
+    with job.timed("figures"):
+        trace.record["runs"] = sweep_rows(trace, pictures, scales, job.config.seeds)
+        trace.record["sameness"] = sameness_rows(trace, scales, len(job.config.seeds))
+    trace.record["scales"] = [scale.record for scale in scales]
+    trace.record["decoders"] = pictures.decoders
+    trace.record["config"] = json.loads(job.config.model_dump_json())
+
+
+def save_finals(job: Job[CfgSweepConfig], model: Model, pictures: Pictures, scales: Sequence[SweptScale]) -> None:
+    """Write the finished pictures, with what made them inside."""
+    from PIL import Image
+
+    from ..media.images import save_png
+
+    config = job.config
+    folder = job.folder.partial / "images"
+    folder.mkdir(exist_ok=True)
+    places = [(scale, seed) for scale in scales for seed in config.seeds]
+    with job.timed("encode"):
+        for (scale, seed), picture in zip(places, pictures.finals, strict=True):
+            word = scale.label.replace("→", "-").replace("…", "-").replace(" ", "-").strip("()")
+            path = folder / f"seed-{seed}-cfg-{word}.png"
+            text = parameters(config, scale, seed, (picture.shape[1], picture.shape[0]), model.info.sha256)
+            save_png(Image.fromarray(picture), path, {"parameters": text})
+            job.artifact(path, "image")
+
+
+def parameters(config: CfgSweepConfig, scale: SweptScale, seed: int, size: tuple[int, int], sha256: str) -> str:
+    """Return A1111's text for one picture; what its grammar has no key for stands at the end under words of ours."""
+    from ..interop.a1111 import infotext, quote
+
+    text = infotext(config, seed, size, sha256, scale.steps[0] if isinstance(scale.guide, tuple) else scale.guide)
+    more = {
+        "CFG schedule": json.dumps(scale.guide) if isinstance(scale.guide, tuple) else None,
+        "CFG interval": json.dumps(config.guidance_interval) if config.guidance_interval != (0, 1) else None,
+        "CFG rescale": f"{config.guidance_rescale:g}" if config.guidance_rescale else None,
+    }
+    return ", ".join([text, *(f"{key}: {quote(value)}" for key, value in more.items() if value is not None)])
+
+
+def draw(job: Job[CfgSweepConfig], trace: Trace, pictures: Pictures, anatomy: Anatomy | None) -> None:
+    """Draw the strip film, the anatomy film, the contact sheet and the strip of finished pictures."""
+    from ..figures.sweep import sweep_frames
+    from ..figures.sweep_anatomy import anatomy_frames
+    from ..figures.sweep_sheet import finals_strip, sweep_sheet
+    from ..media.images import save_png
+    from .films import film_style, write_state_film
+
+    partial, style = job.folder.partial, film_style(job)
+    shown = {"canvas": pictures.canvas, "guess": pictures.guess}
+    job.report.stage("figures", 3)
+    with job.timed("figures"):
+        frames = sweep_frames(trace, shown, style, job.config.rows)
+        write_state_film(job, frames, trace.steps + 1, partial / "film.mp4")
+        job.report.step(1)
+        if anatomy is not None:
+            write_state_film(job, anatomy_frames(trace, anatomy, style), trace.steps, partial / "views/anatomy.mp4")
+        job.report.step(2)
+        pages = {
+            "sheet": sweep_sheet(trace, shown, style, job.config.rows),
+            "finals": finals_strip(trace, shown, style),
+        }
+        for name, page in pages.items():
+            job.artifact(save_png(page, partial / f"{name}.png"), "sheet")
+        job.report.step(3)
+
+
+def folded(trace: Trace, n_scales: int) -> Trace:
+    """Return the trace with a leading scale axis: (scale, seed, state, C, h, w)."""
+    arrays = {
+        name: array if name in SHARED else array.reshape(n_scales, -1, *array.shape[1:])
+        for name, array in trace.arrays.items()
+    }
+    return Trace(trace.lab, arrays, trace.record)
