@@ -63,14 +63,13 @@ class WalkFacts:
         """Return the big word of a frame, and the small ones behind it."""
         leg, share = self.places[frame]
         a, b = self.ends_of(leg)
-        noun, _, first = self.course.names[a].partition(" ")
-        second = self.course.names[b].partition(" ")[2]
-        if self.values:
-            value = self.values[a] + share * (self.values[b] - self.values[a])
-            return f"{value:.3g}", f"{noun}, on the way from {first} to {second}" if 0 < share < 1 else noun
         if share in (0, 1):
-            return (second if share else first), noun
-        return f"{min(99, max(1, round(100 * share)))}%", f"from {noun} {first} to {second}"
+            return self.course.names[b if share else a], ""
+        noun, _, first = self.course.names[a].partition(" ")
+        way = f"from {noun} {first} to {self.course.names[b].partition(' ')[2]}"
+        if self.values:
+            return f"{self.values[a] + share * (self.values[b] - self.values[a]):.3g}", way
+        return f"{min(99, max(1, round(100 * share)))}%", way
 
 
 def walk_facts(record: Mapping[str, Any]) -> WalkFacts:

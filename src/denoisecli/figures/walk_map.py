@@ -21,7 +21,8 @@ from .theme import Theme
 
 APART = 2.1  # between the middles of two pictures, in their own sides: so that the way between them is seen
 SIDES = (0.46, 0.4, 0.34, 0.29, 0.24, 0.2, 0.17, 0.14, 0.11)  # of the box's height: how large pictures are tried
-LEAST_SIDE = 40  # pixels at 1080 lines; smaller pictures are left out
+MOST_NUMBERS = 16  # of ends without pictures that still get their number
+LEAST_SIDE = 32  # pixels at 1080 lines; smaller pictures are left out
 MOST_DOTS = 240
 ON_LEG = 48  # points that draw one leg
 
@@ -106,15 +107,27 @@ class WayMap:
 
     def _draw_end(self, image: Image.Image, end: int, picture: Any) -> None:
         x, y = self.end_point(end)
-        style = Type("JetBrainsMono-Regular", self.text)
+        style, name = Type("JetBrainsMono-Regular", self.text), self.course.names[end]
         if self.side:
             corner = round(x - self.side / 2), round(y - self.side / 2)
             paste_rounded(image, corner, _thumb(picture, self.side), 6 * self.text / 24)
-            room = max(self.side * 1.9, 4 * self.text)
-            said = shorten(self.course.names[end], style, room)
+            said = shorten(name, style, max(self.side * 1.9, 4 * self.text))
             draw_text(image, (x, y + self.side / 2 + 1.15 * self.text), said, style, self.theme.quiet, "center")
-        else:
-            disc(image, (x, y), 9 * self.text / 24, self.theme.teal)
+            return
+        disc(image, (x, y), 9 * self.text / 24, self.theme.teal)
+        inward = self._inward(end)
+        value = name.partition(" ")[2]
+        if len(self.course.names) <= MOST_NUMBERS and measure(value, style) <= 3 * self.text:
+            at = x + 1.5 * self.text * inward[0], y + (1.4 * inward[1] + 0.36) * self.text
+            draw_text(image, at, value, style, self.theme.quiet, "center")
+
+    def _inward(self, end: int) -> Point:
+        """Return the direction from an end to the middle of the circle; down where the way is a line."""
+        if not self.course.round and not self.course.loop:
+            return 0.0, 1.0
+        leg = min(end, self.course.legs - 1)
+        x, y = self.course.at(leg, float(end - leg))
+        return -x, -y
 
 
 def way_map(course: Course, box: Box, theme: Theme, text: float) -> WayMap:

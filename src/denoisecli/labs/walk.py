@@ -62,7 +62,6 @@ def describe(job: Job[WalkConfig], trace: Trace, way: Way, walked: Walked) -> No
     kept = ("environment", "model", "schedule_kind", "schedule")
     trace.record |= {name: walked.record[name] for name in kept if name in walked.record}
     trace.record["batches"] = walked.kept.batches
-    trace.record["decoders"] = {"finals": config.decode.finals, "states": config.decode.states}
     trace.record["config"] = json.loads(config.model_dump_json())
     trace.record["walk"] = {
         "kind": way.kind,
@@ -158,6 +157,7 @@ def draw_sheet(job: Job[WalkConfig], model: Model, trace: Trace, walked: Walked,
         for frame in frames:
             guesses = drawer.decode(walked.kept.guesses(walked.numbers[frame]))
             columns[frame] = [*guesses, walked.picture(frame)]
+    trace.record["decoders"] = {"states": drawer.name, "finals": walked.decoder}
     with job.timed("figures"):
         theme = theme_named(job.config.film.theme)
         sheet = walk_sheet(trace.record, frames, states, lambda row, frame: columns[frame][row], theme)

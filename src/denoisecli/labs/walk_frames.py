@@ -88,7 +88,7 @@ class Walked:
     """A finished walk: its places in order and the sample number of each; the rest is read from `kept`.
 
     finals: (frame, C, h, w). jumps: of each frame to the next. pacings: largest and mean jump of each way to space
-    as many frames.
+    as many frames. decoder: what drew the pictures.
     """
 
     places: list[Place]
@@ -98,6 +98,7 @@ class Walked:
     pacings: dict[str, dict[str, float] | None]
     kept: Kept
     record: dict[str, Any]
+    decoder: str
 
     def picture(self, frame: int) -> NDArray[np.uint8]:
         """Return the finished picture of a frame, (H, W, 3)."""
@@ -158,9 +159,8 @@ def walk(job: Job[WalkConfig], model: Model, way: Way, states: Sequence[int]) ->
     pacings = {"even": spread(walker, even), "perceptual": None if places is even else spread(walker, places)}
     numbers = [walker.numbers[place] for place in places]
     finals = np.stack([walker.finals[number] for number in numbers])
-    return Walked(
-        places, numbers, finals, jumps(places, walker.distance, loop=config.loop), pacings, walker.kept, walker.record
-    )
+    between = jumps(places, walker.distance, loop=config.loop)
+    return Walked(places, numbers, finals, between, pacings, walker.kept, walker.record, walker.drawer.name)
 
 
 def extra_runs(config: WalkConfig, frames: int) -> int:
