@@ -302,3 +302,34 @@ def test_an_interrupted_run_goes_on_behind_its_last_variant(painted, tmp_path, m
     assert [row["distance_to_full"] for row in again.record["runs"]] == [
         row["distance_to_full"] for row in trace.record["runs"]
     ]
+
+
+def test_the_pocket_models_own_loras(tmp_path, monkeypatch):
+    import denoisecli.labs.lora_file as lab
+
+    monkeypatch.setattr(lab, "POCKET_LORAS", tmp_path)
+    with pytest.raises(ModelError, match="has no LoRA of its own here"):
+        lab.find_lora(None)
+    for name in ("ink", "dusk"):
+        save(kohya_tensors(), tmp_path / f"{name}.safetensors")
+    assert lab.find_lora("pocket").stem == lab.find_lora(None).stem == "dusk"
+    assert lab.find_lora("pocket/ink").stem == "ink"
+    with pytest.raises(ModelError, match='no LoRA "inc"') as caught:
+        lab.find_lora("pocket/inc")
+    assert caught.value.hint == "It has: pocket/dusk, pocket/ink."
+    config = plan(LoraRankConfig(lora="pocket"), tmp_path / "run", None, force=False).config
+    assert (config.lora, config.title) == ("pocket/dusk", "dusk")
+
+
+def test_a_piece_of_a_layer(style):
+    from denoisecli.diffusion.lora.lora import open_lora
+    from denoisecli.labs.lora_file import PIECE, piece_of
+
+    with open_lora(style) as lora:
+        layer = max(lora.layers, key=lambda layer: layer.full)
+        piece = piece_of(lora, layer, (1, 8))
+        whole = np.matmul(*lora.factors(layer))
+    assert piece.matrix.shape == (min(PIECE, layer.rows), min(PIECE, layer.columns))
+    assert np.abs(piece.matrix.ravel()[:, None] - whole.ravel()).min(axis=1).max() < 1e-4
+    np.testing.assert_allclose(np.matmul(*piece.cuts[1]), piece.matrix, atol=1e-4)
+    assert piece.rows[1]["energy"] == pytest.approx(1)

@@ -39,6 +39,13 @@ class RankedMatrix:
     ranks: tuple[int, ...]
     cuts: tuple[tuple[Matrix, Matrix], ...]
     rows: tuple[dict[str, Any], ...]
+    whole: tuple[int, int] | None = None  # rows and columns of ΔW where `matrix` is a piece of it
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of all of ΔW."""
+        rows, columns = self.whole or self.matrix.shape
+        return rows, columns
 
     @property
     def limit(self) -> float:
@@ -109,7 +116,7 @@ def matrix_frames(subject: RankedMatrix, style: FilmStyle) -> Iterator[Frame]:
 
 def matrix_slider(subject: RankedMatrix, theme: Theme) -> Slider:
     """Return what the rail says."""
-    rows, columns = subject.matrix.shape
+    rows, columns = subject.shape
     full = rows * columns
     stops = tuple(
         Stop(str(row["rank"]), f"of {len(subject.values)}", (_of(row["params"], full), *_shares(row)))
@@ -129,7 +136,7 @@ def matrix_slider(subject: RankedMatrix, theme: Theme) -> Slider:
 
 def matrix_marks(subject: RankedMatrix, theme: Theme) -> tuple[Mark, ...]:
     """Return the marks of the timeline: where the factors hold as many numbers as ΔW, and where nothing is lost."""
-    full = subject.matrix.size
+    full = subject.shape[0] * subject.shape[1]
     dear = next((i for i, row in enumerate(subject.rows) if row["params"] >= full), None)
     exact = next((i for i, row in enumerate(subject.rows) if row["error"] < EXACT_ERROR), None)
     found = ((BREAK_EVEN, theme.rose, dear), (EXACT, theme.teal, exact))
@@ -202,7 +209,8 @@ def _draw_ground(image: Image.Image, subject: RankedMatrix, boxes: MatrixBoxes, 
     whole = _cells(signed_picture(subject.matrix, subject.limit, theme), (boxes.whole.width, boxes.whole.height))
     paste_rounded(image, (boxes.whole.x, boxes.whole.y), whole, radius)
     rows, columns = subject.matrix.shape
-    _label(image, boxes.whole, "ΔW", f"{rows}×{columns}", theme, text)
+    said = f"{rows}×{columns}" + (" of it" if subject.whole else "")
+    _label(image, boxes.whole, "ΔW", said, theme, text)
     title = Type(size=text)
     draw_text(image, (boxes.spectrum.x, boxes.spectrum.y + 0.9 * text), "singular values", title, theme.quiet)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config.lora_rank import LoraRankConfig
-from ..diffusion.lora.blocks import blocks_of, made_for
+from ..diffusion.lora.blocks import blocks_of, made_for, short_name
 from ..diffusion.lora.lora import LoraFile, open_lora
 from ..diffusion.lora.ranks import Rule, energy_kept
+from ..diffusion.lora.spectrum import decompose
 from ..diffusion.lora.truncate import rank_of, spectra, truncate, truncated_size
 from ..errors import ModelError, UsageError
 from ..trace import Trace
@@ -19,11 +20,14 @@ from ..trace import Trace
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..diffusion.lora.keys import Layer
+    from ..figures.rank import RankedMatrix
     from ..figures.rank_blocks import RankedFile
     from .plan import Job
 
     Spectra = Mapping[str, NDArray[np.floating[Any]]]
 
+PIECE = 40  # rows and columns of a layer that are drawn
 POCKET_LORAS = Path(__file__).parent.parent / "pocket" / "loras"
 
 
@@ -52,7 +56,8 @@ def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
         if ranks and ranks[-1] > lora.rank:
             hint = f"Take ranks up to {lora.rank}."
             raise UsageError(f"ranks: {ranks[-1]} is above the rank of {path}, which is {lora.rank}.", hint)
-    config = config.model_copy(update={"lora": config.lora or f"pocket/{path.stem}", "ranks": ranks})
+    ref = f"pocket/{path.stem}" if config.lora in (None, "pocket") else config.lora
+    config = config.model_copy(update={"lora": ref, "ranks": ranks})
     identity = hashed([path])
     if config.paints:
         from . import sampling
@@ -75,6 +80,7 @@ def make(job: Job[LoraRankConfig]) -> Trace:
         rows = tuple(sorted((_row(lora, values, rule, ranks) for rule, ranks in cuts.items()), key=_by_size))
         subject = ranked_file(lora, values, {row["rule"]: cuts[_rule(row)] for row in rows}, rows, job.config.title)
         record: dict[str, Any] = {"lora": about(lora), "runs": [dict(row) for row in rows]}
+        draw_layer(job, lora, values)
     arrays = {f"singular_values/{name}": found.astype(np.float32) for name, found in values.items()}
     trace = Trace("lora-rank", arrays, record)
     draw(job, subject)
@@ -214,3 +220,43 @@ def draw(job: Job[LoraRankConfig], subject: RankedFile) -> None:
         job.report.step(1)
         job.artifact(save_png(file_page(subject, style), folder / names[1]), "sheet")
         job.report.step(2)
+
+
+def draw_layer(job: Job[LoraRankConfig], lora: LoraFile, values: Spectra) -> None:
+    """Draw the layer that changes most, as the toy is drawn: its strongest rows and columns at every rank."""
+    from ..figures.rank import matrix_frames
+    from .films import film_style, write_state_film
+
+    layer = max(lora.layers, key=lambda layer: float(np.sum(np.square(values[layer.name]))))
+    ranks = tuple(rank for rank in job.config.ranks or () if rank <= min(layer.highest, PIECE))
+    if len(ranks) < 2:
+        return
+    subject = piece_of(lora, layer, ranks)
+    path = job.folder.partial / "views" / "layer.mp4"
+    with job.timed("figures"):
+        write_state_film(job, matrix_frames(subject, film_style(job)), len(ranks), path)
+
+
+def piece_of(lora: LoraFile, layer: Layer, ranks: tuple[int, ...]) -> RankedMatrix:
+    """Return the PIECE strongest rows and columns of a layer's ΔW, in the order of its first singular vectors."""
+    from ..figures.rank import RankedMatrix
+
+    parts = decompose(*lora.factors(layer))
+    B, A = parts.truncated(layer.highest)
+    found = parts.values[: layer.highest]
+    rows, columns = (_strongest(np.square(side) @ found, side[:, 0]) for side in (B, A.T))
+    B, A = B[rows], A[:, columns]
+    kept = energy_kept(found)
+    table = tuple(
+        {"rank": rank, "energy": float(kept[rank - 1]), "error": float(np.sqrt(max(0.0, 1 - kept[rank - 1]))),
+         "params": layer.numbers(rank)}
+        for rank in ranks
+    )  # fmt: skip
+    cuts = tuple((B[:, :rank], A[:rank]) for rank in ranks)
+    return RankedMatrix(short_name(layer.name), B @ A, found, ranks, cuts, table, whole=(layer.rows, layer.columns))
+
+
+def _strongest(energy: NDArray[np.floating[Any]], order: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+    """Return the indices of the PIECE largest entries of `energy`, sorted by `order`."""
+    chosen = np.argsort(energy)[::-1][:PIECE]
+    return chosen[np.argsort(order[chosen])]

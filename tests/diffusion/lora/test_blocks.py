@@ -2,7 +2,7 @@
 
 import pytest
 
-from denoisecli.diffusion.lora.blocks import MOST_BLOCKS, block_of, blocks_of, made_for
+from denoisecli.diffusion.lora.blocks import MOST_BLOCKS, block_of, blocks_of, made_for, short_name
 from denoisecli.diffusion.lora.keys import Layer
 
 
@@ -65,3 +65,16 @@ def test_many_blocks_are_merged_by_kind():
 )
 def test_made_for(name, columns, model):
     assert made_for([layer(name, columns)]) == model
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("lora_unet_up_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k", "up 0 attn2_to_k"),
+        ("unet.mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj", "mid ff_net_0_proj"),
+        ("unet.down_blocks.1.attentions.0.proj_in", "down 1 proj_in"),
+        ("lora_te_text_model_encoder_layers_3_mlp_fc1", "text layer 3 mlp_fc1"),
+    ],
+)
+def test_short_name(name, short):
+    assert short_name(name) == short

@@ -40,6 +40,13 @@ def block_of(name: str) -> str:
     return f"{network} other".strip()
 
 
+def short_name(name: str) -> str:
+    """Return a layer's name as people say it: up 0 attn2_to_k."""
+    plain = re.sub(r"[._]processor(?=[._])", "", name).replace(".", "_")
+    match = re.search(r"((?:attn\d?|ff_net|mlp|self_attn|img|txt|resnets)_.+|proj_(?:in|out)|[^_]+)$", plain)
+    return f"{block_of(name)} {match[1] if match else plain}"
+
+
 def blocks_of(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
     """Return the layers by block, in the network's order; where there are very many blocks, by their kind alone."""
     found: dict[str, list[Layer]] = {}
