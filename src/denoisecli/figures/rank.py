@@ -103,14 +103,16 @@ def matrix_frames(subject: RankedMatrix, style: FilmStyle) -> Iterator[Frame]:
     rail = slider_rail(matrix_slider(subject, theme), layout, theme)
     timeline = Timeline(layout.timeline, len(subject.ranks), matrix_marks(subject, theme), theme, text)
     base = Image.new("RGB", style.size, theme.ground)
-    timeline.draw_track(base)
+    if len(subject.ranks) > 1:
+        timeline.draw_track(base)
     plot = rail.draw_static(base)
     _draw_ground(base, subject, boxes, theme, text)
     for index in range(len(subject.ranks)):
         image = base.copy()
         _draw_cut(image, subject, index, boxes, theme, text)
         rail.draw_stop(image, index, plot)
-        timeline.draw_now(image, index)
+        if len(subject.ranks) > 1:
+            timeline.draw_now(image, index)
         yield np.asarray(image)
 
 

@@ -54,13 +54,15 @@ def file_frames(subject: RankedFile, style: FilmStyle) -> Iterator[Frame]:
     rail = slider_rail(file_slider(subject, theme), layout, theme)
     timeline = Timeline(layout.timeline, len(subject.rows), file_marks(subject.rows, theme), theme, text)
     base = Image.new("RGB", style.size, theme.ground)
-    timeline.draw_track(base)
+    if len(subject.rows) > 1:
+        timeline.draw_track(base)
     plot = rail.draw_static(base)
     for index in range(len(subject.rows)):
         image = base.copy()
         draw_blocks(image, area, subject, subject.kept[index], theme, text)
         rail.draw_stop(image, index, plot)
-        timeline.draw_now(image, index)
+        if len(subject.rows) > 1:
+            timeline.draw_now(image, index)
         yield np.asarray(image)
 
 

@@ -121,13 +121,15 @@ def _frames(
     timeline = Timeline(_track(layout), len(slider.stops), marks, theme, text)
     base = Image.new("RGB", style.size, theme.ground)
     draw_labels(base, layout.grid, views, shown.seeds, theme, text)
-    timeline.draw_track(base)
+    if len(slider.stops) > 1:
+        timeline.draw_track(base)
     plot = rail.draw_static(base)
     for index in range(len(slider.stops)):
         image = base.copy()
         draw_panels(image, layout.grid, views, index, layout.measures.px(6))
         rail.draw_stop(image, index, plot)
-        timeline.draw_now(image, index)
+        if len(slider.stops) > 1:
+            timeline.draw_now(image, index)
         yield np.asarray(image)
 
 
