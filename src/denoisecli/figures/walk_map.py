@@ -22,7 +22,7 @@ from .theme import Theme
 APART = 2.1  # between the middles of two pictures, in their own sides: so that the way between them is seen
 SIDES = (0.46, 0.4, 0.34, 0.29, 0.24, 0.2, 0.17, 0.14, 0.11)  # of the box's height: how large pictures are tried
 MOST_NUMBERS = 16  # of ends without pictures that still get their number
-LEAST_SIDE = 32  # pixels at 1080 lines; smaller pictures are left out
+LEAST_SIDE = 64  # pixels at 1080 lines; smaller pictures are left out
 MOST_DOTS = 240
 ON_LEG = 48  # points that draw one leg
 

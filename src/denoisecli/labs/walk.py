@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,21 +125,25 @@ def save_ends(job: Job[WalkConfig], model: Model, way: Way, walked: Walked) -> l
 def draw(job: Job[WalkConfig], trace: Trace, walked: Walked, ends: list[NDArray[np.uint8]]) -> None:
     """Draw the film, and the one beside a cross-fade where it is asked for."""
     from ..figures.walk import WalkDrawing, frame_order, walk_facts
+    from ..figures.walk_fade import SideBySide, fade_frames
     from .films import film_style, write_film
 
     config, style = job.config, film_style(job)
     facts = walk_facts(trace.record)
-    drawing = WalkDrawing(facts, walked.picture, ends, style)
+    films = {"film.mp4": WalkDrawing(facts, walked.picture, ends, style).frames}
+    if config.cross_fade:
+        films["views/cross-fade.mp4"] = partial(fade_frames, SideBySide(facts, walked.picture, ends), style=style)
     order = frame_order(facts, max(1, round(config.film.hold_s * config.film.fps)), back=config.there_and_back)
     numbers, ticks = [frame for frame, _ in order], [ticks for _, ticks in order]
-    job.report.stage("figures", len(order) + 1)
+    job.report.stage("figures", len(films) * len(order))
     with job.timed("figures"):
-        frames = _told(job, drawing.frames(numbers))
-        write_film(job, frames, ticks, job.folder.partial / "film.mp4")
+        for done, (name, frames) in enumerate(films.items()):
+            told = _told(job, frames(numbers), done * len(order))
+            write_film(job, told, ticks, job.folder.partial / name)
 
 
-def _told(job: Job[Any], frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-    for number, frame in enumerate(frames, 1):
+def _told(job: Job[Any], frames: Iterable[NDArray[np.uint8]], done: int) -> Iterator[NDArray[np.uint8]]:
+    for number, frame in enumerate(frames, done + 1):
         job.report.step(number)
         yield frame
 

@@ -1,0 +1,76 @@
+"""The walk beside a cross-fade of the pictures at its ends: two pictures laid over each other are not one between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .layout import strip_layout
+from .panels import PictureView, draw_panels
+from .rail import MONO, PROMPT
+from .text import draw_text, shorten
+from .theme import FilmStyle
+from .timeline import Mark, Timeline
+from .walk import Frame, WalkFacts
+
+CAPTIONS = ("the walk: a run of its own", "a cross-fade of the ends")
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Indexed as pictures are, [panel][frame]: the walk's picture, and the cross-fade of its leg's ends."""
+
+    facts: WalkFacts
+    picture: Callable[[int], NDArray[np.uint8]]
+    ends: Sequence[NDArray[np.uint8]]
+
+    def __getitem__(self, panel: int) -> _Panel:
+        return _Panel(self.faded if panel else self.picture)
+
+    def faded(self, frame: int) -> NDArray[np.uint8]:
+        """Return (1 − share)·first + share·second of the leg's end pictures, (H, W, 3), in sRGB as editors do it."""
+        leg, share = self.facts.places[frame]
+        first, second = (self.ends[end].astype(np.float32) for end in self.facts.ends_of(leg))
+        mixed: NDArray[np.uint8] = np.rint((1 - share) * first + share * second).astype(np.uint8)
+        return mixed
+
+
+@dataclass(frozen=True)
+class _Panel:
+    at: Callable[[int], NDArray[np.uint8]]
+
+    def __getitem__(self, frame: int) -> NDArray[np.uint8]:
+        return self.at(frame)
+
+
+def fade_frames(shown: SideBySide, order: Sequence[int], style: FilmStyle) -> Iterator[Frame]:
+    """Draw the frames of these numbers: the two pictures, how far we are, and a timeline from end to end."""
+    facts, theme = shown.facts, style.theme
+    height, width = shown.ends[0].shape[:2]
+    view = PictureView("", "", shown, (width, height))
+    layout = strip_layout(style.size, len(CAPTIONS), (width, height))
+    text, head = layout.measures.text, layout.head
+    marks = tuple(
+        Mark(facts.hero(frame)[0], theme.teal, (frame,))
+        for frame, (_, share) in enumerate(facts.places)
+        if share in (0, 1)
+    )
+    timeline = Timeline(layout.timeline, len(facts.places), marks, theme, text)
+    base = Image.new("RGB", style.size, theme.ground)
+    timeline.draw_track(base)
+    prompt, mono = PROMPT.at(text * 28 / 24), MONO.at(text)
+    for caption, box in zip(CAPTIONS, layout.grid.seed_labels, strict=True):
+        draw_text(base, (box.x, box.bottom - 0.5 * text), shorten(caption, mono, box.width), mono, theme.quiet)
+    said = shorten(" → ".join(facts.prompts), prompt, head.width - 16 * text)
+    draw_text(base, (head.x, head.y + text), said, prompt, theme.ink)
+    draw_text(base, (head.x, head.bottom - 0.3 * text), facts.settings, mono, theme.quiet)
+    for frame in order:
+        image = base.copy()
+        draw_panels(image, layout.grid, [view], frame, layout.measures.px(6))
+        draw_text(image, (head.right, head.y + text), " ".join(facts.hero(frame)), mono, theme.quiet, "right")
+        timeline.draw_now(image, frame)
+        yield np.asarray(image)
