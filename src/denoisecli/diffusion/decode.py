@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import SamplingError
+from . import preview
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,11 +56,18 @@ class Decoder(Protocol):
         ...
 
 
-def decoder(model: Model, kind: Kind) -> Decoder:
-    """Return the model's decoder of this kind."""
-    tiny = type(model.pipe.vae).__name__ == "AutoencoderTiny"
+def decoder(model: Model, kind: Kind, examples: NDArray[Any] | None = None) -> Decoder:
+    """Return the model's decoder of this kind.
+
+    examples: (n, C, h, w), some of the many latents to come; a tiny autoencoder's preview is fitted to them.
+    """
+    vae = model.pipe.vae
+    tiny = type(vae).__name__ == "AutoencoderTiny"
+    if kind == "preview" and tiny and examples is not None and preview.can_fit(vae):
+        VaeDecoder(vae, "tiny autoencoder")  # in its fast memory layout before it is copied
+        return VaeDecoder(preview.fitted(vae, examples), preview.NAME)
     if kind == "vae" or tiny:
-        return VaeDecoder(model.pipe.vae, "tiny autoencoder" if tiny else "vae")
+        return VaeDecoder(vae, "tiny autoencoder" if tiny else "vae")
     return LinearDecoder(rgb_factors(model), model.info.scale_factor)
 
 

@@ -40,10 +40,12 @@ class Pictures:
 def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     """Decode canvases and guesses with the states' decoder and the finished pictures with the finals' one."""
     from ..diffusion.decode import decoder
+    from ..diffusion.preview import examples
 
-    on_the_way = decoder(model, job.config.decode.states)
-    finished = decoder(model, job.config.decode.finals)
     canvases, guesses = canvas_latents(trace), trace.x0
+    with job.timed("decode"):
+        on_the_way = decoder(model, job.config.decode.states, examples([canvases[:, :-1], guesses]))
+        finished = decoder(model, job.config.decode.finals)
     seeds, states = canvases.shape[:2]
     width, height = job.config.size
     shape = (seeds, states, height, width, 3)
