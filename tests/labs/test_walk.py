@@ -224,6 +224,20 @@ def test_between_scales(tmp_path):
     assert {path.name for path in (tmp_path / "run" / "images").iterdir()} == {"cfg-1.png", "cfg-3.png", "cfg-9.png"}
 
 
+def test_between_lora_strengths(tmp_path):
+    from tests.diffusion.lora.made import pocket_tensors, save
+
+    lora = save(pocket_tensors(rank=4), tmp_path / "bent.safetensors")
+    pairs = ["seeds=[7]", "frames=3", f"loras=[{{file: {lora}, scale: 0.5}}]"]
+    trace = made(tmp_path / "run", "between.strengths=[0, 1]", *pairs)
+    assert trace.record["batches"] == [[0], [1], [2]]
+    off = made(tmp_path / "off", "seeds=[7, 8]", "frames=2", "batch=1")
+    on = made(tmp_path / "on", "seeds=[7, 8]", "frames=2", "batch=1", *pairs[2:])
+    assert trace["final"][0] == pytest.approx(off["final"][0], abs=1e-4)
+    assert np.array_equal(trace["final"][2], on["final"][0])
+    assert np.abs(trace["final"][0] - trace["final"][2]).max() > 0.01
+
+
 @pytest.fixture
 def sampled(monkeypatch):
     """The sizes of the batches that were really sampled."""

@@ -17,7 +17,7 @@ from .rail import HERO, MONO, PROMPT
 from .text import Type, clean, draw_text, measure, shorten, side_bearing, wrap
 from .theme import RGB, FilmStyle, Theme, mix
 from .walk_layout import WalkLayout, prompt_size, prompt_width, walk_layout
-from .walk_map import Course, WayMap, way_map
+from .walk_map import Course, way_map
 
 Frame = NDArray[np.uint8]
 MOST_PROMPT_LINES = {"wide": 4, "square": 3, "tall": 2}
@@ -53,7 +53,8 @@ class WalkFacts:
     def speeds(self) -> NDArray[np.float64]:
         """Return how much the picture changes around every frame, (frame,): the mean of the jumps on both sides."""
         sides = np.stack([np.roll(self.jumps, 1), self.jumps])
-        return np.nanmean(sides, axis=0)
+        mean: NDArray[np.float64] = np.nanmean(sides, axis=0)
+        return mean
 
     def ends_of(self, leg: int) -> tuple[int, int]:
         """Return the numbers of the ends of a leg."""
@@ -111,25 +112,25 @@ class WalkDrawing:
     def frames(self, order: Sequence[int]) -> Iterator[Frame]:
         """Draw the frames of these numbers."""
         height, width = self.ends[0].shape[:2]
-        lines = self._prompt_lines((width, height))
+        lines = self._lines_each((width, height))
         shape = walk_layout(self.style.size, (width, height), 1, 1).measures.shape
         notes = self.facts.notes if shape == "wide" else self.facts.notes[:1]
-        layout = walk_layout(self.style.size, (width, height), sum(map(len, lines)), len(notes))
+        layout = walk_layout(self.style.size, (width, height), lines * self._prompts_at_once, len(notes))
         theme, text = self.style.theme, layout.measures.text
         way = way_map(self.facts.course, layout.map, theme, text)
         base = Image.new("RGB", self.style.size, theme.ground)
         _draw_words(base, layout, self.facts.settings, notes, theme)
         way.draw_static(base, self.facts.places)
+        thumbs = way.thumbs(self.ends)
         plot = self._draw_plot(base, layout)
         for frame in order:
             image = base.copy()
-            self._draw_frame(image, layout, frame, way, plot)
+            self._draw_frame(image, layout, frame, plot)
+            way.draw_now(image, self.facts.places[frame], thumbs)
             self._draw_prompts(image, layout, lines, frame)
             yield np.asarray(image)
 
-    def _draw_frame(
-        self, image: Image.Image, layout: WalkLayout, frame: int, way: WayMap, plot: PlotFrame | None
-    ) -> None:
+    def _draw_frame(self, image: Image.Image, layout: WalkLayout, frame: int, plot: PlotFrame | None) -> None:
         box = layout.picture
         picture = Image.fromarray(np.ascontiguousarray(self.picture(frame)))
         large = picture.resize((box.width, box.height), Image.Resampling.LANCZOS)
@@ -138,37 +139,37 @@ class WalkDrawing:
         else:
             paste_rounded(image, (box.x, box.y), large, layout.measures.px(6))
         _draw_hero(image, layout, self.facts.hero(frame), self.style.theme)
-        way.draw_now(image, self.facts.places[frame], self.ends)
         if plot is not None:
             draw_playhead(image, plot, frame, self.style.theme)
 
-    def _prompt_lines(self, unit: tuple[int, int]) -> list[list[str]]:
-        """Return each prompt's lines; two prompts at most are shown at once, those of the leg that we are on."""
-        layout = walk_layout(self.style.size, unit, 1, 1)
-        style = PROMPT.at(prompt_size(layout.measures))
-        most = MOST_PROMPT_LINES[layout.measures.shape]
-        room, count = prompt_width(self.style.size, unit), min(2, len(self.facts.prompts))
-        wrapped = [wrap(prompt, style, room, max(1, most // count)) for prompt in self.facts.prompts]
-        longest = max(map(len, wrapped))
-        return [["" for _ in range(longest)]] * count
+    @property
+    def _prompts_at_once(self) -> int:
+        """How many prompts are shown: those of the leg that we are on, or the only one."""
+        return min(2, len(self.facts.prompts))
 
-    def _draw_prompts(self, image: Image.Image, layout: WalkLayout, lines: list[list[str]], frame: int) -> None:
+    def _lines_each(self, unit: tuple[int, int]) -> int:
+        """Return how many lines each prompt gets: what the longest needs, as far as there is room."""
+        measures = walk_layout(self.style.size, unit, 1, 1).measures
+        style, room = PROMPT.at(prompt_size(measures)), prompt_width(self.style.size, unit)
+        most = max(1, MOST_PROMPT_LINES[measures.shape] // self._prompts_at_once)
+        return max(len(wrap(prompt, style, room, most)) for prompt in self.facts.prompts) or 1
+
+    def _draw_prompts(self, image: Image.Image, layout: WalkLayout, lines: int, frame: int) -> None:
         """Write the prompt; of two, the nearer one is the brighter."""
         theme, style = self.style.theme, PROMPT.at(prompt_size(layout.measures))
         leg, share = self.facts.places[frame]
         shown: list[tuple[str, RGB]] = [(self.facts.prompts[0], theme.ink)]
-        if len(self.facts.prompts) > 1:
+        if self._prompts_at_once > 1:
             a, b = self.facts.ends_of(leg)
             shown = [
                 (self.facts.prompts[a], mix(theme.ink, theme.tick, share)),
                 (self.facts.prompts[b], mix(theme.tick, theme.ink, share)),
             ]
-        baseline = layout.prompt.y + style.cap_height + 0.12 * style.size
-        for (prompt, colour), room in zip(shown, lines, strict=True):
-            said = wrap(prompt, style, layout.prompt.width, len(room))
-            for index, line in enumerate(said):
-                draw_text(image, (layout.prompt.x, baseline + index * style.line_height), line, style, colour)
-            baseline += len(room) * style.line_height
+        top = layout.prompt.y + style.cap_height + 0.12 * style.size
+        for number, (prompt, colour) in enumerate(shown):
+            for index, line in enumerate(wrap(prompt, style, layout.prompt.width, lines)):
+                baseline = top + (number * lines + index) * style.line_height
+                draw_text(image, (layout.prompt.x, baseline), line, style, colour)
 
     def _draw_plot(self, image: Image.Image, layout: WalkLayout) -> PlotFrame | None:
         facts, theme = self.facts, self.style.theme

@@ -87,15 +87,19 @@ class WayMap:
         if len(places) <= MOST_DOTS:
             discs(image, [self.pixel(self.course.at(*place)) for place in places], 4 * unit, self.theme.tick)
 
-    def draw_now(self, image: Image.Image, place: tuple[int, float], ends: Sequence[Any]) -> None:
-        """Draw what moves: the way so far, the ends' pictures (H, W, 3) over it, and the dot where we are."""
+    def thumbs(self, ends: Sequence[Any]) -> list[Image.Image]:
+        """Return the ends' pictures, (H, W, 3) each, as small squares."""
+        return [_thumb(picture, max(1, self.side)) for picture in ends]
+
+    def draw_now(self, image: Image.Image, place: tuple[int, float], thumbs: Sequence[Image.Image]) -> None:
+        """Draw what moves: the way so far, the ends' pictures over it, and the dot where we are."""
         unit, (leg, share) = self.text / 24, place
         for before in range(leg):
             polyline(image, [self.pixel(point) for point in self.course.line(before)], 6 * unit, self.theme.amber)
         if share > 0:
             polyline(image, [self.pixel(point) for point in self.course.line(leg, share)], 6 * unit, self.theme.amber)
-        for end, picture in enumerate(ends):
-            self._draw_end(image, end, picture)
+        for end, thumb in enumerate(thumbs):
+            self._draw_end(image, end, thumb)
         here = self.pixel(self.course.at(leg, share))
         disc(image, here, 16 * unit, self.theme.ground)
         disc(image, here, 12 * unit, self.theme.ink)
@@ -105,12 +109,12 @@ class WayMap:
         leg = min(end, self.course.legs - 1)
         return self.pixel(self.course.at(leg, float(end - leg)))
 
-    def _draw_end(self, image: Image.Image, end: int, picture: Any) -> None:
+    def _draw_end(self, image: Image.Image, end: int, thumb: Image.Image) -> None:
         x, y = self.end_point(end)
         style, name = Type("JetBrainsMono-Regular", self.text), self.course.names[end]
         if self.side:
             corner = round(x - self.side / 2), round(y - self.side / 2)
-            paste_rounded(image, corner, _thumb(picture, self.side), 6 * self.text / 24)
+            paste_rounded(image, corner, thumb, 6 * self.text / 24)
             said = shorten(name, style, max(self.side * 1.9, 4 * self.text))
             draw_text(image, (x, y + self.side / 2 + 1.15 * self.text), said, style, self.theme.quiet, "center")
             return

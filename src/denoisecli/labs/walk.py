@@ -39,12 +39,14 @@ def plan(config: WalkConfig, out: Path | None, runs_dir: Path | None, *, force: 
 def make(job: Job[WalkConfig]) -> Trace:
     """Sample along the way, say how it changed, draw. This is the whole lab."""
     from ..figures.walk_sheet import sheet_states
-    from .sampling import load
+    from .sampling import load, warn_of_lost_words
     from .walk_frames import walk
     from .walk_way import Way
 
     model = load(job)
     way = Way(job.config, model)
+    for prompt in job.config.ends if way.kind == "prompts" else ():
+        warn_of_lost_words(job, model, prompt)
     states = sheet_states(job.config.steps)
     walked = walk(job, model, way, states)
     trace = Trace("walk", {"x_T": np.stack([way.noise(place) for place in walked.places]), "final": walked.finals})
