@@ -15,9 +15,9 @@ from .paint import paste_rounded
 from .panels import NAMES
 from .rail import MONO
 from .sweep_facts import SweepFacts, sweep_facts, sweep_plots
-from .sweep_head import draw_column_labels, draw_head, draw_number, draw_row_labels, draw_values
+from .sweep_head import draw_column_labels, draw_number, draw_row_labels, draw_values, make_head
 from .sweep_layout import SweepLayout, sweep_layout
-from .text import draw_text
+from .text import Type, draw_text, measure
 from .theme import FilmStyle, Theme
 from .timeline import Mark, Timeline
 
@@ -33,11 +33,12 @@ def sweep_frames(
     lines = [(seed, view) for seed in range(len(facts.seeds)) for view in rows]
     height, width = np.shape(pictures[rows[0]][0][0])[:2]
     plots = sweep_plots(facts, theme)
-    layout = sweep_layout(style.size, len(lines), len(facts.labels), (width, height), len(plots))
+    words = make_head(style.size, facts.prompt, _settings(facts))
+    layout = sweep_layout(words, len(lines), len(facts.labels), (width, height), len(plots))
     timeline = sweep_timeline(facts, layout, theme)
     base = Image.new("RGB", style.size, theme.ground)
-    draw_head(base, layout, facts, _settings(facts), theme)
-    draw_column_labels(base, layout, [f"cfg {label}" for label in facts.labels], facts.colours(theme), theme)
+    words.draw(base, layout.head, theme)
+    draw_column_labels(base, layout, _column_words(facts), facts.colours(theme))
     draw_row_labels(base, layout, _row_words(facts, lines, len(rows)), theme)
     timeline.draw_track(base)
     drawn = [
@@ -59,6 +60,10 @@ def sweep_frames(
 
 def _settings(facts: SweepFacts) -> str:
     return facts.settings + (f" · seed {facts.seeds[0]}" if len(facts.seeds) == 1 else "")
+
+
+def _column_words(facts: SweepFacts) -> list[str]:
+    return [f"cfg {label}" for label in facts.labels]
 
 
 def _row_words(facts: SweepFacts, lines: Sequence[tuple[int, str]], n_views: int) -> list[tuple[str, str]]:
@@ -93,9 +98,12 @@ def draw_picture(image: Image.Image, layout: SweepLayout, x: int, y: int, size: 
 def _draw_scales_now(image: Image.Image, layout: SweepLayout, facts: SweepFacts, state: int, theme: Theme) -> None:
     """Write what a scale that changes on the way is in the step that leaves this state."""
     text = layout.measures.text
-    for scale, box in enumerate(layout.grid.seed_labels):
-        if facts.varies(scale) and state < facts.last:
-            said = f"now {facts.steps[scale][state]:.3g}"
+    places = zip(layout.grid.seed_labels, _column_words(facts), strict=False)
+    for scale, (box, word) in enumerate(places):
+        if not facts.varies(scale) or state == facts.last:
+            continue
+        said, left = f"now {facts.steps[scale][state]:.3g}", measure(word, Type("Inter-SemiBold", text)) + text / 2
+        if left + measure(said, MONO.at(text)) <= box.width:
             draw_text(image, (box.right, box.bottom - 0.5 * text), said, MONO.at(text), theme.quiet, "right")
 
 

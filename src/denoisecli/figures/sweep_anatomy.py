@@ -17,9 +17,9 @@ from .facts import three_figures
 from .paint import paste_rounded
 from .sweep import draw_picture, sweep_timeline
 from .sweep_facts import Anatomy, SweepFacts, scale_plot, sweep_facts
-from .sweep_head import draw_column_labels, draw_head, draw_number, draw_values
+from .sweep_head import draw_column_labels, draw_number, draw_values, make_head
 from .sweep_layout import SweepLayout, sweep_layout
-from .text import Type, draw_text
+from .text import Type, draw_text, measure
 from .theme import RGB, FilmStyle, Theme, mix
 
 BRIGHTEST = 99.5  # percentile over the whole film that becomes the brightest colour
@@ -30,14 +30,14 @@ def anatomy_frames(trace: Trace, anatomy: Anatomy, style: FilmStyle) -> Iterator
     facts, theme = sweep_facts(trace), style.theme
     height, width = anatomy.guided.shape[1:3]
     plots = anatomy_plots(facts, anatomy, theme)
-    layout = sweep_layout(style.size, 1, 4, (width, height), len(plots))
+    words = make_head(style.size, facts.prompt, _settings(facts, anatomy))
+    layout = sweep_layout(words, 1, 4, (width, height), len(plots))
     timeline = sweep_timeline(facts, layout, theme, facts.last)
     brightest = float(np.percentile(anatomy.pull, BRIGHTEST)) or 1.0
     base = Image.new("RGB", style.size, theme.ground)
-    draw_head(base, layout, facts, _settings(facts, anatomy), theme)
-    draw_column_labels(
-        base, layout, _titles(facts, brightest), (theme.quiet, theme.teal, theme.ink, theme.amber), theme
-    )
+    words.draw(base, layout.head, theme)
+    titles = _titles(facts, brightest, layout)
+    draw_column_labels(base, layout, titles, (theme.quiet, theme.teal, theme.ink, theme.amber))
     timeline.draw_track(base)
     text = layout.measures.text
     drawn = [draw_plot(base, box, plot, theme, text) for box, plot in zip(layout.plots, plots, strict=True)]
@@ -47,7 +47,7 @@ def anatomy_frames(trace: Trace, anatomy: Anatomy, style: FilmStyle) -> Iterator
         _draw_heat(image, layout, layout.grid.panels[0][3], anatomy, step, brightest, theme)
         for frame in drawn:
             draw_playhead(image, frame, step, theme)
-        draw_number(image, layout, step + 1, f"of {facts.last}", theme)
+        draw_number(image, layout, step + 1, f"of {facts.last} steps", theme)
         draw_values(image, layout, facts.rows[step], _formula(facts, anatomy, step), theme)
         timeline.draw_now(image, step)
         yield np.asarray(image)
@@ -57,9 +57,13 @@ def _settings(facts: SweepFacts, anatomy: Anatomy) -> str:
     return f"{facts.settings} · seed {facts.seeds[0]} at cfg {facts.labels[anatomy.scale]}"
 
 
-def _titles(facts: SweepFacts, brightest: float) -> list[str]:
+def _titles(facts: SweepFacts, brightest: float, layout: SweepLayout) -> list[str]:
+    """Return the words over the panels, the long ones where they fit."""
     without = "negative prompt" if facts.negative else "without prompt"
-    return [f"{without} (uncond)", "with prompt (cond)", "guided", f"where it pulls · 0 to {three_figures(brightest)}"]
+    long = [f"{without} (uncond)", "with prompt (cond)", "guided", f"where it pulls · 0 to {three_figures(brightest)}"]
+    style, room = Type("Inter-SemiBold", layout.measures.text), layout.grid.seed_labels[0].width
+    fits = all(measure(title, style) <= room for title in long)
+    return long if fits else ["uncond", "cond", "guided", "where it pulls"]
 
 
 def _formula(facts: SweepFacts, anatomy: Anatomy, step: int) -> str:
@@ -69,13 +73,13 @@ def _formula(facts: SweepFacts, anatomy: Anatomy, step: int) -> str:
 
 
 def anatomy_plots(facts: SweepFacts, anatomy: Anatomy, theme: Theme) -> list[Plot]:
-    """Return two plots over steps: how far the halves are apart at every scale, and how unevenly over the picture."""
+    """Return two plots over steps: how far the halves are apart (a value's root mean square), and how unevenly."""
     apart = facts.numbers["guidance"][:, :, :-1]
-    plots = [scale_plot(facts, apart, "‖cond − uncond‖ a value, every scale", theme)]
+    plots = [scale_plot(facts, apart, "‖cond − uncond‖", theme)]
     share = top_tenth(anatomy.pull)
     one = np.full((len(facts.labels), 1, len(share)), np.nan)
     one[anatomy.scale, 0] = share
-    return [*plots, scale_plot(facts, one, "share of the pull in its strongest tenth", theme, percent=True)]
+    return [*plots, scale_plot(facts, one, "pull in its strongest tenth", theme, percent=True, short="strongest tenth")]
 
 
 def top_tenth(pull: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ def sweep_facts(trace: Trace) -> SweepFacts:
         steps=tuple(tuple(scale["steps"]) for scale in scales),
         guided=_guided(config.get("guidance_interval") or (0, 1), facts.steps),
         numbers={name: _series(record["runs"], name, len(scales), facts.steps + 1) for name in names}
-        | {"from_lowest": _from_first(record["runs"], len(scales), facts.steps + 1)},
+        | {"from_first": _from_first(record["runs"], len(scales), facts.steps + 1)},
         sameness=np.array(same, dtype=np.float64) if same else None,
     )
 
@@ -138,32 +139,42 @@ def sweep_plots(facts: SweepFacts, theme: Theme) -> list[Plot]:
         scale_plot(facts, numbers["saturation"], "saturation", theme, percent=True),
     ]
     if facts.sameness is not None:
-        plots.append(scale_plot(facts, facts.sameness[:, None], "sameness of the seeds", theme))
+        plots.append(scale_plot(facts, facts.sameness[:, None], "sameness of the seeds", theme, short="sameness"))
     elif len(facts.labels) > 1:
-        plots.append(scale_plot(facts, numbers["from_lowest"], f"distance to cfg {facts.labels[0]}", theme))
+        apart = numbers["from_first"]
+        settled = 1.5 * float(np.nanmax(apart[:, :, facts.last // 4 :], initial=0))  # early guesses may leave the plot
+        plots.append(scale_plot(facts, apart, f"distance to cfg {facts.labels[0]}", theme, most=settled))
     return plots
 
 
 def scale_plot(
-    facts: SweepFacts, series: Series, title: str, theme: Theme, *, percent: bool = False, strong: int | None = None
+    facts: SweepFacts,
+    series: Series,
+    title: str,
+    theme: Theme,
+    *,
+    percent: bool = False,
+    most: float = math.inf,
+    short: str = "",
 ) -> Plot:
     """Return the plot of one number: a curve for each scale, its seeds faintly behind.
 
-    series: (scale, seed, state). The title says what the upper edge is worth. strong: the scale drawn in ink's place.
+    series: (scale, seed, state). The title says what the edges are worth. most: values beyond it may leave the plot.
+    short: the title where there is no room.
     """
-    known = series[np.isfinite(series)]
-    top = next((top for top in TOPS if known.size and top >= known.max()), float(known.max()) if known.size else 1.0)
-    low = min(0.0, float(known.min())) if known.size else 0.0
-    edge = f"{100 * top:g} %" if percent else f"{top:g}"
-    floor = f"{low:.1f}" if low < 0 else "0"
+    highest = min(most, float(np.nanmax(series, initial=0)))
+    top = next((top for top in TOPS if top >= highest), highest)
+    low = math.floor(10 * float(np.nanmin(series, initial=0))) / 10
+    edge = f"{100 * top:.3g} %" if percent else f"{top:.3g}"
+    floor = f"{low:g}"
     curves = [
         Curve(_mean(rows), "", colour, tuple(rows) if 1 < len(rows) <= 6 else ())
-        for index, (rows, colour) in enumerate(zip(series, facts.colours(theme), strict=True))
-        if np.isfinite(rows).any() and (strong is None or index != strong)
+        for rows, colour in zip(series, facts.colours(theme), strict=True)
+        if np.isfinite(rows).any()
     ]
-    if strong is not None and np.isfinite(series[strong]).any():
-        curves.append(Curve(_mean(series[strong]), "", theme.ink))
-    return Plot(curves, (f"{title} · {floor} to {edge}", f"{title} ≤ {edge}", title), top=top, bottom=low)
+    return Plot(
+        curves, (f"{title} · {floor} to {edge}", f"{title} ≤ {edge}", title, short or title), top=top, bottom=low
+    )
 
 
 def _mean(rows: Series) -> Series:

@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from .boxes import Box
 from .facts import three_figures, timestep
+from .layout import Measures
 from .rail import HERO, MONO, PROMPT
-from .sweep_facts import SweepFacts
-from .sweep_layout import SweepLayout
 from .text import Type, draw_text, measure, shorten, wrap
 from .theme import RGB, Theme
 
-NUMBER_ROOM = 9.0  # in text sizes: what the state's number takes of the head
+if TYPE_CHECKING:
+    from .sweep_layout import SweepLayout
+
+NUMBER = 4.6  # size of the state's number, in text sizes
+NUMBER_ROOM = 10.5  # width of the number and its words, in text sizes
 
 
-def draw_head(image: Image.Image, layout: SweepLayout, facts: SweepFacts, settings: str, theme: Theme) -> None:
-    """Draw what all frames share: the prompt, and the settings on as many lines as there are."""
-    box, text = layout.head, layout.measures.text
-    room = box.width - round(NUMBER_ROOM * text)
-    wide = layout.measures.shape == "wide"
-    prompt, mono = PROMPT.at(text * 28 / 24), MONO.at(text)
-    baseline = box.y + prompt.cap_height + 0.1 * text
-    for line in wrap(facts.prompt, prompt, room, 1 if wide else 2):
-        draw_text(image, (box.x, baseline), line, prompt, theme.ink)
-        baseline += prompt.line_height
-    for line in _settings_lines(settings, mono, room, 1 if wide else 2):
-        draw_text(image, (box.x, baseline), line, mono, theme.quiet)
-        baseline += 1.5 * text
+@dataclass(frozen=True)
+class Head:
+    """What all frames say: the prompt and the settings, broken into lines, and the sizes they take."""
+
+    measures: Measures
+    prompt: tuple[str, ...]
+    settings: tuple[str, ...]
+
+    @property
+    def prompt_type(self) -> Type:
+        """The prompt's face at its size."""
+        return PROMPT.at(self.measures.text * 28 / 24)
+
+    @property
+    def height(self) -> int:
+        """Of the words, and of the number where it stands under them."""
+        words = len(self.prompt) * self.prompt_type.line_height + 1.5 * len(self.settings) * self.measures.text
+        below = 0.8 * NUMBER if self.measures.shape == "tall" else 1.7
+        return round(words + below * self.measures.text)
+
+    def draw(self, image: Image.Image, box: Box, theme: Theme) -> None:
+        """Draw the words into the head's box."""
+        text = self.measures.text
+        baseline = box.y + self.prompt_type.cap_height + 0.1 * text
+        for line in self.prompt:
+            draw_text(image, (box.x, baseline), line, self.prompt_type, theme.ink)
+            baseline += self.prompt_type.line_height
+        for line in self.settings:
+            draw_text(image, (box.x, baseline), line, MONO.at(text), theme.quiet)
+            baseline += 1.5 * text
 
 
-def _settings_lines(settings: str, style: Type, width: float, most: int) -> list[str]:
+def make_head(size: tuple[int, int], prompt: str, settings: str) -> Head:
+    """Break the words of a frame of `size` pixels: the prompt into one line (narrow frames: two), settings into two."""
+    measures = Measures(*size)
+    text, tall = measures.text, measures.shape == "tall"
+    room = measures.inner.width - (0 if tall else round(NUMBER_ROOM * text))
+    lines = wrap(prompt, PROMPT.at(text * 28 / 24), room, 1 if measures.shape == "wide" else 2)
+    return Head(measures, tuple(lines), tuple(_settings_lines(settings, MONO.at(text), room)))
+
+
+def _settings_lines(settings: str, style: Type, width: float, most: int = 2) -> list[str]:
     """Break the settings at their dots; what does not fit on the last line is shortened."""
     lines: list[str] = []
     for part in settings.split(" · "):
@@ -43,21 +75,24 @@ def _settings_lines(settings: str, style: Type, width: float, most: int) -> list
 
 
 def draw_number(image: Image.Image, layout: SweepLayout, number: int, rest: str, theme: Theme) -> None:
-    """Draw the number of the state, or step, large at the head's right end."""
+    """Draw the number of the state, or step, large at the head's right end; in tall frames at its foot."""
     box, text = layout.head, layout.measures.text
-    big, small = HERO.at(text * 4.6), Type(size=text * 1.1)
-    baseline = box.y + big.cap_height
+    big, small = HERO.at(text * NUMBER), Type(size=text * 1.1)
+    baseline = box.bottom - 0.2 * text if layout.measures.shape == "tall" else box.y + big.cap_height
     draw_text(image, (box.right, baseline), rest, small, theme.quiet, "right")
     draw_text(image, (box.right - measure(rest, small) - 0.35 * text, baseline), str(number), big, theme.ink, "right")
 
 
 def draw_values(image: Image.Image, layout: SweepLayout, row: dict[str, object], said: str, theme: Theme) -> None:
-    """Draw the noise level of a state, and whatever else is said of it, on the head's last line."""
-    box, text = layout.head, layout.measures.text
+    """Draw the noise level of a state on the head's last line and, where there is room, whatever else is said of it."""
+    box, text, style = layout.head, layout.measures.text, MONO.at(layout.measures.text)
     values = [f"{name} {shown}" for name, shown in level_words(row)]
-    line = "   ".join([*values, said] if said else values)
-    room = box.width - (round(NUMBER_ROOM * text) if layout.measures.shape == "wide" else 0)
-    draw_text(image, (box.x, box.bottom - 0.2 * text), shorten(line, MONO.at(text), room), MONO.at(text), theme.ink)
+    beside = layout.measures.shape == "tall" or len(layout.words.prompt) + len(layout.words.settings) < 3
+    room = box.width - (round(NUMBER_ROOM * text) if beside else 0)
+    whole = [*values, said] if said else values
+    choices = ["   ".join(whole), "  ".join(whole), "   ".join(values), "   ".join(values[:2])]
+    line = next((choice for choice in choices if measure(choice, style) <= room), choices[-1])
+    draw_text(image, (box.x, box.bottom - 0.2 * text), shorten(line, style, room), style, theme.ink)
 
 
 def level_words(row: dict[str, object]) -> list[tuple[str, str]]:
@@ -67,22 +102,24 @@ def level_words(row: dict[str, object]) -> list[tuple[str, str]]:
     return [("t", timestep(number[0])), ("σ", three_figures(number[1])), ("ᾱ", three_figures(number[2]))]
 
 
-def draw_column_labels(
-    image: Image.Image, layout: SweepLayout, labels: Sequence[str], colours: Sequence[RGB], theme: Theme
-) -> None:
-    """Write over each column what it is, with a dot in its curves' colour."""
+def draw_column_labels(image: Image.Image, layout: SweepLayout, labels: Sequence[str], colours: Sequence[RGB]) -> None:
+    """Write over each column what it is, in the colour of its curves."""
     text = layout.measures.text
     style = Type("Inter-SemiBold", text)
     for box, label, colour in zip(layout.grid.seed_labels, labels, colours, strict=False):
         said = shorten(label, style, box.width)
-        draw_text(image, (box.x, box.bottom - 0.5 * text), said, style, colour or theme.ink)
+        draw_text(image, (box.x, box.bottom - 0.5 * text), said, style, colour)
 
 
 def draw_row_labels(image: Image.Image, layout: SweepLayout, labels: Sequence[tuple[str, str]], theme: Theme) -> None:
-    """Write beside each row which seed it is, and the view where there are several: (word, word under it)."""
+    """Write beside (or over) the panels which seed they are, and which view: (word, word under it)."""
     text = layout.measures.text
     name, mono = Type("Inter-SemiBold", text), MONO.at(text)
     for box, (word, under) in zip(layout.grid.view_labels, labels, strict=False):
+        if not layout.grid.beside:
+            line = shorten(f"{word} {under}".strip(), name, box.width)
+            draw_text(image, (box.x, box.bottom - 0.5 * text), line, name, theme.ink)
+            continue
         middle = box.y + box.height / 2
         draw_text(image, (box.x, middle - 0.12 * text if under else middle + 0.36 * text), word, name, theme.ink)
         draw_text(image, (box.x, middle + 1.24 * text), shorten(under, mono, box.width), mono, theme.quiet)

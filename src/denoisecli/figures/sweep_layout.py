@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from .boxes import Box, around
 from .grid import Grid, GridSpec, fit_grid
 from .layout import Measures
+from .sweep_head import Head
 
 UNDER_PREFERRED = 1.15  # plots under the panels read best: beside only where panels are this much larger
 PLOTS_ACROSS = {"wide": 4, "square": 4, "tall": 2}
@@ -19,11 +20,16 @@ PLOTS_ACROSS = {"wide": 4, "square": 4, "tall": 2}
 class SweepLayout:
     """The parts of a frame."""
 
-    measures: Measures
+    words: Head
     head: Box
     grid: Grid
     plots: tuple[Box, ...]
     timeline: Box
+
+    @property
+    def measures(self) -> Measures:
+        """Sizes that follow from the frame's size."""
+        return self.words.measures
 
     @property
     def boxes(self) -> list[Box]:
@@ -31,17 +37,12 @@ class SweepLayout:
         return [self.head, *self.grid.boxes, *self.plots, self.timeline]
 
 
-def head_height(measures: Measures) -> int:
-    """Return the height of prompt, settings and values; narrow frames give them more lines."""
-    return round(measures.text * {"wide": 4.6, "square": 6.0, "tall": 7.6}[measures.shape])
-
-
-def sweep_layout(size: tuple[int, int], rows: int, columns: int, unit: tuple[int, int], plots: int) -> SweepLayout:
-    """Place `rows` × `columns` panels of the proportions `unit`, and `plots` plots, in a frame of `size` pixels."""
-    measures = Measures(*size)
+def sweep_layout(words: Head, rows: int, columns: int, unit: tuple[int, int], plots: int) -> SweepLayout:
+    """Place the head, `rows` × `columns` panels of the proportions `unit`, and `plots` plots in the head's frame."""
+    measures = words.measures
     inner, air = measures.inner, measures.px(24)
     timeline = Box(inner.x, inner.bottom - measures.timeline, inner.width, measures.timeline)
-    head = Box(inner.x, inner.y, inner.width, head_height(measures))
+    head = Box(inner.x, inner.y, inner.width, words.height)
     area = Box(inner.x, head.bottom + air, inner.width, timeline.y - air - head.bottom - air)
     lead = round(measures.text * 5.6) if rows > 1 else 0
     gap = measures.px(14 if columns <= 6 else 10)
@@ -52,7 +53,7 @@ def sweep_layout(size: tuple[int, int], rows: int, columns: int, unit: tuple[int
     else:
         beside = _beside(measures, area, spec, plots)
         grid, boxes = under if under[0].weight * UNDER_PREFERRED >= beside[0].weight else beside
-    return SweepLayout(measures, head, grid, boxes, timeline)
+    return SweepLayout(words, head, grid, boxes, timeline)
 
 
 def _under(measures: Measures, area: Box, spec: GridSpec, plots: int) -> tuple[Grid, tuple[Box, ...]]:
@@ -83,9 +84,10 @@ def _beside(measures: Measures, area: Box, spec: GridSpec, plots: int) -> tuple[
     least = round(measures.width * 0.2)
     grid = fit_grid(Box(area.x, area.y, area.width - least - air, area.height), spec)
     bounds = around(grid.boxes)
-    grid = grid.moved(area.x - bounds.x, area.y - bounds.y)
+    top = area.y + (area.height - bounds.height) // 3  # a little above the middle
+    grid = grid.moved(area.x - bounds.x, top - bounds.y)
     left = area.x + bounds.width + air
     width = min(area.right - left, round(measures.width * 0.34))
     gap = measures.px(22)
     height = (bounds.height - (plots - 1) * gap) // max(1, plots)
-    return grid, tuple(Box(area.right - width, area.y + k * (height + gap), width, height) for k in range(plots))
+    return grid, tuple(Box(area.right - width, top + k * (height + gap), width, height) for k in range(plots))

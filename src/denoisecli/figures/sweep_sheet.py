@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..trace import Trace
+from .boxes import Box
+from .curves import Curve, Plot, draw_plot
 from .facts import run_facts
+from .paint import disc
 from .sheet import Column, SheetRow, choose_columns, contact_sheet, state_columns
 from .sweep_facts import SweepFacts, sweep_facts
-from .theme import FilmStyle
+from .theme import FilmStyle, Theme
+
+CELL = 256  # side of a finished picture in the strip, in pixels
 
 
 def sweep_sheet(
@@ -42,16 +49,58 @@ def _row(
 
 
 def finals_strip(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> Image.Image:
-    """Return the finished pictures side by side: columns are scales with their share of clipped pixels, rows seeds."""
-    facts = sweep_facts(trace)
-    clipped = facts.numbers["clipped"][:, :, -1].mean(axis=1)
-    columns = [
-        Column(f"cfg {label}", f"{100 * share:.1f} % clipped")
-        for label, share in zip(facts.labels, clipped, strict=True)
-    ]
+    """Return the finished pictures, columns are scales and rows seeds, over plots of their numbers."""
+    facts, theme = sweep_facts(trace), style.theme
+    columns = [Column(f"cfg {label}") for label in facts.labels]
     count = len(facts.seeds)
     rows = [
         SheetRow(f"seed {name}", "", [pictures["canvas"][k * count + seed][-1] for k in range(len(columns))])
         for seed, name in enumerate(facts.seeds)
     ]
-    return contact_sheet(rows, columns, facts.prompt, facts.settings, style.theme, cell=256)
+    seeds = "one noise" if count == 1 else f"{count} noises"
+    title = f"{seeds.capitalize()}, {len(columns)} scale{'' if len(columns) == 1 else 's'}"
+    strip = contact_sheet(rows, columns, title, facts.settings, theme, cell=CELL)
+    return _with_plots(strip, final_plots(facts, theme), theme) if len(columns) > 1 else strip
+
+
+def final_plots(facts: SweepFacts, theme: Theme) -> list[Plot]:
+    """Return the plots of the finished pictures' numbers over the scales, each scale as far along as it is large."""
+    means = np.array([np.mean(steps) for steps in facts.steps])
+    order = np.argsort(means, kind="stable")
+    along = (means[order] - means.min()) / max(float(np.ptp(means)), 1e-9)
+    ends = f"cfg {facts.labels[order[0]]}", f"cfg {facts.labels[order[-1]]}"
+    numbers = {"clipped pixels": facts.numbers["clipped"], "contrast": facts.numbers["contrast"]}
+    numbers |= {"saturation": facts.numbers["saturation"]}
+    if facts.sameness is not None:
+        numbers["sameness"] = facts.sameness[:, None]
+    return [
+        _final_plot(values[order, :, -1], title, along, ends, theme)
+        for title, values in numbers.items()
+        if len(np.unique(along)) == len(along)  # two scales of one mean have no order
+    ]
+
+
+def _final_plot(
+    values: NDArray[np.float64], title: str, along: NDArray[np.float64], ends: tuple[str, str], theme: Theme
+) -> Plot:
+    """Return the plot of one number, (scale, seed), over the scales."""
+    low, high = min(0.0, float(values.min())), float(values.max())
+    faint = tuple(values.T) if 1 < values.shape[1] <= 6 else ()
+    edge = f"{100 * high:.3g} %" if title in ("clipped pixels", "saturation") else f"{high:.2g}"
+    titles = f"{title} · {low:.2g} to {edge}", f"{title} ≤ {edge}", title
+    return Plot([Curve(values.mean(axis=1), "", theme.amber, faint)], titles, along, ends, high, low)
+
+
+def _with_plots(strip: Image.Image, plots: Sequence[Plot], theme: Theme) -> Image.Image:
+    """Return the strip with a line of plots under it, in the same margins."""
+    text = round(CELL / 10)
+    margin, height = round(1.8 * CELL / 7), 7 * text
+    page = Image.new("RGB", (strip.width, strip.height + (height + margin if plots else 0)), theme.ground)
+    page.paste(strip, (0, 0))
+    gap = 2 * text
+    width = (strip.width - 2 * margin - (len(plots) - 1) * gap) // max(1, len(plots))
+    for index, plot in enumerate(plots):
+        frame = draw_plot(page, Box(margin + index * (width + gap), strip.height, width, height), plot, theme, text)
+        for x, value in zip(frame.plot.x if frame.plot.x is not None else (), plot.curves[0].values, strict=True):
+            disc(page, frame.at(float(x), float(value)), 8 * frame.scale, theme.amber)
+    return page
