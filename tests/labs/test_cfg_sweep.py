@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.tiny import tiny_text_sd
+from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl, tiny_text_sd
 
 from denoisecli.config.cfg_sweep import CfgSweepConfig
 from denoisecli.config.load import Layer, build
 from denoisecli.diffusion.guidance import SteppedScale, takes_guidance
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import starting_noise
+from denoisecli.diffusion.recorder import record
 from denoisecli.diffusion.sample import sample_batch
 from denoisecli.errors import ConfigError
 from denoisecli.labs import cfg_sweep
@@ -206,6 +207,17 @@ def test_rows_that_are_run(model, scales, seeds, rows):
     finally:
         del model.pipe.unet.forward
     assert met == rows
+
+
+@pytest.mark.parametrize("make", [tiny_sd, tiny_sdxl, tiny_sd3])
+def test_thrift_on_every_family(make):
+    pipe, finals = make(), []
+    for scales in ([1, 3, 7.5], [SteppedScale([scale] * STEPS) for scale in (1, 3, 7.5)]):
+        with record(pipe, scales=scales):
+            start = noise(1).repeat(3, 1, 1, 1)
+            call = {"num_inference_steps": STEPS, "height": 16, "width": 16, "output_type": "latent"}
+            finals.append(pipe(**embeds(pipe, 3), latents=start, guidance_scale=2.0, **call).images)
+    torch.testing.assert_close(*finals, rtol=1e-5, atol=1e-5)
 
 
 def test_heun_shares_the_first_evaluation_only(model):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Sources = list[int]
 """For each row of the batch, the row whose output it takes: itself where it is evaluated."""
@@ -26,13 +26,14 @@ def row_sources(
 
     scales: this step's, one for each sample. same_start: whether equal rows are to be looked for.
     """
-    inputs = [
+    n = len(scales)
+    wanted = [
         args[0] if args else kwargs.get("hidden_states", kwargs.get("sample")),
         kwargs.get("encoder_hidden_states"),
     ]
-    n = len(scales)
-    if not all(isinstance(rows, torch.Tensor) and len(rows) == 2 * n for rows in inputs):
+    if not all(isinstance(rows, torch.Tensor) and len(rows) == 2 * n for rows in wanted):
         return None
+    inputs = list(_tensors((args, kwargs), 2 * n)) if same_start else []
     if same_start and any(scale != 1 for scale in scales):
         return [_first_equal(inputs, row) for row in range(2 * n)]
     cond = list(range(n, 2 * n))
@@ -44,6 +45,16 @@ def row_sources(
 def _first_equal(inputs: Sequence[Any], row: int, start: int = 0) -> int:
     """Return the first row from `start` whose inputs are those of `row`, bit for bit."""
     return next(r for r in range(start, row + 1) if all(torch.equal(rows[r], rows[row]) for rows in inputs))
+
+
+def _tensors(value: Any, length: int) -> Iterator[torch.Tensor]:
+    """Yield every tensor in `value` that has `length` rows."""
+    if isinstance(value, torch.Tensor):
+        if value.ndim and len(value) == length:
+            yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(part, length)
 
 
 def evaluate(
