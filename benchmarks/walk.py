@@ -109,6 +109,13 @@ def seconds(run: Callable[[Path], None], clock: Callable[[], float]) -> float:
         return clock() - began
 
 
+def contenders(model: Model, config: WalkConfig) -> dict[str, Callable[[Path], None]]:
+    """Return what is timed, by its name."""
+    found = {"walk": walk_of(model, config), "bare pipeline": bare_calls(model, config)}
+    peer = peer_walk(model, config)
+    return found | ({"stable-diffusion-videos": peer} if peer else {})
+
+
 def main() -> None:
     """Print frames a second of each and the ratios."""
     frames, steps, rounds = (int(value) for value in [*sys.argv[1:4], *(60, 20, 3)[len(sys.argv[1:4]) :]])
@@ -116,13 +123,11 @@ def main() -> None:
     model = load_model("pocket")
     use_sampler(model.pipe, config.sampler)
     clock = time.process_time if model.device.type == "cpu" else time.perf_counter
-    runs = {"walk": walk_of(model, config), "bare pipeline": bare_calls(model, config)}
     with quiet():
-        peer = peer_walk(model, config)
-    if peer:
-        runs["stable-diffusion-videos"] = peer
-    took: dict[str, list[float]] = {name: [] for name in runs}
-    with quiet():
+        for warm in contenders(model, config.model_copy(update={"frames": 2, "steps": 2})).values():
+            seconds(warm, clock)
+        runs = contenders(model, config)
+        took: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(rounds):
             for name, run in runs.items():
                 took[name].append(seconds(run, clock))
@@ -130,7 +135,7 @@ def main() -> None:
         print(f"{name:<24} {frames / statistics.median(times):6.2f} frames a second")
     paired = [ours / bare for ours, bare in zip(took["walk"], took["bare pipeline"], strict=True)]
     print(f"walk / bare calls        {statistics.median(paired):6.3f}  (goal {GOAL_BARE})")
-    if peer:
+    if "stable-diffusion-videos" in took:
         paired = [ours / other for ours, other in zip(took["walk"], took["stable-diffusion-videos"], strict=True)]
         print(f"walk / peer              {statistics.median(paired):6.3f}  (goal {GOAL_PEER})")
     else:

@@ -218,10 +218,11 @@ def test_between_prompts_the_noise_stays_and_the_ends_are_plain_runs(tmp_path):
 
 
 def test_between_scales(tmp_path):
-    trace = made(tmp_path / "run", "between.scales=[1, 3, 9]", "frames=3", "loop=true")
-    assert [run["cfg"] for run in trace.record["runs"]] == [1, 2, 3, 6, 9, 5]
-    assert trace.record["runs"][-1]["jump"] is not None
-    assert {path.name for path in (tmp_path / "run" / "images").iterdir()} == {"cfg-1.png", "cfg-3.png", "cfg-9.png"}
+    trace = made(tmp_path / "run", "between.scales=[1, 3, 9, 1]", "frames=2", "loop=false")
+    assert [run["cfg"] for run in trace.record["runs"]] == [1, 3, 9, 1]
+    assert np.array_equal(trace["final"][0], trace["final"][3])
+    images = [row["path"] for row in trace.record["artifacts"] if row["kind"] == "image"]
+    assert images == ["images/cfg-1.png", "images/cfg-3.png", "images/cfg-9.png"]
 
 
 def test_between_lora_strengths(tmp_path):
@@ -270,3 +271,10 @@ def test_killed_anywhere_it_goes_on_with_the_same_bytes(tmp_path, sampled):
     whole = made(tmp_path / "whole", *pairs)
     assert digests(tmp_path / "run") == digests(tmp_path / "whole")
     assert resumed.record["runs"] == whole.record["runs"]
+
+
+def test_a_loop_ends_before_its_start(tmp_path):
+    trace = made(tmp_path / "run", "between.scales=[1, 3, 9]", "frames=3", "loop=true", "cross_fade=true")
+    assert [run["cfg"] for run in trace.record["runs"]] == [1, 2, 3, 6, 9, 5]
+    assert trace.record["runs"][-1]["jump"] is not None
+    assert (tmp_path / "run" / "views" / "cross-fade.mp4").exists()

@@ -107,21 +107,25 @@ def save_ends(job: Job[WalkConfig], model: Model, way: Way, walked: Walked) -> l
 
     folder = job.folder.partial / "images"
     folder.mkdir(exist_ok=True)
-    pictures = []
+    pictures: dict[int, NDArray[np.uint8]] = {}
+    named: set[str] = set()
     for frame, place in enumerate(walked.places):
         if place.end is None:
             continue
         picture, seed = walked.picture(frame), _seed(job.config, place.end)
+        pictures[place.end] = picture
+        name = way.name(place.end).replace(" ", "-").lower()
+        if name in named:  # a walk there and back between scales
+            continue
+        named.add(name)
         config = job.config
         if way.kind == "prompts":
             config = config.model_copy(update={"prompt": config.ends[place.end]})
         size = (picture.shape[1], picture.shape[0])
         text = infotext(config, seed or 0, size, model.info.sha256, way.cfg(place))
         with job.timed("encode"):
-            path = folder / f"{way.name(place.end).replace(' ', '-').lower()}.png"
-            job.artifact(save_png(picture, path, {"parameters": text}), "image")
-        pictures.append(picture)
-    return pictures
+            job.artifact(save_png(picture, folder / f"{name}.png", {"parameters": text}), "image")
+    return list(pictures.values())
 
 
 def draw(job: Job[WalkConfig], trace: Trace, walked: Walked, ends: list[NDArray[np.uint8]]) -> None:

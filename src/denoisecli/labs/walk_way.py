@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -104,17 +104,6 @@ class Way:
 
     def name(self, end: int) -> str:
         """Return what an end is called in figures: seed 7, prompt 2, cfg 7.5."""
-        value: Any = self.config.ends[end % len(self.config.ends)]
-        shown = (
-            str(end % len(self.config.ends) + 1)
-            if self.kind == "prompts"
-            else f"{value:g}"
-            if self.between_numbers
-            else str(value)
-        )
-        return f"{NOUNS[self.kind]} {shown}"
-
-    @property
-    def between_numbers(self) -> bool:
-        """Whether the ends are numbers that can be mixed."""
-        return self.kind in ("scales", "strengths")
+        number = end % len(self.config.ends)
+        value = number + 1 if self.kind == "prompts" else self.config.ends[number]
+        return f"{NOUNS[self.kind]} {value:g}" if isinstance(value, float) else f"{NOUNS[self.kind]} {value}"
