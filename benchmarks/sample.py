@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from denoisecli.diffusion.models import POCKET, load_model
 from denoisecli.diffusion.recorder import record
@@ -19,7 +18,7 @@ from denoisecli.diffusion.recorder import record
 PLAIN_SCRIPT = f"""
 import torch
 from diffusers import StableDiffusionPipeline
-pipe = StableDiffusionPipeline.from_pretrained({str(POCKET)!r})
+pipe = StableDiffusionPipeline.from_pretrained({str(POCKET)!r}, torch_dtype=torch.float32)
 prompt = ("a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashing waves, oil painting")
 generators = [torch.Generator("cpu").manual_seed(seed) for seed in (7, 21, 42, 99)]
 images = pipe(prompt, num_images_per_prompt=4, generator=generators, num_inference_steps=20, guidance_scale=7.5).images

@@ -39,7 +39,7 @@ def test_the_same_picture_gives_the_same_bytes(tmp_path):
 def test_nothing_half_written_gets_the_name(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), whole_file(path) as partial:  # noqa: PT012
+    with pytest.raises(RuntimeError), whole_file(path) as partial:
         partial.write_text("half")
         assert partial.name == ".x.part.txt"
         raise RuntimeError

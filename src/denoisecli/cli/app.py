@@ -81,7 +81,7 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
-    from . import configs, info, labs  # noqa: F401 - each adds its commands to `app`
+    from . import labs, configs, info  # noqa: F401, I001 - each adds its commands to `app`, in this order
 
     app()
 

@@ -17,7 +17,7 @@ PACKAGES = ["torch", "diffusers", "transformers", "peft", "safetensors", "numpy"
 
 @app.command()
 def models(json: Json = False) -> None:
-    """List the models that are on this machine, with size and hash."""
+    """List the models on this machine: size and hash."""
     from ..diffusion.models import list_models
 
     rows = list_models()
@@ -32,7 +32,7 @@ def models(json: Json = False) -> None:
 
 @app.command()
 def doctor(json: Json = False) -> None:
-    """Check what a run needs: packages, device, ffmpeg, the built-in model."""
+    """Check packages, device, ffmpeg, built-in model."""
     found = {"denoisecli": __version__, "python": platform.python_version()}
     found |= {name: _version(name) for name in PACKAGES}
     found |= {"device": _device(), "ffmpeg": _ffmpeg(), "pocket model": _pocket()}

@@ -188,7 +188,7 @@ def _shares(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def _under(row: dict[str, Any]) -> str:
-    energy = percent(row["energy"]).replace(" ", "")
+    energy = percent(row["energy"]).replace(" ", "").replace("100.0", "100")
     return f"{row['params']} · {energy}" if row["params"] < 1000 else energy
 
 
