@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .boxes import Box, around
-from .grid import Grid, GridSpec, fit_grid
+from .grid import Grid, GridSpec, fit_grid, panel_size
 from .layout import Measures
 from .sweep_head import Head
 
@@ -56,6 +56,31 @@ def sweep_layout(words: Head, rows: int, columns: int, unit: tuple[int, int], pl
     return SweepLayout(words, head, grid, boxes, timeline)
 
 
+def _panels(area: Box, spec: GridSpec) -> Grid:
+    """Return the panels as large as they can be: one row breaks into lines where that helps, several make a table."""
+    return (_table(area, spec) if spec.views > 1 else None) or fit_grid(area, spec)
+
+
+def _table(area: Box, spec: GridSpec) -> Grid | None:
+    """Return a table, every row under the same column labels; None where its panels would be too small."""
+    across = (area.width - spec.lead - (spec.seeds - 1) * spec.gap) / spec.seeds
+    panel = panel_size(across, (area.height - spec.seed_line - (spec.views - 1) * spec.gap) / spec.views, spec.unit)
+    if panel is None:
+        return None
+    width, height = panel
+    whole = spec.lead + spec.seeds * (width + spec.gap) - spec.gap
+    x = area.x + (area.width - whole) // 2
+    y = area.y + (area.height - spec.seed_line - spec.views * (height + spec.gap) + spec.gap) // 2
+    xs = [x + spec.lead + column * (width + spec.gap) for column in range(spec.seeds)]
+    ys = [y + spec.seed_line + row * (height + spec.gap) for row in range(spec.views)]
+    return Grid(
+        panels=tuple(tuple(Box(x, y, width, height) for x in xs) for y in ys),
+        view_labels=tuple(Box(x, y, spec.lead - spec.gap, height) for y in ys),
+        seed_labels=tuple(Box(x, y, width, spec.seed_line) for x in xs) if spec.seed_line else (),
+        beside=True,
+    )
+
+
 def _under(measures: Measures, area: Box, spec: GridSpec, plots: int) -> tuple[Grid, tuple[Box, ...]]:
     """The plots in a row (two rows in tall frames) under the panels, as wide as they are."""
     across = max(1, min(plots, PLOTS_ACROSS[measures.shape]))
@@ -63,7 +88,7 @@ def _under(measures: Measures, area: Box, spec: GridSpec, plots: int) -> tuple[G
     gap, air = measures.px(36), measures.px(30)
     least = round(measures.text * 7.2)
     room = Box(area.x, area.y, area.width, area.height - lines * (least + air))
-    grid = fit_grid(room, spec)
+    grid = _panels(room, spec)
     bounds = around(grid.boxes)
     spare = room.height - bounds.height
     height = min(least + spare // lines, round(measures.text * 12))
@@ -82,12 +107,12 @@ def _beside(measures: Measures, area: Box, spec: GridSpec, plots: int) -> tuple[
     """The plots in a column right of the panels."""
     air = measures.px(48)
     least = round(measures.width * 0.2)
-    grid = fit_grid(Box(area.x, area.y, area.width - least - air, area.height), spec)
+    grid = _panels(Box(area.x, area.y, area.width - least - air, area.height), spec)
     bounds = around(grid.boxes)
     top = area.y + (area.height - bounds.height) // 3  # a little above the middle
     grid = grid.moved(area.x - bounds.x, top - bounds.y)
     left = area.x + bounds.width + air
-    width = min(area.right - left, round(measures.width * 0.34))
+    width = min(area.right - left, round(measures.width * 0.44))
     gap = measures.px(22)
     height = (bounds.height - (plots - 1) * gap) // max(1, plots)
     return grid, tuple(Box(area.right - width, top + k * (height + gap), width, height) for k in range(plots))
