@@ -126,7 +126,7 @@ class WalkDrawing:
         for frame in order:
             image = base.copy()
             self._draw_frame(image, layout, frame, plot)
-            way.draw_now(image, self.facts.places[frame], thumbs)
+            way.draw_now(image, self.facts.places, frame, thumbs)
             self._draw_prompts(image, layout, lines, frame)
             yield np.asarray(image)
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from .boxes import Box
-from .paint import Point, disc, discs, paste_rounded, polyline
+from .paint import Point, disc, discs, paste_rounded, polyline, rectangle
 from .text import Type, draw_text, measure, shorten
 from .theme import Theme
 
@@ -91,13 +91,18 @@ class WayMap:
         """Return the ends' pictures, (H, W, 3) each, as small squares."""
         return [_thumb(picture, max(1, self.side)) for picture in ends]
 
-    def draw_now(self, image: Image.Image, place: tuple[int, float], thumbs: Sequence[Image.Image]) -> None:
-        """Draw what moves: the way so far, the ends' pictures over it, and the dot where we are."""
-        unit, (leg, share) = self.text / 24, place
+    def draw_now(
+        self, image: Image.Image, places: Sequence[tuple[int, float]], frame: int, thumbs: Sequence[Image.Image]
+    ) -> None:
+        """Draw what moves: the way so far and its frames, the ends' pictures over it, and the dot where we are."""
+        unit, (leg, share) = self.text / 24, places[frame]
         for before in range(leg):
             polyline(image, [self.pixel(point) for point in self.course.line(before)], 6 * unit, self.theme.amber)
         if share > 0:
             polyline(image, [self.pixel(point) for point in self.course.line(leg, share)], 6 * unit, self.theme.amber)
+        if len(places) <= MOST_DOTS:
+            passed = [self.pixel(self.course.at(*place)) for place in places[:frame]]
+            discs(image, passed, 2.6 * unit, self.theme.ground)
         for end, thumb in enumerate(thumbs):
             self._draw_end(image, end, thumb)
         here = self.pixel(self.course.at(leg, share))
@@ -113,10 +118,12 @@ class WayMap:
         x, y = self.end_point(end)
         style, name = Type("JetBrainsMono-Regular", self.text), self.course.names[end]
         if self.side:
+            said = shorten(name, style, max(self.side * 1.9, 4 * self.text))
+            below, half = y + self.side / 2, measure(said, style) / 2 + 4 * self.text / 24
+            rectangle(image, (x - half, below - 4, x + half, below + 1.5 * self.text), self.theme.ground)
+            draw_text(image, (x, below + 1.15 * self.text), said, style, self.theme.quiet, "center")
             corner = round(x - self.side / 2), round(y - self.side / 2)
             paste_rounded(image, corner, thumb, 6 * self.text / 24)
-            said = shorten(name, style, max(self.side * 1.9, 4 * self.text))
-            draw_text(image, (x, y + self.side / 2 + 1.15 * self.text), said, style, self.theme.quiet, "center")
             return
         disc(image, (x, y), 9 * self.text / 24, self.theme.teal)
         inward = self._inward(end)
