@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from tests.tiny import make_scheduler, tiny_sd
 
 MEAN = torch.linspace(-1.5, 1.5, 4 * 8 * 8).reshape(4, 8, 8)

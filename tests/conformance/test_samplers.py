@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tests.conformance.gaussian import MEAN, gaussian_pipe, solution
-from tests.tiny import embeds, make_scheduler, noise
 
 from denoisecli.diffusion.recorder import record
 from denoisecli.diffusion.scale import canvas_latents
 from denoisecli.diffusion.schedule import levels, use_sampler
+from tests.conformance.gaussian import MEAN, gaussian_pipe, solution
+from tests.tiny import embeds, make_scheduler, noise
 
 EXACT = ("ddim", "ddpm", "pndm", "euler", "euler_a", "heun", "lms", "kdpm2", "dpmpp_2m", "unipc", "deis", "lcm")
 

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tests.tiny import noise, tiny_sd, tiny_vae
 
 from denoisecli.diffusion.decode import LinearDecoder, VaeDecoder, decoder, linear_rgb, rgb_factors
 from denoisecli.errors import SamplingError
+from tests.tiny import noise, tiny_sd, tiny_vae
 
 
 @pytest.fixture(scope="module")

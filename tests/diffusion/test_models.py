@@ -6,12 +6,12 @@ import struct
 
 import pytest
 import torch
-from tests.original_layout import write_original
-from tests.tiny import noise, tiny_text_sd
 
 from denoisecli.diffusion import models, weights
 from denoisecli.diffusion.models import identity, list_models, load_model
 from denoisecli.errors import ModelError, UsageError
+from tests.original_layout import write_original
+from tests.tiny import noise, tiny_text_sd
 
 pocket = pytest.mark.skipif(not (models.POCKET / "model_index.json").exists(), reason="no pocket weights here")
 

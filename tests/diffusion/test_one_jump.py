@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from tests.tiny import tiny_sdxl
 
 from denoisecli.config.noise import SCHEDULES
 from denoisecli.diffusion.decode import decoder
@@ -12,6 +11,7 @@ from denoisecli.diffusion.models import Model, ModelInfo, load_model
 from denoisecli.diffusion.one_jump import encode, jump_levels, one_jump_guesses
 from denoisecli.errors import ModelError
 from denoisecli.figures.scene import lighthouse
+from tests.tiny import tiny_sdxl
 
 
 @pytest.fixture(scope="module")

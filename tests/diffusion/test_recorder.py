@@ -9,13 +9,13 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl
 
 import denoisecli
 from denoisecli.diffusion.guidance import guided, rescaled
 from denoisecli.diffusion.recorder import _GIVES_X0, record
 from denoisecli.diffusion.schedule import Level, levels, predicted_x0, use_sampler
 from denoisecli.errors import SamplingError, UsageError
+from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "trace.schema.json"
 STEPS = 5

@@ -6,7 +6,6 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from tests.tiny import tiny_text_sd
 
 from denoisecli.diffusion import sample
 from denoisecli.diffusion.models import Model, ModelInfo
@@ -14,6 +13,7 @@ from denoisecli.diffusion.noise import generators, starting_noise
 from denoisecli.diffusion.sample import OutOfMemory, is_out_of_memory, sample_batch
 from denoisecli.diffusion.schedule import use_sampler
 from denoisecli.errors import SamplingError, UsageError
+from tests.tiny import tiny_text_sd
 
 STEPS = 4
 SHAPE = (4, 8, 8)

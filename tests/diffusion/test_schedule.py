@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.tiny import tiny_sd, tiny_sd3
 
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.diffusion import schedule
 from denoisecli.diffusion.scale import canvas_latents, to_unit_variance
 from denoisecli.errors import UsageError
 from denoisecli.trace import Trace
+from tests.tiny import tiny_sd, tiny_sd3
 
 ALPHA_BARS = (0.999, 0.5, 0.05, 0.005)
 

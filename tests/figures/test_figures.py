@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tests.figures.fakes import fake_run
 
 from denoisecli.errors import NotRecorded, UsageError
 from denoisecli.figures.boxes import Box
@@ -22,6 +21,7 @@ from denoisecli.figures.strip import view_frames
 from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, THEMES, FilmStyle, theme_named
 from denoisecli.figures.timeline import Mark, Timeline, spread
 from denoisecli.figures.timing import holds, tick
+from tests.figures.fakes import fake_run
 
 SMALL = (640, 360)
 

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from tests.figures.fakes import fake_run
 
 from denoisecli.figures.sweep import sweep_frames
 from denoisecli.figures.sweep_anatomy import anatomy_frames, heat_colours, top_tenth
@@ -14,6 +13,7 @@ from denoisecli.figures.sweep_layout import sweep_layout
 from denoisecli.figures.sweep_sheet import final_plots, finals_strip, sweep_sheet
 from denoisecli.figures.theme import DARK, THEMES, FilmStyle
 from denoisecli.metrics import contrast, distances, sameness, saturation
+from tests.figures.fakes import fake_run
 
 SIZES = [(1920, 1080), (1080, 1080), (1080, 1920), (640, 360), (320, 320), (3840, 2160)]
 STEPS = 4

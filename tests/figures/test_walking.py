@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-from tests.figures.fakes import scene
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.theme import DARK, THEMES, FilmStyle
@@ -14,6 +13,7 @@ from denoisecli.figures.walk_fade import SideBySide, fade_frames
 from denoisecli.figures.walk_layout import walk_layout
 from denoisecli.figures.walk_map import Course, way_map
 from denoisecli.figures.walk_sheet import sheet_frames, sheet_states, walk_sheet
+from tests.figures.fakes import scene
 
 SIZES = [(1920, 1080), (1280, 720), (640, 360), (1080, 1080), (1080, 1920), (3840, 2160), (320, 320)]
 

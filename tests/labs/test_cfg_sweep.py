@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl, tiny_text_sd
 
 from denoisecli.config.cfg_sweep import CfgSweepConfig
 from denoisecli.config.load import Layer, build
@@ -22,6 +21,7 @@ from denoisecli.labs import cfg_sweep
 from denoisecli.labs.cfg_scales import guide_label, scale_steps, swept_scales, taken_apart
 from denoisecli.report import Report
 from denoisecli.trace import load
+from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl, tiny_text_sd
 
 pytestmark = [  # diffusers on NumPy 2
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file
-from tests.diffusion.lora.made import kohya_tensors, pocket_tensors, save
 
 from denoisecli.config.load import Layer, build
 from denoisecli.config.lora_rank import LoraRankConfig
@@ -16,6 +15,7 @@ from denoisecli.labs.lora_matrix import bolt, cut_matrix, read_matrix, usual_ran
 from denoisecli.labs.lora_rank import plan
 from denoisecli.report import Report
 from denoisecli.trace import load
+from tests.diffusion.lora.made import kohya_tensors, pocket_tensors, save
 
 SMALL = {"size": "640x360", "fps": 5, "hold_s": 0.2}
 

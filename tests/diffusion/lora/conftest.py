@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from tests.diffusion.lora.made import kohya_tensors, renamed, save
 
 

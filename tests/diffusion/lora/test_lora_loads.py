@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from tests.diffusion.lora.made import factors, save
-from tests.tiny import tiny_sd
 
 from denoisecli.diffusion.lora.files import encode
 from denoisecli.diffusion.lora.fit import misfits, plain_name
 from denoisecli.diffusion.lora.lora import open_lora
 from denoisecli.diffusion.lora.truncate import truncate
+from tests.diffusion.lora.made import factors, save
+from tests.tiny import tiny_sd
 
 RANK, CUT, ALPHA = 4, 2, 3.0
 
@@ -80,10 +80,9 @@ def _best(lora, layer, rank):
 
 
 def test_the_pocket_model_takes_its_cuts(tmp_path):
-    from tests.diffusion.lora.made import pocket_tensors
-
     from denoisecli.diffusion.models import load_model
     from denoisecli.labs.lora_images import module_shapes
+    from tests.diffusion.lora.made import pocket_tensors
 
     path = save(pocket_tensors(rank=4), tmp_path / "in.safetensors")
     model = load_model("pocket", "cpu")
