@@ -7,7 +7,7 @@ import pytest
 from denoisecli.config.schema import SampleConfig
 from denoisecli.errors import SamplingError
 from denoisecli.labs.plan import Job
-from denoisecli.labs.sampling import Sample, batch_size, native_size, resolved, sample_all
+from denoisecli.labs.sampling import Sample, batch_size, native_size, resolved, sample_all, sample_each
 from denoisecli.report import Report
 from denoisecli.run import RunFolder
 
@@ -100,6 +100,19 @@ def test_split_after_a_halving_survives_an_interruption(tmp_path, pocket):
     job.report = Notes()
     with job.folder.open():  # now there is memory for all, but the run has its split
         assert sample_all(job, pocket, samples, batch=4).record["batches"] == [[0, 1], [2, 3]]
+
+
+def test_split_that_changed_half_way_survives_an_interruption(tmp_path, pocket):
+    """Two fit at first, then only one: what was made by twos is not made again by ones."""
+    job, samples = small_job(tmp_path, [0, 1, 2, 3, 4])
+    with pytest.raises(KeyboardInterrupt), job.folder.open():
+        batches = sample_each(job, pocket, samples, batch=2)
+        assert next(batches)[0] == [0, 1]
+        with memory_for(pocket, 1):
+            assert next(batches)[0] == [2]
+        raise KeyboardInterrupt
+    with job.folder.open():
+        assert sample_all(job, pocket, samples, batch=2).record["batches"] == [[0, 1], [2], [3], [4]]
 
 
 def test_out_of_memory_at_one_is_an_error(tmp_path, pocket):

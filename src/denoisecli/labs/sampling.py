@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,22 +130,21 @@ def sample_each(
 
     thin: makes of a batch's trace what is kept of it and given away; by default all.
     """
-    queue = deque(_split(list(range(start, len(samples))), _kept_batch_size(job) or batch))
-    steps = job.config.steps
-    while queue:
-        indices = queue.popleft()
+    size, at, steps = _kept_batch_size(job) or batch, start, job.config.steps
+    while at < len(samples):
+        indices = list(range(at, min(at + (_kept_length(job, at) or size), len(samples))))
         part = _kept(job, indices)
         if part is None:
-            whole = _sampled(job, model, [samples[i] for i in indices], indices[0] * steps)
+            whole = _sampled(job, model, [samples[i] for i in indices], at * steps)
             if whole is None:
-                half = len(indices) // 2
-                job.report.warn(f"not enough memory for {len(indices)} at once; going on with {half}")
-                queue = deque(_split(indices + [i for later in queue for i in later], half))
-                _keep_batch_size(job, half)
+                size = len(indices) // 2
+                job.report.warn(f"not enough memory for {len(indices)} at once; going on with {size}")
+                _keep_batch_size(job, size)
                 continue
             part = thin(whole) if thin else whole
             _keep(job, indices, part)
-        job.report.step((indices[-1] + 1) * steps)
+        at += len(indices)
+        job.report.step(at * steps)
         yield indices, part
 
 
@@ -212,13 +210,15 @@ def _size(config: SamplingConfig) -> tuple[int, int]:
     return config.size
 
 
-def _split(indices: list[int], batch: int) -> list[list[int]]:
-    return [indices[start : start + batch] for start in range(0, len(indices), batch)]
-
-
 def batch_key(indices: Sequence[int]) -> str:
     """Return the name under which the folder keeps the batch of these samples."""
     return f"batch-{indices[0]:05d}-{len(indices)}"
+
+
+def _kept_length(job: Job[Any], first: int) -> int | None:
+    """Return the length of the kept batch that begins with this sample: the split may have changed on the way."""
+    found = sorted(job.folder.work.glob(f"batch-{first:05d}-*.safetensors"))
+    return int(found[0].stem.rpartition("-")[2]) if found else None
 
 
 def _kept(job: Job[Any], indices: list[int]) -> Trace | None:
