@@ -10,8 +10,8 @@ import torch
 
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.diffusion import schedule
-from denoisecli.diffusion.scale import canvas_latents, to_unit_variance
 from denoisecli.errors import UsageError
+from denoisecli.scale import canvas_latents, to_unit_variance
 from denoisecli.trace import Trace
 from tests.tiny import tiny_sd, tiny_sd3
 

@@ -13,14 +13,13 @@ from denoisecli.figures.latent import (
     enlarged,
     latent_rgb,
     robust_limits,
-    variance_preserving,
 )
-from denoisecli.figures.panels import shown_latents
 from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet, deck_sheet
 from denoisecli.figures.strip import view_frames
 from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, THEMES, FilmStyle, theme_named
 from denoisecli.figures.timeline import Mark, Timeline, spread
 from denoisecli.figures.timing import holds, tick
+from denoisecli.scale import canvas_latents
 from tests.figures.fakes import fake_run
 
 SMALL = (640, 360)
@@ -170,10 +169,10 @@ def test_latents_are_enlarged_by_whole_numbers():
 def test_sigma_space_latents_are_brought_to_the_same_scale():
     trace, _ = fake_run(2, 4)
     trace.arrays["sigmas"] = np.array([10.0, 5, 2, 1, 0])
-    assert shown_latents(trace) is trace.x_t
+    assert canvas_latents(trace) is trace.x_t
     trace.record["schedule_kind"] = "ve"
-    assert shown_latents(trace)[:, 0] == pytest.approx(trace.x_t[:, 0] / np.sqrt(101), rel=1e-5)
-    assert (variance_preserving(trace.x_t, trace.sigmas)[:, -1] == trace.x_t[:, -1]).all()
+    assert canvas_latents(trace)[:, 0] == pytest.approx(trace.x_t[:, 0] / np.sqrt(101), rel=1e-5)
+    assert (canvas_latents(trace)[:, -1] == trace.x_t[:, -1]).all()
 
 
 def test_smooth_lines_pass_their_points_and_never_overshoot():

@@ -23,10 +23,6 @@ from denoisecli.report import Report
 from denoisecli.trace import load
 from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl, tiny_text_sd
 
-pytestmark = [  # diffusers on NumPy 2
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning"),
-]
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
 FILM = {"size": "640x360", "fps": 5, "hold_s": 0.2}
 SCALES = [0, 1, 7.5, [[0, 12], [0.5, 3]]]

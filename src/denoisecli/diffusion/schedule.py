@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .scale import ScheduleKind
+    from ..scale import ScheduleKind
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,6 @@ def robust_limits(latents: Latents, low: float = 1.0, high: float = 99.0) -> Lim
     return limits
 
 
-def variance_preserving(x_t: Latents, sigmas: NDArray[Any]) -> Latents:
-    """Return x_t / √(1 + σ²): latents (seed, state, C, h, w) of a sigma-space sampler on the scale of DDPM's."""
-    scale: Latents = 1 / np.sqrt(1 + np.square(sigmas.astype(np.float32)))
-    return np.asarray(x_t, dtype=np.float32) * scale[None, :, None, None, None]
-
-
 def levels(latents: Latents, limits: Limits) -> NDArray[np.uint8]:
     """Return grey levels (..., C, h, w) of latents with the same axes."""
     low, high = limits[:, 0, None, None], limits[:, 1, None, None]

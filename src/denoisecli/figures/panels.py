@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import NotRecorded
+from ..scale import canvas_latents
 from ..trace import Trace
 from .boxes import Box
 from .grid import Grid
-from .latent import channel_mosaic, enlarged, latent_rgb, mosaic_side, robust_limits, variance_preserving
+from .latent import channel_mosaic, enlarged, latent_rgb, mosaic_side, robust_limits
 from .paint import paste_rounded
 from .text import Type, draw_text, measure, shorten
 from .theme import Theme
@@ -126,18 +127,11 @@ def run_views(trace: Trace, pictures: Mapping[str, Any], theme: Theme, *, channe
         height, width = np.shape(stack[0][0])[:2]
         views[name] = PictureView(title, symbol, stack, (width, height))
     if "latent" not in views and "x_t" in trace:
-        latents = shown_latents(trace)
+        latents = canvas_latents(trace)
         views["latent"] = LatentView(latents, robust_limits(latents), theme, channels)
     if not views:
         raise NotRecorded("This trace holds nothing to show: no pictures and no x_t.")
     return views
-
-
-def shown_latents(trace: Trace) -> NDArray[Any]:
-    """Return x_t on the scale of the final picture: those of sigma-space samplers divided by √(1 + σ²)."""
-    if trace.record.get("schedule_kind") == "ve":
-        return variance_preserving(trace.x_t, trace.sigmas)
-    return trace.x_t
 
 
 def grid_unit(views: Sequence[View]) -> tuple[int, int]:

@@ -126,7 +126,7 @@ def sample_variants(
     job: Job[LoraRankConfig], model: Model, wanted: Sequence[Variant]
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Return the final latents, (variant, seed, C, h, w), on the unit-variance scale, and the sampler's record."""
-    from ..diffusion.scale import canvas_latents
+    from ..scale import canvas_latents
     from .sampling import Sample, batch_size, sample_all
 
     config = job.config

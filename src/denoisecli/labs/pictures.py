@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..diffusion.scale import canvas_latents
+from ..scale import canvas_latents
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

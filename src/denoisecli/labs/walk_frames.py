@@ -132,7 +132,7 @@ class Walker:
 
     def _thin(self, whole: Trace) -> Trace:
         """Return what is kept of a batch: the final latents, their pictures, and the guesses that a sheet shows."""
-        from ..diffusion.scale import canvas_latents
+        from ..scale import canvas_latents
 
         with self.job.timed("decode"):
             picture = self.drawer.decode(canvas_latents(whole)[:, -1])

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..trace import Trace
+    from .trace import Trace
 
 ScheduleKind = Literal["vp", "ve", "flow"]
 
@@ -34,4 +34,5 @@ def to_unit_variance(x_t: NDArray[Any], sigmas: NDArray[Any], kind: ScheduleKind
 
 def canvas_latents(trace: Trace) -> NDArray[Any]:
     """Return the trace's x_t ready to be decoded, (..., state, C, h, w)."""
-    return to_unit_variance(trace.x_t, trace.sigmas, trace.record.get("schedule_kind", "vp"))
+    kind = trace.record.get("schedule_kind", "vp")
+    return to_unit_variance(trace.x_t, trace.sigmas, kind) if kind == "ve" else trace.x_t
