@@ -81,10 +81,20 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
+        signal.signal(signal.SIGINT, _interrupt)
     from . import labs, configs, info  # noqa: F401, I001 - each adds its commands to `app`, in this order
 
     app()
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal asked us to stop.
+
+    Not a plain KeyboardInterrupt: once one of those has passed through an `exec`, as it may while modules are loaded,
+    Python ends the process by SIGINT whatever was caught and whichever exit code was asked for.
+    """
+
+
 def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted
