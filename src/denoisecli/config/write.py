@@ -12,8 +12,6 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from .schema import LabConfig
 
-WIDTH = 110
-
 
 def plain_yaml(config: LabConfig) -> str:
     """Return the config as YAML, every key in it. Reading it back gives an equal config."""

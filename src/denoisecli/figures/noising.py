@@ -5,7 +5,6 @@ What does not move is drawn once; a frame is a copy of it with the pictures, the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,15 +28,6 @@ PLOT_TITLES = ("ᾱ, the picture's share of the power", "ᾱ, the picture's shar
 ERROR_TITLES = ("ᾱ, and how wrong the guess is: in layout, in detail", "ᾱ, and the guess's error", "ᾱ and error")
 
 MOST_ERROR = 1.5  # at the plot's upper edge
-
-
-def noise_frames(
-    trace: Trace, style: FilmStyle, fps: float = 30, hold_s: float = 0.8, *, loop: bool = True
-) -> Iterator[tuple[Frame, int]]:
-    """Draw the film of a noise run: (frame (H, W, 3), for how many ticks it is shown)."""
-    drawn = NoiseDrawing(trace, style)
-    for index, repeats in frame_order(drawn.count, round(hold_s * fps), loop=loop):
-        yield drawn.frame(index), repeats
 
 
 def frame_order(count: int, hold: int, *, loop: bool = True) -> list[tuple[int, int]]:
