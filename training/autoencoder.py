@@ -2,6 +2,7 @@
 
     python -m training.autoencoder --scenes build/pocket/scenes --out build/pocket/autoencoder --steps 6000
     python -m training.autoencoder ... --init PIPELINE_FOLDER    # start from a trained one
+    python -m training.autoencoder ... --init PIPELINE_FOLDER --decoder-only    # and keep its latents as they are
 
 From scratch it starts as an exact average-colour code (`colour_identity`), so that all training goes into detail.
 The loss adds a scale-equivariance term (Kouzelis et al. 2025, arXiv 2502.09509): halving the latents has to halve the
@@ -138,9 +139,15 @@ class Crops:
         return to_tensor(crops)
 
 
-def training_loss(autoencoder: AutoencoderTiny, batch: Tensor, step: int, detail: float) -> Tensor:
-    """Reconstruct through slightly noisy latents; every fourth step also through halved ones."""
+def training_loss(
+    autoencoder: AutoencoderTiny, batch: Tensor, step: int, detail: float, *, decoder_only: bool
+) -> Tensor:
+    """Reconstruct through slightly noisy latents; where those may still change, every fourth step through halved ones.
+    """
     latents = autoencoder.encoder(batch)
+    if decoder_only:
+        noisy = latents + 0.03 * torch.randn_like(latents)
+        return reconstruction_loss(autoencoder.decoder(noisy), batch, detail)
     noisy = latents + 0.06 * torch.randn_like(latents)
     loss = reconstruction_loss(autoencoder.decoder(noisy), batch, detail)
     if step % 4 == 0:
@@ -176,7 +183,9 @@ def train(options: argparse.Namespace) -> None:
     while step < options.steps:
         for group in optimizer.param_groups:
             group["lr"] = options.lr * rate(step, step / options.steps, hold=0.3)
-        loss = training_loss(autoencoder, crops.draw(options.batch, 64), step, options.detail)
+        loss = training_loss(
+            autoencoder, crops.draw(options.batch, 64), step, options.detail, decoder_only=options.decoder_only
+        )
         optimizer.zero_grad()
         loss.backward()
         average_gradients(autoencoder.parameters())
@@ -197,6 +206,27 @@ def train(options: argparse.Namespace) -> None:
         autoencoder.save_pretrained(options.out / "autoencoder")
 
 
+@torch.no_grad()
+def take_over(half: nn.Module, trained: nn.Module) -> None:
+    """Copy weights layer by layer; of a stage with more blocks than this one has, the last ones are left out."""
+    stages = [_stages(one) for one in (half, trained)]
+    for own, other in zip(*stages, strict=True):
+        for layer, source in zip(own, [*other[: len(own) - 1], other[-1]], strict=True):
+            layer.load_state_dict(source.state_dict())
+
+
+def _stages(half: nn.Module) -> list[list[nn.Module]]:
+    """Split the layers that have weights behind each plain convolution: blocks, then the convolution."""
+    found: list[list[nn.Module]] = [[]]
+    for layer in half.layers:
+        if isinstance(layer, nn.Conv2d):
+            found[-1].append(layer)
+            found.append([])
+        elif hasattr(layer, "conv"):
+            found[-1].append(layer)
+    return found[:-1] if not found[-1] else found
+
+
 def _start(
     options: argparse.Namespace, shards: Sequence[Picture]
 ) -> tuple[AutoencoderTiny, Average, torch.optim.Optimizer, int]:
@@ -204,7 +234,8 @@ def _start(
     autoencoder = build_autoencoder(SIZES[options.size])
     if options.init:
         trained = AutoencoderTiny.from_pretrained(options.init, subfolder="vae").float()
-        autoencoder.load_state_dict(trained.state_dict())
+        take_over(autoencoder.encoder, trained.encoder)
+        take_over(autoencoder.decoder, trained.decoder)
     else:
         sample = np.concatenate([shard[held_out(shard) :][:: max(1, len(shard) // 50)] for shard in shards])
         colours = functional.avg_pool2d((to_tensor(sample) + 1) / 2, 8).permute(0, 2, 3, 1).reshape(-1, 3)

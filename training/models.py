@@ -23,7 +23,7 @@ class Size:
 
     autoencoder_width: int = 32
     encoder_blocks: tuple[int, ...] = (0, 1, 2, 3)
-    decoder_blocks: tuple[int, ...] = (4, 4, 2, 1)
+    decoder_blocks: tuple[int, ...] = (4, 4, 2, 0)  # a block at 256² costs as much as all the rest of a decode
     channels: tuple[int, ...] = (32, 64, 128, 192)
 
 

@@ -1,0 +1,194 @@
+"""The decoded pictures of a run in one file: what `render` draws from again without a model, and what pages carry.
+
+`pictures.zip` holds one WebP for each picture, `<view>/<index>-<index>.webp`, uncompressed beside each other, and
+`index.json`: {"views": {"canvas": {"shape": [seed, state, H, W, 3]}}}. Films, sheets and pages of a run are all drawn
+from these pictures (37 dB and better from what the decoder gave), so that drawing them again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import MediaError, NotRecorded
+from .files import whole_file
+
+PICTURES_FILE = "pictures.zip"
+INDEX = "index.json"
+QUALITY, EFFORT = 90, 3  # 12 kB a picture of 256²; a higher effort saves little and costs twice the time
+MOST_SIDE = 16_383  # of a WebP, in pixels
+MOST_BYTES = 1 << 28  # of one stored picture: more is no picture of ours
+IN_MEMORY = 256  # decoded pictures kept at hand
+AT_ONCE = 32  # pictures encoded side by side
+
+Picture = NDArray[np.uint8]  # (H, W, 3), sRGB
+Place = tuple[int, ...]
+
+
+def write_pictures(path: Path, views: Mapping[str, Any]) -> Path:
+    """Write views, each (…, H, W, 3) uint8, and return `path`; the same pictures give the same bytes.
+
+    A view needs `.shape` and indexing by a whole place alone, so it may read its pictures from a disk.
+    """
+    shapes = {name: {"shape": [int(side) for side in view.shape]} for name, view in views.items()}
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        archive.writestr(_entry(INDEX), json.dumps({"views": shapes}, indent=1))
+        for name, view in views.items():
+            places = np.ndindex(*view.shape[:-3])
+            for place, coded in _coded_side_by_side(view, places):
+                archive.writestr(_entry(_name(name, place)), coded)
+    return path
+
+
+def webp(picture: Picture) -> bytes:
+    """Return one picture as WebP. Raises MediaError where it is too large for that."""
+    if max(picture.shape[:2]) > MOST_SIDE:
+        raise MediaError(
+            f"A picture of {picture.shape[1]}×{picture.shape[0]} is too large: {MOST_SIDE} a side at most."
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "WEBP", quality=QUALITY, method=EFFORT)
+    return buffer.getvalue()
+
+
+class PictureFile(Mapping[str, "View"]):
+    """An open pictures.zip: its views by name. Pictures are decoded when they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file. Raises NotRecorded where there is none, MediaError where it is damaged."""
+        self.path = path
+        if not path.is_file():
+            raise NotRecorded(f"{path.parent} holds no {path.name}.", "Make the run again with --force.")
+        try:
+            self._archive = zipfile.ZipFile(path)
+            self.shapes = _shapes(self._archive.read(INDEX))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise self._damaged(error) from None
+        self._decoded = lru_cache(maxsize=IN_MEMORY)(self._decode)
+
+    def __getitem__(self, name: str) -> View:
+        if name not in self.shapes:
+            raise NotRecorded(f"{self.path} holds no view {name!r}.", f"It holds: {', '.join(self.shapes)}.")
+        return View(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def coded(self, name: str, place: Place) -> bytes:
+        """Return one picture as the WebP that the file holds."""
+        entry = _name(name, place)
+        try:
+            if self._archive.getinfo(entry).file_size > MOST_BYTES:
+                raise ValueError(f"{entry} is too large")
+            return self._archive.read(entry)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise self._damaged(error) from None
+
+    def picture(self, name: str, place: Place) -> Picture:
+        """Return one picture, (H, W, 3)."""
+        return self._decoded(name, place)
+
+    def _decode(self, name: str, place: Place) -> Picture:
+        try:
+            with Image.open(io.BytesIO(self.coded(name, place)), formats=["WEBP"]) as image:
+                if image.size != tuple(self.shapes[name][-3:-1])[::-1]:
+                    raise ValueError(f"{_name(name, place)} is {image.width}×{image.height}")
+                return np.asarray(image.convert("RGB"))
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> MediaError:
+        return MediaError(f"{self.path} is damaged: {error}.", "Make the run again with --force.")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._archive.close()
+
+    def __enter__(self) -> PictureFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class View:
+    """A view of a picture file, indexed like an array (…, H, W, 3) by whole numbers from the left."""
+
+    def __init__(self, file: PictureFile, name: str, place: Place = ()) -> None:
+        self.file, self.name, self.place = file, name, place
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+        return self.file.shapes[self.name][len(self.place) :]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int | Place) -> Any:
+        """Return a picture, or the view of all pictures below this index."""
+        place = self.place
+        for step in (index,) if isinstance(index, int | np.integer) else index:
+            length = self.file.shapes[self.name][len(place)]
+            if not -length <= step < length:
+                raise IndexError(f"{self.name} has {length} at axis {len(place)}, not {step}")
+            place = (*place, int(step) % length)
+        if len(place) == len(self.file.shapes[self.name]) - 3:
+            return self.file.picture(self.name, place)
+        return View(self.file, self.name, place)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def coded(self, *place: int) -> bytes:
+        """Return the picture at `place` as WebP."""
+        return self.file.coded(self.name, (*self.place, *place))
+
+    def array(self) -> NDArray[np.uint8]:
+        """Return all of it in memory."""
+        found = np.empty(self.shape, np.uint8)
+        for place in np.ndindex(*self.shape[:-3]):
+            found[place] = self[place]
+        return found
+
+
+def _coded_side_by_side(view: Any, places: Iterable[Place]) -> Iterator[tuple[Place, bytes]]:
+    """Encode in threads (libwebp lets go of the interpreter), a bounded number of pictures at a time."""
+    places = iter(places)
+    with ThreadPoolExecutor(max(1, min(8, os.cpu_count() or 1))) as pool:
+        while some := list(islice(places, AT_ONCE)):
+            yield from zip(some, pool.map(webp, [view[place] for place in some]), strict=True)
+
+
+def _name(view: str, place: Place) -> str:
+    return f"{view}/{'-'.join(f'{step:04d}' for step in place)}.webp"
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Return an entry that says nothing of when it was written."""
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _shapes(text: bytes) -> dict[str, tuple[int, ...]]:
+    found = {name: tuple(map(int, view["shape"])) for name, view in json.loads(text)["views"].items()}
+    for name, shape in found.items():
+        if len(shape) < 4 or shape[-1] != 3 or min(shape) < 1:
+            raise ValueError(f"{name} has the shape {shape}")
+    return found
