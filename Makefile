@@ -7,7 +7,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test lint format bench pocket clean
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint    ruff (lint and format) and mypy"
 	@echo "make format  let ruff mend what it can"
 	@echo "make bench   the benchmarks: ratios, each measured side by side in one run"
+	@echo "make pocket  train the built-in model anew, in build/pocket: many hours; interrupt and go on at any time"
 
 setup: $(STAMP)
 
@@ -41,6 +42,28 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# Every stage goes on from what the last call left; src/denoisecli/pocket is overwritten at the end only.
+POCKET := build/pocket
+TRAIN  := $(BIN)/python -m training
+pocket: $(STAMP)
+	$(TRAIN).scenes --out $(POCKET)/scenes --shards 24 --per-shard 1000 --seed 1
+	$(TRAIN).scenes --out $(POCKET)/woodcut --shards 2 --per-shard 250 --seed 2 --fix "style=woodcut print"
+	$(TRAIN).scenes --out $(POCKET)/balloon --shards 2 --per-shard 250 --seed 3 --fix "landmark=hot-air balloon"
+	$(TRAIN).autoencoder --scenes $(POCKET)/scenes $(POCKET)/woodcut --steps 12000
+	$(TRAIN).latents
+	$(TRAIN).latents --scenes $(POCKET)/woodcut --out $(POCKET)/latents-woodcut
+	$(TRAIN).latents --scenes $(POCKET)/balloon --out $(POCKET)/latents-balloon
+	$(TRAIN).denoiser --samples 300000
+	$(TRAIN).export --out $(POCKET)/model
+	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-woodcut --base $(POCKET)/latents \
+		--work $(POCKET)/lora-woodcut --trigger "woodcut print" --out $(POCKET)/model/loras/woodcut-print.safetensors
+	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-balloon --base $(POCKET)/latents \
+		--work $(POCKET)/lora-balloon --trigger "hot-air balloon" --out $(POCKET)/model/loras/hot-air-balloon.safetensors
+	$(TRAIN).probe
+	$(TRAIN).evaluate --pipeline $(POCKET)/model
+	$(TRAIN).card --pipeline $(POCKET)/model
+	cp -r $(POCKET)/model/. src/denoisecli/pocket/
 
 clean:
 	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache

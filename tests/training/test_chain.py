@@ -1,6 +1,10 @@
 """The whole chain on a tiny model, from scenes to samples and back through evaluation and a LoRA."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +13,8 @@ import torch
 
 pytest.importorskip("cv2")
 
+from diffusers import AutoencoderTiny
+from training.models import TINY, build_autoencoder
 from training.runs import load_checkpoint
 
 from training import autoencoder, denoiser, evaluate, export, latents, lora, probe, scenes
@@ -91,6 +97,36 @@ def test_a_killed_run_goes_on_from_its_checkpoint(chain):
     assert [row["seen"] for row in log] == [16, 24]
     assert all(np.isfinite(row["validation"]) for row in log)
     assert not list(chain.denoiser.glob("*.partial"))
+
+
+def test_a_run_killed_in_the_middle_of_a_step_loses_one_interval_at_most(chain, tmp_path):
+    """SIGKILL at any moment: what lies under the final names is whole, and the run goes on from it."""
+    arguments = [*denoiser_arguments(chain, 100_000), "--every", "0", "--out", str(tmp_path / "killed")]
+    command = [sys.executable, "-m", "training.denoiser", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+        rows = [json.loads(process.stdout.readline()) for _ in range(3)]
+        process.kill()
+    kept = load_checkpoint(tmp_path / "killed" / "checkpoint.pt")["step"]
+    assert kept >= rows[-1]["seen"] // 4 - 1
+    goal = 4 * kept + 8
+    denoiser.train(denoiser.parse([*arguments, "--samples", str(goal)]))
+    assert load_checkpoint(tmp_path / "killed" / "checkpoint.pt")["step"] == kept + 2
+
+
+def test_a_smaller_decoder_learns_from_a_larger_one_under_the_same_encoder(chain, tmp_path):
+    """The last stage's blocks are left out, everything else is taken over, and the latents stay as they are."""
+    tiny = AutoencoderTiny.from_pretrained(chain.pipeline, subfolder="vae")
+    larger = build_autoencoder(replace(TINY, decoder_blocks=(1, 1, 1, 2)))
+    smaller = build_autoencoder(TINY)
+    autoencoder.take_over(smaller.decoder, larger.decoder)
+    assert torch.equal(smaller.decoder.layers[-1].weight, larger.decoder.layers[-1].weight)
+    assert torch.equal(smaller.decoder.layers[-2].weight, larger.decoder.layers[-4].weight)
+    arguments = [*autoencoder_arguments(chain, 3), "--out", str(tmp_path), "--init", str(chain.pipeline)]
+    autoencoder.train(autoencoder.parse([*arguments, "--decoder-only"]))
+    trained = AutoencoderTiny.from_pretrained(tmp_path / "autoencoder")
+    pairs = zip(tiny.float().encoder.parameters(), trained.encoder.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    assert not torch.equal(tiny.decoder.layers[0].weight, trained.decoder.layers[0].weight)
 
 
 def test_evaluation_reports_every_measure(chain):
