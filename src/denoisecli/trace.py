@@ -143,12 +143,33 @@ def load(folder: str | Path) -> Trace:
     from safetensors.numpy import load_file
 
     folder = Path(folder)
+    record = load_record(folder)
+    try:
+        arrays = load_file(folder / STATES_FILE)
+    except FileNotFoundError:
+        raise _not_a_run(folder, STATES_FILE) from None
+    except (ValueError, OSError, SafetensorError) as error:
+        raise _unreadable(folder, error) from None
+    return Trace(str(record.get("lab", "sample")), arrays, record)
+
+
+def load_record(folder: str | Path) -> dict[str, Any]:
+    """Read a run's `trace.json` alone. Raises NotRecorded where `folder` holds no run."""
+    folder = Path(folder)
     try:
         record = json.loads((folder / TRACE_FILE).read_text(encoding="utf-8"))
-        arrays = load_file(folder / STATES_FILE)
-    except FileNotFoundError as error:
-        missing = Path(error.filename).name if error.filename else STATES_FILE
-        raise NotRecorded(f"{folder} is not a run folder: it has no {missing}.") from None
-    except (ValueError, SafetensorError) as error:
-        raise NotRecorded(f"{folder} cannot be read: {error}.", "Make the run again with --force.") from None
-    return Trace(record.get("lab", "sample"), arrays, record)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _not_a_run(folder, TRACE_FILE) from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise _unreadable(folder, error) from None
+    if not isinstance(record, dict):
+        raise _unreadable(folder, f"{TRACE_FILE} holds no record")
+    return record
+
+
+def _not_a_run(folder: Path, missing: str) -> NotRecorded:
+    return NotRecorded(f"{folder} is not a run folder: it has no {missing}.")
+
+
+def _unreadable(folder: Path, why: object) -> NotRecorded:
+    return NotRecorded(f"{folder} cannot be read: {why}.", "Make the run again with --force.")

@@ -1,0 +1,161 @@
+"""Runs into a talk: one slide a run, its film in it, as PowerPoint or as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MediaError, UsageError
+from ..report import Report
+from ..run import CONFIG_FILE
+from ..summary import Summary, summary
+from ..trace import load_record
+
+if TYPE_CHECKING:
+    from ..figures.theme import RGB, Theme
+    from ..media.slides import Look, Slide
+
+FILM = "film.mp4"
+POSTER = {"noise": 0.2, "walk": 0.25, "lora-rank": 0.2, "sample": 0.5}
+"""At which share of its length a film tells most: noise films come back, walks are between two pictures, ranks are
+low enough to see what is lost, and a deck's guess is ahead of its canvas."""
+POSTER_USUAL = 2 / 3
+LARGE_FILM, LARGE_TALK = 50e6, 100e6  # bytes; Google Slides takes no larger presentation
+SUFFIXES = (".pptx", ".md")
+
+
+def make_talk(
+    runs: Sequence[Path], path: Path, report: Report, *, title: str | None = None, force: bool = False
+) -> Path:
+    """Write the slides of `runs`, in their order, to `path` (.pptx or .md) and return it.
+
+    Raises UsageError for another suffix and for a file that is not ours to replace, NotRecorded or MediaError for
+    a folder that holds no run or no film.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path}: slides are written as .pptx or .md.")
+    from ..media import slides, slides_markdown
+
+    kind: Any = slides if path.suffix.lower() == ".pptx" else slides_markdown
+    if path.is_dir() or (path.exists() and not force and not kind.is_untouched(path)):
+        raise UsageError(f"{path} is there, and not as denoisecli wrote it.", "Name another with -o, or add --force.")
+    try:
+        report.start(path, "slides", title or path.stem)
+        report.stage("figures", len(runs))
+        pages = []
+        for number, run in enumerate(runs, 1):
+            pages.append(slide_of(run))
+            report.step(number)
+        if kind is slides:
+            _warn_of_size(pages, report)
+        kind.write(pages, path, title)
+    finally:
+        report.close()
+    report.done(path, fresh=True)
+    return path
+
+
+def slide_of(run: Path) -> Slide:
+    """Return the slide of one run folder. Raises NotRecorded or MediaError where there is no run or no film."""
+    from PIL import Image
+
+    from ..figures.theme import THEMES
+    from ..media.film_reader import film_frame, film_info
+    from ..media.slides import Slide, places
+
+    record = load_record(run)
+    words = summary(record)
+    film = run / FILM
+    if not film.is_file():
+        raise MediaError(f"{run} holds no {FILM}.", "Make it with `denoisecli render`, or the run again with --force.")
+    info = film_info(film)
+    theme = THEMES.get(str((record.get("config") or {}).get("film", {}).get("theme")), THEMES["dark"])
+    room = places(info.size)
+    return Slide(
+        film=film,
+        size=info.size,
+        duration_s=info.duration_s,
+        poster=Image.fromarray(film_frame(film, POSTER.get(words.lab, POSTER_USUAL))),
+        title=words.title,
+        settings=(words.lab, *words.settings),
+        caption=_fitting(words.title, room.caption_pt, room.caption.width, 2 if room.wide else 9),
+        details=_details(words, room.details_pt, room.details.width, wide=room.wide),
+        notes=notes(run, record, words),
+        look=_look(theme),
+    )
+
+
+def notes(run: Path, record: dict[str, Any], words: Summary) -> str:
+    """Return what the speaker sees: what this is, what came out, how long it took, how to make it again."""
+    timings = [f"{stage} {seconds:.1f} s" for stage, seconds in (record.get("timings") or {}).items() if seconds]
+    model = record.get("model") or {}
+    environment = record.get("environment") or {}
+    made = [f"model {model.get('ref')} (sha256 {str(model.get('sha256'))[:12]})"] if model else []
+    made += [
+        f"{name} {environment[name]}" for name in ("device", "dtype", "torch", "diffusers") if environment.get(name)
+    ]
+    parts = [
+        [words.title, f"{words.lab} · {words.line}"],
+        words.findings,
+        [f"Time: {', '.join(timings)}"] if timings else [],
+        [f"Made with denoisecli {record.get('version')}, {', '.join(made)}" if made else ""],
+        [f"Command: {record.get('command')}", f"Run: {run.name}"],
+        [_config(run)],
+    ]
+    said = ("\n".join(line for line in part if line) for part in parts)
+    return "\n\n".join(part for part in said if part)
+
+
+def _config(run: Path) -> str:
+    try:
+        return f"{CONFIG_FILE}:\n{(run / CONFIG_FILE).read_text(encoding='utf-8').strip()}"
+    except (OSError, ValueError):
+        return ""
+
+
+def _look(theme: Theme) -> Look:
+    from ..media.slides import Look
+
+    accents = (theme.amber, theme.teal, theme.rose, theme.tick, theme.line, theme.panel)
+    return Look(_code(theme.ground), _code(theme.ink), _code(theme.quiet), tuple(map(_code, accents)))
+
+
+def _code(colour: RGB) -> str:
+    return bytes(colour).hex()
+
+
+FALLBACK = 1.2  # how much wider than ours a viewer's own type may be
+LINE_SHARE = 0.95
+
+
+def _fitting(text: str, size: float, width: float, lines: int) -> str:
+    """Return what of `text` fits on `lines` lines of `width` points, in whichever type the viewer has."""
+    from ..figures.text import Type, wrap
+
+    return " ".join(wrap(text, Type("Inter-Regular", size), width * LINE_SHARE / FALLBACK, lines))
+
+
+def _details(words: Summary, size: float, width: float, *, wide: bool) -> tuple[str, ...]:
+    """Return the lab and its settings: the first that fit on one line beside a caption, or each on its own line."""
+    from ..figures.text import Type, clean, measure, shorten
+
+    style, room = Type("JetBrainsMono-Regular", size), width * LINE_SHARE / FALLBACK
+    parts = [clean(part) for part in (words.lab, *words.settings)]
+    if not wide:
+        return tuple(shorten(part, style, room) for part in parts)
+    if measure(" · ".join(parts), style) > room:
+        parts.pop(0)
+    while len(parts) > 1 and measure(" · ".join(parts), style) > room:
+        parts.pop()
+    return tuple(parts)
+
+
+def _warn_of_size(pages: Sequence[Slide], report: Report) -> None:
+    """Tell of films that make a talk hard to mail, upload or play."""
+    sizes = {page.film: page.film.stat().st_size for page in pages}
+    for film, size in sizes.items():
+        if size > LARGE_FILM:
+            report.warn(f"{film} has {size / 1e6:.0f} MB; a smaller film.size plays more surely from a slide.")
+    if sum(sizes.values()) > LARGE_TALK:
+        report.warn(f"The talk holds {sum(sizes.values()) / 1e6:.0f} MB of film; Google Slides takes 100 MB at most.")

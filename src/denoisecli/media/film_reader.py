@@ -1,0 +1,52 @@
+"""Looks into a film: its size, its length, one of its frames."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import MediaError
+from .ffmpeg import ffmpeg_path
+
+AGAIN = "Make the run again with --force."
+ONE_PNG = ("-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-")
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class FilmInfo:
+    """Size in pixels (width, height) and length in seconds."""
+
+    size: tuple[int, int]
+    duration_s: float
+
+
+def film_info(path: Path) -> FilmInfo:
+    """Return a film's size and length. Raises MediaError where it is missing or damaged."""
+    return _read(path, 0.0)[0]
+
+
+def film_frame(path: Path, share: float) -> NDArray[np.uint8]:
+    """Return the frame (H, W, 3) at `share` (0..1) of a film's length."""
+    return _read(path, share * film_info(path).duration_s)[1]
+
+
+def _read(path: Path, at_s: float) -> tuple[FilmInfo, NDArray[np.uint8]]:
+    if not path.is_file():
+        raise MediaError(f"{path} is not there.", AGAIN)
+    command = [ffmpeg_path(), "-nostdin", "-hide_banner", "-ss", f"{at_s:.3f}", "-i", str(path.absolute())]
+    done = subprocess.run([*command, *ONE_PNG], capture_output=True, timeout=TIMEOUT_S, check=False)
+    length = re.search(rb"Duration: (\d+):(\d+):([\d.]+)", done.stderr)
+    if done.returncode or not done.stdout or not length:
+        raise MediaError(f"{path} is not a film that ffmpeg can read.", AGAIN)
+    with Image.open(io.BytesIO(done.stdout), formats=["PNG"]) as image:
+        frame = np.asarray(image.convert("RGB"))
+    hours, minutes, seconds = map(float, length.groups())
+    return FilmInfo((frame.shape[1], frame.shape[0]), 3600 * hours + 60 * minutes + seconds), frame
