@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..diffusion.decode import Decoder
     from ..diffusion.models import Model
+    from ..media.picture_file import PictureFile
     from ..trace import Trace
     from .plan import Job
 
@@ -57,6 +59,17 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
         _decode_into(guess[:, :-1], guesses, on_the_way, progress)
         guess[:, -1] = canvas[:, -1]
     return Pictures(canvas, guess, {"states": on_the_way.name, "finals": finished.name})
+
+
+def stored(job: Job[Any], views: Mapping[str, Any]) -> PictureFile:
+    """Write the run's pictures.zip and return it open: figures are drawn from it, so that `render` gives the same."""
+    from ..media.picture_file import PICTURES_FILE, PictureFile, write_pictures
+
+    path = job.folder.partial / PICTURES_FILE
+    with job.timed("encode"):
+        write_pictures(path, views)
+    job.artifact(path, "pictures")
+    return PictureFile(path)
 
 
 def _decode_into(pictures: NDArray[np.uint8], latents: NDArray[Any], by: Decoder, progress: _Progress) -> None:

@@ -53,11 +53,12 @@ Recipe = Callable[[Job[Config]], Trace]
 
 @dataclass
 class Plan(Generic[Config]):
-    """A run that can be made: its resolved config, its folder and the lab's recipe."""
+    """A run that can be made: its resolved config, its folder, the lab's recipe, and what else the hash is of."""
 
     config: Config
     folder: RunFolder
     recipe: Recipe[Config]
+    identity: str = ""
 
     def make(self, report: Report) -> Path:
         """Make the run unless it is done, and return its folder. Interrupted, it goes on at the last whole batch."""
@@ -95,6 +96,7 @@ class Plan(Generic[Config]):
         return {
             "version": __version__,
             "hash": self.folder.hash,
+            "identity": self.identity,
             "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             "command": shlex.join(["denoisecli", *sys.argv[1:]]),
             "config": json.loads(self.config.model_dump_json()),
@@ -109,4 +111,4 @@ def plan(
     """Return the plan of a run. `config` is resolved; `identity` names what else the result depends on."""
     digest = run_hash(json.loads(config.model_dump_json()), identity)
     folder = name_folder(config.lab, config.title, digest, out, runs_dir, force=force)
-    return Plan(config, folder, recipe)
+    return Plan(config, folder, recipe, identity)

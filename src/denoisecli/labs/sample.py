@@ -12,6 +12,7 @@ from .sampling import Sample, batch_size, resolved
 
 if TYPE_CHECKING:
     from ..diffusion.models import Model
+    from ..media.picture_file import PictureFile
     from ..trace import Trace
     from .pictures import Pictures
     from .plan import Job, Plan
@@ -27,7 +28,7 @@ def plan(config: SampleConfig, out: Path | None, runs_dir: Path | None, *, force
 
 def make(job: Job[SampleConfig]) -> Trace:
     """Sample, measure, draw. This is the whole lab."""
-    from .pictures import decode_states
+    from .pictures import decode_states, stored
     from .sampling import load, sample_all
 
     model = load(job)
@@ -36,7 +37,8 @@ def make(job: Job[SampleConfig]) -> Trace:
     pictures = decode_states(job, model, trace)
     describe(job, trace, pictures)
     save_finals(job, model, pictures)
-    draw(job, trace, pictures)
+    with stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}) as kept:
+        draw(job, trace, kept)
     return trace
 
 
@@ -70,8 +72,8 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
             job.artifact(path, "image")
 
 
-def draw(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
-    """Draw the film, the single-view films and the contact sheet."""
+def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
+    """Draw the film, the single-view films and the contact sheet, from stored things only."""
     from ..figures.deck import deck_frames
     from ..figures.sheet import deck_sheet
     from ..figures.strip import view_frames
@@ -79,7 +81,7 @@ def draw(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
     from .films import film_style, write_state_film
 
     config, partial, style = job.config, job.folder.partial, film_style(job)
-    shown = {"canvas": pictures.canvas, "guess": pictures.guess}
+    shown = dict(pictures)
     states = trace.steps + 1
     job.report.stage("figures", len(config.views) + 2)
     with job.timed("figures"):
