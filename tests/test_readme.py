@@ -39,7 +39,7 @@ def test_command_runs(line, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     made = tmp_path / done.stdout.splitlines()[-1]
-    assert (made / "trace.json").is_file() if made.is_dir() else made.stat().st_size > 0
+    assert {"trace.json", "compare.json"} & {file.name for file in made.iterdir()} if made.is_dir() else made.is_file()
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)#]+)\)", README))))

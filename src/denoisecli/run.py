@@ -56,6 +56,7 @@ class RunFolder:
     hash: str
     force: bool = False
     artifacts: list[dict[str, Any]] = field(default_factory=list)
+    record: str = TRACE_FILE  # the file that names the hash of what is inside
     _lock: IO[str] | None = None
 
     @property
@@ -77,7 +78,7 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is a file, not a folder.", "Choose another with -o.")
         if self.force or not any(self.path.iterdir()):
             return False
-        found = _hash_of(self.path)
+        found = _hash_of(self.path / self.record)
         if found == self.hash:
             return True
         what = "the run of another config" if found else "files that are no run"
@@ -179,9 +180,9 @@ def name_folder(
     return RunFolder(root / lab / f"{slug(title)}-{digest}", digest, force)
 
 
-def _hash_of(folder: Path) -> str | None:
+def _hash_of(record: Path) -> str | None:
     try:
-        return str(json.loads((folder / TRACE_FILE).read_text(encoding="utf-8"))["hash"])
+        return str(json.loads(record.read_text(encoding="utf-8"))["hash"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -67,6 +67,13 @@ class Console:
             self.say(f"{folder.path} {state}")
         print(json.dumps({"event": "plan", "run": str(folder.path)}) if self.json else folder.path)  # noqa: T201
 
+    def result(self, record: dict[str, Any], sentence: str) -> None:
+        """Print what came out: one sentence for eyes, all of it as JSON."""
+        if self.json:
+            print(json.dumps({"event": "result"} | record, ensure_ascii=False), flush=True)  # noqa: T201
+        if not self.quiet:
+            self.say(sentence)
+
     def fail(self, error: DenoiseError) -> None:
         """Print an error: what, where, the way out."""
         self.report.close()

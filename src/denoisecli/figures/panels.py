@@ -149,15 +149,16 @@ def draw_labels(
     text: float,
     *,
     captions: bool = True,
+    lead: str = "seed ",
 ) -> None:
-    """Write the seeds' labels and, with `captions`, the views'."""
+    """Write the seeds' labels, `lead` before them where there is room, and, with `captions`, the views'."""
     for box, view in zip(grid.view_labels, views if captions else (), strict=True):
         _view_label(image, box, view, theme, text, beside=grid.beside and box.width < grid.panels[0][0].x)
     style = Type("JetBrainsMono-Regular", text)
     if not grid.seed_labels:
         return
     room = grid.seed_labels[0].width
-    lead = "seed " if all(measure(f"seed {seed}", style) <= room for seed in seeds) else ""
+    lead = lead if all(measure(f"{lead}{seed}", style) <= room for seed in seeds) else ""
     for box, seed in zip(grid.seed_labels, seeds, strict=False):
         said = shorten(f"{lead}{seed}", style, room)
         draw_text(image, (box.x, box.bottom - 0.5 * text), said, style, theme.quiet)

@@ -1,0 +1,165 @@
+"""Two runs beside each other: the first state that differs, a film, a sheet and the numbers, in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import __version__
+from ..compare import Comparison, compare, report
+from ..errors import NotRecorded, RunFolderError
+from ..report import Report
+from ..run import RunFolder, name_folder, run_hash
+from ..trace import STATES_FILE, Trace, load
+
+if TYPE_CHECKING:
+    from ..figures.versus import Versus
+    from ..media.picture_file import PictureFile
+
+COMPARE_FILE = "compare.json"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A finished comparison: its folder, and what compare.json says."""
+
+    folder: Path
+    record: dict[str, Any]
+
+
+def compare_runs(
+    a: Path, b: Path, report_to: Report, *, out: Path | None = None, runs_dir: Path | None = None, force: bool = False
+) -> Compared:
+    """Compare two run folders and return the folder that was written, or that was there already.
+
+    Raises NotRecorded where a folder holds no run or no pictures, UsageError where the runs have nothing to compare.
+    """
+    traces = load(a), load(b)
+    found = compare(*traces)
+    folder = _folder(a, b, traces, out, runs_dir, force=force)
+    if folder.done:
+        report_to.done(folder.path, fresh=False)
+        return Compared(folder.path, json.loads((folder.path / COMPARE_FILE).read_text(encoding="utf-8")))
+    with _pictures(a) as pictures_a, _pictures(b) as pictures_b:
+        versus = _versus(found, traces, rows_by_view(pictures_a), rows_by_view(pictures_b))
+        try:
+            with folder.open():
+                report_to.start(folder.path, "compare", f"{a.name} | {b.name}")
+                _draw(versus, traces[0].record, folder, report_to)
+                record = report(found) | _origins(a, b, traces, folder)
+                text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+                (folder.partial / COMPARE_FILE).write_text(text + "\n", encoding="utf-8")
+                folder.finish()
+        except BaseException:
+            folder.discard_if_empty()
+            raise
+        finally:
+            report_to.close()
+    report_to.done(folder.path, fresh=True)
+    return Compared(folder.path, record)
+
+
+def _folder(
+    a: Path, b: Path, traces: tuple[Trace, Trace], out: Path | None, runs_dir: Path | None, *, force: bool
+) -> RunFolder:
+    film = traces[0].record.get("config", {}).get("film")
+    digest = run_hash({"a": _digest(a), "b": _digest(b), "film": film}, __version__)
+    names = [trace.record.get("config", {}).get("prompt") or trace.lab for trace in traces]
+    title = names[0] if names[0] == names[1] else f"{names[0]} {names[1]}"
+    folder = name_folder("compare", str(title), digest, out, runs_dir, force=force)
+    folder.record = COMPARE_FILE
+    for run in (a, b):
+        if folder.path.resolve() == run.resolve():
+            raise RunFolderError(
+                f"{folder.path} is one of the runs that are compared.", "Choose another folder with -o."
+            )
+    return folder
+
+
+def _digest(run: Path) -> str:
+    digest = hashlib.sha256()
+    with (run / STATES_FILE).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _pictures(run: Path) -> PictureFile:
+    from ..media.picture_file import PICTURES_FILE, PictureFile
+
+    if not (run / PICTURES_FILE).is_file():
+        hint = "It was made by an earlier version: make it again with --force."
+        raise NotRecorded(f"{run} holds no pictures to show.", hint)
+    return PictureFile(run / PICTURES_FILE)
+
+
+class RowView:
+    """A view of a picture file with all axes before the state's made one: indexed [row][state] to a picture."""
+
+    def __init__(self, view: Any) -> None:
+        self.view = view
+        self.leading = tuple(view.shape[:-4])
+
+    def __getitem__(self, row: int) -> Any:
+        """Return the view of one row's states."""
+        return self.view[tuple(int(i) for i in np.unravel_index(row, self.leading))] if self.leading else self.view
+
+
+def rows_by_view(pictures: PictureFile) -> dict[str, Any]:
+    """Return each view as rows of states."""
+    return {name: RowView(pictures[name]) for name in pictures}
+
+
+def _versus(found: Comparison, traces: tuple[Trace, Trace], a: Mapping[str, Any], b: Mapping[str, Any]) -> Versus:
+    from ..figures.theme import THEMES
+    from ..figures.versus import Versus
+
+    configs = [trace.record.get("config") or {} for trace in traces]
+    theme = THEMES.get(str((configs[0].get("film") or {}).get("theme")), THEMES["dark"])
+    prompts = (str(configs[0].get("prompt") or ""), str(configs[1].get("prompt") or ""))
+    versus = Versus(found, a, b, prompts, theme)
+    if not versus.views:
+        raise NotRecorded("The two runs hold no view in common.", f"One has {', '.join(a)}, the other {', '.join(b)}.")
+    return versus
+
+
+def _draw(versus: Versus, record: dict[str, Any], folder: RunFolder, report_to: Report) -> None:
+    from ..config.schema import Film
+    from ..figures.theme import FilmStyle
+    from ..figures.timing import holds
+    from ..figures.versus import versus_frames
+    from ..figures.versus_sheet import versus_sheet
+    from ..media.images import save_png
+    from ..media.video import write_video
+
+    film = Film.model_validate((record.get("config") or {}).get("film") or {})
+    style = FilmStyle(film.size, versus.theme)
+    repeats = holds(len(versus.comparison.states), film.hold_s, film.fps)
+    report_to.stage("figures", len(repeats) + 1)
+    frames = zip(_told(versus_frames(versus, style), report_to), repeats, strict=True)
+    write_video(frames, folder.partial / "film.mp4", film.fps, {"title": "comparison"}, tick=math.gcd(*repeats))
+    report_to.artifact(folder.path, folder.add(folder.partial / "film.mp4", "film"))
+    save_png(versus_sheet(versus), folder.partial / "sheet.png")
+    report_to.step(len(repeats) + 1)
+    report_to.artifact(folder.path, folder.add(folder.partial / "sheet.png", "sheet"))
+
+
+def _told(frames: Iterator[Any], report_to: Report) -> Iterator[Any]:
+    for number, frame in enumerate(frames, 1):
+        report_to.step(number)
+        yield frame
+
+
+def _origins(a: Path, b: Path, traces: tuple[Trace, Trace], folder: RunFolder) -> dict[str, Any]:
+    sides = {
+        name: {"run": str(run), "lab": trace.lab, "hash": trace.record.get("hash")}
+        for name, run, trace in zip("ab", (a, b), traces, strict=True)
+    }
+    return {"hash": folder.hash, "version": __version__, **sides, "artifacts": folder.artifacts}
