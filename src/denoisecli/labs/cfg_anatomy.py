@@ -13,36 +13,43 @@ if TYPE_CHECKING:
 
     from ..config.cfg_sweep import CfgSweepConfig
     from ..diffusion.models import Model
+    from ..media.picture_file import PictureFile
     from ..trace import Trace
     from .plan import Job
 
 AT_ONCE = 16  # latents handed to a decoder
 
 
-def take_apart(job: Job[CfgSweepConfig], model: Model, trace: Trace, scale: int) -> Anatomy | None:
-    """Return the three guesses of every step of one sample: the first seed's at `scale`; None without guidance."""
+def taken_pictures(job: Job[CfgSweepConfig], model: Model, trace: Trace, scale: int) -> dict[str, NDArray[np.uint8]]:
+    """Return the pictures (step, H, W, 3) of the three guesses in every step of one sample; none without guidance.
+
+    The sample is the first seed's at `scale`; the trace's record notes which one it was.
+    """
     from ..diffusion.decode import decoder
 
     if "eps_uncond" not in trace:
-        return None
+        return {}
     sample = scale * len(job.config.seeds)
-    uncond, cond = (guesses_of(trace, name, sample) for name in ("eps_uncond", "eps_cond"))
+    trace.record["anatomy"] = {"sample": sample, "scale": scale}
+    latents = {"uncond": guesses_of(trace, "eps_uncond", sample), "cond": guesses_of(trace, "eps_cond", sample)}
     by = decoder(model, job.config.decode.states)
-    pull = np.sqrt(np.square(trace.eps_cond[sample] - trace.eps_uncond[sample], dtype=np.float32).mean(axis=1))
 
     def decoded(latents: NDArray[np.float32]) -> NDArray[np.uint8]:
         return np.concatenate([by.decode(latents[i : i + AT_ONCE]) for i in range(0, len(latents), AT_ONCE)])
 
     with job.timed("decode"):
-        return Anatomy(
-            sample=sample,
-            scale=scale,
-            ran=tuple(bool(step.any()) for step in pull),
-            uncond=decoded(uncond),
-            cond=decoded(cond),
-            guided=decoded(trace.x0[sample]),
-            pull=pull,
-        )
+        return {name: decoded(stack) for name, stack in (latents | {"guided": trace.x0[sample]}).items()}
+
+
+def anatomy_of(trace: Trace, pictures: PictureFile) -> Anatomy | None:
+    """Return what the anatomy film shows, from what a run has stored; None where there was no guidance."""
+    if "anatomy" not in trace.record:
+        return None
+    sample, scale = (int(trace.record["anatomy"][name]) for name in ("sample", "scale"))
+    pull = np.sqrt(np.square(trace.eps_cond[sample] - trace.eps_uncond[sample], dtype=np.float32).mean(axis=1))
+    ran = tuple(bool(step.any()) for step in pull)
+    uncond, cond, guided = (pictures[name].array() for name in ("uncond", "cond", "guided"))
+    return Anatomy(sample, scale, ran, uncond, cond, guided, pull)
 
 
 def guesses_of(trace: Trace, name: str, sample: int) -> NDArray[np.float32]:

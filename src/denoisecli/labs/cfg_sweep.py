@@ -18,7 +18,7 @@ from .sampling import SHARED, Sample, batch_size, resolved
 
 if TYPE_CHECKING:
     from ..diffusion.models import Model
-    from ..figures.sweep_facts import Anatomy
+    from ..media.picture_file import PictureFile
     from .pictures import Pictures
     from .plan import Job, Plan
 
@@ -34,19 +34,22 @@ def plan(config: CfgSweepConfig, out: Path | None, runs_dir: Path | None, *, for
 
 def make(job: Job[CfgSweepConfig]) -> Trace:
     """Sample every seed at every scale, measure, draw. This is the whole lab."""
-    from .cfg_anatomy import take_apart
-    from .pictures import decode_states
+    from .cfg_anatomy import taken_pictures
+    from .pictures import decode_states, stored
     from .sampling import load
 
     model = load(job)
     scales = possible_scales(job, model)
     trace = sample_sweep(job, model, scales)
     pictures = decode_states(job, model, trace)
-    anatomy = take_apart(job, model, trace, taken_apart(job.config, scales))
     describe(job, trace, pictures, scales)
     save_finals(job, model, pictures, scales)
-    draw(job, trace, pictures, anatomy)
-    return folded(trace, len(scales))
+    views = {"canvas": pictures.canvas, "guess": pictures.guess}
+    views |= taken_pictures(job, model, trace, taken_apart(job.config, scales))
+    folded = fold(trace, len(scales))
+    with stored(job, views) as kept:
+        draw(job, folded, kept)
+    return folded
 
 
 def possible_scales(job: Job[CfgSweepConfig], model: Model) -> list[SweptScale]:
@@ -117,16 +120,21 @@ def parameters(config: CfgSweepConfig, scale: SweptScale, seed: int, size: tuple
     return ", ".join([text, *(f"{key}: {quote(value)}" for key, value in more.items() if value is not None)])
 
 
-def draw(job: Job[CfgSweepConfig], trace: Trace, pictures: Pictures, anatomy: Anatomy | None) -> None:
-    """Draw the strip film, the anatomy film, the contact sheet and the strip of finished pictures."""
+def draw(job: Job[CfgSweepConfig], folded: Trace, pictures: PictureFile) -> None:
+    """Draw the strip film, the anatomy film, the contact sheet and the strip of finished pictures, from stored things.
+
+    folded: with its scale axis, as the run's folder holds it.
+    """
     from ..figures.sweep import sweep_frames
     from ..figures.sweep_anatomy import anatomy_frames
     from ..figures.sweep_sheet import finals_strip, sweep_sheet
     from ..media.images import save_png
+    from .cfg_anatomy import anatomy_of
     from .films import film_style, write_state_film
 
     partial, style = job.folder.partial, film_style(job)
-    shown = {"canvas": pictures.canvas, "guess": pictures.guess}
+    trace, shown = unfold(folded), dict(pictures)
+    anatomy = anatomy_of(trace, pictures)
     job.report.stage("figures", 3)
     with job.timed("figures"):
         frames = sweep_frames(trace, shown, style, job.config.rows)
@@ -144,7 +152,15 @@ def draw(job: Job[CfgSweepConfig], trace: Trace, pictures: Pictures, anatomy: An
         job.report.step(3)
 
 
-def folded(trace: Trace, n_scales: int) -> Trace:
+def unfold(trace: Trace) -> Trace:
+    """Return the trace with scales and seeds on one axis again: (scale · seed, state, C, h, w)."""
+    arrays = {
+        name: array if name in SHARED else array.reshape(-1, *array.shape[2:]) for name, array in trace.arrays.items()
+    }
+    return Trace(trace.lab, arrays, trace.record)
+
+
+def fold(trace: Trace, n_scales: int) -> Trace:
     """Return the trace with a leading scale axis: (scale, seed, state, C, h, w)."""
     arrays = {
         name: array if name in SHARED else array.reshape(n_scales, -1, *array.shape[1:])

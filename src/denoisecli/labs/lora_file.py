@@ -9,25 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config.lora_rank import LoraRankConfig
-from ..diffusion.lora.blocks import blocks_of, made_for, short_name
+from ..diffusion.lora.blocks import made_for
 from ..diffusion.lora.lora import LoraFile, open_lora
-from ..diffusion.lora.ranks import Rule, energy_kept
-from ..diffusion.lora.spectrum import decompose
+from ..diffusion.lora.ranks import Rule
 from ..diffusion.lora.truncate import rank_of, spectra, truncate, truncated_size
 from ..errors import ModelError, UsageError
 from ..trace import Trace
+from .lora_subject import by_size, keep_piece, keep_subject, kept_energy, piece_of, ranked_file, subject_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..diffusion.lora.keys import Layer
     from ..figures.rank import RankedMatrix
     from ..figures.rank_blocks import RankedFile
+    from ..media.picture_file import PictureFile
     from .plan import Job
 
     Spectra = Mapping[str, NDArray[np.floating[Any]]]
 
-PIECE = 40  # rows and columns of a layer that are drawn
 POCKET_LORAS = Path(__file__).parent.parent / "pocket" / "loras"
 
 
@@ -77,17 +76,21 @@ def make(job: Job[LoraRankConfig]) -> Trace:
     path = find_lora(job.config.lora)
     with open_lora(path) as lora:
         values, cuts = cut(job, lora)
-        rows = tuple(sorted((_row(lora, values, rule, ranks) for rule, ranks in cuts.items()), key=_by_size))
+        rows = tuple(sorted((_row(lora, values, rule, ranks) for rule, ranks in cuts.items()), key=by_size))
         subject = ranked_file(lora, values, {row["rule"]: cuts[_rule(row)] for row in rows}, rows, job.config.title)
         record: dict[str, Any] = {"lora": about(lora), "runs": [dict(row) for row in rows]}
-        draw_layer(job, lora, values)
-    arrays = {f"singular_values/{name}": found.astype(np.float32) for name, found in values.items()}
-    trace = Trace("lora-rank", arrays, record)
-    draw(job, subject)
-    if job.config.paints:
-        from .lora_images import paint
+        arrays = {f"singular_values/{name}": found.astype(np.float32) for name, found in values.items()}
+        trace = Trace("lora-rank", arrays, record)
+        keep_subject(trace, subject)
+        keep_piece(trace, lora, values, job.config.ranks or ())
+    if not job.config.paints:
+        draw(job, trace)
+        return trace
+    from .lora_images import paint
+    from .pictures import stored
 
-        paint(job, trace, path, subject)
+    with stored(job, {"final": paint(job, trace, path)}) as kept:
+        draw(job, trace, kept)
     return trace
 
 
@@ -138,7 +141,7 @@ def about(lora: LoraFile) -> dict[str, Any]:
 
 def _row(lora: LoraFile, values: Spectra, rule: Rule, ranks: Mapping[str, int]) -> dict[str, Any]:
     """Return the numbers of one cut. error: ‖ΔW − cut‖ / ‖ΔW‖ over all layers together, √(1 − energy)."""
-    kept, whole = _kept(values, ranks), _kept(values, {})
+    kept, whole = kept_energy(values, ranks), kept_energy(values, {})
     energy = kept / whole if whole else 1.0
     given = [rank_of(layer, ranks) for layer in lora.layers]
     return {
@@ -153,58 +156,25 @@ def _row(lora: LoraFile, values: Spectra, rule: Rule, ranks: Mapping[str, int]) 
     }
 
 
-def _kept(values: Spectra, ranks: Mapping[str, int]) -> float:
-    """Return Σσ² over all layers, each up to its rank."""
-    return float(sum(np.sum(np.square(found[: ranks.get(name)])) for name, found in values.items()))
-
-
-def _by_size(row: dict[str, Any]) -> tuple[int, str]:
-    return row["bytes"], row["rule"]
-
-
 def _rule(row: dict[str, Any]) -> Rule:
     kind, _, value = str(row["rule"]).partition("-")
     return Rule(kind, int(value) if kind == "rank" else float(value))
 
 
-def ranked_file(
-    lora: LoraFile, values: Spectra, cuts: Mapping[str, Mapping[str, int]], rows: tuple[dict[str, Any], ...], name: str
-) -> RankedFile:
-    """Gather what the figures show, block by block."""
-    from ..figures.rank_blocks import RankedFile
+def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = None) -> None:
+    """Draw everything, from stored things only: blocks, the layer that changes most, and what was painted."""
+    subject = subject_of(trace, job.config.title)
+    draw_blocks(job, subject)
+    piece = piece_of(trace)
+    if piece is not None:
+        draw_layer(job, piece)
+    if pictures is not None:
+        from .lora_images import draw_painted, painted
 
-    blocks = blocks_of(lora.layers)
-    square = {
-        block: np.array([_padded(np.square(values[layer.name]), lora.rank) for layer in layers])
-        for block, layers in blocks.items()
-    }
-    sums = np.array([table.sum(axis=0) for table in square.values()])
-    whole = max(float(sums.sum()), 1e-300)
-    kept = np.array([
-        [_kept({layer.name: values[layer.name] for layer in layers}, ranks) / whole for layers in blocks.values()]
-        for ranks in cuts.values()
-    ])  # fmt: skip
-    kinds = f"{len(lora.layers)} layers · {made_for(lora.layers)}"
-    return RankedFile(
-        name=name,
-        about=kinds,
-        rank=lora.rank,
-        bytes=lora.path.stat().st_size,
-        blocks=tuple(blocks),
-        spectra=np.sqrt(np.array([table.mean(axis=0) for table in square.values()])),
-        shares=sums.sum(axis=1) / whole,
-        kept=kept,
-        by_rank=np.cumsum(sums.sum(axis=0)) / whole,
-        by_rank_of=np.array([energy_kept(np.sqrt(row)) for row in sums]),
-        rows=rows,
-    )
+        draw_painted(job, trace.record["runs"], painted(job.config, trace, pictures, subject))
 
 
-def _padded(values: NDArray[np.floating[Any]], length: int) -> NDArray[np.float64]:
-    return np.pad(np.asarray(values, dtype=np.float64), (0, length - len(values)))
-
-
-def draw(job: Job[LoraRankConfig], subject: RankedFile) -> None:
+def draw_blocks(job: Job[LoraRankConfig], subject: RankedFile) -> None:
     """Draw the blocks' film and page; they are the run's film and sheet unless it paints."""
     from ..figures.rank_blocks import file_frames, file_page
     from ..media.images import save_png
@@ -222,41 +192,11 @@ def draw(job: Job[LoraRankConfig], subject: RankedFile) -> None:
         job.report.step(2)
 
 
-def draw_layer(job: Job[LoraRankConfig], lora: LoraFile, values: Spectra) -> None:
+def draw_layer(job: Job[LoraRankConfig], piece: RankedMatrix) -> None:
     """Draw the layer that changes most, as the toy is drawn: its strongest rows and columns at every rank."""
     from ..figures.rank import matrix_frames
     from .films import film_style, write_state_film
 
-    layer = max(lora.layers, key=lambda layer: float(np.sum(np.square(values[layer.name]))))
-    ranks = tuple(rank for rank in job.config.ranks or () if rank <= min(layer.highest, PIECE))
-    if len(ranks) < 2:
-        return
-    subject = piece_of(lora, layer, ranks)
     path = job.folder.partial / "views" / "layer.mp4"
     with job.timed("figures"):
-        write_state_film(job, matrix_frames(subject, film_style(job)), len(ranks), path)
-
-
-def piece_of(lora: LoraFile, layer: Layer, ranks: tuple[int, ...]) -> RankedMatrix:
-    """Return the PIECE strongest rows and columns of a layer's ΔW, in the order of its first singular vectors."""
-    from ..figures.rank import RankedMatrix
-
-    parts = decompose(*lora.factors(layer))
-    B, A = parts.truncated(layer.highest)
-    found = parts.values[: layer.highest]
-    rows, columns = (_strongest(np.square(side) @ found, side[:, 0]) for side in (B, A.T))
-    B, A = B[rows], A[:, columns]
-    kept = energy_kept(found)
-    table = tuple(
-        {"rank": rank, "energy": float(kept[rank - 1]), "error": float(np.sqrt(max(0.0, 1 - kept[rank - 1]))),
-         "params": layer.numbers(rank)}
-        for rank in ranks
-    )  # fmt: skip
-    cuts = tuple((B[:, :rank], A[:rank]) for rank in ranks)
-    return RankedMatrix(short_name(layer.name), B @ A, found, ranks, cuts, table, whole=(layer.rows, layer.columns))
-
-
-def _strongest(energy: NDArray[np.floating[Any]], order: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
-    """Return the indices of the PIECE largest entries of `energy`, sorted by `order`."""
-    chosen = np.argsort(energy)[::-1][:PIECE]
-    return chosen[np.argsort(order[chosen])]
+        write_state_film(job, matrix_frames(piece, film_style(job)), len(piece.ranks), path)

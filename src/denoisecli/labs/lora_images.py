@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..diffusion.models import Model
     from ..figures.rank_blocks import RankedFile
     from ..figures.rank_pictures import Painted
+    from ..media.picture_file import PictureFile
     from ..trace import Trace
     from .plan import Job
 
@@ -53,8 +54,8 @@ class _Corner(RunFolder):
         super().keep_batch(f"{self.name}-{key}", arrays)
 
 
-def paint(job: Job[LoraRankConfig], trace: Trace, path: Path, subject: RankedFile) -> None:
-    """Paint all variants, note in the trace how far each is from the whole LoRA, and draw film and sheet."""
+def paint(job: Job[LoraRankConfig], trace: Trace, path: Path) -> NDArray[np.uint8]:
+    """Paint all variants, (variant, seed, H, W, 3), and note in the trace how far each is from the whole LoRA."""
     from ..diffusion.lora.lora import open_lora
     from .sampling import load
 
@@ -62,7 +63,7 @@ def paint(job: Job[LoraRankConfig], trace: Trace, path: Path, subject: RankedFil
     with open_lora(path) as lora:
         check_fit(job, lora.path, lora.layers, model)
         whole = loadable(lora, job.folder.work / f"{path.stem}.whole")
-    wanted = variants(job.config, job.folder.partial, whole, [str(row["rule"]) for row in subject.rows])
+    wanted = variants(job.config, job.folder.partial, whole, [str(row["rule"]) for row in trace.record["runs"]])
     finals, record = sample_variants(job, model, wanted)
     trace.arrays["final"] = finals
     trace.record |= {key: record[key] for key in ("model", "environment", "batches") if key in record}
@@ -70,7 +71,7 @@ def paint(job: Job[LoraRankConfig], trace: Trace, path: Path, subject: RankedFil
     pictures = decode(job, model, finals)
     save_pictures(job, model, wanted, pictures)
     trace.record["runs"] = rows_with_distances(trace.record["runs"], wanted, finals, job.config.seeds)
-    draw(job, trace.record["runs"], painted(job.config, wanted, pictures, subject))
+    return pictures
 
 
 def variants(config: LoraRankConfig, folder: Path, whole: Path, rules: Sequence[str]) -> list[Variant]:
@@ -218,10 +219,8 @@ def rows_with_distances(
     return [*known.values(), *found]
 
 
-def painted(
-    config: LoraRankConfig, wanted: Sequence[Variant], pictures: NDArray[np.uint8], subject: RankedFile
-) -> Painted:
-    """Gather what the figures show."""
+def painted(config: LoraRankConfig, trace: Trace, pictures: PictureFile, subject: RankedFile) -> Painted:
+    """Gather what the figures show, from what a run has stored."""
     from ..figures.facts import settings_line
     from ..figures.rank_pictures import Painted
 
@@ -229,13 +228,13 @@ def painted(
         prompt=config.prompt,
         settings=f"{subject.name} · {settings_line(config.model_dump(), config.steps)}",
         seeds=tuple(map(str, config.seeds)),
-        pictures={variant.label: row for variant, row in zip(wanted, pictures, strict=True)},
+        pictures=dict(zip(trace.record["variants"], pictures["final"].array(), strict=True)),
         rank=subject.rank,
         bytes=subject.bytes,
     )
 
 
-def draw(job: Job[LoraRankConfig], rows: list[dict[str, Any]], shown: Painted) -> None:
+def draw_painted(job: Job[LoraRankConfig], rows: list[dict[str, Any]], shown: Painted) -> None:
     """Draw the film and sheet of the ranks, those of the strengths, or both."""
     from ..figures.rank_pictures import rank_frames, rank_sheet, scale_frames, scale_sheet
     from ..media.images import save_png

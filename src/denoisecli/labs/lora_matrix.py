@@ -137,20 +137,23 @@ def make(job: Job[LoraRankConfig]) -> Trace:
     with job.timed("sample"):
         matrix = read_matrix(Path(config.matrix)) if config.matrix else bolt()
         subject = cut_matrix(config.title, matrix, config.ranks or usual_ranks(min(matrix.shape)))
-    draw(job, subject)
     arrays = {"delta_w": matrix, "singular_values/delta_w": subject.values}
     record = {"runs": list(subject.rows), "matrix": {"name": config.title, "shape": list(matrix.shape),
               "rank": int(np.linalg.matrix_rank(matrix))}}  # fmt: skip
-    return Trace("lora-rank", arrays, record)
+    trace = Trace("lora-rank", arrays, record)
+    draw(job, trace)
+    return trace
 
 
-def draw(job: Job[LoraRankConfig], subject: RankedMatrix) -> None:
-    """Draw the film and the contact sheet."""
+def draw(job: Job[LoraRankConfig], trace: Trace) -> None:
+    """Draw the film and the contact sheet, from the matrix that the trace holds."""
     from ..figures.rank import matrix_frames, matrix_sheet
     from ..media.images import save_png
     from .films import film_style, write_state_film
 
     partial, style = job.folder.partial, film_style(job)
+    matrix = trace["delta_w"]
+    subject = cut_matrix(job.config.title, matrix, job.config.ranks or usual_ranks(min(matrix.shape)))
     job.report.stage("figures", 2)
     with job.timed("figures"):
         write_state_film(job, matrix_frames(subject, style), len(subject.ranks), partial / "film.mp4")

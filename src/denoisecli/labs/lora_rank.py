@@ -9,7 +9,9 @@ from ..config.lora_rank import LoraRankConfig
 from . import plan as plans
 
 if TYPE_CHECKING:
-    from .plan import Plan
+    from ..media.picture_file import PictureFile
+    from ..trace import Trace
+    from .plan import Job, Plan
 
 
 def plan(config: LoraRankConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[LoraRankConfig]:
@@ -23,3 +25,13 @@ def plan(config: LoraRankConfig, out: Path | None, runs_dir: Path | None, *, for
     )
     config, identity = resolved(config)
     return plans.plan(config, identity, make, out, runs_dir, force=force)
+
+
+def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = None) -> None:
+    """Draw everything, from stored things only."""
+    from . import lora_file, lora_matrix
+
+    if "lora" in trace.record:
+        lora_file.draw(job, trace, pictures)
+    else:
+        lora_matrix.draw(job, trace)

@@ -29,6 +29,7 @@ from . import plan as plans
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..media.picture_file import PictureFile
     from .plan import Job, Plan
 
     Picture = NDArray[np.uint8]
@@ -185,8 +186,8 @@ def _number(value: Any) -> float | None:
 # What is drawn
 
 
-def draw(job: Job[NoiseConfig], trace: Trace) -> None:
-    """Draw the film and the contact sheet."""
+def draw(job: Job[NoiseConfig], trace: Trace, _: PictureFile | None = None) -> None:
+    """Draw the film and the contact sheet, from the trace alone: it holds all that this lab shows."""
     from ..figures.noise_sheet import noise_sheet
     from ..figures.noising import NoiseDrawing, frame_order
     from ..media.images import save_png

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..config.schema import SamplingConfig
-from ..diffusion import models
+from ..diffusion import kept, models
 from ..errors import ModelError, UsageError
 from ..run import run_hash
 from ..trace import Trace
@@ -83,6 +83,11 @@ def load(job: Job[Any]) -> Model:
     return model
 
 
+def keep_models() -> None:
+    """From now on, let runs of this process share the model that was loaded last, instead of loading it for each."""
+    kept.shelf.on = True
+
+
 def warn_of_lost_words(job: Job[Any], model: Model, prompt: str) -> None:
     """Tell which words of the prompt the model does not know, and what a too long prompt lost."""
     if lost := models.truncated(model.pipe, prompt):
@@ -135,20 +140,20 @@ def sample_each(
         indices = list(range(at, min(at + (_kept_length(job, at) or size), len(samples))))
         part = _kept(job, indices)
         if part is None:
-            whole = _sampled(job, model, [samples[i] for i in indices], at * steps)
+            whole = sampled(job, model, [samples[i] for i in indices], at * steps)
             if whole is None:
                 size = len(indices) // 2
                 job.report.warn(f"not enough memory for {len(indices)} at once; going on with {size}")
                 _keep_batch_size(job, size)
                 continue
             part = thin(whole) if thin else whole
-            _keep(job, indices, part)
+            keep(job, indices, part)
         at += len(indices)
         job.report.step(at * steps)
         yield indices, part
 
 
-def _sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Trace | None:
+def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Trace | None:
     """Sample one batch; None where it does not fit memory and could be halved."""
     from ..diffusion.adapters import set_strengths
     from ..diffusion.embeddings import stacked
@@ -229,7 +234,8 @@ def _kept(job: Job[Any], indices: list[int]) -> Trace | None:
     return Trace(job.config.lab, arrays, json.loads(note.read_text(encoding="utf-8")))
 
 
-def _keep(job: Job[Any], indices: list[int], part: Trace) -> None:
+def keep(job: Job[Any], indices: list[int], part: Trace) -> None:
+    """Keep a finished batch of these samples in the run's folder; the same run then goes on behind it."""
     note = job.folder.work / f"{batch_key(indices)}.json"
     note.write_text(json.dumps(part.record), encoding="utf-8")
     job.folder.keep_batch(batch_key(indices), part.arrays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..diffusion.models import Model
+    from ..media.picture_file import PictureFile
     from .plan import Job, Plan
     from .walk_frames import Walked
     from .walk_way import Way
@@ -39,8 +40,9 @@ def plan(config: WalkConfig, out: Path | None, runs_dir: Path | None, *, force: 
 def make(job: Job[WalkConfig]) -> Trace:
     """Sample along the way, say how it changed, draw. This is the whole lab."""
     from ..figures.walk_sheet import sheet_states
+    from .pictures import stored
     from .sampling import load, warn_of_lost_words
-    from .walk_frames import walk
+    from .walk_frames import Finals, walk
     from .walk_way import Way
 
     model = load(job)
@@ -51,9 +53,10 @@ def make(job: Job[WalkConfig]) -> Trace:
     walked = walk(job, model, way, states)
     trace = Trace("walk", {"x_T": np.stack([way.noise(place) for place in walked.places]), "final": walked.finals})
     describe(job, trace, way, walked)
-    ends = save_ends(job, model, way, walked)
-    draw(job, trace, walked, ends)
-    draw_sheet(job, model, trace, walked, states)
+    save_ends(job, model, way, walked)
+    guesses = sheet_guesses(job, model, trace, walked, states)
+    with stored(job, {"final": Finals(walked), "guess": guesses}) as kept:
+        draw(job, trace, kept)
     return trace
 
 
@@ -100,20 +103,18 @@ def _number(value: Any) -> float | None:
     return None if value is None else float(f"{float(value):.6g}")
 
 
-def save_ends(job: Job[WalkConfig], model: Model, way: Way, walked: Walked) -> list[NDArray[np.uint8]]:
-    """Write the pictures at the ends, with what made them inside, and return them, each (H, W, 3)."""
+def save_ends(job: Job[WalkConfig], model: Model, way: Way, walked: Walked) -> None:
+    """Write the pictures at the ends, with what made them inside."""
     from ..interop.a1111 import infotext
     from ..media.images import save_png
 
     folder = job.folder.partial / "images"
     folder.mkdir(exist_ok=True)
-    pictures: dict[int, NDArray[np.uint8]] = {}
     named: set[str] = set()
     for frame, place in enumerate(walked.places):
         if place.end is None:
             continue
         picture, seed = walked.picture(frame), _seed(job.config, place.end)
-        pictures[place.end] = picture
         name = way.name(place.end).replace(" ", "-").lower()
         if name in named:  # a walk there and back between scales
             continue
@@ -125,20 +126,36 @@ def save_ends(job: Job[WalkConfig], model: Model, way: Way, walked: Walked) -> l
         text = infotext(config, seed or 0, size, model.info.sha256, way.cfg(place))
         with job.timed("encode"):
             job.artifact(save_png(picture, folder / f"{name}.png", {"parameters": text}), "image")
-    return list(pictures.values())
 
 
-def draw(job: Job[WalkConfig], trace: Trace, walked: Walked, ends: list[NDArray[np.uint8]]) -> None:
-    """Draw the film, and the one beside a cross-fade where it is asked for."""
+def sheet_guesses(
+    job: Job[WalkConfig], model: Model, trace: Trace, walked: Walked, states: list[int]
+) -> NDArray[np.uint8]:
+    """Return what walk × step shows but for the finished pictures, (frame of the sheet, state of it, H, W, 3)."""
+    from ..diffusion.decode import decoder
+    from ..figures.walk_sheet import sheet_frames
+
+    drawer = decoder(model, job.config.decode.states)
+    frames = sheet_frames([(place.leg, place.share) for place in walked.places], job.config.legs)
+    trace.record["decoders"] = {"states": drawer.name, "finals": walked.decoder}
+    trace.record["sheet"] = {"frames": frames, "states": states}
+    with job.timed("decode"):
+        return np.stack([drawer.decode(walked.kept.guesses(walked.numbers[frame])) for frame in frames])
+
+
+def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
+    """Draw the film, the one beside a cross-fade where it is asked for, and walk × step; from stored things only."""
     from ..figures.walk import WalkDrawing, frame_order, walk_facts
     from ..figures.walk_fade import SideBySide, fade_frames
     from .films import film_style, write_film
 
-    config, style = job.config, film_style(job)
+    config, style, finals = job.config, film_style(job), pictures["final"]
     facts = walk_facts(trace.record)
-    films = {"film.mp4": WalkDrawing(facts, walked.picture, ends, style).frames}
+    picture = finals.__getitem__
+    ends = [picture(frame) for frame in end_frames(facts.places)]
+    films = {"film.mp4": WalkDrawing(facts, picture, ends, style).frames}
     if config.cross_fade:
-        films["views/cross-fade.mp4"] = partial(fade_frames, SideBySide(facts, walked.picture, ends), style=style)
+        films["views/cross-fade.mp4"] = partial(fade_frames, SideBySide(facts, picture, ends), style=style)
     order = frame_order(facts, max(1, round(config.film.hold_s * config.film.fps)), back=config.there_and_back)
     numbers, ticks = [frame for frame, _ in order], [ticks for _, ticks in order]
     job.report.stage("figures", len(films) * len(order))
@@ -146,6 +163,13 @@ def draw(job: Job[WalkConfig], trace: Trace, walked: Walked, ends: list[NDArray[
         for done, (name, frames) in enumerate(films.items()):
             told = _told(job, frames(numbers), done * len(order))
             write_film(job, told, ticks, job.folder.partial / name)
+        draw_sheet(job, trace, pictures)
+
+
+def end_frames(places: Sequence[tuple[int, float]]) -> list[int]:
+    """Return the frames at the ends of the legs, each end once."""
+    frames = {leg + int(share): frame for frame, (leg, share) in enumerate(places) if share in (0, 1)}
+    return list(frames.values())
 
 
 def _told(job: Job[Any], frames: Iterable[NDArray[np.uint8]], done: int) -> Iterator[NDArray[np.uint8]]:
@@ -154,22 +178,18 @@ def _told(job: Job[Any], frames: Iterable[NDArray[np.uint8]], done: int) -> Iter
         yield frame
 
 
-def draw_sheet(job: Job[WalkConfig], model: Model, trace: Trace, walked: Walked, states: list[int]) -> None:
+def draw_sheet(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw walk × step: what the runs at some points of the walk had in mind at some of their states."""
-    from ..diffusion.decode import decoder
     from ..figures.theme import theme_named
-    from ..figures.walk_sheet import sheet_frames, walk_sheet
+    from ..figures.walk_sheet import walk_sheet
     from ..media.images import save_png
 
-    drawer = decoder(model, job.config.decode.states)
-    frames = sheet_frames([(place.leg, place.share) for place in walked.places], job.config.legs)
-    columns = {}
-    with job.timed("decode"):
-        for frame in frames:
-            guesses = drawer.decode(walked.kept.guesses(walked.numbers[frame]))
-            columns[frame] = [*guesses, walked.picture(frame)]
-    trace.record["decoders"] = {"states": drawer.name, "finals": walked.decoder}
-    with job.timed("figures"):
-        theme = theme_named(job.config.film.theme)
-        sheet = walk_sheet(trace.record, frames, states, lambda row, frame: columns[frame][row], theme)
-        job.artifact(save_png(sheet, job.folder.partial / "sheet.png"), "sheet")
+    frames, states = trace.record["sheet"]["frames"], trace.record["sheet"]["states"]
+    column = {frame: number for number, frame in enumerate(frames)}
+
+    def picture(row: int, frame: int) -> NDArray[np.uint8]:
+        shown = pictures["final"][frame] if row == len(states) - 1 else pictures["guess"][column[frame], row]
+        return np.asarray(shown)
+
+    sheet = walk_sheet(trace.record, frames, states, picture, theme_named(job.config.film.theme))
+    job.artifact(save_png(sheet, job.folder.partial / "sheet.png"), "sheet")

@@ -105,6 +105,17 @@ class Walked:
         return self.kept.picture(self.numbers[frame])
 
 
+class Finals:
+    """The finished pictures of a walk as an array (frame, H, W, 3), each read when it is asked for."""
+
+    def __init__(self, walked: Walked) -> None:
+        self.walked = walked
+        self.shape = (len(walked.places), *walked.picture(0).shape)
+
+    def __getitem__(self, place: tuple[int]) -> NDArray[np.uint8]:
+        return self.walked.picture(place[0])
+
+
 class Walker:
     """Samples places, and measures how different the pictures there are."""
 

@@ -1,0 +1,39 @@
+"""`denoisecli render`: draw stored runs again."""
+
+from __future__ import annotations
+
+from . import options
+from .app import app
+from .runs import Runs, run_folders
+
+
+@app.command()
+def render(
+    runs: Runs,
+    set_: options.Set = None,
+    out: options.Out = None,
+    runs_dir: options.RunsDir = None,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """New film, sheet and page from a stored run: no model, no sampling.
+
+    What may change is how a run is drawn: --set film.size=1080x1080 --set film.theme=light. The result lies where the
+    lab itself would have put it; with nothing changed, the run is drawn anew in its place.
+    """
+    from ..errors import UsageError
+    from ..labs.render import plan
+    from .console import Console
+
+    console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
+    folders = run_folders(runs)
+    if out is not None and len(folders) > 1:
+        raise UsageError(f"-o names one folder, but there are {len(folders)} runs.", "Use --runs-dir instead.")
+    for planned in [plan(folder, set_ or [], out, runs_dir, force=force) for folder in folders]:
+        if dry_run:
+            console.planned(planned.folder)
+        else:
+            planned.make(console.report)

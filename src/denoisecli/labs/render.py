@@ -1,0 +1,136 @@
+"""New films, sheet and page from a stored run: no model, no sampling. Only how a run is drawn may change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..config.load import Layer, build, settings
+from ..config.schema import LABS, LabConfig
+from ..errors import NotRecorded, UsageError
+from ..media.picture_file import PICTURES_FILE, PictureFile
+from ..trace import Trace, load
+from . import plan as plans
+from .plan import STAGES, Job, Plan
+
+DRAWN = {
+    "noise": ("film", "loop"),
+    "sample": ("film", "views"),
+    "cfg-sweep": ("film", "rows"),
+    "walk": ("film", "there_and_back", "cross_fade"),
+    "lora-rank": ("film",),
+}
+"""The keys of each lab that change how a run is drawn, and nothing of what was computed."""
+
+MADE_ANEW = ("hash", "identity", "created", "command", "config", "version", "artifacts", "timings")
+KEPT_KINDS = {"image", "lora"}
+
+
+@dataclass(frozen=True)
+class Redraw:
+    """The recipe of a drawing: takes over what a stored run computed, and draws the rest."""
+
+    run: Path
+    trace: Trace
+
+    def __call__(self, job: Job[Any]) -> Trace:
+        """Copy what stays, draw what does not."""
+        record = self.trace.record
+        timings = record.get("timings") or {}
+        job.timings |= {stage: float(timings.get(stage, 0)) for stage in STAGES if stage not in ("figures", "encode")}
+        trace = Trace(self.trace.lab, self.trace.arrays, {k: v for k, v in record.items() if k not in MADE_ANEW})
+        trace.record["config"] = job.config.model_dump(mode="json")
+        for path, kind in kept_files(self.run, record):
+            target = job.folder.partial / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(self.run / path, target)
+            job.artifact(target, kind)
+        lab = import_module(f".{job.config.lab.replace('-', '_')}", __package__)
+        stored = job.folder.partial / PICTURES_FILE
+        if not stored.exists():
+            lab.draw(job, trace, None)
+            return trace
+        with PictureFile(stored) as pictures:
+            lab.draw(job, trace, pictures)
+        return trace
+
+
+def plan(
+    run: Path, pairs: Sequence[str] = (), out: Path | None = None, runs_dir: Path | None = None, *, force: bool = False
+) -> Plan[LabConfig]:
+    """Return the plan of drawing `run` again with other settings, `pairs` of KEY=VALUE.
+
+    Its folder is the one that the lab itself would give a run of these settings; with nothing changed, the run's own.
+    Raises NotRecorded for what is no run or cannot be drawn, UsageError for keys that would need sampling.
+    """
+    trace = load(run)
+    lab = LABS.get(trace.lab)
+    if lab is None:
+        raise NotRecorded(f"{run} is a run of {trace.lab!r}, which is no lab here.", f"Labs: {', '.join(LABS)}.")
+    _check_complete(run, trace)
+    stored = build(lab, [Layer(dict(trace.record["config"]), source=str(run))])
+    config = build(lab, [Layer(stored.model_dump(mode="json"), source=str(run)), settings(lab, _spelt_out(lab, pairs))])
+    _check_keys(run, stored, config)
+    made = plans.plan(config, trace.record["identity"], Redraw(run, trace), out, runs_dir, force=force)
+    if out is None and made.folder.hash == trace.record["hash"]:
+        made.folder.path, made.folder.force = run, True  # the same run drawn anew, wherever it lies
+    elif out is None and runs_dir is None:
+        made.folder.path = run.resolve().parent / made.folder.path.name
+    return made
+
+
+def kept_files(run: Path, record: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Return (path, kind) of the run's files that no drawing changes. Raises NotRecorded where one is missing."""
+    rows = [row for row in record.get("artifacts") or [] if row.get("kind") in KEPT_KINDS]
+    if (run / PICTURES_FILE).exists():
+        rows.append({"path": PICTURES_FILE, "kind": "pictures"})
+    for row in rows:
+        path = str(row["path"])
+        if not (run / path).resolve().is_relative_to(run.resolve()) or not (run / path).is_file():
+            raise NotRecorded(f"{run} lacks {path}, which its trace.json names.", "Make the run again with --force.")
+        yield path, str(row["kind"])
+
+
+def _check_complete(run: Path, trace: Trace) -> None:
+    """Raise NotRecorded for a run that an older version made, or that `record` saved without a lab."""
+    missing = [key for key in ("config", "hash", "identity") if not trace.record.get(key)]
+    paints = trace.lab in ("sample", "cfg-sweep", "walk") or bool(trace.record.get("variants"))
+    if paints and not (run / PICTURES_FILE).is_file():
+        missing.append(PICTURES_FILE)
+    if missing:
+        hint = "It was made by an older version or by record(): make it again with the lab's command."
+        raise NotRecorded(f"{run} cannot be drawn again: it has no {' and no '.join(missing)}.", hint)
+
+
+def _spelt_out(lab: type[LabConfig], pairs: Sequence[str]) -> list[str]:
+    """Return the pairs with film's own keys under film: theme=light is film.theme=light, where the lab has no theme."""
+    film = lab.model_fields["film"].annotation
+    known = set(getattr(film, "model_fields", {}))
+    return [
+        f"film.{pair}" if (key := pair.partition("=")[0].strip()) in known and key not in lab.model_fields else pair
+        for pair in pairs
+    ]
+
+
+def _check_keys(run: Path, stored: LabConfig, config: LabConfig) -> None:
+    lab = config.lab
+    changed = [key for key in type(config).model_fields if getattr(stored, key) != getattr(config, key)]
+    wrong = [key for key in changed if key not in DRAWN[lab]]
+    if wrong:
+        may = ", ".join(f"{key}.*" if key == "film" else key for key in DRAWN[lab])
+        hint = f"Without the model these can change: {may}. For others: denoisecli {lab} {run}/config.yaml --set ..."
+        raise UsageError(f"{', '.join(wrong)} cannot change without making the run anew.", hint)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give the file a second name, or copy it where the disk cannot; a file is never written in place, so both hold."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
