@@ -1,0 +1,71 @@
+"""What a page shows, before it is made into a file, and how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..theme import LIGHT, RGB, Theme, mix
+
+MOST_PICTURES = 3000  # that a page holds; of longer runs it shows fewer states
+FONTS = {
+    ("Inter", 400): "Inter-Regular",
+    ("Inter Display", 500): "InterDisplay-Medium",
+    ("Inter Display", 600): "InterDisplay-SemiBold",
+    ("JetBrains Mono", 400): "JetBrainsMono-Regular",
+}
+
+
+@dataclass(frozen=True)
+class Body:
+    """The content of a page.
+
+    data: what the lab's script reads, serialises to JSON; "title", "settings" and "command" are on every page.
+    pictures: the stored pictures that it shows, (view, index, …), each embedded as "view/index/…".
+    arrays: uint8, int16 or float32.
+    """
+
+    lab: str
+    data: dict[str, Any]
+    pictures: Sequence[tuple[Any, ...]] = ()
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def shown_states(count: int, pictures_each: int) -> list[int]:
+    """Return which of `count` states a page shows: all, or evenly spread ones with both ends, at least two."""
+    most = max(2, MOST_PICTURES // max(1, pictures_each))
+    if count <= most:
+        return list(range(count))
+    return sorted({int(index) for index in np.linspace(0, count - 1, most).round()})
+
+
+def page_colours(theme: Theme) -> dict[str, str]:
+    """Return the theme's colours, and those that only pages need, as CSS custom properties by role."""
+    roles = ("ground", "panel", "line", "tick", "quiet", "ink", "amber", "teal", "rose")
+    colours = {role: _code(getattr(theme, role)) for role in roles}
+    return colours | {
+        "raised": _code(mix(theme.panel, theme.ink, 0.09)),
+        "veil": f"{_code(theme.ground)}c8",
+        "dim": f"{_code(theme.ground)}70",
+        "halo": f"{_code(theme.amber)}55",
+    }
+
+
+def paper_colours() -> dict[str, str]:
+    """Return the colours of a printed page: the light theme on white."""
+    return page_colours(LIGHT) | {"ground": "#ffffff"}
+
+
+def page_fonts() -> dict[tuple[str, int], bytes]:
+    """Return the typefaces of the house: (family, weight) and the font file's bytes."""
+    folder = resources.files("denoisecli.figures") / "fonts"
+    return {face: (folder / f"{name}.ttf").read_bytes() for face, name in FONTS.items()}
+
+
+def _code(colour: RGB) -> str:
+    return "#" + bytes(colour).hex()

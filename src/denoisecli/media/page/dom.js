@@ -1,0 +1,41 @@
+/** Elements without markup: every word of a run goes in as text, never as HTML. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Return an element; `attributes`: text, on<event> handlers, or plain attributes (null leaves one out). */
+export function element(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** The same for SVG. */
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined) continue;
+    if (name === "text") node.textContent = value;
+    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+/** Call `handler` with the share (0..1) of the node's width under the pointer, while it is held down. */
+export function draggable(node, handler) {
+  const share = (event) => {
+    const box = node.getBoundingClientRect();
+    return Math.min(1, Math.max(0, (event.clientX - box.left) / Math.max(1, box.width)));
+  };
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    node.setPointerCapture(event.pointerId);
+    handler(share(event));
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (node.hasPointerCapture(event.pointerId)) handler(share(event));
+  });
+  return node;
+}

@@ -1,0 +1,43 @@
+/** What the pages of all labs share: title, settings, the places of stage, side and foot, and their fit to the window. */
+
+import { makeCommand } from "./copy.js";
+import { element } from "./dom.js";
+
+const SIDE = 380; // pixels that the side has at least, beside the stage
+const NARROW = 820; // narrower windows have one column
+
+/**
+ * data: {prompt, settings, command, note?}. tabs: the switch in the head, or nothing. keys: the line of keys.
+ * Returns {side, foot, fit}; fit() lays the stage out again.
+ */
+export function makeShell({ data, stage, tabs, keys }) {
+  const head = element("header", {},
+    element("div", {}, element("h1", { text: data.title }), element("p", { class: "meta", text: data.settings })),
+    tabs ?? null);
+  const side = element("section", { class: "side", "aria-label": "numbers" });
+  const foot = element("section", { class: "foot", "aria-label": "timeline" });
+  const hints = element("footer", {}, element("span", { class: "keys", text: keys }), data.command ? makeCommand(data.command) : null);
+  const notes = data.note ? element("p", { class: "note", text: data.note }) : null;
+  const main = element("main", {}, stage.node, side, foot);
+  document.body.append(head, main, hints, ...(notes ? [notes] : []));
+
+  const fit = () => {
+    const narrow = window.innerWidth < NARROW;
+    const width = main.clientWidth - (narrow ? 0 : SIDE + 32);
+    const around = document.documentElement.scrollHeight ? outside(main, stage, foot) : 0;
+    const taken = stage.layOut(width, narrow ? window.innerHeight * 0.6 : window.innerHeight - around);
+    main.style.setProperty("--stage", narrow ? "100%" : `${Math.max(taken, Math.min(width, 320))}px`);
+  };
+  new ResizeObserver(fit).observe(main);
+  window.addEventListener("resize", fit);
+  return { head, side, foot, fit };
+}
+
+/** The pixels of height that everything but the stage takes. */
+function outside(main, stage, foot) {
+  const style = getComputedStyle(document.body);
+  const pads = parseFloat(style.paddingTop) + parseFloat(style.paddingBottom);
+  const others = [...document.body.children].filter((node) => node !== main && node.offsetHeight);
+  const margins = 22 + 20; // above and below main's first row
+  return pads + margins + foot.offsetHeight + others.reduce((sum, node) => sum + node.offsetHeight + 4, 0);
+}

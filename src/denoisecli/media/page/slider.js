@@ -1,0 +1,53 @@
+/** A slider: a real range input, a filled track, and marks under it. */
+
+import { element } from "./dom.js";
+
+const KNOB = 22; // pixels, as in style.css
+
+/**
+ * count: values 0 … count − 1. said(index): what a screen reader says. colour: of the filled part, a role.
+ * Returns {node, input, set, inset}: set(index) moves the knob; inset(pixels) keeps the knob's middle that far off
+ * both ends, so that it stands under the middle of the strip's first and last picture.
+ */
+export function makeSlider({ label, count, said, onInput }) {
+  const input = element("input", {
+    type: "range", min: 0, max: count - 1, step: 1, value: 0, "aria-label": label, "data-page-keys": "",
+    oninput: () => onInput(Number(input.value)),
+  });
+  const marks = element("div", { class: "marks" });
+  const node = element("div", { class: "slider" }, input, marks);
+  const set = (index) => {
+    input.value = String(index);
+    input.setAttribute("aria-valuetext", said(index));
+    input.style.setProperty("--share", String(index / Math.max(1, count - 1)));
+  };
+  const inset = (pixels) => node.style.setProperty("--inset", `${Math.max(0, pixels - KNOB / 2)}px`);
+  return { node, input, marks, set, inset };
+}
+
+/**
+ * Put marks under a slider: [{index, role, text, onclick}], a word each beside its tick; ticks: [{index, role}].
+ * The first word stands left of its tick where there is room, so that two neighbours do not meet.
+ */
+export function setMarks(slider, count, marks, ticks = []) {
+  const share = (index) => index / Math.max(1, count - 1);
+  const place = (node, index) => {
+    node.style.setProperty("--share", String(share(index)));
+    return node;
+  };
+  slider.marks.replaceChildren(
+    ...ticks.map(({ index, role }) => place(element("i", { class: `tick ${role}` }), index)),
+    ...marks.map(({ index, role, text, onclick }) =>
+      place(element("button", { type: "button", class: `mark ${role}`, text, onclick }), index)),
+  );
+  const words = [...slider.marks.querySelectorAll(".mark")];
+  const room = slider.marks.clientWidth;
+  let taken = -1;
+  words.forEach((word, i) => {
+    const [at, width] = [share(marks[i].index) * room, word.offsetWidth];
+    const toLeft = i === 0 && words.length > 1 ? at >= width : at + width > room;
+    const left = Math.min(Math.max(toLeft ? at - width : at, taken), room - width);
+    taken = left + width + 8;
+    word.style.setProperty("left", `${left}px`);
+  });
+}
