@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "denoisecli"
 LEVEL = {"cli": 3, "labs": 2, "batch": 2, "diffusion": 1, "figures": 1, "media": 1, "interop": 1}
-MAY_IMPORT_BESIDE = {("diffusion", "interop")}
+MAY_IMPORT_BESIDE = {("diffusion", "interop"), ("batch", "labs")}
 HEAVY = ("torch", "diffusers", "transformers")
 
 

@@ -7,7 +7,9 @@ DenoiseError                exit 1   a run failed
 ├── SamplingError           exit 1   NaN latents, out of memory at batch one
 ├── NotRecorded             exit 1   the trace holds no such array
 ├── MediaError              exit 1   ffmpeg or an image writer failed
-└── RunFolderError          exit 1   the run folder cannot be written, is locked, or is another run's
+└── RunFolderError          exit 1   the run folder cannot be written, or is another run's
+    ├── DiskFull            exit 1   ... for want of room
+    └── InUse               exit 1   ... because another process writes there now
 
 Each says what happened, where, and the way out, in plain words; `where` and `hint` are kept apart so that
 `--json` can hand them on.
@@ -58,3 +60,11 @@ class MediaError(DenoiseError):
 
 class RunFolderError(DenoiseError):
     """The run folder cannot be written, is in use, or belongs to another config."""
+
+
+class DiskFull(RunFolderError):
+    """The disk has no room left."""
+
+
+class InUse(RunFolderError):
+    """Another process is writing there."""

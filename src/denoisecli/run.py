@@ -6,6 +6,7 @@ While a run is being made its folder also holds `work/`: one file of arrays for 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import errno
 import hashlib
 import json
@@ -18,13 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from .errors import RunFolderError
+from .errors import DiskFull, InUse, RunFolderError
 from .trace import TRACE_FILE, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIG_FILE = "config.yaml"
+ERROR_FILE = "error.json"
 WORK = "work"
 SLUG_LENGTH = 48
 RUNS_DIR = Path("runs")
@@ -58,6 +60,7 @@ class RunFolder:
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     record: str = TRACE_FILE  # the file that names the hash of what is inside
     _lock: IO[str] | None = None
+    _emptied: bool = False  # `force` throws away what an earlier process left, once
 
     @property
     def partial(self) -> Path:
@@ -92,10 +95,13 @@ class RunFolder:
             self._take_lock()
             try:
                 mark = self.work / "hash"
-                if self.force or not mark.exists() or mark.read_text() != self.hash:
+                anew = self.force and not self._emptied
+                if anew or not mark.exists() or mark.read_text() != self.hash:
                     _empty(self.partial, keep=WORK)
                     _empty(self.work, keep="lock")
                     mark.write_text(self.hash)
+                self._emptied = True
+                (self.partial / ERROR_FILE).unlink(missing_ok=True)
                 yield self
             finally:
                 if self._lock:
@@ -115,8 +121,30 @@ class RunFolder:
 
     def discard_if_empty(self) -> None:
         """Remove the partial folder of a run that failed before anything worth resuming was made."""
-        if self.work.is_dir() and not any(self.work.glob("*.safetensors")):
+        mine = self._emptied  # what was never opened may be another process's, at work in it
+        if mine and self.work.is_dir() and not any(self.work.glob("*.safetensors")):
             shutil.rmtree(self.partial, ignore_errors=True)
+
+    def fail(self, error: str, hint: str) -> None:
+        """Leave `error.json` in the partial folder: what went wrong, the way out, and when.
+
+        Silent where that cannot be written, or another process is making the run.
+        """
+        when = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+        note = json.dumps({"error": error, "hint": hint, "when": when}, ensure_ascii=False, indent=1)
+        with contextlib.suppress(OSError, RunFolderError):
+            self.partial.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            (self.partial / ERROR_FILE).write_text(note + "\n", encoding="utf-8")
+
+    @property
+    def error(self) -> dict[str, str] | None:
+        """What `fail` left behind, or None."""
+        try:
+            found = json.loads((self.partial / ERROR_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
 
     def add(self, path: Path, kind: str) -> dict[str, Any]:
         """Note a finished file below `partial` as an artifact and return its row."""
@@ -167,7 +195,7 @@ class RunFolder:
         except OSError:
             self._lock.close()
             hint = "Wait for it, or choose another folder with -o."
-            raise RunFolderError(f"{self.path} is being made by another process.", hint) from None
+            raise InUse(f"{self.path} is being made by another process.", hint) from None
 
 
 def name_folder(
@@ -213,7 +241,7 @@ def _plain_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             hint = "Free some, or choose another disk with --runs-dir; the same command then goes on where it stopped."
-            raise RunFolderError(f"The disk is full while writing {path}.", hint) from None
+            raise DiskFull(f"The disk is full while writing {path}.", hint) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "Choose another with -o or --runs-dir."
             raise RunFolderError(f"{path} cannot be written: {error.strerror}.", hint) from None

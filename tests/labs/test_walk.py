@@ -244,10 +244,10 @@ def sampled(monkeypatch):
     """The sizes of the batches that were really sampled."""
     from denoisecli.labs import sampling
 
-    sizes, original = [], sampling._sampled
+    sizes, original = [], sampling.sampled
     monkeypatch.setattr(
         sampling,
-        "_sampled",
+        "sampled",
         lambda job, model, samples, done: sizes.append(len(samples)) or original(job, model, samples, done),
     )
     return sizes

@@ -39,7 +39,7 @@ def load_configs(lab: type[Config], files: Iterable[str] = (), overrides: Iterab
 
     Raises ConfigError naming file, line and key.
     """
-    documents = [document for name in files for document in _documents(name)]
+    documents = [document for name in files for document in documents_in(name)]
     bases = [Layer(dict(d.data), d.where, d.source) for d in documents] or [Layer({}, source="built-in default")]
     overrides = list(overrides)
     return [build(lab, [base, environment(lab), *overrides]) for base in bases]
@@ -47,7 +47,7 @@ def load_configs(lab: type[Config], files: Iterable[str] = (), overrides: Iterab
 
 def load_any(files: Iterable[str]) -> list[LabConfig]:
     """Return the configs of `files`, each for the lab that its own `lab:` key names."""
-    documents = [document for name in files for document in _documents(name)]
+    documents = [document for name in files for document in documents_in(name)]
     layers = [Layer(dict(d.data), d.where, d.source) for d in documents]
     return [build(lab_named(layer), [layer]) for layer in layers]
 
@@ -91,7 +91,7 @@ def environment(lab: type[LabConfig], environ: Mapping[str, str] = os.environ) -
     for name, text in sorted(environ.items()):
         path = name.removeprefix(ENV_PREFIX).lower().split("__")
         if name.startswith(ENV_PREFIX) and path[0] in lab.model_fields and path[0] != "lab":
-            _set(layer, tuple(path), _value(lab, tuple(path), text, name), name)
+            _set(layer, tuple(path), read_setting(lab, tuple(path), text, name), name)
     return layer
 
 
@@ -104,7 +104,7 @@ def settings(lab: type[LabConfig], pairs: Iterable[str]) -> Layer:
             raise ConfigError(f"--set {pair}: want KEY=VALUE, such as --set film.theme=light")
         name = f"--set {pair}"
         key = tuple(path.strip().split("."))
-        _set(layer, key, _value(lab, key, text, name), name)
+        _set(layer, key, read_setting(lab, key, text, name), name)
     return layer
 
 
@@ -115,13 +115,14 @@ def flags(**values: Any) -> Layer:
     return Layer(given, {(key,): names.get(key, f"--{key}") for key in given}, "command line")
 
 
-def _value(lab: type[LabConfig], key: tuple[str, ...], text: str, where: str) -> Any:
+def read_setting(lab: type[LabConfig], key: tuple[str, ...], text: str, where: str) -> Any:
     """Read one value; a prompt such as `dusk: a study` is text although YAML would see a mapping in it."""
-    field = _field_at(lab, key)
+    field = field_at(lab, key)
     return text if field is not None and field.annotation is str else read_value(text, where)
 
 
-def _documents(name: str) -> list[Document]:
+def documents_in(name: str) -> list[Document]:
+    """Return the YAML documents of a config file; `-` is stdin. Raises ConfigError."""
     if name == "-":
         return read_documents(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>")
     path = Path(name)
@@ -174,7 +175,7 @@ def _dotted(loc: Key) -> str:
 def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _keys_at(lab, error["loc"][:-1])
+        known = keys_at(lab, error["loc"][:-1])
         guess = did_you_mean(str(error["loc"][-1]), known)
         return f"unknown key{guess or ' (known here: ' + ', '.join(known) + ')'}"
     if kind == "value_error":
@@ -199,23 +200,23 @@ def _shown(value: Any) -> str:
 
 def _bounds(lab: type[BaseModel], loc: Key) -> str:
     """Return the range of the field at `loc` in words: 1 to 1000, at least 0."""
-    field = _field_at(lab, loc)
+    field = field_at(lab, loc)
     limits = {name: getattr(part, name) for part in (field.metadata if field else []) for name in ("ge", "gt", "le")
               if hasattr(part, name)}  # fmt: skip
     low = f"{limits['ge']}" if "ge" in limits else f"more than {limits['gt']}" if "gt" in limits else ""
     return f"{low} to {limits['le']}" if "le" in limits and low else f"at least {low}" if low else "another value"
 
 
-def _keys_at(model: type[BaseModel], loc: Key) -> list[str]:
+def keys_at(model: type[BaseModel], loc: Key) -> list[str]:
     """Return the keys that the part of the config at `loc` knows."""
     if not loc:
         return list(model.model_fields)
-    field = _field_at(model, loc)
+    field = field_at(model, loc)
     found = _model_in(field.annotation) if field else None
     return list(found.model_fields) if found else []
 
 
-def _field_at(model: type[BaseModel], loc: Key) -> FieldInfo | None:
+def field_at(model: type[BaseModel], loc: Key) -> FieldInfo | None:
     """Return the field at a path such as ("loras", 0, "scale"), or None where there is none."""
     field: FieldInfo | None = None
     inside: type[BaseModel] | None = model

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from . import weights
+from .kept import shelf
 from .prompts import truncated, unknown_words
 
 if TYPE_CHECKING:
@@ -78,9 +79,12 @@ def load_model(ref: str, device: str = "auto", dtype: str = "auto") -> Model:
     _check(ref, path)
     from . import loading
 
+    key = (ref, identity(ref), device, dtype)
+    if (kept := shelf.take(key)) is not None:
+        return kept
     place, kind = loading.choose(device, dtype)
     pipe = loading.load_pipeline(path, kind).to(place)
-    return Model(pipe, _info(ref, pipe), place, kind)
+    return shelf.put(key, Model(pipe, _info(ref, pipe), place, kind))
 
 
 def locate(ref: str) -> Path:

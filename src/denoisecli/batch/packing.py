@@ -1,0 +1,160 @@
+"""Runs that share model, size and sampler are sampled as one batch, and each part is put into its own folder.
+
+A part lies in the folder's `work/` as if it had been sampled there, so the lab finds its sampling done and goes on. It
+is bit-equal to sampling alone where the batch has the same shape; other shapes choose other kernels, whose sums differ
+in float32's last bits (see docs/decisions.md for the measured distance).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..config.schema import LabConfig, SampleConfig
+from ..errors import DenoiseError
+from ..labs.plan import Job, Plan
+from ..labs.sampling import batch_size
+from ..report import Report
+from .runs import Pack, Run
+
+if TYPE_CHECKING:
+    from ..diffusion.embeddings import Embeddings
+    from ..diffusion.models import Model
+    from ..labs.sampling import Sample
+    from ..trace import Trace
+
+MOST_OPEN = 64  # packs that wait for more; runs come in the product's order, so few are ever open
+SHARED_KEYS = (
+    "model", "steps", "sampler", "eta", "guidance_rescale", "size", "loras", "device", "dtype",
+)  # fmt: skip
+
+
+def key(config: LabConfig) -> tuple[object, ...] | None:
+    """Return what runs must share to be sampled together; None for a run that goes alone.
+
+    A run without guidance (cfg 1) has no unconditional half, so it never goes with a guided one.
+    """
+    if not isinstance(config, SampleConfig):
+        return None
+    return (*(getattr(config, name) for name in SHARED_KEYS), config.cfg == 1)
+
+
+def packed(runs: Iterable[Run], samples: int) -> Iterator[Pack]:
+    """Gather runs into packs of at most so many samples (one run may have more by itself), in their order."""
+    waiting: dict[tuple[object, ...], list[Run]] = {}
+    for run in runs:
+        kind = key(run.config)
+        if kind is None or samples == 1:
+            yield (run,)
+            continue
+        most = _most(run, samples)
+        held = waiting.setdefault(kind, [])
+        if held and _samples([*held, run]) > most:
+            yield tuple(waiting.pop(kind))
+            held = waiting.setdefault(kind, [])
+        held.append(run)
+        if _samples(held) >= most:
+            yield tuple(waiting.pop(kind))
+        elif len(waiting) > MOST_OPEN:
+            yield tuple(waiting.pop(next(iter(waiting))))
+    yield from map(tuple, waiting.values())
+
+
+def _most(run: Run, samples: int) -> int:
+    """Return how many samples of this run's size go at once, at most `samples`."""
+    size = run.config.size if isinstance(run.config, SampleConfig) else None
+    return batch_size(size, samples) if size else samples
+
+
+def _samples(runs: Sequence[Run]) -> int:
+    return sum(len(run.config.seeds) for run in runs if isinstance(run.config, SampleConfig))
+
+
+def sample_together(plans: Sequence[Plan[SampleConfig]], report: Report, stopping: Callable[[], bool]) -> None:
+    """Sample what these runs still lack in one batch, and keep each part in its run's folder.
+
+    What goes wrong here costs nothing but the packing: each run then samples for itself, and says what is wrong.
+    """
+    with contextlib.ExitStack() as held:
+        jobs = [job for plan in plans if (job := _opened(held, plan, report)) is not None]
+        parts = [(job, indices) for job in jobs for indices in _missing(job)]
+        if len(parts) > 1:
+            with contextlib.suppress(DenoiseError):
+                _sample_parts(parts, report, stopping)
+
+
+def _opened(held: contextlib.ExitStack, plan: Plan[SampleConfig], report: Report) -> Job[SampleConfig] | None:
+    """Lock the run's folder; None where that fails, which the run itself will tell."""
+    try:
+        held.enter_context(plan.folder.open())
+    except DenoiseError:
+        return None
+    return Job(plan.config, plan.folder, report)
+
+
+def _missing(job: Job[SampleConfig]) -> list[list[int]]:
+    """Return the batches, as numbers of the run's samples, that are not kept yet."""
+    from ..labs.sampling import batch_key
+
+    total, size = len(job.config.seeds), job.config.batch or 1
+    if (job.folder.work / "batch").exists():  # memory ran out here before: the run knows its own split
+        return []
+    batches = [list(range(at, min(at + size, total))) for at in range(0, total, size)]
+    return [indices for indices in batches if job.folder.batch(batch_key(indices)) is None]
+
+
+def _sample_parts(
+    parts: Sequence[tuple[Job[SampleConfig], list[int]]], report: Report, stopping: Callable[[], bool]
+) -> None:
+    """Sample the parts in one batch; in two halves where memory does not hold it."""
+    from ..labs.sampling import load, sampled
+
+    first = parts[0][0]
+    model = load(first)
+    samples = _with_prompts(parts, model)
+    report.stage("sample", len(samples) * first.config.steps)
+    before = first.timings["sample"]
+    trace = sampled(first, model, samples, 0)
+    if trace is None:
+        for half in (parts[: len(parts) // 2], parts[len(parts) // 2 :]):
+            if len(half) > 1 and not stopping():
+                _sample_parts(half, report, stopping)
+        return
+    note = {"samples": len(samples), "seconds": round(first.timings["sample"] - before, 4)}
+    _unpack(parts, trace, note)
+
+
+def _with_prompts(parts: Sequence[tuple[Job[SampleConfig], list[int]]], model: Model) -> list[Sample]:
+    """Return the samples of all parts; where prompts differ, each with what its own became."""
+    from ..diffusion.embeddings import encoded
+    from ..labs.sampling import Sample
+
+    words = {(job.config.prompt, job.config.negative_prompt) for job, _ in parts}
+    embeds: dict[tuple[str, str], Embeddings | None] = dict.fromkeys(words)
+    if len(words) > 1:
+        embeds = {(prompt, negative): encoded(model, prompt, negative) for prompt, negative in words}
+    return [
+        Sample(
+            job.config.seeds[index],
+            job.config.cfg,
+            embeds=embeds[job.config.prompt, job.config.negative_prompt],
+        )
+        for job, indices in parts
+        for index in indices
+    ]
+
+
+def _unpack(parts: Sequence[tuple[Job[SampleConfig], list[int]]], trace: Trace, note: dict[str, Any]) -> None:
+    from ..labs.sampling import SHARED, keep
+    from ..trace import Trace
+
+    at = 0
+    runs = len({job.folder.hash for job, _ in parts})
+    for job, indices in parts:
+        rows = slice(at, at + len(indices))
+        at = rows.stop
+        arrays = {name: array if name in SHARED else array[rows] for name, array in trace.arrays.items()}
+        packed = note | {"runs": runs, "rows": [rows.start, rows.stop]}
+        record = trace.record | {"runs": trace.record["runs"][rows], "packed": packed}
+        keep(job, indices, Trace(job.config.lab, arrays, record))

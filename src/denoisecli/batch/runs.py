@@ -1,0 +1,62 @@
+"""The runs of a batch, and what the engines say of them. Plain data: it goes between processes and machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..config.schema import LabConfig
+
+State = Literal["made", "done", "failed", "stopped", "skipped"]
+"""made: just now; done: was there already; stopped: by a signal, goes on next time; skipped: not asked for."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run to be made: its place in the product, what varies in it, its resolved config and its folder."""
+
+    number: int
+    label: str
+    config: LabConfig
+    path: str
+    tries: int = 0
+
+
+Pack = tuple[Run, ...]
+"""Runs that one worker gets at once; several where they can be sampled in one batch."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run."""
+
+    number: int
+    label: str
+    path: str | None
+    state: State
+    error: str = ""
+    hint: str = ""
+    seconds: float = 0.0
+    worker: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a worker is at: `done` of `total` pieces of a stage of the run with this label."""
+
+    worker: int
+    label: str
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning from a run; it goes on."""
+
+    worker: int
+    text: str
+
+
+Message = Outcome | Progress | Warned

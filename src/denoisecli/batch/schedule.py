@@ -1,0 +1,101 @@
+"""The order of things: which runs are to be made, and what became of each in the order of the product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..config.schema import LabConfig
+from ..errors import ConfigError, DenoiseError
+from .packing import packed
+from .place import Place
+from .runs import Message, Outcome, Pack, Run
+from .variations import Product
+
+
+class Engine(Protocol):
+    """What makes runs: processes here, or actors on a cluster."""
+
+    def run(self, packs: Iterator[Pack]) -> Iterator[Message]:
+        """Make the runs of all packs; yield what is told of them, in any order."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `index` of `count` of the runs, counted from 1: neighbours stay together, so that they can be packed."""
+
+    index: int = 1
+    count: int = 1
+
+    def span(self, total: int) -> tuple[int, int]:
+        """Return the numbers of its runs as (first, behind the last)."""
+        return (self.index - 1) * total // self.count, self.index * total // self.count
+
+
+@dataclass
+class Schedule:
+    """All runs of a batch. `ready` holds what is settled until everything before it is."""
+
+    products: Sequence[Product]
+    place: Place
+    shard: Shard = field(default_factory=Shard)
+    retry_failed: bool = False
+    ready: dict[int, Outcome] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        first, behind = self.shard.span(sum(map(len, self.products)))
+        return behind - first
+
+    def configs(self) -> Iterator[tuple[int, str, LabConfig | ConfigError]]:
+        """Yield number, label and config of this shard's runs."""
+        first, behind = self.shard.span(sum(map(len, self.products)))
+        before = 0
+        for product in self.products:
+            start = max(first - before, 0)
+            found = product.between(start, min(behind - before, len(product)))
+            for number, (label, config) in enumerate(found, before + start):
+                yield number, label, config
+            before += len(product)
+
+    def todo(self) -> Iterator[Run]:
+        """Yield the runs to be made; what is settled without a worker goes to `ready`."""
+        seen: set[str] = set()
+        for number, label, config in self.configs():
+            found = self._looked_at(number, label, config)
+            if isinstance(found, Outcome):
+                self.ready[number] = found
+            elif found.path in seen:
+                self.ready[number] = Outcome(number, label, found.path, "skipped")
+            else:
+                seen.add(found.path)
+                yield found
+
+    def _looked_at(self, number: int, label: str, config: LabConfig | ConfigError) -> Run | Outcome:
+        if isinstance(config, ConfigError):
+            return Outcome(number, label, None, "failed", config.message, config.hint)
+        path = None
+        try:
+            plan = self.place.plan(config)
+            path = self.place.name(plan)
+            if self.retry_failed and not self.place.failed(plan):
+                return Outcome(number, label, path, "skipped")
+            if self.place.done(plan):
+                return Outcome(number, label, path, "done")
+        except DenoiseError as error:
+            return Outcome(number, label, path, "failed", error.message, error.hint)
+        return Run(number, label, plan.config, path)
+
+    def run(self, engine: Engine, samples: int) -> Iterator[Message]:
+        """Make all runs; yield outcomes in the order of the product, and progress as it comes."""
+        expected = self.shard.span(sum(map(len, self.products)))[0]
+        for message in engine.run(packed(self.todo(), samples)):
+            if not isinstance(message, Outcome):
+                yield message
+                continue
+            self.ready[message.number] = message
+            while expected in self.ready:
+                yield self.ready.pop(expected)
+                expected += 1
+        for number in sorted(self.ready):
+            yield self.ready.pop(number)

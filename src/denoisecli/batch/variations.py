@@ -1,0 +1,196 @@
+"""What varies from run to run: `--vary KEY=VALUES`, and the product of several.
+
+VALUES is a range (`seed=0-99`), a list (`cfg=3,7.5`), a file of one value a line (`prompt=@prompts.txt`), or a YAML
+list where values hold commas or are lists (`prompt=["a castle, at dusk", "a mill"]`, `scales=[[1, 3], [1]]`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config.fields import did_you_mean
+from ..config.load import Layer, build, environment, field_at, keys_at, lab_named, read_setting
+from ..config.schema import LABS, LabConfig
+from ..config.yaml import MAX_BYTES, Document, read_value
+from ..errors import ConfigError
+
+MOST_VALUES = 1_000_000
+_RANGE = re.compile(r"(\d{1,20})-(\d{1,20})")
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One key of the config and the values it takes, each with the words that say where it was written."""
+
+    key: tuple[str, ...]
+    values: Sequence[Any]
+    where: str
+
+    @property
+    def name(self) -> str:
+        """The key as it is written."""
+        return ".".join(self.key)
+
+    def layer(self, value: Any) -> Layer:
+        """Return the setting of one value."""
+        nested: Any = value
+        for part in reversed(self.key):
+            nested = {part: nested}
+        return Layer(nested, {self.key: self.where}, self.where)
+
+
+def variation(lab: type[LabConfig], text: str) -> Variation:
+    """Read `KEY=VALUES` for the configs of one lab. Raises ConfigError on an unknown key, and on no values."""
+    name, equals, values = text.partition("=")
+    where = f"--vary {text if len(text) <= 60 else text[:57] + '...'}"
+    if not equals or not name.strip():
+        raise ConfigError(f"{where}: want KEY=VALUES, such as --vary seed=0-99 or --vary cfg=3,7.5")
+    key = _known(lab, tuple(name.strip().split(".")), where)
+    found = _values(lab, key, values.strip(), where)
+    if not found:
+        raise ConfigError(f"{where}: there are no values in it")
+    twice = _twice(found)
+    if twice is not None:
+        raise ConfigError(f"{where}: {twice!r} is there twice, which would be the same run")
+    return Variation(key, found, where)
+
+
+def _known(lab: type[LabConfig], key: tuple[str, ...], where: str) -> tuple[str, ...]:
+    """Return the key if the lab has it; `seed` is also the name of one of `seeds`."""
+    if key == ("seed",) and "seed" not in lab.model_fields and "seeds" in lab.model_fields:
+        return ("seeds",)
+    if key == ("lab",):
+        raise ConfigError(f"{where}: the lab cannot vary; name a config of each lab instead")
+    for depth, part in enumerate(key):
+        if field_at(lab, key[: depth + 1]) is None:
+            known = keys_at(lab, key[:depth])
+            guess = did_you_mean(part, known) or (f" (known here: {', '.join(known)})" if known else "")
+            raise ConfigError(f"{where}: {'.'.join(key[: depth + 1])}: unknown key{guess}")
+    return key
+
+
+def _values(lab: type[LabConfig], key: tuple[str, ...], text: str, where: str) -> Sequence[Any]:
+    if text.startswith("@"):
+        return [read_setting(lab, key, line, f"{where} (line {n})") for n, line in _lines(Path(text[1:]), where)]
+    if text.startswith("["):
+        values = read_value(text, where)
+        return values if isinstance(values, list) else [values]
+    if (match := _RANGE.fullmatch(text)) and not _is_text(lab, key):
+        return _whole_numbers(int(match[1]), int(match[2]), where)
+    parts = [part.strip() for part in text.split(",")]
+    if _is_seeds(lab, key):
+        return [seed for part in parts for seed in _seeds(part, where)]
+    return [read_setting(lab, key, part, where) for part in parts if part]
+
+
+def _lines(path: Path, where: str) -> list[tuple[int, str]]:
+    """Return the lines of the file that are not blank, with their numbers."""
+    try:
+        raw = path.expanduser().read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{where}: {path} cannot be read: {error.strerror}") from None
+    if len(raw) > 100 * MAX_BYTES:
+        raise ConfigError(f"{where}: {path} is larger than {100 * MAX_BYTES // 1_000_000} MB")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: {path} is not text in UTF-8") from None
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise ConfigError(f"{where}: {path} is empty; write one value a line into it")
+    return lines
+
+
+def _whole_numbers(first: int, last: int, where: str) -> Sequence[int]:
+    if last < first:
+        raise ConfigError(f"{where}: the range runs backwards; write {last}-{first}")
+    if last - first >= MOST_VALUES:
+        raise ConfigError(f"{where}: {last - first + 1:,} values are too many (at most {MOST_VALUES:,})")
+    return range(first, last + 1)
+
+
+def _seeds(part: str, where: str) -> Sequence[Any]:
+    """Return the seeds of `7` or `0-99`, one a run; what is neither is the config's to refuse."""
+    if match := _RANGE.fullmatch(part):
+        return _whole_numbers(int(match[1]), int(match[2]), where)
+    return [read_value(part, where)] if part else []
+
+
+def _is_seeds(lab: type[LabConfig], key: tuple[str, ...]) -> bool:
+    return key == ("seeds",) and "seeds" in lab.model_fields
+
+
+def _is_text(lab: type[LabConfig], key: tuple[str, ...]) -> bool:
+    field = field_at(lab, key)
+    return field is not None and field.annotation is str
+
+
+def _twice(values: Sequence[Any]) -> Any:
+    if isinstance(values, range):
+        return None
+    seen = set()
+    for value in values:
+        if repr(value) in seen:
+            return value
+        seen.add(repr(value))
+    return None
+
+
+@dataclass(frozen=True)
+class Product:
+    """The configs of a batch: each base config under every combination of its variations, the last varying fastest."""
+
+    lab: type[LabConfig]
+    base: Sequence[Layer]
+    overrides: Sequence[Layer]
+    variations: Sequence[Variation]
+
+    def __len__(self) -> int:
+        return math.prod(len(variation.values) for variation in self.variations)
+
+    def check(self) -> None:
+        """Build every value once, beside the first of the others. Raises ConfigError on one that is refused."""
+        first = [variation.values[0] for variation in self.variations]
+        self.config(first)
+        for place, variation in enumerate(self.variations):
+            for value in variation.values[1:]:
+                self.config([*first[:place], value, *first[place + 1 :]])
+
+    def config(self, values: Sequence[Any]) -> LabConfig:
+        """Return the config under these values, one for each variation."""
+        varied = [variation.layer(value) for variation, value in zip(self.variations, values, strict=True)]
+        return build(self.lab, [*self.base, environment(self.lab), *self.overrides, *varied])
+
+    def between(self, first: int, behind: int) -> Iterator[tuple[str, LabConfig | ConfigError]]:
+        """Yield a label and the config of each combination from number `first` to before `behind`.
+
+        One that contradicts itself comes as its ConfigError.
+        """
+        combinations = itertools.product(*(variation.values for variation in self.variations))
+        for values in itertools.islice(combinations, max(first, 0), max(behind, 0)):
+            label = " ".join(f"{v.name}={value}" for v, value in zip(self.variations, values, strict=True))
+            try:
+                yield label, self.config(values)
+            except ConfigError as error:
+                yield label, error
+
+
+def product(document: Document | None, settings: Sequence[str], variations: Sequence[str]) -> Product:
+    """Return the checked product of one config document (none: the built-in deck) and `--vary` texts."""
+    from ..config.load import settings as settings_layer
+
+    base = Layer(dict(document.data), document.where, document.source) if document else Layer({})
+    lab = lab_named(base) if document else LABS["sample"]
+    varied = [variation(lab, text) for text in variations]
+    for place, one in enumerate(varied):
+        if any(one.key == other.key for other in varied[:place]):
+            raise ConfigError(f"{one.where}: {one.name} varies already; give all its values in one --vary")
+    found = Product(lab, [base], [settings_layer(lab, settings)], varied)
+    found.check()
+    return found

@@ -1,0 +1,112 @@
+"""What a worker does with the runs it is given: sample together what can be, then make each run in its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..config.schema import SampleConfig
+from ..errors import DenoiseError
+from ..labs.plan import Plan
+from ..report import Report
+from .packing import sample_together
+from .place import Place
+from .runs import Message, Outcome, Pack, Progress, Run, Warned
+
+EVERY_S = 0.2  # between two words on how far a stage is
+
+Tell = Callable[[Message], None]
+
+
+def make_pack(pack: Pack, place: Place, worker: int, tell: Tell, stopping: Callable[[], bool]) -> None:
+    """Make the runs of a pack and tell what became of each. A run that fails leaves the others alone."""
+    from ..labs.sampling import keep_models
+
+    keep_models()
+    told = Told(worker, tell)
+    plans = [(run, plan) for run in pack if (plan := _planned(run, place, told)) is not None]
+    began = time.perf_counter()
+    together = [plan for _, plan in plans if isinstance(plan.config, SampleConfig)]
+    if len(together) > 1 and not stopping():
+        told.label = f"{len(together)} runs at once"
+        sample_together([plan for plan in together if not _settled(plan)], told, stopping)
+    share = (time.perf_counter() - began) / max(len(plans), 1)
+    for run, plan in plans:
+        told.label = run.label
+        tell(_stopped(run, worker) if stopping() else _made(run, plan, told, share))
+
+
+def _planned(run: Run, place: Place, told: Told) -> Plan[Any] | None:
+    """Return the run's plan; None where there is none any more, such as when a LoRA file is gone."""
+    try:
+        return place.plan(run.config)
+    except DenoiseError as error:
+        told.tell(Outcome(run.number, run.label, run.path, "failed", error.message, error.hint, worker=told.worker))
+    return None
+
+
+def _settled(plan: Plan[Any]) -> bool:
+    """Return whether the run is there already, or its folder's name is taken, which making it will tell."""
+    try:
+        return plan.folder.done
+    except DenoiseError:
+        return True
+
+
+def _stopped(run: Run, worker: int) -> Outcome:
+    return Outcome(run.number, run.label, run.path, "stopped", worker=worker)
+
+
+def _made(run: Run, plan: Plan[Any], told: Told, share_s: float) -> Outcome:
+    """Make one run; what went wrong is in the outcome and in the folder's error.json."""
+    began = time.perf_counter()
+
+    def outcome(state: Any, error: str = "", hint: str = "") -> Outcome:
+        seconds = round(time.perf_counter() - began + share_s, 3)
+        return Outcome(run.number, run.label, run.path, state, error, hint, seconds, told.worker)
+
+    try:
+        plan.make(told)
+        return outcome("made" if told.fresh else "done")
+    except DenoiseError as error:
+        problem = error
+    except MemoryError:
+        problem = DenoiseError("There is not enough memory for this.", "Try a smaller size, or fewer --jobs.")
+    except Exception as error:  # noqa: BLE001 - one run's fault must not end the others, whatever it is
+        what = " ".join(str(error).split())[:300]
+        problem = DenoiseError(f"{type(error).__name__}: {what}", "This is a fault in denoisecli: please report it.")
+    plan.folder.fail(problem.message, problem.hint)
+    return outcome("failed", problem.message, problem.hint)
+
+
+class Told(Report):
+    """Hands on how far a run is, a few times a second, and its warnings."""
+
+    def __init__(self, worker: int, tell: Tell) -> None:
+        self.worker, self.tell = worker, tell
+        self.label, self.name, self.total, self.fresh = "", "", 0, True
+        self.said = 0.0
+
+    def stage(self, name: str, total: int) -> None:
+        """Tell that a stage begins."""
+        self.name, self.total = name, total
+        self._say(0)
+
+    def step(self, done: int, **details: Any) -> None:
+        """Tell how far it is, now and then."""
+        if time.monotonic() - self.said >= EVERY_S:
+            self._say(done)
+
+    def warn(self, text: str) -> None:
+        """Hand it on."""
+        self.tell(Warned(self.worker, text))
+
+    def done(self, run: Path, *, fresh: bool) -> None:
+        """Remember whether the run was made just now."""
+        self.fresh = fresh
+
+    def _say(self, done: int) -> None:
+        self.said = time.monotonic()
+        self.tell(Progress(self.worker, self.label, self.name, done, self.total))

@@ -1,0 +1,128 @@
+"""`denoisecli batch`: the product of configs and variations, many runs at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from ..errors import UsageError
+from . import options
+from .app import EXIT_INTERRUPTED, app
+
+if TYPE_CHECKING:
+    from ..batch.schedule import Schedule
+    from ..batch.workers import Stop
+    from .batch_look import Look
+
+EXIT_SOME_FAILED = 3
+MOST_UNASKED = 10_000
+
+Vary = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads it at run time on 3.10
+    typer.Option("--vary", metavar="KEY=VALUES", help="seed=0-99, cfg=3,7.5 or prompt=@prompts.txt; repeatable."),
+]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, max=1024, help="Worker processes.")]
+PackSize = Annotated[
+    int,
+    typer.Option("--pack", metavar="N", min=1, max=1024, help="Samples of like runs in one batch; 1: each run alone."),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Only the runs that failed before.")]
+ShardText = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--shard", metavar="I/N", help="Only part I of N of the runs, counted from 1."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help=f"Go ahead with more than {MOST_UNASKED:,} runs.")]
+
+
+@app.command()
+def batch(
+    configs: options.Configs = None,
+    vary: Vary = None,
+    set_: options.Set = None,
+    runs_dir: options.RunsDir = None,
+    jobs: Jobs = 1,
+    pack: PackSize = 16,
+    shard: ShardText = None,
+    retry_failed: RetryFailed = False,
+    force: options.Force = False,
+    yes: Yes = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Many runs: every combination of what varies, sampled together where that is possible."""
+    from ..batch.place import Place
+    from ..batch.schedule import Schedule
+    from ..batch.workers import Stop, Workers
+    from .batch_look import look
+    from .console import Console
+
+    console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
+    place = Place(runs_dir, force)
+    schedule = Schedule(products(configs or [], set_ or [], vary or []), place, shard_of(shard), retry_failed)
+    if len(schedule) > MOST_UNASKED and not yes and not dry_run:
+        raise UsageError(f"These are {len(schedule):,} runs.", "Add --yes if you mean it, or --dry-run to see them.")
+    stop = Stop()
+    with stopped_by_signals(stop), look(console, len(schedule)) as eyes:
+        failed = follow(schedule, Workers(jobs, place, stop), eyes, max(1, min(pack, -(-len(schedule) // jobs))))
+    if stop.asked:
+        console.interrupted()
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def products(configs: list[str], settings: list[str], variations: list[str]) -> list[Any]:
+    """Return the checked product of each config document; none at all: that of the built-in deck."""
+    from ..batch.variations import product
+    from ..config.load import documents_in
+
+    if not configs:
+        return [product(None, settings, variations)]
+    documents = [document for name in configs for document in documents_in(name)]
+    return [product(document, settings, variations) for document in documents]
+
+
+def shard_of(text: str | None) -> Any:
+    """Read `2/8`. Raises UsageError."""
+    from ..batch.schedule import Shard
+
+    if text is None:
+        return Shard()
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise UsageError(f"--shard {text}: want I/N with I from 1 to N, such as 1/8.")
+    return Shard(int(index), int(count))
+
+
+def follow(schedule: Schedule, engine: Any, eyes: Look, samples: int) -> int:
+    """Make all runs, show what is told of them, and return how many failed."""
+    from ..batch.runs import Outcome
+
+    failed = 0
+    for message in schedule.run(engine, samples):
+        eyes.show(message)
+        failed += isinstance(message, Outcome) and message.state == "failed"
+    return failed
+
+
+@contextlib.contextmanager
+def stopped_by_signals(stop: Stop) -> Iterator[None]:
+    """Count what would interrupt us: the first lets the runs in hand be finished, the second ends them."""
+
+    def ask(_number: int, _frame: object) -> None:
+        stop.asked += 1
+
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in names if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN]
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,94 @@
+"""What a batch shows: folders or JSON on stdout in the order of the product; lines or a table of workers on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+
+from ..batch.runs import Message, Outcome, Warned
+from .console import Console
+
+
+class Look:
+    """Prints what is settled. On a log it says a line for each run; `TableLook` draws a table instead."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.console, self.total = console, total
+        self.settled = self.made = 0
+        self.began = time.monotonic()
+        self.warned: set[str] = set()
+
+    def show(self, message: Message) -> None:
+        """Show one message."""
+        if isinstance(message, Outcome):
+            self.outcome(message)
+        elif isinstance(message, Warned) and message.text not in self.warned and len(self.warned) < 1000:
+            self.warned.add(message.text)
+            self.say(f"warning: {message.text}")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Count the run and print it on both streams."""
+        if outcome.state in ("stopped", "skipped"):
+            self.total -= outcome.state == "skipped"
+            return
+        self.settled += 1
+        self.made += outcome.state == "made"
+        if self.console.json:
+            print(json.dumps(event(outcome), ensure_ascii=False), flush=True)  # noqa: T201
+        elif outcome.state != "failed":
+            print(outcome.path, flush=True)  # noqa: T201
+        if outcome.state == "failed":
+            self.say(f"failed: {outcome.label or outcome.path}: {outcome.error} {outcome.hint}".rstrip())
+        elif not self.console.quiet:
+            self.progress(outcome)
+
+    def progress(self, outcome: Outcome) -> None:
+        """Say a line for the run."""
+        what = "was there" if outcome.state == "done" else f"in {outcome.seconds:.1f} s"
+        self.say(f"{self.settled}/{self.total}  {outcome.label or outcome.path}  {what}{self.left()}")
+
+    def left(self) -> str:
+        """Return in words how long the rest will take."""
+        rest = self.total - self.settled
+        if not self.made or rest <= 0:
+            return ""
+        return f", about {duration((time.monotonic() - self.began) / self.made * rest)} left"
+
+    def say(self, text: str) -> None:
+        """Print a line for eyes."""
+        self.console.say(text)
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+
+def event(outcome: Outcome) -> dict[str, object]:
+    """Return the JSON object of a settled run."""
+    fields: dict[str, object] = {"run": outcome.path, "number": outcome.number, "vary": outcome.label}
+    if outcome.state == "failed":
+        return {"event": "error"} | fields | {"message": outcome.error, "hint": outcome.hint}
+    fresh = outcome.state == "made"
+    return {"event": "done"} | fields | {"fresh": fresh} | ({"seconds": outcome.seconds} if fresh else {})
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in words: 40 s, 12 min, 3 h 05 min, 2 d 4 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+@contextlib.contextmanager
+def look(console: Console, total: int) -> Iterator[Look]:
+    """Give the look that fits stderr, and put it away at the end."""
+    eyes = Look(console, total)
+    try:
+        yield eyes
+    finally:
+        eyes.close()

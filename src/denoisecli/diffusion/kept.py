@@ -1,0 +1,51 @@
+"""The model that was loaded last, kept for the next run of the same process. Off unless a batch turns it on.
+
+A kept model is handed out as if it had just been loaded: with its own scheduler and without LoRAs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .models import Model
+
+Key = tuple[str, ...]
+
+
+class Shelf:
+    """Holds one model: two of a real size rarely fit, and a batch seldom goes back and forth."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.key: Key | None = None
+        self.model: Model | None = None
+        self.scheduler: Any = None
+
+    def put(self, key: Key, model: Model) -> Model:
+        """Keep the model if the shelf is on, and return it."""
+        if self.on:
+            self.key, self.model, self.scheduler = key, model, model.pipe.scheduler
+        return model
+
+    def take(self, key: Key) -> Model | None:
+        """Return the model kept under `key`, as new; None where there is none. Another one is let go first."""
+        if self.key != key or self.model is None:
+            self.clear()
+            return None
+        pipe = self.model.pipe
+        if any(getattr(part, "peft_config", None) for part in pipe.components.values()):
+            from .loading import quiet
+
+            with quiet():
+                pipe.unload_lora_weights()
+        pipe.scheduler = self.scheduler
+        return self.model
+
+    def clear(self) -> None:
+        """Let the kept model go."""
+        self.key = self.model = self.scheduler = None
+
+
+shelf = Shelf()
+"""The process's own."""
