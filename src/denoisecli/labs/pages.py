@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,21 @@ if TYPE_CHECKING:
 PAGE_FILE = "page.html"
 
 
-def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any]) -> Path:
-    """Write `page.html` in the theme that the config names; `pictures` are the run's, as the body names them."""
+def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved: Sequence[str] = ()) -> Path:
+    """Write `page.html` in the theme that the config names; `pictures` are the run's, as the body names them.
+
+    resolved: keys of the config that nobody asked for, which the command on the page therefore leaves out.
+    """
+    from ..config.command import command_of
     from ..media.page import Page, write_page
     from ..media.page.budget import fitted
 
     with job.timed("encode"):
         coded, note = fitted(pictures, body.pictures)
-        data = body.data | {"note": " ".join(filter(None, (body.data.get("note"), note))) or None}
+        data = body.data | {
+            "command": command_of(job.config, resolved),
+            "note": " ".join(filter(None, (body.data.get("note"), note))) or None,
+        }
         page = Page(body.lab, data["title"], data, page_look(job.config.film.theme), coded, body.arrays)
         path = write_page(job.folder.partial / PAGE_FILE, page)
     job.artifact(path, "page")

@@ -72,13 +72,20 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
             job.artifact(path, "image")
 
 
+def resolved_keys(config: SampleConfig) -> tuple[str, ...]:
+    """Return the keys that were worked out and that the run's command need not name."""
+    return ("batch", "size") if config.model == "pocket" and config.size == (256, 256) else ("batch",)
+
+
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
-    """Draw the film, the single-view films and the contact sheet, from stored things only."""
+    """Draw the film, the single-view films, the contact sheet and the page, from stored things only."""
     from ..figures.deck import deck_frames
+    from ..figures.pages.sample import sample_page
     from ..figures.sheet import deck_sheet
     from ..figures.strip import view_frames
     from ..media.images import save_png
     from .films import film_style, write_state_film
+    from .pages import write_page
 
     config, partial, style = job.config, job.folder.partial, film_style(job)
     shown = dict(pictures)
@@ -93,3 +100,4 @@ def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
         path = save_png(deck_sheet(trace, shown, style, config.views), partial / "sheet.png")
         job.artifact(path, "sheet")
         job.report.step(len(config.views) + 2)
+    write_page(job, sample_page(trace, pictures.shapes), pictures, resolved_keys(config))

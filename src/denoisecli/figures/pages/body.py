@@ -25,7 +25,7 @@ FONTS = {
 class Body:
     """The content of a page.
 
-    data: what the lab's script reads, serialises to JSON; "title", "settings" and "command" are on every page.
+    data: what the lab's script reads, serialises to JSON; "title" and "settings" are on every page.
     pictures: the stored pictures that it shows, (view, index, …), each embedded as "view/index/…".
     arrays: uint8, int16 or float32.
     """

@@ -42,7 +42,6 @@ def _data(trace: Trace, facts: Facts, states: list[int]) -> dict[str, Any]:
     return {
         "title": facts.prompt or "no prompt",
         "settings": " · ".join([*_model(record), facts.settings, _seeds(facts)]),
-        "command": record.get("command"),
         "note": None if len(states) == len(facts.rows) else f"{len(states)} of {len(facts.rows)} states are shown.",
         "seeds": list(facts.seeds),
         "last": facts.steps,

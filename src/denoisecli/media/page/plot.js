@@ -24,6 +24,7 @@ export function makePlot({ onScrub, hint }) {
     movePlayhead(frame, wanted, now);
   };
   new ResizeObserver(redraw).observe(canvas);
+  document.fonts.ready.then(redraw);
   if (onScrub) {
     draggable(canvas, (share) => onScrub(inside(share, canvas.clientWidth)));
     canvas.classList.add("scrubs");

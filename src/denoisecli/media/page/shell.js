@@ -4,6 +4,8 @@ import { makeCommand } from "./copy.js";
 import { element } from "./dom.js";
 
 const SIDE = 380; // pixels that the side has at least, beside the stage
+const GAP = 32; // between them, as in style.css
+const LEAST = 320; // pixels that the stage has, however narrow its pictures
 const NARROW = 820; // narrower windows have one column
 
 /**
@@ -23,21 +25,21 @@ export function makeShell({ data, stage, tabs, keys }) {
 
   const fit = () => {
     const narrow = window.innerWidth < NARROW;
-    const width = main.clientWidth - (narrow ? 0 : SIDE + 32);
-    const around = document.documentElement.scrollHeight ? outside(main, stage, foot) : 0;
-    const taken = stage.layOut(width, narrow ? window.innerHeight * 0.6 : window.innerHeight - around);
-    main.style.setProperty("--stage", narrow ? "100%" : `${Math.max(taken, Math.min(width, 320))}px`);
+    const room = main.clientWidth - (narrow ? 0 : SIDE + GAP);
+    const height = narrow ? window.innerHeight * 0.6 : window.innerHeight - outside(main, foot);
+    const taken = stage.layOut(room, height);
+    main.style.setProperty("--stage", `${Math.max(taken, Math.min(room, LEAST))}px`);
   };
   new ResizeObserver(fit).observe(main);
   window.addEventListener("resize", fit);
   return { head, side, foot, fit };
 }
 
-/** The pixels of height that everything but the stage takes. */
-function outside(main, stage, foot) {
-  const style = getComputedStyle(document.body);
-  const pads = parseFloat(style.paddingTop) + parseFloat(style.paddingBottom);
-  const others = [...document.body.children].filter((node) => node !== main && node.offsetHeight);
-  const margins = 22 + 20; // above and below main's first row
-  return pads + margins + foot.offsetHeight + others.reduce((sum, node) => sum + node.offsetHeight + 4, 0);
+/** The pixels of height that all but the stage takes. */
+function outside(main, foot) {
+  const { paddingTop, paddingBottom } = getComputedStyle(document.body);
+  const others = [...document.body.children].filter((node) => node !== main);
+  const gaps = parseFloat(getComputedStyle(main).paddingTop) + parseFloat(getComputedStyle(main).rowGap);
+  const pads = parseFloat(paddingTop) + parseFloat(paddingBottom);
+  return Math.ceil(pads + gaps + foot.offsetHeight + others.reduce((sum, node) => sum + node.offsetHeight, 0));
 }

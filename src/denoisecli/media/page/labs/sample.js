@@ -103,12 +103,14 @@ export function lab(data, blobs) {
       play.setAttribute("aria-label", playing ? "pause" : "play");
     });
 
-  new ResizeObserver(() => {
+  const place = () => {
     strip.draw();
     strip.move(store.state.state);
     slider.inset(strip.pitch() / 2);
     markStates(slider, data, shownSeeds(store.state), scrub);
-  }).observe(strip.node);
+  };
+  new ResizeObserver(place).observe(strip.node);
+  document.fonts.ready.then(place);
 
   const next = (step) => () => scrub(store.state.state + step);
   const turn = (step) => () => store.change({ ...another(store.state, (store.state.seed + step + data.seeds.length) % data.seeds.length) });

@@ -1,0 +1,72 @@
+"""The command line that makes a run again, from its config alone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from .schema import LabConfig
+
+FLAGS = ("model", "prompt", "steps", "cfg", "seed", "image", "lora")  # the others go by --set
+
+
+def command_of(config: LabConfig, leave_out: Sequence[str] = ()) -> str:
+    """Return `denoisecli LAB …` with every key that differs from the lab's defaults.
+
+    leave_out: keys that were resolved and not asked for, such as `batch`.
+    """
+    words = ["denoisecli", config.lab]
+    given = {"lab", *leave_out}
+    for key, value in _changed(config, type(config)(**({"lab": config.lab} | _required(config)))):
+        if key.split(".")[0] in given:
+            continue
+        if key == "seeds":
+            words += [word for text in _ranges(value) for word in ("--seed", text)]
+        elif key in FLAGS and value is not None:
+            words += [f"--{key}", f"{value:g}" if isinstance(value, float) else str(value)]
+        else:
+            words += ["--set", f"{key}={_text(key, value)}"]
+    return shlex.join(words)
+
+
+def _required(config: LabConfig) -> dict[str, Any]:
+    return {key: getattr(config, key) for key, field in type(config).model_fields.items() if field.is_required()}
+
+
+def _changed(config: BaseModel, default: BaseModel, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (key.path, value) of what differs."""
+    for key in type(config).model_fields:
+        value, usual = getattr(config, key), getattr(default, key)
+        if value == usual:
+            continue
+        if isinstance(value, BaseModel) and isinstance(usual, type(value)):
+            yield from _changed(value, usual, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _ranges(seeds: Sequence[int]) -> Iterator[str]:
+    """Yield "7" or "1-4": three and more seeds in a row as a range."""
+    start = 0
+    while start < len(seeds):
+        end = start
+        while end + 1 < len(seeds) and seeds[end + 1] == seeds[end] + 1:
+            end += 1
+        if end - start >= 2:
+            yield f"{seeds[start]}-{seeds[end]}"
+        else:
+            yield from map(str, seeds[start : end + 1])
+        start = end + 1
+
+
+def _text(key: str, value: Any) -> str:
+    """Return a value as `--set` reads it."""
+    if isinstance(value, str):
+        return value
+    if key.split(".")[-1] == "size" and value is not None:
+        return f"{value[0]}x{value[1]}"
+    return json.dumps(value, ensure_ascii=False, default=lambda part: part.model_dump(mode="json"))
