@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..config.noise import NoiseConfig
+from ..config.noise import SCHEDULES, NoiseConfig
 from ..diffusion.forward import (
     Levels,
     Schedule,
@@ -187,11 +187,13 @@ def _number(value: Any) -> float | None:
 
 
 def draw(job: Job[NoiseConfig], trace: Trace, _: PictureFile | None = None) -> None:
-    """Draw the film and the contact sheet, from the trace alone: it holds all that this lab shows."""
+    """Draw the film, the contact sheet and the page, from the trace alone: it holds all that this lab shows."""
     from ..figures.noise_sheet import noise_sheet
     from ..figures.noising import NoiseDrawing, frame_order
+    from ..figures.pages.noise import noise_page
     from ..media.images import save_png
     from .films import film_style, write_film
+    from .pages import write_page
 
     config, style = job.config, film_style(job)
     order = frame_order(config.frames, round(config.film.hold_s * config.film.fps), loop=config.loop)
@@ -203,6 +205,13 @@ def draw(job: Job[NoiseConfig], trace: Trace, _: PictureFile | None = None) -> N
         path = save_png(noise_sheet(trace, style, config.sheet), job.folder.partial / "sheet.png")
     job.artifact(path, "sheet")
     job.report.step(len(order) + 1)
+    write_page(job, noise_page(trace, {name: schedule_named(name) for name in SCHEDULES}), {}, _resolved_keys(config))
+
+
+def _resolved_keys(config: NoiseConfig) -> tuple[str, ...]:
+    """Return the keys that were worked out and that the run's command need not name."""
+    built_in = config.image is None and not config.needs_model
+    return ("size",) if built_in and config.size == _natural_size(config) else ()
 
 
 def _told(job: Job[Any], number: int, frame: Picture) -> Picture:

@@ -1,7 +1,7 @@
 /** The keyboard: one handler for the whole page. */
 
 /**
- * bindings: {key: action}; a key is `event.key`, letters in lower case. Sliders keep their own arrows, buttons and
+ * bindings: {key: action(event)}; a key is `event.key`, letters in lower case. Sliders keep their own arrows, buttons and
  * menus their space; a slider marked data-page-keys leaves all to the page.
  */
 export function listen(bindings) {
@@ -11,7 +11,7 @@ export function listen(bindings) {
     const action = bindings[key];
     if (!action || takenBy(event.target, key)) return;
     event.preventDefault();
-    action();
+    action(event);
   });
 }
 

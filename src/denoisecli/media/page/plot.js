@@ -11,7 +11,8 @@ const TEXT = 13; // pixels, the size of all words
  * draw({title, curves, thresholds, ends, x, top}) lays everything out that stays while the playhead moves:
  *   curves [{label, role, values, faint?: [values, …]}] with null where nothing is known; x: positions in 0..1;
  *   thresholds [{value, text, role}]; ends: the words under both ends of the axis; top: value at the upper edge.
- * move(index) puts the playhead at that value of the curves. onScrub(share): it is dragged to 0..1.
+ *   behind: [{values, role}], thin lines without a name.
+ * move(index) puts the playhead at that value of the curves, or between two of them. onScrub(share): it is dragged to 0..1.
  */
 export function makePlot({ onScrub, hint }) {
   const title = element("div", { class: "plot-title" });
@@ -51,7 +52,14 @@ function inside(share, width) {
 
 /** Where value number `index` stands, 0..1. */
 function spot(plot, index) {
-  return plot.x ? plot.x[index] : index / Math.max(1, plot.curves[0].values.length - 1);
+  return plot.x ? between(plot.x, index) : index / Math.max(1, plot.curves[0].values.length - 1);
+}
+
+/** The value of `values` at `index`, on a straight line where it lies between two; null where one of them is unknown. */
+function between(values, index) {
+  const [low, high] = [values[Math.floor(index)], values[Math.ceil(index)]];
+  if (low === null || high === null || low === undefined || high === undefined) return null;
+  return low + (high - low) * (index - Math.floor(index));
 }
 
 function drawStill(canvas, plot) {
@@ -65,6 +73,7 @@ function drawStill(canvas, plot) {
   const line = (values, kind, role) => svg("path", { d: smoothPath(points(values)), class: `${kind} ${role}` });
   const clip = svg("clipPath", { id: "plot-area" }, svg("rect", { x: 0, y: area.top - 4, width, height: height }));
   const lines = svg("g", { "clip-path": "url(#plot-area)" },
+    ...(plot.behind ?? []).map(({ values, role }) => line(values, "faint", role)),
     ...plot.curves.flatMap(({ faint = [], role }) => faint.map((values) => line(values, "faint", role))),
     ...plot.curves.map(({ values, role }) => line(values, "curve", role)));
   const still = [
@@ -128,8 +137,8 @@ function movePlayhead({ toX, toY, playhead, dots, area }, plot, index) {
   playhead.setAttribute("x1", x);
   playhead.setAttribute("x2", x);
   dots.forEach((dot, i) => {
-    const value = plot.curves[i].values[index];
-    dot.setAttribute("visibility", value === null || value === undefined ? "hidden" : "visible");
+    const value = between(plot.curves[i].values, index);
+    dot.setAttribute("visibility", value === null ? "hidden" : "visible");
     dot.setAttribute("cx", x);
     dot.setAttribute("cy", Math.max(area.top, toY(value ?? 0)));
   });

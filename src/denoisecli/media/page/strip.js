@@ -7,6 +7,7 @@ const GAP = 3;
 const LEAST = 22; // pixels a picture is wide; with more states than fit, only every so many is drawn
 
 /**
+ * onScrub(index, share), hint(index, share): the state under the pointer, and where in the strip that is, 0..1.
  * count: states. picture(index): what to draw, a canvas or bitmap, or nothing yet. ratio: width / height.
  * Returns {node, draw, move, pitch}: pitch() is the pixels from one state to the next.
  */
@@ -16,8 +17,8 @@ export function makeStrip({ count, ratio, picture, smooth, onScrub, hint }) {
   const node = element("div", { class: "strip" }, canvas, frame);
   const pitch = () => (node.clientWidth + GAP) / count;
   const at = (share) => Math.min(count - 1, Math.floor(share * count));
-  draggable(node, (share) => onScrub(at(share)));
-  if (hint) hoverHint(node, node, (share) => hint(at(share)));
+  draggable(node, (share) => onScrub(at(share), share));
+  if (hint) hoverHint(node, node, (share) => hint(at(share), share));
   const every = () => Math.max(1, Math.ceil(LEAST / pitch()));
   const draw = () => {
     const scale = window.devicePixelRatio || 1;
