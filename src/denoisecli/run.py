@@ -135,7 +135,11 @@ class RunFolder:
         with contextlib.suppress(OSError, RunFolderError):
             self.partial.mkdir(parents=True, exist_ok=True)
             self._take_lock()
-            (self.partial / ERROR_FILE).write_text(note + "\n", encoding="utf-8")
+            try:
+                (self.partial / ERROR_FILE).write_text(note + "\n", encoding="utf-8")
+            finally:
+                if self._lock:
+                    self._lock.close()
 
     @property
     def error(self) -> dict[str, str] | None:

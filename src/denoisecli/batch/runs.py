@@ -38,6 +38,7 @@ class Outcome:
     hint: str = ""
     seconds: float = 0.0
     worker: int = 0
+    fatal: bool = False  # what failed it will fail all others
 
 
 @dataclass(frozen=True)

@@ -58,18 +58,25 @@ class Schedule:
                 yield number, label, config
             before += len(product)
 
-    def todo(self) -> Iterator[Run]:
-        """Yield the runs to be made; what is settled without a worker goes to `ready`."""
+    def looked_at(self) -> Iterator[Run | Outcome]:
+        """Yield every run to be made, and the outcome of what is settled without a worker, in their order."""
         seen: set[str] = set()
         for number, label, config in self.configs():
             found = self._looked_at(number, label, config)
-            if isinstance(found, Outcome):
-                self.ready[number] = found
-            elif found.path in seen:
-                self.ready[number] = Outcome(number, label, found.path, "skipped")
-            else:
-                seen.add(found.path)
+            if isinstance(found, Run):
+                if found.path in seen:  # 3 and 3.0 are one run
+                    found = Outcome(number, label, found.path, "skipped")
+                else:
+                    seen.add(found.path)
+            yield found
+
+    def todo(self) -> Iterator[Run]:
+        """Yield the runs to be made; what is settled without a worker goes to `ready`."""
+        for found in self.looked_at():
+            if isinstance(found, Run):
                 yield found
+            else:
+                self.ready[found.number] = found
 
     def _looked_at(self, number: int, label: str, config: LabConfig | ConfigError) -> Run | Outcome:
         if isinstance(config, ConfigError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.schema import SampleConfig
-from ..errors import DenoiseError
+from ..errors import DenoiseError, DiskFull
 from ..labs.plan import Plan
 from ..report import Report
 from .packing import sample_together
@@ -63,9 +63,9 @@ def _made(run: Run, plan: Plan[Any], told: Told, share_s: float) -> Outcome:
     """Make one run; what went wrong is in the outcome and in the folder's error.json."""
     began = time.perf_counter()
 
-    def outcome(state: Any, error: str = "", hint: str = "") -> Outcome:
+    def outcome(state: Any, error: str = "", hint: str = "", *, fatal: bool = False) -> Outcome:
         seconds = round(time.perf_counter() - began + share_s, 3)
-        return Outcome(run.number, run.label, run.path, state, error, hint, seconds, told.worker)
+        return Outcome(run.number, run.label, run.path, state, error, hint, seconds, told.worker, fatal)
 
     try:
         plan.make(told)
@@ -78,7 +78,7 @@ def _made(run: Run, plan: Plan[Any], told: Told, share_s: float) -> Outcome:
         what = " ".join(str(error).split())[:300]
         problem = DenoiseError(f"{type(error).__name__}: {what}", "This is a fault in denoisecli: please report it.")
     plan.folder.fail(problem.message, problem.hint)
-    return outcome("failed", problem.message, problem.hint)
+    return outcome("failed", problem.message, problem.hint, fatal=isinstance(problem, DiskFull))
 
 
 class Told(Report):

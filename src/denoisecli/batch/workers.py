@@ -32,6 +32,7 @@ class Stop:
     """How often the user asked to stop: once, begin nothing new; twice, stop at once."""
 
     asked: int = 0
+    why: str = ""  # where it was not the user who asked
 
 
 @dataclass

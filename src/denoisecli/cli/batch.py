@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from ..errors import UsageError
+from ..run import RUNS_DIR
 from . import options
 from .app import EXIT_INTERRUPTED, app
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..batch.schedule import Schedule
     from ..batch.workers import Stop
     from .batch_look import Look
+    from .console import Console
 
 EXIT_SOME_FAILED = 3
 MOST_UNASKED = 10_000
+SOME = 100  # runs that an estimate looks at
 
 Vary = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time on 3.10
@@ -56,6 +61,7 @@ def batch(
     dry_run: options.DryRun = False,
 ) -> None:
     """Many runs: every combination of what varies, sampled together where that is possible."""
+    from ..batch.lock import held
     from ..batch.place import Place
     from ..batch.schedule import Schedule
     from ..batch.workers import Stop, Workers
@@ -63,18 +69,63 @@ def batch(
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
-    place = Place(runs_dir, force)
-    schedule = Schedule(products(configs or [], set_ or [], vary or []), place, shard_of(shard), retry_failed)
-    if len(schedule) > MOST_UNASKED and not yes and not dry_run:
-        raise UsageError(f"These are {len(schedule):,} runs.", "Add --yes if you mean it, or --dry-run to see them.")
+    root = runs_dir or RUNS_DIR
+    place, part = Place(root, force), shard_of(shard)
+    schedule = Schedule(products(configs or [], set_ or [], vary or []), place, part, retry_failed)
+    if dry_run:
+        list_runs(schedule, root, console)
+        return
+    if len(schedule) > MOST_UNASKED and not yes:
+        hint = "Add --yes if you mean it, or --dry-run to see them."
+        raise UsageError(f"That is a lot: {guess(schedule, root)}.", hint)
     stop = Stop()
-    with stopped_by_signals(stop), look(console, len(schedule)) as eyes:
-        failed = follow(schedule, Workers(jobs, place, stop), eyes, max(1, min(pack, -(-len(schedule) // jobs))))
-    if stop.asked:
+    with held(root, part), stopped_by_signals(stop), look(console, len(schedule)) as eyes:
+        engine = Workers(jobs, place, stop)
+        failed = follow(schedule, engine, eyes, max(1, min(pack, -(-len(schedule) // jobs))), stop)
+    end(console, stop, failed)
+
+
+def end(console: Console, stop: Stop, failed: int) -> None:
+    """Leave with the exit code that tells how it went."""
+    if stop.asked and not stop.why:
         console.interrupted()
         raise typer.Exit(EXIT_INTERRUPTED)
+    if stop.why:
+        console.say(f"{stop.why} No more runs were begun; the same command goes on where this one stopped.")
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def list_runs(schedule: Schedule, root: Path, console: Console) -> None:
+    """Print every run and whether it is there, then what the rest will take, judged by its first hundred."""
+    from ..batch.estimate import estimate
+    from ..batch.runs import Run
+    from .batch_look import words
+
+    left, first = 0, []
+    for found in schedule.looked_at():
+        if isinstance(found, Run):
+            left += 1
+            first += [found.config] if left <= SOME else []
+            console.planned_run(found.path, "would be made")
+        elif found.state == "done":
+            console.planned_run(str(found.path), "is done already")
+        elif found.state == "failed":
+            console.say(f"cannot be made: {found.label}: {found.error} {found.hint}".rstrip())
+    if not console.quiet:
+        console.say(words(estimate(first, left, root)))
+
+
+def guess(schedule: Schedule, root: Path) -> str:
+    """Return in words what the whole schedule will take, judged by its first hundred runs."""
+    from itertools import islice
+
+    from ..batch.estimate import estimate
+    from ..batch.runs import Run
+    from .batch_look import words
+
+    first = [found.config for found in islice(schedule.looked_at(), SOME) if isinstance(found, Run)]
+    return words(estimate(first, len(schedule), root))
 
 
 def products(configs: list[str], settings: list[str], variations: list[str]) -> list[Any]:
@@ -100,14 +151,17 @@ def shard_of(text: str | None) -> Any:
     return Shard(int(index), int(count))
 
 
-def follow(schedule: Schedule, engine: Any, eyes: Look, samples: int) -> int:
-    """Make all runs, show what is told of them, and return how many failed."""
+def follow(schedule: Schedule, engine: Any, eyes: Look, samples: int, stop: Stop) -> int:
+    """Make all runs, show what is told of them, and return how many failed. A full disk ends it: all would fail."""
     from ..batch.runs import Outcome
 
     failed = 0
     for message in schedule.run(engine, samples):
         eyes.show(message)
-        failed += isinstance(message, Outcome) and message.state == "failed"
+        if isinstance(message, Outcome) and message.state == "failed":
+            failed += 1
+            if message.fatal:
+                stop.asked, stop.why = max(stop.asked, 1), message.error
     return failed
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 
+from ..batch.estimate import Estimate
 from ..batch.runs import Message, Outcome, Warned
 from .console import Console
 
@@ -73,6 +76,22 @@ def event(outcome: Outcome) -> dict[str, object]:
     return {"event": "done"} | fields | {"fresh": fresh} | ({"seconds": outcome.seconds} if fresh else {})
 
 
+def words(guess: Estimate) -> str:
+    """Return an estimate in words."""
+    if guess.seconds is None or guess.bytes is None:
+        return f"{guess.runs:,} runs; how long they take will be known when one like them has been made"
+    return f"{guess.runs:,} runs: about {duration(guess.seconds)} of one worker and {room(guess.bytes)} of disk"
+
+
+def room(size: float) -> str:
+    """Return bytes in words: 12 MB, 3.4 GB, 1.2 TB."""
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.0f} {unit}" if size >= 10 else f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"
+
+
 def duration(seconds: float) -> str:
     """Return seconds in words: 40 s, 12 min, 3 h 05 min, 2 d 4 h."""
     if seconds < 90:
@@ -87,7 +106,12 @@ def duration(seconds: float) -> str:
 @contextlib.contextmanager
 def look(console: Console, total: int) -> Iterator[Look]:
     """Give the look that fits stderr, and put it away at the end."""
-    eyes = Look(console, total)
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not console.quiet:
+        from .batch_table import TableLook
+
+        eyes: Look = TableLook(console, total)
+    else:
+        eyes = Look(console, total)
     try:
         yield eyes
     finally:

@@ -63,6 +63,10 @@ class Console:
     def planned(self, folder: RunFolder) -> None:
         """Print what a dry run would make."""
         state = "is done already" if folder.done else "would go on" if folder.partial.exists() else "would be made"
+        self.planned_run(str(folder.path), state)
+
+    def planned_run(self, path: str, state: str) -> None:
+        """Print where a run would be, and in words whether it is there."""
         if not self.quiet:
             self.say(f"{folder.path} {state}")
         print(json.dumps({"event": "plan", "run": str(folder.path)}) if self.json else folder.path)  # noqa: T201

@@ -1,0 +1,54 @@
+"""One batch at a time in a folder of runs; the shards of one batch may share it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from ..errors import InUse, RunFolderError
+from .schedule import Shard
+
+
+@contextlib.contextmanager
+def held(root: Path, shard: Shard) -> Iterator[None]:
+    """Hold the folder while a batch fills it. Raises InUse where another does, RunFolderError where nobody can.
+
+    The lock is the system's, so that it ends with the process however that ends; the files stay.
+    """
+    with contextlib.ExitStack() as files:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            _lock(files, root / ".batch.lock", root, shared=shard.count > 1)
+            if shard.count > 1:
+                _lock(files, root / f".batch-{shard.index}-of-{shard.count}.lock", root, shared=False)
+        except OSError as error:
+            hint = "Choose another folder with --runs-dir."
+            raise RunFolderError(f"{root} cannot be written: {error.strerror}.", hint) from None
+        yield
+
+
+def _lock(files: contextlib.ExitStack, path: Path, root: Path, *, shared: bool) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; each run's folder is its own guard
+        return
+    file = files.enter_context(path.open("a+", encoding="utf-8"))
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        hint = "Wait for it, choose another folder with --runs-dir, or split one batch with --shard I/N."
+        raise InUse(f"{root} is being filled by another batch{_who(file)}.", hint) from None
+    except OSError:  # a network file system without locks
+        return
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+
+
+def _who(file: IO[str]) -> str:
+    file.seek(0)
+    number = file.read(20)
+    return f" (process {number})" if number.isdecimal() else ""

@@ -1,0 +1,71 @@
+"""The batch on a terminal: one row a worker, and under them how far the whole is."""
+
+from __future__ import annotations
+
+from rich.console import Console as RichConsole
+from rich.console import Group, RenderableType
+from rich.live import Live as RichLive
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ..batch.runs import Message, Outcome, Progress
+from .batch_look import Look
+from .console import Console, plain
+from .live import WORDS
+
+MOST_ROWS = 24
+
+
+class TableLook(Look):
+    """A table that is redrawn in place and gone at the end; failures and warnings scroll by above it."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        super().__init__(console, total)
+        self.failed = 0
+        self.at: dict[int, Progress] = {}
+        self.rich = RichConsole(stderr=True, highlight=False)
+        self.live = RichLive(console=self.rich, get_renderable=self.block, transient=True, refresh_per_second=8)
+        self.live.start()
+
+    def show(self, message: Message) -> None:
+        """Move a worker's row, or settle a run."""
+        if isinstance(message, Progress):
+            self.at[message.worker] = message
+        super().show(message)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Count failures too."""
+        self.failed += outcome.state == "failed"
+        super().outcome(outcome)
+
+    def progress(self, outcome: Outcome) -> None:
+        """Say nothing: the table shows it."""
+
+    def say(self, text: str) -> None:
+        """Print above the table."""
+        self.rich.print(Text(plain(text)), soft_wrap=True)
+
+    def block(self) -> RenderableType:
+        """Return the table and the line under it."""
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(justify="right", style="dim", no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=self.rich.width // 2)
+        table.add_column(no_wrap=True, style="dim")
+        table.add_column()
+        for worker, now in sorted(self.at.items())[:MOST_ROWS]:
+            bar = ProgressBar(total=max(now.total, 1), completed=now.done, width=20)
+            table.add_row(str(worker), plain(now.label), WORDS.get(now.stage, now.stage), bar)
+        return Group(table, self.line())
+
+    def line(self) -> Text:
+        """Return how many runs are settled, how many failed, and what is left."""
+        text = Text(f"{self.settled}/{self.total} runs", style="bold")
+        if self.failed:
+            text.append(f", {self.failed} failed", style="red")
+        return text.append(self.left(), style="not bold dim")
+
+    def close(self) -> None:
+        """Take the table away and say how it went."""
+        self.live.stop()
+        self.rich.print(self.line())

@@ -1,0 +1,69 @@
+"""What workers of the tests do instead of making runs: quick, and faulty in chosen ways."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from denoisecli.batch.runs import Outcome
+
+
+def outcome(run, state="made", worker=1, **more):
+    return Outcome(run.number, run.label, run.path, state, worker=worker, **more)
+
+
+def make(pack, place, worker, tell, stopping):
+    """Make nothing, at once."""
+    for run in pack:
+        tell(outcome(run, "stopped" if stopping() else "made", worker))
+
+
+def leave_marks(pack, place, worker, tell, stopping):
+    """Write a file under each run's name, which must not be there yet; tell this process's number."""
+    for run in pack:
+        if stopping():
+            tell(outcome(run, "stopped", worker))
+            continue
+        time.sleep(0.05)
+        with Path(run.path).open("x", encoding="utf-8") as file:
+            file.write(str(os.getpid()))
+        tell(outcome(run, "made", worker))
+
+
+def die_once(pack, place, worker, tell, stopping):
+    """Be killed in run 3, the first time it comes."""
+    for run in pack:
+        if run.number == 3 and not run.tries:
+            os.kill(os.getpid(), signal.SIGKILL)
+        make((run,), place, worker, tell, stopping)
+
+
+def die_always(pack, place, worker, tell, stopping):
+    """Be killed in run 3, whenever it comes."""
+    for run in pack:
+        if run.number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        make((run,), place, worker, tell, stopping)
+
+
+def leave_by_exit(pack, place, worker, tell, stopping):
+    """End without a word."""
+    os._exit(7)
+
+
+def sleep(pack, place, worker, tell, stopping):
+    """Say who we are, then hang."""
+    Path(pack[0].path).write_text(str(os.getpid()), encoding="utf-8")
+    time.sleep(60)
+
+
+def threads(pack, place, worker, tell, stopping):
+    """Tell how many threads this worker may use."""
+    for run in pack:
+        tell(outcome(run, error=os.environ["OMP_NUM_THREADS"], worker=worker))
+
+
+def shout(pack, place, worker, tell, stopping):
+    """Write to stdout, which belongs to the parent."""
+    print("noise")  # noqa: T201
+    make(pack, place, worker, tell, stopping)
