@@ -47,7 +47,7 @@ def test_share_of_a_pack_counts(root):
 def test_nothing_to_judge_by(root, configs):
     found = estimate(configs, 12_000, root)
     assert (found.seconds, found.bytes) == (None, None)
-    assert words(found) == "12,000 runs; how long they take will be known when one like them has been made"
+    assert words(found) == "12,000 runs; how long that takes will be known when one like them has been made"
 
 
 def test_torn_records_teach_nothing(root):

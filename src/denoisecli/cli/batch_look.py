@@ -78,9 +78,10 @@ def event(outcome: Outcome) -> dict[str, object]:
 
 def words(guess: Estimate) -> str:
     """Return an estimate in words."""
+    count = f"{guess.runs:,} run{'s' if guess.runs != 1 else ''}"
     if guess.seconds is None or guess.bytes is None:
-        return f"{guess.runs:,} runs; how long they take will be known when one like them has been made"
-    return f"{guess.runs:,} runs: about {duration(guess.seconds)} of one worker and {room(guess.bytes)} of disk"
+        return f"{count}; how long that takes will be known when one like them has been made"
+    return f"{count}: about {duration(guess.seconds)} of one worker and {room(guess.bytes)} of disk"
 
 
 def room(size: float) -> str:

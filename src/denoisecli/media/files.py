@@ -8,9 +8,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import MediaError
+from ..errors import DiskFull, MediaError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class NoRoom(MediaError, DiskFull):
+    """A film or picture that the disk has no room for."""
 
 
 @contextlib.contextmanager
@@ -45,7 +49,7 @@ def cannot_write(path: Path, error: OSError) -> MediaError:
 
 def disk_full(path: Path) -> MediaError:
     """Return the MediaError for a full disk or a limit on file sizes."""
-    return MediaError(
+    return NoRoom(
         f"{path} cannot be written: the disk is full or the file would be larger than allowed.",
         "Free some space, or name another folder with -o or --runs-dir.",
     )

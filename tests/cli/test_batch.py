@@ -1,0 +1,183 @@
+"""`denoisecli batch` in real processes: what it prints, and what happens when things go wrong."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from denoisecli.diffusion.models import POCKET
+
+CONFIG = "lab: sample\nsteps: 3\nsize: 64\nviews: [guess]\nfilm: {size: 640x360}\nseeds: [1]\n"
+NOISE = "lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360}\n"
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """Start `denoisecli batch` in a folder with two configs, and return the process."""
+    (tmp_path / "deck.yaml").write_text(CONFIG)
+    (tmp_path / "noise.yaml").write_text(NOISE)
+    started = []
+
+    def start(*arguments, **how):
+        command = [sys.executable, "-m", "denoisecli", "batch", *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, cwd=tmp_path, **pipes, **how))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ended(process, timeout=120):
+    """Wait, and return (exit code, lines on stdout, stderr)."""
+    out, err = process.communicate(timeout=timeout)
+    assert "Traceback" not in err
+    return process.returncode, out.splitlines(), err
+
+
+def wait_until(true, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def children(number):
+    """Return the worker processes of a batch: those that were spawned, not the one that counts semaphores."""
+    found = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+    return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def lora_that_fails_in_the_second_step(path):
+    """Write a LoRA under which the first step ends far out, and the second beyond all numbers."""
+    width = json.loads((POCKET / "unet" / "config.json").read_text())["block_out_channels"][0]
+    weights = {
+        "unet.conv_out.lora_A.weight": np.ones((1, width, 3, 3), np.float32),
+        "unet.conv_out.lora_B.weight": np.full((4, 1, 1, 1), 1e19, np.float32),
+    }
+    save_file(weights, path)
+
+
+def test_order_failure_and_another_try(batch, tmp_path):
+    lora_that_fails_in_the_second_step(tmp_path / "bad.safetensors")
+    vary = ["noise.yaml", "deck.yaml", "--vary", "seed=1-2"]
+    loras = ["--vary", "loras=[[{file: bad.safetensors}], []]"]
+    first = batch(*vary)
+    wait_until((tmp_path / "runs" / ".batch.lock").exists)
+    code, out, err = ended(batch(*vary))
+    assert (code, out) == (1, [])
+    assert "runs is being filled by another batch (process" in err
+    code, out, _ = ended(first)
+    assert code == 0
+    records = [json.loads((tmp_path / run / "trace.json").read_text()) for run in out]
+    assert [(record["lab"], record["runs"][0]["seed"]) for record in records] == [
+        ("noise", 1), ("noise", 2), ("sample", 1), ("sample", 2),
+    ]  # fmt: skip
+    code, out, err = ended(batch("deck.yaml", "--vary", "seed=2-3", *loras, "--json"))
+    assert code == 3, err
+    events = [json.loads(line) for line in out]
+    assert [(event["event"], event["vary"].split()[0], event.get("fresh")) for event in events] == [
+        ("error", "seeds=2", None), ("done", "seeds=2", False), ("error", "seeds=3", None), ("done", "seeds=3", True),
+    ]  # fmt: skip
+    assert "stopped being numbers (NaN or infinite) in step 2 of 3" in events[0]["message"]
+    assert err.count("failed: ") == 2
+    note = json.loads((tmp_path / f"{events[0]['run']}.partial" / "error.json").read_text())
+    assert note["error"] == events[0]["message"]
+    code, out, err = ended(batch("deck.yaml", "--vary", "seed=2-3", *loras, "--retry-failed"))
+    assert (code, out, err.count("failed: ")) == (3, [], 2)
+
+
+def test_first_ctrl_c_finishes_what_is_in_hand(batch, tmp_path):
+    process = batch("deck.yaml", "--vary", "seed=0-19", "--pack", "1")
+    first = process.stdout.readline().strip()
+    process.send_signal(signal.SIGINT)
+    code, out, err = ended(process)
+    assert code == 130
+    assert "Interrupted. The same command goes on where it stopped." in err
+    runs = [tmp_path / run for run in [first, *out]]
+    assert 1 <= len(runs) <= 3
+    assert all((run / "trace.json").is_file() for run in runs)
+    assert not list((tmp_path / "runs" / "sample").glob("*.partial"))
+    code, out, err = ended(batch("deck.yaml", "--vary", "seed=0-3", "--pack", "1"))
+    assert (code, len(out)) == (0, 4)
+    assert "was there" in err
+
+
+def test_second_ctrl_c_ends_at_once(batch, tmp_path):
+    process = batch("deck.yaml", "--vary", "seed=0-2", "--set", "steps=400")
+    wait_until(lambda: list(tmp_path.glob("runs/sample/*.partial")))
+    (worker,) = children(process.pid)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    code, out, _ = ended(process, timeout=20)
+    assert (code, out) == (130, [])
+    assert not Path(f"/proc/{worker}").exists()  # nobody is left behind
+    assert not [run for run in tmp_path.glob("runs/sample/*") if run.suffix != ".partial"]
+
+
+def test_killed_worker_is_replaced(batch, tmp_path):
+    process = batch("deck.yaml", "--vary", "seed=0-3")
+    wait_until(lambda: list(tmp_path.glob("runs/sample/*.partial/work/batch-*.safetensors")))
+    (worker,) = children(process.pid)
+    os.kill(worker, signal.SIGKILL)
+    code, out, _ = ended(process)
+    assert (code, len(out), len(set(out))) == (0, 4, 4)
+    assert all((tmp_path / run / "trace.json").is_file() for run in out)
+
+
+def test_full_disk_ends_the_batch_in_one_sentence(batch, tmp_path):
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    process = batch("deck.yaml", "--vary", "seed=0-5", "--pack", "1", preexec_fn=small_files)
+    code, out, err = ended(process)
+    assert (code, out) == (3, [])
+    assert err.count("failed: ") == 1
+    assert "the disk is full" in err
+    assert "No more runs were begun" in err
+    assert not [run for run in tmp_path.glob("runs/sample/*") if run.suffix != ".partial"]
+
+
+def test_two_workers(batch, tmp_path):
+    code, out, _ = ended(batch("noise.yaml", "--vary", "seed=0-5", "--jobs", "2", "--json"))
+    assert code == 0
+    assert [json.loads(line)["number"] for line in out] == list(range(6))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        pytest.param(["--vary", "stesp=3"], 2, 'stesp: unknown key; did you mean "steps"?', id="unknown key"),
+        pytest.param(["--vary", "prompt=@empty.txt"], 2, "empty.txt is empty", id="no prompts"),
+        pytest.param(["--vary", "seed=0-999", "--vary", "steps=1-1000"], 2, "1,000,000 runs", id="a million"),
+        pytest.param(["--runs-dir", "/proc/nowhere"], 1, "/proc/nowhere cannot be written", id="read-only folder"),
+        pytest.param(["--shard", "3/2"], 2, "want I/N with I from 1 to N", id="shard"),
+        pytest.param(["--vary", "cfg=3,-1"], 2, "-1 is out of range (want 0 to 100)", id="bad value"),
+        pytest.param(["nowhere.yaml"], 2, "there is no such config file", id="no config"),
+    ],
+)
+def test_refused(batch, tmp_path, arguments, code, says):
+    (tmp_path / "empty.txt").write_text("\n")
+    found, out, err = ended(batch(*arguments))
+    assert (found, out) == (code, [])
+    assert says in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_dry_run_lists_all_and_makes_nothing(batch, tmp_path):
+    code, out, err = ended(batch("deck.yaml", "--vary", "seed=0-2", "--vary", "film.theme=dark,light", "--dry-run"))
+    assert (code, len(set(out))) == (0, 6)
+    assert "6 runs; how long that takes will be known when one like them has been made" in err
+    assert not (tmp_path / "runs").exists()
