@@ -7,7 +7,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format bench pocket clean
+.PHONY: help setup browser demo test lint format bench pocket clean
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -28,7 +28,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/denoisecli sample
 
-test: $(STAMP)
+# What the tests of the pages need beside Python. Without it they are skipped, or fail where CI is set.
+browser:
+	@if command -v chromium >/dev/null && command -v npm >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -q && apt-get install -qy --no-install-recommends chromium nodejs npm; \
+	else echo "The tests of the pages need chromium, nodejs and npm: sudo apt-get install chromium nodejs npm"; fi
+
+test: $(STAMP) browser
 	$(BIN)/python -m pytest
 
 lint: $(STAMP)

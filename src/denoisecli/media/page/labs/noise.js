@@ -154,6 +154,7 @@ function enlarge(canvas, exact) {
   const times = Math.max(1, Math.ceil((canvas.clientWidth * (window.devicePixelRatio || 1)) / exact.width));
   const [width, height] = [exact.width * times, exact.height * times];
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  canvas.dataset.times = times;
   const ink = canvas.getContext("2d", { alpha: false });
   ink.imageSmoothingEnabled = false;
   ink.drawImage(exact, 0, 0, width, height);

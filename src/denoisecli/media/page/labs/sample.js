@@ -129,13 +129,14 @@ export function lab(data, blobs) {
 
 /** Another seed was chosen: shown alone, or, under the seam, at its right; the one there goes to the left. */
 function another(state, seed) {
-  if (state.mode === "split") return seed === state.seed ? {} : { seed, other: state.seed };
-  return { seed, mode: "one" };
+  const other = seed === state.seed ? state.other : state.seed;
+  return { seed, other, mode: state.mode === "split" ? "split" : "one" };
 }
 
+/** Under the seam there are two: the seed at hand and the one before it, or the next one. */
 function modeOf(state, mode, data) {
-  const other = state.other === state.seed ? (state.seed + data.seeds.length - 1) % data.seeds.length : state.other;
-  return { mode, other };
+  if (mode !== "split" || state.other !== state.seed) return { mode };
+  return { mode, other: state.seed, seed: (state.seed + 1) % data.seeds.length };
 }
 
 function keysLine(views, modes) {
@@ -189,7 +190,7 @@ function makeSide(data, node, modes) {
   side.tell = (k) => {
     const row = data.states[k];
     hero.textContent = String(row.index);
-    const told = [timestep(row.timestep), threeFigures(row.sigma), threeFigures(row.alpha_bar), decibels(row.snr_db)];
+    const told = [timestep(row.timestep), threeFigures(row.sigma), threeFigures(row.alpha_bar), decibels(row.snr_db, row.sigma === 0 ? "∞" : "–")];
     cells.forEach(({ value }, i) => (value.textContent = told[i]));
   };
   side.choose = (state) => {

@@ -1,0 +1,96 @@
+"""Axe finds nothing, in any theme, on desk and phone; and each page looks as it did."""
+
+import fcntl
+import io
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.browser.conftest import DESK, PHONE, refuse
+from tests.browser.pages import deck_page, noise_page
+
+HERE = Path(__file__).parent
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+RUN = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Return axe-core's source, installed from npm on first use."""
+    if shutil.which("npm") is None:
+        refuse("no npm: apt-get install nodejs npm")
+    with (HERE / "package.json").open() as lock:  # several workers want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not AXE.exists():
+            done = subprocess.run(
+                ["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                refuse(f"npm ci failed: {done.stderr[-300:]}")
+    return AXE.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory):
+    """Return pages(lab, theme) → path, each made once."""
+    made = {}
+
+    def page(lab, theme):
+        if (lab, theme) not in made:
+            folder = tmp_path_factory.mktemp(f"{lab}-{theme}")
+            made[lab, theme] = deck_page(folder, theme) if lab == "sample" else noise_page(folder, theme)[0]
+        return made[lab, theme]
+
+    return page
+
+
+LOOKS = [("dark", DESK), ("light", DESK), ("contrast", DESK), ("dark", PHONE)]
+
+
+@pytest.mark.parametrize(("theme", "size"), LOOKS, ids=lambda value: value if isinstance(value, str) else str(value[0]))
+@pytest.mark.parametrize("lab", ["sample", "noise"])
+def test_axe_finds_nothing_and_it_looks_as_it_did(show, pages, axe, golden, lab, theme, size):
+    opened = show(pages(lab, theme), size)
+    shot = opened.page.screenshot(full_page=True)
+    opened.page.evaluate(axe)
+    found = [(row["id"], row["impact"], row["nodes"][0]["html"]) for row in opened.page.evaluate(RUN)]
+    assert found == []
+    golden(f"{lab}-{theme}-{size[0]}", Image.open(io.BytesIO(shot)).convert("RGB"))
+
+
+def test_split_and_latent_pass_axe_too(show, pages, axe):
+    opened = show(pages("sample", "light"))
+    opened.press("s", "3")
+    opened.page.evaluate(axe)
+    assert [row["id"] for row in opened.page.evaluate(RUN)] == []
+
+
+def test_everything_is_reached_by_tab_and_shows_its_focus(show, pages):
+    opened = show(pages("sample", "dark"))
+    found = "[document.activeElement.tagName, getComputedStyle(document.activeElement).outlineStyle]"
+    seen = []
+    while len(seen) < 40:
+        opened.page.keyboard.press("Tab")
+        tag, outline = opened.page.evaluate(found)
+        if tag == "BODY":
+            break
+        seen.append(tag)
+        assert outline == "solid", seen
+    assert len(seen) == 3 + 3 + 3 + 1 + 1 + 2 + 1  # views, seeds, modes, play, slider, two marks, the command
+
+
+def test_paper_is_white_and_has_no_buttons(show, pages):
+    opened = show(pages("sample", "dark"))
+    opened.page.emulate_media(media="print")
+    assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not opened.page.locator(".tabs").first.is_visible()
+    assert opened.page.locator("figure canvas").first.is_visible()
+
+
+def test_reduced_motion_has_no_transitions(show, pages):
+    opened = show(pages("sample", "dark"), DESK, reduced_motion="reduce")
+    moving = "[...document.querySelectorAll('*')].filter(e => getComputedStyle(e).transitionDuration !== '0s').length"
+    assert opened.page.evaluate(moving) == 0
