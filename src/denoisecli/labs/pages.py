@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..figures.pages.body import Body
+    from ..media.page import Look, Page
     from .plan import Job
 
 PAGE_FILE = "page.html"
@@ -19,26 +20,31 @@ def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved:
     resolved: keys of the config that nobody asked for, which the command on the page therefore leaves out.
     """
     from ..config.command import command_of
-    from ..media.page import Page, write_page
-    from ..media.page.budget import fitted
+    from ..media import page
 
     with job.timed("encode"):
-        coded, note = fitted(pictures, body.pictures)
-        data = body.data | {
-            "command": command_of(job.config, resolved),
-            "note": " ".join(filter(None, (body.data.get("note"), note))) or None,
-        }
-        page = Page(body.lab, data["title"], data, page_look(job.config.film.theme), coded, body.arrays)
-        path = write_page(job.folder.partial / PAGE_FILE, page)
+        made = page_of(body, pictures, job.config.film.theme, command_of(job.config, resolved))
+        path = page.write_page(job.folder.partial / PAGE_FILE, made)
     job.artifact(path, "page")
     return path
 
 
-def page_look(theme_name: str) -> Any:
-    """Return the look of pages in a theme."""
+def page_of(body: Body, pictures: Mapping[str, Any], theme: str, command: str | None = None) -> Page:
+    """Return the page of a body: its pictures made small enough, and a note that says so."""
+    from ..media.page import Page
+    from ..media.page.budget import fitted
+
+    coded, note = fitted(pictures, body.pictures)
+    notes = [said for said in (body.data.get("note"), note) if said]
+    data = body.data | {"command": command, "note": " ".join(notes) or None}
+    return Page(body.lab, data["title"], data, look_of(theme), coded, body.arrays)
+
+
+def look_of(theme: str) -> Look:
+    """Return the look of pages in the theme called so."""
     from ..figures.pages.body import page_colours, page_fonts, paper_colours
     from ..figures.theme import theme_named
     from ..media.page import Look
 
-    theme = theme_named(theme_name)
-    return Look(page_colours(theme), paper_colours(), page_fonts(), dark=sum(theme.ground) < 3 * 128)
+    chosen = theme_named(theme)
+    return Look(page_colours(chosen), paper_colours(), page_fonts(), dark=sum(chosen.ground) < 3 * 128)
