@@ -32,6 +32,10 @@ class Backwards:
             yield outcome(run, "failed" if run.number in self.fail else "made")
 
 
+def outcomes(found, engine, samples=8):
+    return [message for message in found.run(engine, samples) if isinstance(message, Outcome)]
+
+
 def deck(number, lab="sample", **keys):
     return Run(number, "", LABS[lab](**{"size": (256, 256), "seeds": (number,), **keys}), f"run-{number}")
 
@@ -63,7 +67,7 @@ def test_packs_of_many_kinds_never_pile_up():
 
 
 def test_outcomes_come_in_the_order_of_the_product(tmp_path):
-    done = schedule(tmp_path, "seed=0-4").run(Backwards(), 2)
+    done = outcomes(schedule(tmp_path, "seed=0-4"), Backwards(), 2)
     assert [message.number for message in done] == [0, 1, 2, 3, 4]
 
 
@@ -72,7 +76,7 @@ def test_runs_that_are_there_are_told_and_not_made(tmp_path):
     plan = found.place.plan(next(config for number, _, config in found.configs() if number == 1))
     hand_made_run(plan.folder.path, film=False, hash=plan.folder.hash)
     engine = Backwards()
-    states = [message.state for message in found.run(engine, 8)]
+    states = [message.state for message in outcomes(found, engine)]
     assert states == ["made", "done", "made"]
     assert [run.number for run in engine.packs[0]] == [0, 2]
 
@@ -82,19 +86,28 @@ def test_retry_failed_makes_only_what_failed(tmp_path):
     plans = [found.place.plan(config) for _, _, config in found.configs()]
     plans[1].folder.fail("The disk is full.", "Free some.")
     engine = Backwards()
-    assert [message.state for message in found.run(engine, 8)] == ["skipped", "made", "skipped"]
+    assert [message.state for message in outcomes(found, engine)] == ["skipped", "made", "skipped"]
     assert [run.number for run in engine.packs[0]] == [1]
 
 
 def test_one_run_under_two_names_is_made_once(tmp_path):
     engine = Backwards()
-    found = schedule(tmp_path, "cfg=3,3.0,4").run(engine, 8)
+    found = outcomes(schedule(tmp_path, "cfg=3,3.0,4"), engine)
     assert [message.state for message in found] == ["made", "skipped", "made"]
+
+
+def test_two_runs_that_share_a_name_by_chance(tmp_path, monkeypatch):
+    from denoisecli.labs import plan
+
+    monkeypatch.setattr(plan, "run_hash", lambda *_: "00000000")
+    found = outcomes(schedule(tmp_path, "seed=1-2"), Backwards())
+    assert [message.state for message in found] == ["made", "failed"]
+    assert "by chance, also the name of another run" in found[1].error
 
 
 def test_run_that_cannot_be_planned_fails_alone(tmp_path):
     engine = Backwards()
-    found = list(schedule(tmp_path, "loras=[[{file: gone.safetensors}], []]").run(engine, 8))
+    found = list(outcomes(schedule(tmp_path, "loras=[[{file: gone.safetensors}], []]"), engine))
     assert [message.state for message in found] == ["failed", "made"]
     assert "gone.safetensors" in found[0].error
 
@@ -122,11 +135,11 @@ def test_shards_of_several_configs_give_every_run_once(tmp_path):
 
 
 def test_first_number_of_a_shard_is_told_first(tmp_path):
-    found = schedule(tmp_path, "seed=0-5", shard=Shard(2, 2)).run(Backwards(), 8)
+    found = outcomes(schedule(tmp_path, "seed=0-5", shard=Shard(2, 2)), Backwards())
     assert [(message.number, message.label) for message in found] == [(3, "seeds=3"), (4, "seeds=4"), (5, "seeds=5")]
 
 
 def test_runs_folder_of_outcomes(tmp_path):
-    message = next(iter(schedule(tmp_path, "seed=1").run(Backwards(), 8)))
+    message = next(iter(outcomes(schedule(tmp_path, "seed=1"), Backwards())))
     assert isinstance(message, Outcome)
     assert Path(message.path).parent == tmp_path / "runs" / "sample"

@@ -60,4 +60,13 @@ class Warned:
     text: str
 
 
-Message = Outcome | Progress | Warned
+@dataclass(frozen=True)
+class Settled:
+    """A worker is done with a run, whose outcome is told when all runs before it are settled too."""
+
+    number: int
+    worker: int
+    made: bool
+
+
+Message = Outcome | Progress | Warned | Settled

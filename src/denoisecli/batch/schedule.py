@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,7 +11,7 @@ from ..config.schema import LabConfig
 from ..errors import ConfigError, DenoiseError
 from .packing import packed
 from .place import Place
-from .runs import Message, Outcome, Pack, Run
+from .runs import Message, Outcome, Pack, Run, Settled
 from .variations import Product
 
 
@@ -60,15 +61,10 @@ class Schedule:
 
     def looked_at(self) -> Iterator[Run | Outcome]:
         """Yield every run to be made, and the outcome of what is settled without a worker, in their order."""
-        seen: set[str] = set()
+        seen: dict[str, bytes] = {}
         for number, label, config in self.configs():
             found = self._looked_at(number, label, config)
-            if isinstance(found, Run):
-                if found.path in seen:  # 3 and 3.0 are one run
-                    found = Outcome(number, label, found.path, "skipped")
-                else:
-                    seen.add(found.path)
-            yield found
+            yield _once(found, seen) if isinstance(found, Run) else found
 
     def todo(self) -> Iterator[Run]:
         """Yield the runs to be made; what is settled without a worker goes to `ready`."""
@@ -94,15 +90,28 @@ class Schedule:
         return Run(number, label, plan.config, path)
 
     def run(self, engine: Engine, samples: int) -> Iterator[Message]:
-        """Make all runs; yield outcomes in the order of the product, and progress as it comes."""
+        """Make all runs; yield outcomes in the order of the product, the rest as it comes."""
         expected = self.shard.span(sum(map(len, self.products)))[0]
         for message in engine.run(packed(self.todo(), samples)):
             if not isinstance(message, Outcome):
                 yield message
                 continue
             self.ready[message.number] = message
+            yield Settled(message.number, message.worker, message.state == "made")
             while expected in self.ready:
                 yield self.ready.pop(expected)
                 expected += 1
         for number in sorted(self.ready):
             yield self.ready.pop(number)
+
+
+def _once(run: Run, seen: dict[str, bytes]) -> Run | Outcome:
+    """Return the run, or why it is not made: 3 and 3.0 are one run, and 8 digits of hash may meet by chance."""
+    digest = hashlib.sha256(run.config.model_dump_json().encode()).digest()[:8]
+    if run.path not in seen:
+        seen[run.path] = digest
+        return run
+    if seen[run.path] == digest:
+        return Outcome(run.number, run.label, run.path, "skipped")
+    error = f"{run.path} is, by chance, also the name of another run of this batch."
+    return Outcome(run.number, run.label, None, "failed", error, "Make this one by itself, with -o.")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from ..batch.estimate import Estimate
-from ..batch.runs import Message, Outcome, Warned
+from ..batch.runs import Message, Outcome, Settled, Warned
 from .console import Console
 
 
@@ -19,7 +19,8 @@ class Look:
 
     def __init__(self, console: Console, total: int) -> None:
         self.console, self.total = console, total
-        self.settled = self.made = 0
+        self.told = self.made = 0
+        self.ahead: set[int] = set()  # runs that are settled before others that come first
         self.began = time.monotonic()
         self.warned: set[str] = set()
 
@@ -27,17 +28,20 @@ class Look:
         """Show one message."""
         if isinstance(message, Outcome):
             self.outcome(message)
+        elif isinstance(message, Settled):
+            self.ahead.add(message.number)
+            self.made += message.made
         elif isinstance(message, Warned) and message.text not in self.warned and len(self.warned) < 1000:
             self.warned.add(message.text)
             self.say(f"warning: {message.text}")
 
     def outcome(self, outcome: Outcome) -> None:
         """Count the run and print it on both streams."""
+        self.ahead.discard(outcome.number)
         if outcome.state in ("stopped", "skipped"):
             self.total -= outcome.state == "skipped"
             return
-        self.settled += 1
-        self.made += outcome.state == "made"
+        self.told += 1
         if self.console.json:
             print(json.dumps(event(outcome), ensure_ascii=False), flush=True)  # noqa: T201
         elif outcome.state != "failed":
@@ -50,7 +54,12 @@ class Look:
     def progress(self, outcome: Outcome) -> None:
         """Say a line for the run."""
         what = "was there" if outcome.state == "done" else f"in {outcome.seconds:.1f} s"
-        self.say(f"{self.settled}/{self.total}  {outcome.label or outcome.path}  {what}{self.left()}")
+        self.say(f"{self.told}/{self.total}  {outcome.label or outcome.path}  {what}{self.left()}")
+
+    @property
+    def settled(self) -> int:
+        """How many runs are done, or failed, for good."""
+        return self.told + len(self.ahead)
 
     def left(self) -> str:
         """Return in words how long the rest will take."""

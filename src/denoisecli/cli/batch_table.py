@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console as RichConsole
 from rich.console import Group, RenderableType
 from rich.live import Live as RichLive
@@ -9,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..batch.runs import Message, Outcome, Progress
+from ..batch.runs import Message, Outcome, Progress, Settled
 from .batch_look import Look
 from .console import Console, plain
 from .live import WORDS
@@ -25,13 +27,21 @@ class TableLook(Look):
         self.failed = 0
         self.at: dict[int, Progress] = {}
         self.rich = RichConsole(stderr=True, highlight=False)
-        self.live = RichLive(console=self.rich, get_renderable=self.block, transient=True, refresh_per_second=8)
+        self.live = RichLive(
+            console=self.rich,
+            get_renderable=self.block,
+            transient=True,
+            refresh_per_second=8,
+            redirect_stdout=sys.stdout.isatty(),  # above the table; a pipe gets its lines untouched
+        )
         self.live.start()
 
     def show(self, message: Message) -> None:
         """Move a worker's row, or settle a run."""
         if isinstance(message, Progress):
             self.at[message.worker] = message
+        elif isinstance(message, Settled):
+            self.at.pop(message.worker, None)
         super().show(message)
 
     def outcome(self, outcome: Outcome) -> None:
