@@ -18,6 +18,7 @@ The denoiser's raw outputs are ε for ε-models, v for v-models:
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 SCHEMA = "denoisecli/trace/1"
 STATES_FILE = "states.safetensors"
 TRACE_FILE = "trace.json"
+PAGE_FILE = "page.html"
 
 
 _EMPTY: dict[str, Any] = {
@@ -49,6 +51,7 @@ class Trace:
     lab: str = "sample"
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
+    folder: Path | None = field(default=None, compare=False)  # where it was loaded from
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return the array `name`. Raises NotRecorded where this run has none."""
@@ -106,6 +109,17 @@ class Trace:
         """x0 with the final latents appended, (seed, state, C, h, w): one guess for every state."""
         return np.concatenate([self.x0, self.x_t[:, -1:]], axis=1)
 
+    def _repr_html_(self) -> str | None:
+        """Return the run's page in a frame, for notebooks; None for a trace without a folder or a page."""
+        if self.folder is None:
+            return None
+        try:
+            page = (self.folder / PAGE_FILE).read_text(encoding="utf-8")
+        except OSError:
+            return None
+        frame = 'width="100%" height="880" style="border:0" sandbox="allow-scripts" allow="clipboard-write"'
+        return f'<iframe title="denoisecli" {frame} srcdoc="{html.escape(page)}"></iframe>'
+
     def save(self, folder: str | Path) -> Path:
         """Write `states.safetensors` and `trace.json` into `folder` and return it.
 
@@ -150,7 +164,7 @@ def load(folder: str | Path) -> Trace:
         raise _not_a_run(folder, STATES_FILE) from None
     except (ValueError, OSError, SafetensorError) as error:
         raise _unreadable(folder, error) from None
-    return Trace(str(record.get("lab", "sample")), arrays, record)
+    return Trace(str(record.get("lab", "sample")), arrays, record, folder)
 
 
 def load_record(folder: str | Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from denoisecli.trace import Trace
 from tests.browser.conftest import PHONE
 from tests.browser.pages import COMMAND, deck_page
 
@@ -216,3 +217,16 @@ def test_slider_and_strip_agree(show, deck):
         knob = slider["x"] + 11 + share * (slider["width"] - 22)
         frame = opened.page.locator(".strip .frame").bounding_box()
         assert abs(frame["x"] + frame["width"] / 2 - knob) < 2.5
+
+
+def test_a_notebook_shows_the_page_of_a_loaded_run(show, deck, tmp_path):
+    framed = Trace(folder=deck.parent)._repr_html_()
+    notebook = tmp_path / "notebook.html"
+    notebook.write_text(f"<!doctype html><meta charset=utf-8><body data-ready>{framed}", encoding="utf-8")
+    opened = show(notebook)
+    inside = opened.page.frame_locator("iframe")
+    inside.locator("body[data-ready]").wait_for(state="attached")
+    inside.locator(".strip").click(position={"x": 3, "y": 10})
+    expect(inside.locator(".hero b")).to_have_text("0")
+    assert Trace()._repr_html_() is None
+    assert Trace(folder=tmp_path)._repr_html_() is None

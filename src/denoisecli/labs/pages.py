@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..trace import PAGE_FILE
+
 if TYPE_CHECKING:
     from ..figures.pages.body import Body
     from ..media.page import Look, Page
     from .plan import Job
-
-PAGE_FILE = "page.html"
-
 
 def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved: Sequence[str] = ()) -> Path:
     """Write `page.html` in the theme that the config names; `pictures` are the run's, as the body names them.

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { bytesOf, arrayOf } from "../../src/denoisecli/media/page/bytes.js";
+import { labelPlace, monotoneTangents, smoothPath } from "../../src/denoisecli/media/page/curve.js";
+import { fitPanels } from "../../src/denoisecli/media/page/fit.js";
+import { corrupt, levelOf, thinned } from "../../src/denoisecli/media/page/noising.js";
+import { decibels, range, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
+
+test("numbers are written as in the films", () => {
+  const cases = [
+    [14.61, "14.6"], [2.834, "2.83"], [0.1112, "0.111"], [0.00471, "0.0047"], [0, "0"], [831.4, "831"],
+    [-9.27, "−9.27"], [0.00002, "2e−5"], [null, "–"], [NaN, "–"],
+  ];
+  for (const [value, text] of cases) assert.equal(threeFigures(value), text);
+  assert.equal(timestep(651), "651");
+  assert.equal(timestep(650.25), "650.3");
+  assert.equal(decibels(-9.04), "−9.0 dB");
+  assert.equal(decibels(null, "−∞ dB"), "−∞ dB");
+  assert.equal(range([5, 3, 4]), "3–5");
+  assert.equal(range([2]), "2");
+});
+
+test("panels never leave their room, whatever their number", () => {
+  for (let n = 1; n <= 16; n++) {
+    for (const [ratio, width, height] of [[1, 800, 500], [1.5, 358, 500], [0.6, 1400, 700], [1, 300, 300]]) {
+      const fit = fitPanels(n, ratio, width, height, 12);
+      assert.ok(fit.columns * fit.rows >= n);
+      assert.ok(fit.columns * (fit.width + 12) - 12 <= width + 1e-9);
+      assert.ok(fit.rows * (fit.height + 12) - 12 <= height + fit.rows);
+    }
+  }
+});
+
+test("four squares stand two by two in a square room, side by side in a wide one", () => {
+  assert.equal(fitPanels(4, 1, 560, 560, 12).columns, 2);
+  assert.equal(fitPanels(4, 1, 1200, 280, 12).columns, 4);
+});
+
+test("a smooth line never overshoots its points", () => {
+  const points = [[0, 0], [1, 0], [2, 5], [3, 5], [4, 9], [5, 1]];
+  const tangents = monotoneTangents(points);
+  assert.deepEqual([tangents[1], tangents[3], tangents[4]], [0, 0, 0]);
+  const ys = smoothPath(points).match(/[-\d.]+ [-\d.]+/g).map((pair) => Number(pair.split(" ")[1]));
+  assert.ok(Math.max(...ys) <= 9 && Math.min(...ys) >= 0);
+  assert.equal(smoothPath([]), "");
+  assert.equal(smoothPath([[3, 4]]), "M3.00 4.00");
+});
+
+test("a curve's name stands free, nearest to its own line", () => {
+  const area = { left: 0, right: 400, top: 0, bottom: 200 };
+  const own = Array.from({ length: 51 }, (_, i) => [i * 8, 40]);
+  const other = Array.from({ length: 51 }, (_, i) => [i * 8, 150]);
+  const place = labelPlace(50, 13, area, own, other, []);
+  assert.ok(Math.abs(place[1] - 40) < 20);
+  assert.equal(labelPlace(50, 13, { left: 0, right: 20, top: 0, bottom: 20 }, own, other, []), null);
+});
+
+test("base64 gives typed arrays", () => {
+  assert.deepEqual([...bytesOf("AQID")], [1, 2, 3]);
+  assert.deepEqual([...arrayOf({ dtype: "int16", data: "AQD//w==" })], [1, -1]);
+});
+
+test("x_t is signal · x0 + noise · ε, and clips", () => {
+  const out = new Uint8ClampedArray(8);
+  corrupt(out, new Uint8Array([0, 128, 255, 10, 20, 30]), new Int16Array([0, 0, 0, 4096, -4096, 32767]), 4096, 0.6, 0.8);
+  const exact = (p, e) => Math.floor(Math.min(255, Math.max(0, (0.6 * (p / 127.5 - 1) + 0.8 * e) * 127.5 + 128)));
+  const want = [exact(0, 0), exact(128, 0), exact(255, 0), 255, exact(10, 1), exact(20, -1), exact(30, 8), 255];
+  want.forEach((value, i) => assert.ok(Math.abs(out[i] - value) <= 1, `${i}: ${out[i]} for ${value}`));
+});
+
+test("levels: σ is noise/signal, a flow's is its own; infinities are null", () => {
+  assert.deepEqual(levelOf(1, 0, "vp"), { alphaBar: 1, sigma: 0, snr: null });
+  assert.deepEqual(levelOf(0, 1, "vp"), { alphaBar: 0, sigma: null, snr: null });
+  assert.equal(levelOf(0.25, 0.75, "flow").sigma, 0.75);
+  assert.ok(Math.abs(levelOf(0.6, 0.8, "vp").alphaBar - 0.36) < 1e-12);
+});
+
+test("thinning takes whole pixels", () => {
+  const values = Uint8Array.from({ length: 4 * 2 * 3 }, (_, i) => i);
+  const few = thinned(values, 4, 2, 2);
+  assert.deepEqual([few.width, few.height, [...few.values]], [2, 1, [0, 1, 2, 6, 7, 8]]);
+});

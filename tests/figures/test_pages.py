@@ -1,0 +1,98 @@
+import json
+
+import numpy as np
+import pytest
+
+from denoisecli.figures.pages.body import MOST_PICTURES, page_colours, page_fonts, shown_states
+from denoisecli.figures.pages.noise import bounded
+from denoisecli.figures.pages.sample import sample_page
+from denoisecli.figures.theme import THEMES
+from tests.figures.fakes import fake_run
+
+
+def page_of(seeds=2, steps=5, **changes):
+    trace, pictures = fake_run(seeds, steps)
+    for key, value in changes.items():
+        trace.record[key] = value
+    return sample_page(trace, {name: stack.shape for name, stack in pictures.items()}), trace
+
+
+def test_a_deck_says_all_its_states():
+    body, trace = page_of()
+    json.dumps(body.data, allow_nan=False)
+    assert body.data["views"] == ["canvas", "guess", "latent"]
+    assert [row["index"] for row in body.data["states"]] == list(range(6))
+    assert len(body.pictures) == 2 * 2 * 6
+    assert body.arrays["latents"].shape == (2, 6, 3, 16, 16)
+    assert body.data["layout"][0][-1] == 0
+    assert body.data["committed"]["layout"] == [run["committed_at"]["layout"] for run in trace.record["runs"]]
+
+
+def test_a_record_that_says_little_still_has_a_page():
+    body, _ = page_of(runs=[{}, {}], config={}, schedule=[])
+    assert body.data["title"] == "no prompt"
+    assert body.data["layout"] is None
+    assert body.data["committed"] == {"layout": [None, None], "detail": [None, None]}
+
+
+@pytest.mark.parametrize(
+    ("count", "each", "want"),
+    [
+        pytest.param(21, 8, list(range(21)), id="all"),
+        pytest.param(1, 8, [0], id="one"),
+        pytest.param(101, MOST_PICTURES // 3, [0, 50, 100], id="three"),
+        pytest.param(101, MOST_PICTURES * 2, [0, 100], id="both ends at least"),
+    ],
+)
+def test_long_runs_show_evenly_spread_states(count, each, want):
+    assert shown_states(count, each) == want
+
+
+def test_thinned_states_keep_their_numbers(monkeypatch):
+    monkeypatch.setattr("denoisecli.figures.pages.body.MOST_PICTURES", 12)
+    body, trace = page_of(steps=10)
+    assert [row["index"] for row in body.data["states"]] == [0, 5, 10]
+    assert body.data["note"] == "3 of 11 states are shown."
+    assert body.data["last"] == 10
+    assert max(place for _, _, place in body.pictures) == 10
+    fixed = trace.record["runs"][0]["committed_at"]["detail"]
+    shown = [row["index"] for row in body.data["states"]]
+    assert shown[body.data["committed"]["detail"][0]] >= fixed
+
+
+def luminance(code):
+    parts = np.array([int(code[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
+@pytest.mark.parametrize(
+    ("role", "ground"),
+    [(role, "ground") for role in ("ink", "quiet", "amber", "teal", "rose")]
+    + [("ink", "panel"), ("quiet", "panel"), ("ink", "raised")],
+)
+def test_words_stand_out_from_what_is_behind_them(theme, role, ground):
+    """WCAG 2.2, 1.4.3: 4.5 to 1."""
+    colours = page_colours(theme)
+    low, high = sorted(luminance(colours[name]) for name in (ground, role))
+    assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_fonts_are_the_films():
+    assert {family for family, _ in page_fonts()} == {"Inter", "Inter Display", "JetBrains Mono"}
+
+
+def test_a_bounded_picture_keeps_its_proportions_and_the_noise_its_strength():
+    x0 = np.linspace(-1, 1, 3 * 300 * 1200, dtype=np.float32).reshape(3, 300, 1200)
+    eps = np.random.default_rng(0).standard_normal((3, 300, 1200), dtype=np.float32)
+    picture, noise = bounded(x0, eps)
+    assert picture.shape == noise.shape == (128, 512, 3)
+    assert 0.99 < noise.std() < 1.01
+
+
+def test_a_small_picture_is_embedded_bit_for_bit():
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 20, 30))
+    x0 = pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    picture, _ = bounded(x0, x0)
+    assert (picture == pixels.transpose(1, 2, 0)).all()
