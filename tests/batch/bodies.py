@@ -67,3 +67,16 @@ def shout(pack, place, worker, tell, stopping):
     """Write to stdout, which belongs to the parent."""
     print("noise")  # noqa: T201
     make(pack, place, worker, tell, stopping)
+
+
+def die_in_three_until_alone(pack, place, worker, tell, stopping):
+    """Be killed in run 3 for as long as it is in one pack with others."""
+    for run in pack:
+        if run.number == 3 and len(pack) > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        make((run,), place, worker, tell, stopping)
+
+
+def fail(pack, place, worker, tell, stopping):
+    """Raise what nobody foresaw."""
+    raise RuntimeError("no such thing")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from ..config.schema import LabConfig
 from ..errors import DenoiseError
 from ..labs.plan import Plan
+from ..run import RUNS_DIR
 from .runs import Run
 
 
@@ -26,6 +27,10 @@ class Place:
         instrument = import_module(f"..labs.{config.lab.replace('-', '_')}", __package__)
         plan: Plan[Any] = instrument.plan(config, None, self.root, force=self.force)
         return plan
+
+    def everywhere(self) -> Place:
+        """Return the place by a name that holds in any working directory."""
+        return replace(self, root=(self.root or RUNS_DIR).resolve())
 
     def name(self, plan: Plan[Any]) -> str:
         """Return the words for where the run will be."""

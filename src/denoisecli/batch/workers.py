@@ -13,16 +13,16 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from .place import Place
 from .runs import Message, Outcome, Pack, Run
+from .tries import tried
 from .worker import make_pack
 
 Body = Callable[[Pack, Place, int, Callable[[Message], None], Callable[[], bool]], None]
-MOST_TRIES = 2
 POLL_S = 0.2
 PATIENCE_S = 5.0  # between asking a worker to end and ending it
 
@@ -102,16 +102,13 @@ class Workers:
         """Give the dead worker's runs to others, one by one, or tell that they killed two workers."""
         worker.process.join()
         worker.pipe.close()
+        cause = _cause(worker.process.exitcode)
         for run in worker.open.values():
-            if self.stop.asked:
-                yield Outcome(run.number, run.label, run.path, "stopped", worker=worker.number)
-            elif run.tries + 1 < MOST_TRIES:
-                self.again.append((replace(run, tries=run.tries + 1),))
+            found = tried(run, self.place, cause, stopped=bool(self.stop.asked), worker=worker.number)
+            if isinstance(found, Outcome):
+                yield found
             else:
-                error = f"The worker process died {MOST_TRIES} times in this run ({_cause(worker.process.exitcode)})."
-                hint = "Often that is memory: try fewer --jobs, a smaller size, or --pack 1."
-                self.place.note_failure(run, error, hint)
-                yield Outcome(run.number, run.label, run.path, "failed", error, hint, worker=worker.number)
+                self.again.append(found)
 
     def _pass_on(self, workers: dict[int, _Worker]) -> None:
         for worker in workers.values():

@@ -17,7 +17,8 @@ from .app import EXIT_INTERRUPTED, app
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..batch.schedule import Schedule
+    from ..batch.place import Place
+    from ..batch.schedule import Engine, Schedule
     from ..batch.workers import Stop
     from .batch_look import Look
     from .console import Console
@@ -40,6 +41,14 @@ ShardText = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--shard", metavar="I/N", help="Only part I of N of the runs, counted from 1."),
 ]
+Ray = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--ray", metavar="local|ADDRESS", help="Make them on a Ray cluster; all its nodes see the runs folder."
+    ),
+]
+RayCpus = Annotated[float, typer.Option("--ray-cpus", metavar="X", min=0, help="Cores that each worker asks Ray for.")]
+RayGpus = Annotated[float, typer.Option("--ray-gpus", metavar="X", min=0, help="GPUs, also parts of one: 0.5.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=f"Go ahead with more than {MOST_UNASKED:,} runs.")]
 
 
@@ -53,6 +62,9 @@ def batch(
     pack: PackSize = 16,
     shard: ShardText = None,
     retry_failed: RetryFailed = False,
+    ray: Ray = None,
+    ray_cpus: RayCpus = 1,
+    ray_gpus: RayGpus = 0,
     force: options.Force = False,
     yes: Yes = False,
     json: options.Json = False,
@@ -64,7 +76,7 @@ def batch(
     from ..batch.lock import held
     from ..batch.place import Place
     from ..batch.schedule import Schedule
-    from ..batch.workers import Stop, Workers
+    from ..batch.workers import Stop
     from .batch_look import look
     from .console import Console
 
@@ -80,9 +92,20 @@ def batch(
         raise UsageError(f"That is a lot: {guess(schedule, root)}.", hint)
     stop = Stop()
     with held(root, part), stopped_by_signals(stop), look(console, len(schedule)) as eyes:
-        engine = Workers(jobs, place, stop)
+        engine = engine_of(ray, ray_cpus, ray_gpus, jobs, place, stop)
         failed = follow(schedule, engine, eyes, max(1, min(pack, -(-len(schedule) // jobs))), stop)
     end(console, stop, failed)
+
+
+def engine_of(address: str | None, cpus: float, gpus: float, jobs: int, place: Place, stop: Stop) -> Engine:
+    """Return what makes the runs: processes here, or actors on a Ray cluster."""
+    if address is None:
+        from ..batch.workers import Workers
+
+        return Workers(jobs, place, stop)
+    from ..batch.ray_engine import RayEngine, Request
+
+    return RayEngine(address, jobs, place, stop, Request(cpus, gpus))
 
 
 def end(console: Console, stop: Stop, failed: int) -> None:
@@ -151,7 +174,7 @@ def shard_of(text: str | None) -> Any:
     return Shard(int(index), int(count))
 
 
-def follow(schedule: Schedule, engine: Any, eyes: Look, samples: int, stop: Stop) -> int:
+def follow(schedule: Schedule, engine: Engine, eyes: Look, samples: int, stop: Stop) -> int:
     """Make all runs, show what is told of them, and return how many failed. A full disk ends it: all would fail."""
     from ..batch.runs import Outcome
 
