@@ -21,7 +21,7 @@ from .conftest import SMALL
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
 FILES = {
-    "config.yaml", "trace.json", "states.safetensors", "film.mp4", "sheet.png", "images/seed-7.png",
+    "config.yaml", "trace.json", "states.safetensors", "film.mp4", "sheet.png", "page.html", "images/seed-7.png",
     "images/seed-8.png", "pictures.zip", "views/canvas.mp4", "views/guess.mp4", "views/latent.mp4",
 }  # fmt: skip
 

@@ -51,7 +51,7 @@ def compared(tmp_path_factory):
 def test_a_run_is_whole(run):
     files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert files == {
-        "config.yaml", "trace.json", "states.safetensors", "film.mp4", "sheet.png",
+        "config.yaml", "trace.json", "states.safetensors", "film.mp4", "sheet.png", "page.html",
         "images/t-000.png", "images/t-999.png",
     }  # fmt: skip
     record = json.loads((run / "trace.json").read_text())
@@ -103,7 +103,7 @@ def test_compared_schedules_share_picture_and_noise(compared):
 
 def test_the_same_config_gives_the_same_bytes(run, tmp_path):
     again = make(tmp_path / "again")
-    for name in ("film.mp4", "sheet.png", "states.safetensors", "images/t-999.png"):
+    for name in ("film.mp4", "sheet.png", "page.html", "states.safetensors", "images/t-999.png"):
         assert (again / name).read_bytes() == (run / name).read_bytes(), name
 
 
