@@ -29,11 +29,14 @@ demo: $(STAMP)
 	$(BIN)/denoisecli sample
 
 # What the tests of the pages need beside Python. Without it they are skipped, or fail where CI is set.
+# Only what is missing is installed: Debian's npm cannot stand beside a nodejs that brings its own.
 browser:
-	@if command -v chromium >/dev/null && command -v npm >/dev/null; then exit 0; fi; \
+	@missing=; for tool in chromium nodejs npm; do \
+	  command -v "$${tool%js}" >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -q && apt-get install -qy --no-install-recommends chromium nodejs npm; \
-	else echo "The tests of the pages need chromium, nodejs and npm: sudo apt-get install chromium nodejs npm"; fi
+	  apt-get update -q && apt-get install -qy --no-install-recommends $$missing; \
+	else echo "The tests of the pages need$$missing: sudo apt-get install$$missing"; fi
 
 test: $(STAMP) browser
 	$(BIN)/python -m pytest

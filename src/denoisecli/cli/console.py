@@ -68,8 +68,8 @@ class Console:
     def planned_run(self, path: str, state: str) -> None:
         """Print where a run would be, and in words whether it is there."""
         if not self.quiet:
-            self.say(f"{folder.path} {state}")
-        print(json.dumps({"event": "plan", "run": str(folder.path)}) if self.json else folder.path)  # noqa: T201
+            self.say(f"{path} {state}")
+        print(json.dumps({"event": "plan", "run": path}) if self.json else path)  # noqa: T201
 
     def result(self, record: dict[str, Any], sentence: str) -> None:
         """Print what came out: one sentence for eyes, all of it as JSON."""
