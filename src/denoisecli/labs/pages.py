@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..media.page import Look, Page
     from .plan import Job
 
+
 def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved: Sequence[str] = ()) -> Path:
     """Write `page.html` in the theme that the config names; `pictures` are the run's, as the body names them.
 
