@@ -142,7 +142,7 @@ class Crops:
 def training_loss(
     autoencoder: AutoencoderTiny, batch: Tensor, step: int, detail: float, *, decoder_only: bool
 ) -> Tensor:
-    """Reconstruct through slightly noisy latents; where those may still change, every fourth step through halved ones."""
+    """Reconstruct through slightly noisy latents; where those may change, every fourth step through halved ones."""
     latents = autoencoder.encoder(batch)
     if decoder_only:
         noisy = latents + 0.03 * torch.randn_like(latents)
