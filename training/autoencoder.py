@@ -26,8 +26,12 @@ from training.models import SIZES, build_autoencoder
 from training.runs import (
     Average,
     Log,
+    agree,
     average_gradients,
+    by_steps_or_clock,
+    device,
     gather,
+    half_precision,
     join_workers,
     load_checkpoint,
     rate,
@@ -41,14 +45,16 @@ if TYPE_CHECKING:
     from training.scenes import Picture
 
 
-def to_tensor(pictures: np.ndarray) -> Tensor:
-    """(n, h, w, 3) uint8 to (n, 3, h, w) float in −1..1, channels last in memory."""
-    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+def to_tensor(pictures: np.ndarray | Tensor) -> Tensor:
+    """(n, h, w, 3) uint8 to (n, 3, h, w) float in −1..1, channels last in memory; a tensor stays on its device."""
+    if not isinstance(pictures, Tensor):
+        pictures = torch.from_numpy(np.array(pictures))
+    return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def to_pictures(batch: Tensor) -> np.ndarray:
     """(n, 3, h, w) in −1..1 to (n, h, w, 3) uint8."""
-    return ((batch.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return ((batch.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def psnr(first: Tensor, second: Tensor) -> Tensor:
@@ -125,33 +131,43 @@ def latent_penalty(latents: Tensor) -> Tensor:
 class Crops:
     """Random square crops of the training pictures, on the 8-pixel grid of the latents."""
 
-    def __init__(self, shards: Sequence[Picture], seed: tuple[int, ...]) -> None:
-        self.shards, self.rng = shards, np.random.default_rng(seed)
+    def __init__(self, shards: Sequence[Picture], seed: tuple[int, ...], place: torch.device) -> None:
+        self.shards, self.rng, self.place, self.pool = shards, np.random.default_rng(seed), place, None
+        if place.type == "cuda":  # there the pictures fit, and reading them one by one would be the bottleneck
+            self.pool = torch.cat([torch.from_numpy(shard[held_out(shard) :]).to(place) for shard in shards])
 
     def draw(self, count: int, side: int) -> Tensor:
-        """(count, 3, side, side) in −1..1."""
+        """(count, 3, side, side) in −1..1, on the device."""
+        if self.pool is not None:
+            return self._draw_there(self.pool, count, side)
         crops = np.empty((count, side, side, 3), np.uint8)
         for row in range(count):
             shard = self.shards[int(self.rng.integers(len(self.shards)))]
             picture = shard[int(self.rng.integers(held_out(shard), len(shard)))]
             y, x = self.rng.integers(0, (picture.shape[0] - side) // 8 + 1, 2) * 8
             crops[row] = picture[y : y + side, x : x + side]
-        return to_tensor(crops)
+        return to_tensor(crops).to(self.place)
+
+    def _draw_there(self, pool: Tensor, count: int, side: int) -> Tensor:
+        corners = self.rng.integers(0, (pool.shape[1] - side) // 8 + 1, (2, count)) * 8
+        y, x = torch.from_numpy(corners[..., None] + np.arange(side)).to(self.place)
+        rows = torch.from_numpy(self.rng.integers(0, len(pool), count)).to(self.place)
+        return to_tensor(pool[rows[:, None, None], y[:, :, None], x[:, None, :]])
 
 
 def training_loss(
     autoencoder: AutoencoderTiny, batch: Tensor, step: int, detail: float, *, decoder_only: bool
 ) -> Tensor:
     """Reconstruct through slightly noisy latents; where those may change, every fourth step through halved ones."""
-    latents = autoencoder.encoder(batch)
+    latents = autoencoder.encoder(batch).float()
     if decoder_only:
         noisy = latents + 0.03 * torch.randn_like(latents)
-        return reconstruction_loss(autoencoder.decoder(noisy), batch, detail)
+        return reconstruction_loss(autoencoder.decoder(noisy).float(), batch, detail)
     noisy = latents + 0.06 * torch.randn_like(latents)
-    loss = reconstruction_loss(autoencoder.decoder(noisy), batch, detail)
+    loss = reconstruction_loss(autoencoder.decoder(noisy).float(), batch, detail)
     if step % 4 == 0:
         half = max(1, len(batch) // 2)
-        small = autoencoder.decoder(functional.avg_pool2d(noisy[:half], 2))
+        small = autoencoder.decoder(functional.avg_pool2d(noisy[:half], 2)).float()
         loss = loss + 0.2 * reconstruction_loss(small, functional.avg_pool2d(batch[:half], 2), detail)
     return loss + 0.05 * latent_penalty(latents)
 
@@ -170,21 +186,24 @@ def measure(autoencoder: AutoencoderTiny, pictures: Tensor) -> dict[str, object]
 
 def train(options: argparse.Namespace) -> None:
     """Train to `options.steps`, going on from the checkpoint in `options.out` if there is one."""
-    rank = join_workers()
+    rank, place = join_workers(), device()
     shards = [pictures for folder in options.scenes for pictures, _ in load_shards(folder)]
-    unseen = to_tensor(np.concatenate([shard[: min(8, held_out(shard))] for shard in shards])[: options.validate])
+    unseen = to_tensor(np.concatenate([shard[: min(8, held_out(shard))] for shard in shards])[: options.validate]).to(
+        place
+    )
     autoencoder, average, optimizer, step = _start(options, shards)
     torch.manual_seed(1_000_003 * rank + options.seed + step)
-    crops, log = Crops(shards, (options.seed, step, rank)), Log(options.out / "log.jsonl")
+    crops, log = Crops(shards, (options.seed, step, rank), place), Log(options.out / "log.jsonl")
     checkpoint, losses, saved = options.out / "checkpoint.pt", [], time.monotonic()
+    progress, first, begun = step / options.steps, step / options.steps, time.monotonic()
     if rank == 0:
         log.write(step=step, **measure(autoencoder, unseen))
-    while step < options.steps:
+    while progress < 1:
         for group in optimizer.param_groups:
-            group["lr"] = options.lr * rate(step, step / options.steps, hold=0.3)
-        loss = training_loss(
-            autoencoder, crops.draw(options.batch, 64), step, options.detail, decoder_only=options.decoder_only
-        )
+            group["lr"] = options.lr * rate(step, progress, hold=0.3)
+        batch = crops.draw(options.batch, options.crop)
+        with half_precision(place):
+            loss = training_loss(autoencoder, batch, step, options.detail, decoder_only=options.decoder_only)
         optimizer.zero_grad()
         loss.backward()
         average_gradients(autoencoder.parameters())
@@ -193,7 +212,8 @@ def train(options: argparse.Namespace) -> None:
         average.update()
         losses.append(loss.detach())
         step += 1
-        if rank == 0 and (time.monotonic() - saved > options.every or step == options.steps):
+        progress = agree(by_steps_or_clock(step / options.steps, first, begun, options.minutes))
+        if rank == 0 and (time.monotonic() - saved > options.every or progress >= 1):
             with average:
                 log.write(step=step, loss=round(gather(losses), 4), **measure(autoencoder, unseen))
             state = {"model": autoencoder.state_dict(), "optimizer": optimizer.state_dict()}
@@ -202,7 +222,7 @@ def train(options: argparse.Namespace) -> None:
     if rank:
         return
     with average:
-        autoencoder.save_pretrained(options.out / "autoencoder")
+        autoencoder.cpu().save_pretrained(options.out / "autoencoder")
 
 
 @torch.no_grad()
@@ -240,6 +260,7 @@ def _start(
         colours = functional.avg_pool2d((to_tensor(sample) + 1) / 2, 8).permute(0, 2, 3, 1).reshape(-1, 3)
         colour_identity(autoencoder, colours)
     autoencoder.encoder.requires_grad_(not options.decoder_only)
+    autoencoder = autoencoder.to(device(), memory_format=torch.channels_last)
     average = Average(autoencoder, 0.99)
     learned = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=options.lr, betas=(0.9, 0.98), weight_decay=1e-4)
@@ -261,7 +282,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--decoder-only", action="store_true", help="keep the latents as they are")
     parser.add_argument("--size", choices=SIZES, default="pocket")
     parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=16, help="crops of 64² a step and worker")
+    parser.add_argument("--batch", type=int, default=16, help="crops a step and worker")
+    parser.add_argument("--crop", type=int, default=64, help="side of a crop in pixels")
+    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--detail", type=float, default=4.0, help="weight of the squared error")
     parser.add_argument("--validate", type=int, default=96, help="held-out pictures to measure on")

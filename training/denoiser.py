@@ -28,7 +28,10 @@ from training.runs import (
     Log,
     agree,
     average_gradients,
+    by_steps_or_clock,
+    device,
     gather,
+    half_precision,
     join_workers,
     load_checkpoint,
     rate,
@@ -48,8 +51,8 @@ SNR_CAP = 5.0
 class Noiser:
     """The forward process and the loss weights of one noise schedule."""
 
-    def __init__(self) -> None:
-        self.alpha_bar = build_scheduler().alphas_cumprod
+    def __init__(self, place: torch.device) -> None:
+        self.alpha_bar = build_scheduler().alphas_cumprod.to(place)
         snr = self.alpha_bar / (1 - self.alpha_bar)
         self.weight = snr.clamp(max=SNR_CAP) / snr
 
@@ -61,12 +64,13 @@ class Noiser:
 
     def loss(self, prediction: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """Weighted squared error of each sample, (n,)."""
-        return (prediction - eps).square().mean((1, 2, 3)) * self.weight[t]
+        return (prediction.float() - eps).square().mean((1, 2, 3)) * self.weight[t]
 
 
-def stratified_levels(count: int) -> Tensor:
+def stratified_levels(count: int, place: torch.device) -> Tensor:
     """One noise level from each of `count` equal parts of 0..999: less variance than independent draws."""
-    return ((torch.arange(count) + torch.rand(count)) / count * 1000).long().clamp_(0, 999)
+    spread = torch.arange(count, device=place) + torch.rand(count, device=place)
+    return (spread / count * 1000).long().clamp_(0, 999)
 
 
 @dataclass
@@ -76,33 +80,33 @@ class Batches:
     data: LatentSet
     tokenizer: CLIPTokenizer
     rng: np.random.Generator
+    place: torch.device
     empty_share: float = 0.1
 
     def __post_init__(self) -> None:
-        """Tokenize every caption once."""
-        self.tokens = tokenize(self.tokenizer, self.data.captions)
-        self.empty = tokenize(self.tokenizer, [""])[0]
+        """Tokenize every caption once; keep all on the device."""
+        self.latents = torch.from_numpy(self.data.latents).to(self.place)
+        self.tokens = tokenize(self.tokenizer, self.data.captions).to(self.place)
+        self.empty = tokenize(self.tokenizer, [""])[0].to(self.place)
         self.training = np.flatnonzero(~self.data.held_out)
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
         """Latents (count, 4, h, w) and token numbers (count, 32)."""
-        rows = self.rng.choice(self.training, count)
-        x0 = torch.from_numpy(self.data.latents[rows].astype(np.float32))
-        tokens = self.tokens[rows].clone()
-        tokens[torch.from_numpy(self.rng.random(count) < self.empty_share)] = self.empty
-        return x0, tokens
+        rows = torch.from_numpy(self.rng.choice(self.training, count)).to(self.place)
+        empty = torch.from_numpy(self.rng.random(count) < self.empty_share).to(self.place)
+        return self.latents[rows].float(), torch.where(empty[:, None], self.empty, self.tokens[rows])
 
 
 @torch.no_grad()
 def validation_loss(model: nn.ModuleDict, batches: Batches, noiser: Noiser, count: int) -> float:
     """The training loss on held-out latents, with the same noise and levels every time."""
-    rows = np.flatnonzero(batches.data.held_out)[:count]
+    rows = torch.from_numpy(np.flatnonzero(batches.data.held_out)[:count]).to(batches.place)
     generator = torch.Generator().manual_seed(9)
-    x0 = torch.from_numpy(batches.data.latents[rows].astype(np.float32))
-    eps = torch.randn(x0.shape, generator=generator)
-    t = (torch.rand(len(rows), generator=generator) * 1000).long()
+    x0 = batches.latents[rows].float()
+    eps = torch.randn(x0.shape, generator=generator).to(batches.place)
+    t = (torch.rand(len(rows), generator=generator) * 1000).long().to(batches.place)
     losses = []
-    for part in torch.arange(len(rows)).split(32):
+    for part in torch.arange(len(rows), device=batches.place).split(32):
         context = model["text"](batches.tokens[rows][part])[0]
         prediction = model["unet"](noiser.add(x0[part], eps[part], t[part]), t[part], context).sample
         losses.append(noiser.loss(prediction, eps[part], t[part]))
@@ -128,10 +132,12 @@ class Run:
     """One training run: everything a checkpoint has to hold, and the step that moves it on."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.noiser, self.step = options, Noiser(), 0
+        self.place = device()
+        self.options, self.noiser, self.step = options, Noiser(self.place), 0
         self.rank = join_workers()
         tokenizer = build_tokenizer(options.tokenizer)
-        self.model = build_model(tokenizer, options.size, options.init)
+        self.model = build_model(tokenizer, options.size, options.init).to(self.place)
+        self.denoise = torch.compile(self.model["unet"]) if options.compile else self.model["unet"]
         self.average = Average(self.model, options.decay)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
         self.log = Log(options.out / "log.jsonl")
@@ -143,7 +149,7 @@ class Run:
             self.step = int(state["step"])
         torch.manual_seed(1_000_003 * self.rank + options.seed + self.step)
         rng = np.random.default_rng((options.seed, self.step, self.rank))
-        self.batches = Batches(load_latents(options.latents), tokenizer, rng)
+        self.batches = Batches(load_latents(options.latents), tokenizer, rng, self.place)
         self.begun, self.progress = time.monotonic(), self.seen / options.samples
         self.first = self.progress
 
@@ -155,17 +161,15 @@ class Run:
     def _measure_progress(self) -> float:
         """Share of the run that is done, 0..1: by samples, or by the clock if `--minutes` is up sooner."""
         share = self.seen / self.options.samples
-        if self.options.minutes:
-            elapsed = (time.monotonic() - self.begun) / 60 / self.options.minutes
-            share = max(share, self.first + (1 - self.first) * elapsed)
-        return agree(share)
+        return agree(by_steps_or_clock(share, self.first, self.begun, self.options.minutes))
 
     def advance(self) -> Tensor:
         """One optimizer step; return its loss."""
         x0, tokens = self.batches.draw(self.options.batch)
-        t, eps = stratified_levels(len(x0)), torch.randn_like(x0)
-        context = self.model["text"](tokens)[0]
-        prediction = self.model["unet"](self.noiser.add(x0, eps, t), t, context).sample
+        t, eps = stratified_levels(len(x0), self.place), torch.randn_like(x0)
+        with half_precision(self.place):
+            context = self.model["text"](tokens)[0]
+            prediction = self.denoise(self.noiser.add(x0, eps, t), t, context).sample
         loss = self.noiser.loss(prediction, eps, t).mean()
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.lr * rate(self.step, self.progress)
@@ -221,6 +225,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
     parser.add_argument("--batch", type=int, default=32, help="samples a step and worker")
     parser.add_argument("--lr", type=float, default=8e-4)
+    parser.add_argument("--compile", action="store_true", help="pays on a GPU, after a minute")
     parser.add_argument("--decay", type=float, default=0.998, help="of the weights' moving average")
     parser.add_argument("--validate", type=int, default=192, help="held-out latents to measure on")
     parser.add_argument("--every", type=float, default=180, help="seconds between checkpoints")

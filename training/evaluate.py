@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +25,7 @@ from scipy.linalg import sqrtm
 from training.autoencoder import measure, to_tensor
 from training.captions import KEY, Attributes, random_attributes
 from training.probe import Probe, accuracy, load_probe, thumbnails
-from training.runs import save_whole
+from training.runs import device, save_whole
 from training.sampling import Sampler, starting_noise
 from training.scenes import contact_sheet, held_out, load_shards, render
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCALES = (1.0, 3.0, 7.5, 12.0)
+MEASURES = ("speed", "autoencoder", "by_guidance", "diversity", "copies")
+"""Methods of `Evaluation`. What was measured before and is not asked for again stays in the file."""
 
 
 def draw_words(count: int, seed: int = 77) -> list[Attributes]:
@@ -41,8 +46,8 @@ def draw_words(count: int, seed: int = 77) -> list[Attributes]:
 @torch.no_grad()
 def probe_features(probe: Probe, pictures: np.ndarray) -> np.ndarray:
     """(n, 320)."""
-    small = to_tensor(thumbnails(pictures))
-    return torch.cat([probe.features(part) for part in small.split(64)]).numpy().astype(np.float64)
+    small = to_tensor(thumbnails(pictures)).to(device())
+    return torch.cat([probe.features(part) for part in small.split(64)]).cpu().numpy().astype(np.float64)
 
 
 def frechet(first: np.ndarray, second: np.ndarray) -> float:
@@ -74,10 +79,18 @@ def pairwise(pictures: np.ndarray) -> float:
     return float(distance[np.triu_indices(len(flat), 1)].mean())
 
 
-def nearest(pictures: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Distance (n,) of each layout to the nearest training layout."""
-    flat, known = _layouts(pictures), _layouts(training)
-    return np.array([np.sqrt(np.square(known - one).mean(1).min()) for one in flat])
+def nearest(layouts: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Root-mean-square distance (n,) of each layout to the nearest known one."""
+    flat, known = layouts.astype(np.float64), known.astype(np.float64)
+    squares = np.square(flat).sum(1)[:, None] + np.square(known).sum(1) - 2 * flat @ known.T
+    return np.sqrt(np.maximum(squares.min(1), 0) / flat.shape[1])
+
+
+def render_all(words: Sequence[Attributes], first_seed: int) -> np.ndarray:
+    """One picture of each scene, (n, 256, 256, 3), seeds counted from `first_seed`; one process a core."""
+    seeds = range(first_seed, first_seed + len(words))
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        return np.stack(list(pool.map(render, words, seeds, chunksize=8)))
 
 
 def telltale(real: np.ndarray, fake: np.ndarray) -> float:
@@ -103,8 +116,7 @@ class Evaluation:
         self.sampler = Sampler.from_folder(options.pipeline)
         self.probe = load_probe(options.probe)
         self.words = draw_words(options.count)
-        self.renders = np.stack([render(words, 10**12 + i) for i, words in enumerate(self.words)])
-        self.fresh = np.stack([render(words, 10**13 + i) for i, words in enumerate(self.words)])
+        self.renders, self.fresh = render_all(self.words, 10**12), render_all(self.words, 10**13)
         self.reference = probe_features(self.probe, self.renders)
 
     def draw(self, captions: Sequence[str], seeds: Sequence[int], cfg: float) -> np.ndarray:
@@ -147,9 +159,8 @@ class Evaluation:
     def copies(self) -> dict[str, float]:
         """Median distance to the nearest training picture: of samples, and of renders that are certainly new."""
         shards = [shard for shard, _ in load_shards(self.options.scenes)]
-        training = np.concatenate([np.asarray(shard[held_out(shard) :]) for shard in shards])
-        samples = nearest(self.samples(3.0), training)
-        fresh = nearest(self.fresh, training)
+        training = np.concatenate([_layouts(shard[held_out(shard) :]) for shard in shards])
+        samples, fresh = (nearest(_layouts(pictures), training) for pictures in (self.samples(3.0), self.fresh))
         return {
             "samples": float(np.median(samples)),
             "new renders": float(np.median(fresh)),
@@ -158,7 +169,7 @@ class Evaluation:
 
     def autoencoder(self) -> dict[str, object]:
         """PSNR on renders outside the training set."""
-        return measure(self.sampler.autoencoder, to_tensor(self.fresh))
+        return measure(self.sampler.autoencoder, to_tensor(self.fresh).to(device()))
 
     def speed(self) -> dict[str, float]:
         """Seconds of a 20-step sample at cfg 7.5, decoded, and milliseconds of a decode in a batch of 8."""
@@ -167,7 +178,7 @@ class Evaluation:
             started = time.perf_counter()
             self.draw([KEY.caption], [1], 7.5)
             times.append(time.perf_counter() - started)
-        x0 = starting_noise(range(8))
+        x0 = starting_noise(range(8)).to(device())
         with torch.no_grad():
             started = time.perf_counter()
             for _ in range(3):
@@ -198,23 +209,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=12, help="seeds a caption for the diversity")
     parser.add_argument("--steps", type=int, default=20, help="DDIM steps")
     parser.add_argument("--cfg", type=float, nargs="+", default=list(SCALES))
+    parser.add_argument("--measures", choices=MEASURES, nargs="+", default=list(MEASURES))
+    parser.add_argument("--no-sheets", dest="sheets", action="store_false", help="draw no contact sheets")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
-    evaluation = Evaluation(options)
-    measures = (
-        evaluation.speed,
-        evaluation.autoencoder,
-        evaluation.by_guidance,
-        evaluation.diversity,
-        evaluation.copies,
-    )
-    result: dict[str, object] = {"captions": options.count}
-    for function in measures:
-        result[function.__name__] = function()
-        print(json.dumps({function.__name__: result[function.__name__]}), flush=True)
-    result["probe"] = torch.load(options.probe, weights_only=True)["held_out"]
-    evaluation.sheets()
-    (options.out / "evaluation.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    evaluation, path = Evaluation(options), options.out / "evaluation.json"
+    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    result["captions"] = options.count
+    result["probe"] = torch.load(options.probe, weights_only=True, map_location="cpu")["held_out"]
+    for name in options.measures:
+        result[name] = getattr(evaluation, name)()
+        print(json.dumps({name: result[name]}), flush=True)
+        path.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    if options.sheets:
+        evaluation.sheets()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import torch
 from diffusers import AutoencoderTiny
 
 from training.autoencoder import to_tensor
+from training.runs import device
 from training.scenes import held_out, load_shards
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def encode_folder(scenes: Path, autoencoder: AutoencoderTiny, out: Path, limit: 
         if target.exists():
             continue
         pictures = np.load(path, mmap_mode="r")
-        parts = [pictures[start : start + 25] for start in range(0, len(pictures), 25)]
-        latents = np.concatenate([autoencoder.encoder(to_tensor(part)).half().numpy() for part in parts])
+        parts = [pictures[start : start + 64] for start in range(0, len(pictures), 64)]
+        latents = np.concatenate([_encode(autoencoder, part) for part in parts])
         shutil.copy(path.with_suffix(".jsonl"), target.with_suffix(".jsonl"))
         partial = target.with_suffix(".npy.partial")
         with partial.open("wb") as file:
@@ -68,6 +69,12 @@ def encode_folder(scenes: Path, autoencoder: AutoencoderTiny, out: Path, limit: 
         partial.rename(target)
         done += 1
     return done
+
+
+def _encode(autoencoder: AutoencoderTiny, pictures: np.ndarray) -> np.ndarray:
+    """(n, 256, 256, 3) uint8 to (n, 4, 32, 32) float16."""
+    batch = to_tensor(torch.from_numpy(np.array(pictures)).to(device()))
+    return autoencoder.encoder(batch).half().cpu().numpy()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -78,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("build/pocket/latents"))
     parser.add_argument("--limit", type=int, help="encode only the first shards")
     options = parser.parse_args(argv)
-    autoencoder = AutoencoderTiny.from_pretrained(options.autoencoder).to(memory_format=torch.channels_last)
+    autoencoder = AutoencoderTiny.from_pretrained(options.autoencoder).to(device(), memory_format=torch.channels_last)
     print(encode_folder(options.scenes, autoencoder, options.out, options.limit), "shards encoded")
 
 

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from training.denoiser import Batches, Noiser, stratified_levels
 from training.latents import load_latents
-from training.runs import Log, gather, load_checkpoint, rate, save_whole
+from training.runs import Log, device, gather, half_precision, load_checkpoint, rate, save_whole
 from training.sampling import Sampler
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def to_kohya(weights: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
         module, half = name.removesuffix(f".{ADAPTER}.weight").rsplit(".", 1)
         stem = "lora_unet_" + module.replace(".", "_")
         side = {"lora_A": "lora_down", "lora_B": "lora_up"}[half]
-        kohya[f"{stem}.{side}.weight"] = value.half().contiguous()
+        kohya[f"{stem}.{side}.weight"] = value.half().cpu().contiguous()
         kohya[f"{stem}.alpha"] = torch.tensor(float(rank), dtype=torch.float16)
     return kohya
 
@@ -81,7 +81,8 @@ class Run:
     """One LoRA training run over new scenes mixed with the base model's own."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.noiser, self.step = options, Noiser(), 0
+        self.place = device()
+        self.options, self.noiser, self.step = options, Noiser(self.place), 0
         torch.manual_seed(options.seed)
         sampler = Sampler.from_folder(options.pipeline)
         self.unet, self.text = sampler.unet, sampler.text
@@ -93,8 +94,8 @@ class Run:
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = int(state["step"])
         rng = np.random.default_rng((options.seed, self.step))
-        self.new = Batches(load_latents(options.latents), sampler.tokenizer, rng)
-        self.base = Batches(load_latents(options.base), sampler.tokenizer, rng) if options.base else None
+        self.new = Batches(load_latents(options.latents), sampler.tokenizer, rng, self.place)
+        self.base = Batches(load_latents(options.base), sampler.tokenizer, rng, self.place) if options.base else None
 
     @property
     def seen(self) -> int:
@@ -112,10 +113,11 @@ class Run:
     def advance(self) -> Tensor:
         """One optimizer step; return its loss."""
         x0, tokens = self.draw()
-        t, eps = stratified_levels(len(x0)), torch.randn_like(x0)
-        with torch.no_grad():
-            context = self.text(tokens)[0]
-        prediction = self.unet(self.noiser.add(x0, eps, t), t, context).sample
+        t, eps = stratified_levels(len(x0), self.place), torch.randn_like(x0)
+        with half_precision(self.place):
+            with torch.no_grad():
+                context = self.text(tokens)[0]
+            prediction = self.unet(self.noiser.add(x0, eps, t), t, context).sample
         loss = self.noiser.loss(prediction, eps, t).mean()
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.lr * rate(self.step, self.seen / self.options.samples, warmup=20)

@@ -21,22 +21,23 @@ TEXT_WIDTH = 128
 class Size:
     """How big the networks are; the smoke run of the tests uses a tiny one."""
 
-    autoencoder_width: int = 32
-    encoder_blocks: tuple[int, ...] = (0, 1, 2, 3)
-    decoder_blocks: tuple[int, ...] = (4, 4, 2, 0)  # a block at 256² costs as much as all the rest of a decode
-    channels: tuple[int, ...] = (32, 64, 128, 192)
+    encoder_width: int = 48
+    encoder_blocks: tuple[int, ...] = (1, 2, 3, 3)  # the encoder only works while training
+    decoder_width: int = 32
+    decoder_blocks: tuple[int, ...] = (8, 8, 3, 0)  # a block at 256² costs more than all the rest of a decode
+    channels: tuple[int, ...] = (48, 96, 192)
 
 
 POCKET = Size()
-TINY = Size(16, (0, 1, 1, 1), (1, 1, 1, 0), (16, 16, 32, 32))
+TINY = Size(16, (0, 1, 1, 1), 16, (1, 1, 1, 0), (16, 16, 32))
 SIZES = {"pocket": POCKET, "tiny": TINY}
 
 
 def build_autoencoder(size: Size = POCKET) -> AutoencoderTiny:
     """(3, 256, 256) in −1..1 to latents (4, 32, 32) of about unit variance, and back."""
     return AutoencoderTiny(
-        encoder_block_out_channels=(size.autoencoder_width,) * 4,
-        decoder_block_out_channels=(size.autoencoder_width,) * 4,
+        encoder_block_out_channels=(size.encoder_width,) * 4,
+        decoder_block_out_channels=(size.decoder_width,) * 4,
         num_encoder_blocks=size.encoder_blocks,
         num_decoder_blocks=size.decoder_blocks,
         scaling_factor=1.0,
@@ -64,16 +65,16 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def build_denoiser(size: Size = POCKET) -> UNet2DConditionModel:
-    """eps(x_t, t, context) on latents (n, 4, 32, 32); cross-attention on the three lower levels."""
-    cross_down, cross_up = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
+    """eps(x_t, t, context) on latents (n, 4, 32, 32); cross-attention on all levels but the first."""
+    lower = len(size.channels) - 1
     unet = UNet2DConditionModel(
         sample_size=32,
         in_channels=4,
         out_channels=4,
         block_out_channels=size.channels,
         layers_per_block=1,
-        down_block_types=("DownBlock2D", cross_down, cross_down, cross_down),
-        up_block_types=(cross_up, cross_up, cross_up, "UpBlock2D"),
+        down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * lower),
+        up_block_types=(*["CrossAttnUpBlock2D"] * lower, "UpBlock2D"),
         cross_attention_dim=TEXT_WIDTH,
         attention_head_dim=4,
         norm_num_groups=16,

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from training.autoencoder import to_tensor
 from training.captions import GRAMMAR
-from training.runs import rate, save_whole
+from training.runs import device, rate, save_whole
 from training.scenes import held_out, load_shards
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def labels(words: Sequence[Attributes]) -> Tensor:
 def accuracy(probe: Probe, small: np.ndarray, words: Sequence[Attributes]) -> dict[str, float]:
     """Share of pictures whose attribute the probe reads as the caption has it; `mean` over attributes."""
     probe.eval()
-    parts = [probe(to_tensor(small[start : start + 64])) for start in range(0, len(small), 64)]
-    truth = labels(words)
+    parts = [probe(to_tensor(small[start : start + 64]).to(device())) for start in range(0, len(small), 64)]
+    truth = labels(words).to(device())
     found = {
         name: float((torch.cat([part[index] for part in parts]).argmax(1) == truth[:, index]).float().mean())
         for index, name in enumerate(GRAMMAR)
@@ -87,12 +87,13 @@ def _augment(batch: Tensor, rng: np.random.Generator) -> Tensor:
 def train_probe(small: np.ndarray, words: Sequence[Attributes], steps: int, seed: int = 0) -> Probe:
     """Train a probe on thumbnails of renders."""
     torch.manual_seed(seed)
-    rng, truth = np.random.default_rng(seed), labels(words)
-    probe = Probe()
+    place = device()
+    rng, truth = np.random.default_rng(seed), labels(words).to(place)
+    probe = Probe().to(place)
     optimizer = torch.optim.AdamW(probe.parameters(), lr=3e-3, weight_decay=0.02)
     for step in range(steps):
         rows = rng.integers(0, len(small), 64)
-        batch = _augment(to_tensor(small[rows]), rng)
+        batch = _augment(to_tensor(small[rows]).to(place), rng)
         if rng.random() < 0.5:
             batch = batch.flip(3)
         for group in optimizer.param_groups:
@@ -109,8 +110,8 @@ def train_probe(small: np.ndarray, words: Sequence[Attributes], steps: int, seed
 
 def load_probe(path: Path) -> Probe:
     """A trained probe."""
-    probe = Probe()
-    probe.load_state_dict(torch.load(path, weights_only=True)["probe"])
+    probe = Probe().to(device())
+    probe.load_state_dict(torch.load(path, weights_only=True, map_location=device())["probe"])
     return probe.eval()
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+def device() -> torch.device:
+    """A CUDA device where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def half_precision(place: torch.device) -> AbstractContextManager[Any]:
+    """Let a CUDA device compute in bfloat16; weights, their gradients and the loss stay in float32."""
+    return torch.autocast("cuda", torch.bfloat16) if place.type == "cuda" else nullcontext()
+
+
 def save_whole(state: Mapping[str, Any], path: Path) -> None:
     """Write a checkpoint so that `path` holds either the old one or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +39,7 @@ def save_whole(state: Mapping[str, Any], path: Path) -> None:
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
     """The checkpoint of our own at `path`, or None where there is none yet."""
-    return torch.load(path, weights_only=True) if path.exists() else None
+    return torch.load(path, weights_only=True, map_location=device()) if path.exists() else None
 
 
 class Log:
@@ -85,6 +96,16 @@ def rate(step: int, progress: float, *, warmup: int = 100, hold: float = 0.4) ->
     up = min(1.0, (step + 1) / warmup)
     down = 1.0 if progress < hold else 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - hold) / (1 - hold))))
     return up * down
+
+
+def by_steps_or_clock(share: float, first: float, begun: float, minutes: float | None) -> float:
+    """Progress 0..1: the `share` of steps that is done, or of `minutes` since `begun` if those are up sooner.
+
+    first: the share that was done when this process began, at `begun` of the monotonic clock.
+    """
+    if not minutes:
+        return share
+    return max(share, first + (1 - first) * (time.monotonic() - begun) / 60 / minutes)
 
 
 def join_workers() -> int:

@@ -10,6 +10,7 @@ import torch
 
 from training.autoencoder import to_pictures
 from training.models import build_scheduler, tokenize
+from training.runs import device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderTiny, UNet2DConditionModel
     from torch import Tensor
     from transformers import CLIPTextModel, CLIPTokenizer
+
+
+BATCH = 256 if torch.cuda.is_available() else 16
 
 
 def starting_noise(seeds: Sequence[int]) -> Tensor:
@@ -39,7 +43,7 @@ class Sampler:
         """Load a pipeline folder in float32."""
         from diffusers import StableDiffusionPipeline
 
-        pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(torch.float32)
+        pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(device(), torch.float32)
         channels_last = torch.channels_last
         return cls(
             pipe.unet.to(memory_format=channels_last).eval(),
@@ -50,7 +54,7 @@ class Sampler:
 
     def embed(self, captions: Sequence[str]) -> Tensor:
         """Contexts (n, 32, 128)."""
-        return self.text(tokenize(self.tokenizer, list(captions)))[0]
+        return self.text(tokenize(self.tokenizer, list(captions)).to(self.text.device))[0]
 
     @torch.no_grad()
     def latents(self, captions: Sequence[str], noise: Tensor, cfg: float, steps: int = 20) -> Tensor:
@@ -58,7 +62,7 @@ class Sampler:
         scheduler = build_scheduler()
         scheduler.set_timesteps(steps)
         context = torch.cat([self.embed([""]).expand(len(noise), -1, -1), self.embed(captions)])
-        x_t = noise
+        x_t = noise.to(context.device)
         for t in scheduler.timesteps:
             if cfg == 1:
                 eps = self.unet(x_t, t, context[len(noise) :]).sample
@@ -70,10 +74,10 @@ class Sampler:
 
     @torch.no_grad()
     def pictures(self, captions: Sequence[str], noise: Tensor, cfg: float, steps: int = 20) -> np.ndarray:
-        """Decoded samples (n, 256, 256, 3) uint8, made in batches of 16."""
+        """Decoded samples (n, 256, 256, 3) uint8, made in batches."""
         parts = []
-        for start in range(0, len(noise), 16):
-            rows = slice(start, start + 16)
+        for start in range(0, len(noise), BATCH):
+            rows = slice(start, start + BATCH)
             x0 = self.latents(captions[rows], noise[rows], cfg, steps)
             parts.append(to_pictures(self.autoencoder.decoder(x0)))
         return np.concatenate(parts)

@@ -27,7 +27,7 @@ from training.ground import foreground, terrain, water
 from training.landmarks import lamps, landmark, smoke
 from training.layout import draw_layout
 from training.sky import far_hills, sky
-from training.styles import PAINT
+from training.styles import PAINT, set_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,7 +46,7 @@ def render(words: Attributes, seed: int) -> Picture:
     subject = blur((np.abs(picture - bare).max(2) > 0.01).astype(np.float32), 1.0)
     picture = foreground(scene, picture, base)
     picture = lamps(scene, np.clip(picture, 0, 1).astype(np.float32))
-    painted = PAINT[words.style](picture.astype(np.float32), subject)
+    painted = PAINT[words.style](set_off(picture, subject).astype(np.float32), subject)
     return (np.clip(painted, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
