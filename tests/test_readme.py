@@ -38,6 +38,8 @@ def test_command_runs(line, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    if line.startswith("denoisecli ls"):  # there is nothing to list
+        return
     made = tmp_path / done.stdout.splitlines()[-1]
     assert {"trace.json", "compare.json"} & {file.name for file in made.iterdir()} if made.is_dir() else made.is_file()
 

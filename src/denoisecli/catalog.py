@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .summary import summary
-from .trace import SCHEMA, TRACE_FILE
+from .errors import InUse, RunFolderError
+from .run import CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside
+from .summary import Summary, summary
+from .trace import SCHEMA, STATES_FILE, TRACE_FILE
 
-PARTIAL = ".partial"
-ERROR_FILE = "error.json"
 MOST_BYTES = 1 << 28  # of a trace.json that is read: more is none of ours
 DONE, UNFINISHED, FAILED = "done", "partial", "failed"
+ALWAYS_OURS = frozenset({CONFIG_FILE, STATES_FILE, TRACE_FILE})
+DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # of file managers
 
 
 @dataclass(frozen=True)
 class Entry:
     """One run. state: done, partial (interrupted or being made) or failed; error: what a failed one said.
 
-    bytes: of all its files. created: UTC, ISO 8601; of a partial one, None.
+    bytes: of all its files. created: UTC, ISO 8601; of a partial one, None. hint: the way out of `error`.
     """
 
     run: Path
@@ -33,6 +37,7 @@ class Entry:
     created: str | None
     bytes: int
     error: str | None = None
+    hint: str | None = None
 
     @property
     def row(self) -> dict[str, Any]:
@@ -41,9 +46,14 @@ class Entry:
 
 
 def entries(roots: Iterable[Path]) -> Iterator[Entry]:
-    """Return the runs in and below these folders, the newest of each first; nothing inside a run is looked at."""
+    """Return the runs in and below these folders, the newest of each first, each once.
+
+    Nothing inside a run, behind a link or in a hidden folder is looked at.
+    """
+    seen: set[Path] = set()
     for root in roots:
-        found = [entry for folder in _folders(root) if (entry := entry_of(folder)) is not None]
+        folders = [folder for folder in _folders(root) if not _met(folder, seen)]
+        found = [entry for folder in folders if (entry := entry_of(folder)) is not None]
         yield from sorted(found, key=lambda entry: (entry.created or "~", str(entry.run)), reverse=True)
 
 
@@ -54,7 +64,7 @@ def entry_of(folder: Path) -> Entry | None:
     record = record_of(folder)
     if record is None:
         return None
-    about = summary(record)
+    about = words(record)
     created = record.get("created")
     return Entry(
         run=folder,
@@ -79,9 +89,79 @@ def record_of(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None
 
 
+def words(record: dict[str, Any]) -> Summary:
+    """Return the summary of a record, also of one that somebody has changed."""
+    try:
+        return summary(record)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return Summary(str(record.get("lab")), "a run whose trace.json was changed", (), ())
+
+
 def size_of(folder: Path) -> int:
     """Return the bytes of all files in `folder`; what vanishes while we look counts nothing."""
-    return sum(_bytes(Path(here) / name) for here, _, files in os.walk(folder) for name in files)
+    return sum(_bytes(path) for path in _files(folder))
+
+
+def check_deletable(folder: Path) -> None:
+    """Raise RunFolderError, or InUse, where the folder is more than a run that nobody is making."""
+    if folder.is_symlink() or (entry := entry_of(folder)) is None:
+        what = "a link, not a run" if folder.is_symlink() else "no run of ours"
+        raise RunFolderError(f"{folder} is {what}.", "Nothing was deleted. See: denoisecli ls")
+    if entry.state == DONE and (strangers := _strangers(folder)):
+        more = f" and {len(strangers) - 3} more" if len(strangers) > 3 else ""
+        what = f"{', '.join(strangers[:3])}{more}"
+        hint = "Nothing was deleted. Move what you want to keep, then delete the folder yourself."
+        raise RunFolderError(f"{folder} holds files that the run did not make: {what}.", hint)
+    with _idle(folder):
+        pass
+
+
+def delete(folder: Path) -> None:
+    """Delete a run's folder after `check_deletable`. Raises RunFolderError where that cannot be done.
+
+    It is put aside under a hidden name first, so that nothing half-deleted is ever seen under a run's name.
+    """
+    check_deletable(folder)
+    trash = aside(folder)
+    try:
+        with _idle(folder):
+            shutil.rmtree(trash, ignore_errors=True)  # what a killed process left
+            folder.rename(trash)
+        shutil.rmtree(trash)
+    except OSError as error:
+        left = trash if trash.exists() else folder
+        raise RunFolderError(f"{left} cannot be deleted: {error.strerror}.") from None
+
+
+def _strangers(folder: Path) -> list[str]:
+    """Return the files in a finished run's folder that its trace does not name, sorted."""
+    rows = (record_of(folder) or {}).get("artifacts")
+    listed = {str(row.get("path")) for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    found = {path.relative_to(folder).as_posix() for path in _files(folder) if path.name not in DROPPINGS}
+    return sorted(found - listed - ALWAYS_OURS)
+
+
+@contextlib.contextmanager
+def _idle(folder: Path) -> Iterator[None]:
+    """Let no process make the run of this partial folder. Raises InUse where one does already."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(ImportError, FileNotFoundError, PermissionError):
+            import fcntl
+
+            lock = held.enter_context((folder / WORK / "lock").open("r+"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                hint = "Nothing was deleted. Stop that process first, or wait for it."
+                raise InUse(f"{folder} is being made by a process now.", hint) from None
+        yield
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield all that is not a folder in `folder`, links among them; no link is followed."""
+    for here, below, files in os.walk(folder):
+        yield from (Path(here, name) for name in files)
+        yield from (path for name in below if (path := Path(here, name)).is_symlink())
 
 
 def _bytes(path: Path) -> int:
@@ -91,39 +171,35 @@ def _bytes(path: Path) -> int:
         return 0
 
 
-def in_use(folder: Path) -> bool:
-    """Return whether a process is making the run of this partial folder right now."""
-    try:
-        import fcntl
-
-        with (folder / "work" / "lock").open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, FileNotFoundError):
-        return False
-    except OSError:
-        return True
-    return False
-
-
 def _unfinished(folder: Path) -> Entry | None:
-    if not (folder / "work").is_dir() and not (folder / ERROR_FILE).is_file():
+    """Return the entry of a partial folder; None where it has none of the marks that we leave in one."""
+    note = _error(folder / ERROR_FILE)
+    if note is None and not any((folder / WORK / mark).is_file() for mark in ("hash", "lock")):
         return None
-    error = _error(folder / ERROR_FILE)
-    words, _, _ = folder.name.removesuffix(PARTIAL).rpartition("-")
-    title = (words or folder.name.removesuffix(PARTIAL)).replace("-", " ")
-    state = UNFINISHED if error is None else FAILED
-    return Entry(folder, folder.parent.name, state, title, "", None, size_of(folder), error)
+    name, _, _ = folder.name.removesuffix(PARTIAL).rpartition("-")
+    title = (name or folder.name.removesuffix(PARTIAL)).replace("-", " ")
+    state, note = (UNFINISHED, {}) if note is None else (FAILED, note)
+    return Entry(
+        folder, folder.parent.name, state, title, "", None, size_of(folder), note.get("error"), note.get("hint")
+    )
 
 
-def _error(path: Path) -> str | None:
-    """Return the sentence of an error.json; None where there is none."""
+def _error(path: Path) -> dict[str, str] | None:
+    """Return what an error.json of ours says; None where there is none."""
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (OSError, ValueError, RecursionError):
         return None
-    except (OSError, ValueError):
-        return "its error.json cannot be read"
-    return str(said.get("error") if isinstance(said, dict) else said)
+    if not isinstance(said, dict) or "error" not in said:
+        return None
+    return {name: str(text) for name, text in said.items()}
+
+
+def _met(folder: Path, seen: set[Path]) -> bool:
+    """Return whether the folder was seen before, and remember it."""
+    known = len(seen)
+    seen.add(folder.absolute())
+    return len(seen) == known
 
 
 def _folders(root: Path) -> Iterator[Path]:
@@ -133,4 +209,4 @@ def _folders(root: Path) -> Iterator[Path]:
         if TRACE_FILE in files or folder.name.endswith(PARTIAL):
             below.clear()
             yield folder
-        below.sort()
+        below[:] = [name for name in below if not name.startswith(".")]

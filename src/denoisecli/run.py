@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.yaml"
 ERROR_FILE = "error.json"
 WORK = "work"
+PARTIAL = ".partial"
 SLUG_LENGTH = 48
 RUNS_DIR = Path("runs")
 
@@ -65,7 +66,7 @@ class RunFolder:
     @property
     def partial(self) -> Path:
         """The folder while it is being made."""
-        return self.path.with_name(self.path.name + ".partial")
+        return self.path.with_name(self.path.name + PARTIAL)
 
     @property
     def work(self) -> Path:
@@ -111,7 +112,7 @@ class RunFolder:
         """Drop the work files and rename the whole folder into place, an old one of the same name replaced."""
         _sync(self.partial)
         shutil.rmtree(self.work)
-        old = self.path.with_name(self.path.name + ".old")
+        old = aside(self.path)
         if self.path.exists():
             shutil.rmtree(old, ignore_errors=True)
             self.path.rename(old)
@@ -212,6 +213,11 @@ def name_folder(
     return RunFolder(root / lab / f"{slug(title)}-{digest}", digest, force)
 
 
+def aside(folder: Path) -> Path:
+    """Return the hidden name that a folder gets for the moment in which it is replaced or deleted."""
+    return folder.with_name(f".{folder.name}.old")
+
+
 def _hash_of(record: Path) -> str | None:
     try:
         return str(json.loads(record.read_text(encoding="utf-8"))["hash"])
@@ -259,5 +265,5 @@ def _plain_errors(path: Path) -> Iterator[None]:
 
 def _is_at(place: Path, folder: Path) -> bool:
     """Return whether `place` is the run folder, its partial, something inside, or a folder on the way to it."""
-    partial = folder.with_name(folder.name + ".partial")
+    partial = folder.with_name(folder.name + PARTIAL)
     return any(place.is_relative_to(root) or root.is_relative_to(place) for root in (folder, partial))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from ..errors import UsageError
-from ..run import RUNS_DIR
 from . import options
 from .app import EXIT_INTERRUPTED, app
 
@@ -77,6 +76,7 @@ def batch(
     from ..batch.place import Place
     from ..batch.schedule import Schedule
     from ..batch.workers import Stop
+    from ..run import RUNS_DIR
     from .batch_look import look
     from .console import Console
 

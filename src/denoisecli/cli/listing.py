@@ -2,204 +2,190 @@
 
 from __future__ import annotations
 
+import enum
 import json as jsonlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from .app import app
-from .options import Json
+from . import options
+from .app import EXIT_FAILED, app
 from .runs import Runs, run_folders
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ..catalog import Entry
 
 Folders = Annotated[
     Optional[list[Path]],  # noqa: UP045 - typer reads it at run time on 3.10
     typer.Argument(metavar="[FOLDER]...", help="Where to look; none: the runs folder."),
 ]
+
+
+class State(str, enum.Enum):
+    """What `--state` takes."""
+
+    done = "done"
+    partial = "partial"
+    failed = "failed"
+
+
+States = Annotated[
+    Optional[list[State]],  # noqa: UP045
+    typer.Option("--state", help="Only runs in this state; repeatable."),
+]
+Labs = Annotated[Optional[list[str]], typer.Option("--lab", metavar="LAB", help="Only runs of this lab; repeatable.")]  # noqa: UP045
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")]
 
 
 @app.command()
-def ls(folders: Folders = None, json: Json = False) -> None:
-    """List runs: what, when, how large, whether whole.
+def ls(
+    folders: Folders = None,
+    runs_dir: options.RunsDir = None,
+    state: States = None,
+    lab: Labs = None,
+    json: options.Json = False,
+) -> None:
+    """List runs, the newest first: what, when, how large, whether whole.
 
-    A table on a terminal, one path a line in a pipe, one JSON object a line with --json.
+    For eyes on a terminal, one path a line in a pipe, one JSON object a line with --json.
     """
     from ..catalog import entries
-    from ..errors import UsageError
-    from ..run import RUNS_DIR
+    from .listing_look import print_list
 
-    default = Path(os.environ.get("DENOISECLI_RUNS_DIR") or RUNS_DIR)
-    roots = folders or [default]
-    for root in roots:
-        if not root.is_dir() and (folders or root != default):
-            raise UsageError(f"{root} is no folder.", "Name the folder that holds your runs.")
-    found = entries(roots)
+    roots = _roots(folders, runs_dir)
+    _check_labs(lab or [])
+    found = (entry for entry in entries(roots) if _wanted(entry, state, lab))
     if json:
         for entry in found:
-            typer.echo(jsonlib.dumps(entry.row, ensure_ascii=False))
+            typer.echo(_json_line(entry.row))
     elif sys.stdout.isatty():
-        _print_table(list(found), default)
+        print_list(list(found), roots)
     else:
-        for entry in found:
-            typer.echo(str(entry.run))
+        _print_paths(found)
 
 
 @app.command()
-def show(run: Run, json: Json = False) -> None:
-    """Show one run: settings, numbers, files, times."""
-    from ..catalog import record_of, size_of
+def show(run: Run, json: options.Json = False) -> None:
+    """Show one run: settings, numbers, files, times; of one that failed, why."""
+    from ..catalog import entry_of, record_of
     from ..errors import NotRecorded
+    from .listing_look import print_run, print_unfinished
 
     [folder] = run_folders([run])
-    record = record_of(folder)
-    if record is None:
+    entry = entry_of(folder)
+    if entry is None:
         raise NotRecorded(f"{folder} is not a run folder: it holds no trace.json of ours.", "See: denoisecli ls")
+    record = record_of(folder) if entry.state == "done" else None
     if json:
-        typer.echo(jsonlib.dumps({"run": str(folder), "bytes": size_of(folder)} | record, ensure_ascii=False))
-        return
-    _print_run(folder, record)
+        more = entry.row if record is None else {"run": str(folder), "state": entry.state, "bytes": entry.bytes}
+        typer.echo(_json_line(more | (record or {})))
+    elif record is None:
+        print_unfinished(entry)
+    else:
+        _shown(print_run, entry, record)
 
 
 @app.command()
 def rm(runs: Runs, yes: Yes = False) -> None:
     """Delete runs, and what interrupted ones left.
 
-    Only folders that are runs are deleted, and none that a process is making. The deleted folders are printed.
+    Only folders are deleted that are runs, hold nothing else, and that no process is making; of several, all or none.
+    The deleted folders are printed.
     """
-    import shutil
+    from ..catalog import check_deletable, delete, entry_of
 
-    from ..catalog import entry_of
-    from ..errors import RunFolderError, UsageError
-
-    found = [(folder, entry_of(folder)) for folder in run_folders(runs)]
-    for folder, entry in found:
-        if entry is None or folder.is_symlink():
-            raise UsageError(f"{folder} is no run, so it is left alone.", "Nothing was deleted.")
-        _check_idle(folder)
-    if not yes and not _agreed([entry for _, entry in found if entry]):
-        raise UsageError("Nothing was deleted.", "Add --yes to delete without being asked.")
-    for folder, _ in found:
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            raise RunFolderError(f"{folder} cannot be deleted: {error.strerror}.") from None
-        typer.echo(str(folder))
+    found = [_named(folder) for folder in run_folders(runs, none_is_fine=True)]
+    folders = list({folder.absolute(): folder for folder in found}.values())
+    for folder in folders:
+        check_deletable(folder)
+    if folders and not yes:
+        _ask([entry for folder in folders if (entry := entry_of(folder))])
+    for folder in folders:
+        delete(folder)
+        _print_path(folder)
 
 
-def _check_idle(folder: Path) -> None:
-    from ..catalog import in_use
-    from ..errors import RunFolderError
+def _roots(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
+    """Return where to look. Raises UsageError for a named folder that is none; there may be no runs folder yet."""
+    from ..errors import UsageError
+    from ..run import RUNS_DIR
 
-    if in_use(folder):
-        raise RunFolderError(f"{folder} is being made by a process now.", "Stop that first. Nothing was deleted.")
+    roots = folders or [runs_dir or RUNS_DIR]
+    for root in roots:
+        if not root.is_dir() and (folders or root.exists()):
+            raise UsageError(f"{root} is no folder.", "Name the folder that holds your runs.")
+    return roots
 
 
-def _agreed(entries: list[Entry]) -> bool:
-    """Ask, on a terminal; without one nobody has agreed."""
-    if not sys.stdin.isatty():
-        return False
+def _check_labs(names: list[str]) -> None:
+    from ..config.fields import did_you_mean
+    from ..config.schema import LABS
+    from ..errors import UsageError
+
+    for name in names:
+        if name not in LABS:
+            guess = did_you_mean(name, list(LABS)) or f"; there are {', '.join(LABS)}."
+            raise UsageError(f'There is no lab "{name}"{guess}')
+
+
+def _wanted(entry: Entry, states: list[State] | None, labs: list[str] | None) -> bool:
+    return (not states or State(entry.state) in states) and (not labs or entry.lab in labs)
+
+
+def _shown(print_run: Any, entry: Entry, record: dict[str, Any]) -> None:
+    """Print a run, unless somebody has put other things into its trace than we do."""
+    from ..errors import NotRecorded
+
+    try:
+        print_run(entry, record)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise NotRecorded(f"{entry.run}/trace.json was changed: it is not as denoisecli writes it.") from None
+
+
+def _named(folder: Path) -> Path:
+    """Return the folder by a name that ends in its own; `.` and `x/..` have none. No link is followed else."""
+    return folder.resolve() if folder.name in ("", "..") else folder
+
+
+def _ask(entries: list[Entry]) -> None:
+    """Ask on a terminal. Raises UsageError where there is none, Exit where the answer is no."""
+    from ..errors import UsageError
     from .console import plain
+    from .listing_look import size
 
+    if not sys.stdin.isatty():
+        raise UsageError("Nothing was deleted.", "Add --yes to delete without being asked.")
     for entry in entries:
         typer.echo(plain(f"{entry.run}  {entry.title}"), err=True)
-    total = sum(entry.bytes for entry in entries)
-    return typer.confirm(f"Delete {len(entries)} run{'s' * (len(entries) != 1)}, {size(total)}?", err=True)
+    total = size(sum(entry.bytes for entry in entries))
+    if not typer.confirm(f"Delete {len(entries)} run{'s' * (len(entries) != 1)}, {total}?", err=True):
+        typer.echo("Nothing was deleted.", err=True)
+        raise typer.Exit(EXIT_FAILED)
 
 
-def size(count: int) -> str:
-    """Return a number of bytes as people say it: 14.9 MB."""
-    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return f"{value:.0f} {units[0]}" if value >= 100 or units[0] == "B" else f"{value:.1f} {units[0]}"
-
-
-def _print_table(entries: list[Entry], root: Path) -> None:
-    from rich.console import Console as RichConsole
-    from rich.table import Table
-    from rich.text import Text
-
-    from .console import plain
-
-    if not entries:
-        typer.echo(f"There are no runs in {root} yet. Make one: denoisecli sample", err=True)
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("lab", "created", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("run", ratio=1)
-    colours = {"done": "", "partial": "yellow", "failed": "red"}
+def _print_paths(entries: Iterator[Entry]) -> None:
     for entry in entries:
-        about = Text(plain(entry.title)).append(f"\n{plain(entry.error or entry.settings)}", style="dim")
-        about.append(f"\n{plain(str(entry.run))}", style="dim")
-        when = (entry.created or "")[:16].replace("T", " ")
-        table.add_row(entry.lab, when, Text(entry.state, style=colours[entry.state]), size(entry.bytes), about)
-    console = RichConsole(highlight=False)
-    console.print(table)
-    console.print(f"{len(entries)} runs, {size(sum(entry.bytes for entry in entries))}", style="dim")
+        if "\n" in str(entry.run):  # whoever reads lines would take it for two
+            typer.echo(f"left out, for the line break in its name: {str(entry.run)!r}", err=True)
+        else:
+            _print_path(entry.run)
 
 
-def _print_run(folder: Path, record: dict[str, Any]) -> None:
-    from rich.console import Console as RichConsole
-
-    from ..catalog import size_of
-    from ..summary import summary
-    from .console import plain
-
-    about = summary(record)
-    console = RichConsole(highlight=False, markup=False)
-    console.print(plain(about.title), style="bold")
-    console.print(plain(f"{about.lab} · {about.line}"))
-    for finding in about.findings:
-        console.print(plain(finding))
-    console.print()
-    console.print(_facts(record))
-    console.print()
-    console.print(_files(record))
-    console.print(plain(f"{folder}  {size(size_of(folder))}"), style="dim")
+def _print_path(folder: Path) -> None:
+    """Print a path as the very bytes that the system knows it by."""
+    typer.echo(os.fsencode(folder))
 
 
-def _facts(record: dict[str, Any]) -> Table:
-    from rich.table import Table
-
-    from .console import plain
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    model, place = record.get("model") or {}, record.get("environment") or {}
-    times = [f"{stage} {seconds:.1f} s" for stage, seconds in (record.get("timings") or {}).items() if seconds]
-    rows = {
-        "created": record.get("created"),
-        "command": record.get("command"),
-        "model": model and f"{model.get('ref')} ({model.get('family')}, sha256 {str(model.get('sha256'))[:12]})",
-        "made on": " · ".join(str(place[name]) for name in ("device", "dtype") if place.get(name)),
-        "with": " · ".join(f"{name} {place[name]}" for name in ("python", "torch", "diffusers") if place.get(name)),
-        "times": " · ".join(times),
-    }
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, plain(str(value)))
-    return table
-
-
-def _files(record: dict[str, Any]) -> Table:
-    from rich.table import Table
-
-    from .console import plain
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("file")
-    table.add_column("kind")
-    table.add_column("size", justify="right")
-    for row in record.get("artifacts") or []:
-        table.add_row(plain(str(row.get("path"))), plain(str(row.get("kind"))), size(int(row.get("bytes") or 0)))
-    return table
+def _json_line(row: dict[str, Any]) -> str:
+    """Return one line of JSON that is valid UTF-8, whatever names there are."""
+    text = jsonlib.dumps(row, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return jsonlib.dumps(row)
+    return text

@@ -15,10 +15,10 @@ Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders; 
 MOST_BYTES = 1_000_000  # of stdin: more is no list of folders
 
 
-def run_folders(names: Sequence[str]) -> list[Path]:
+def run_folders(names: Sequence[str], *, none_is_fine: bool = False) -> list[Path]:
     """Return the folders named, `-` replaced by the lines of stdin. Raises UsageError where one is no folder."""
     folders = [Path(line) for name in names for line in (_lines() if name == "-" else [name])]
-    if not folders:
+    if not folders and not none_is_fine:
         raise UsageError("No run folders were named.")
     for folder in folders:
         if not folder.is_dir():

@@ -1,0 +1,135 @@
+"""How runs look on a terminal: a list of them, and one in detail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console as RichConsole
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from .console import plain
+
+if TYPE_CHECKING:
+    from ..catalog import Entry
+
+COLOURS = {"done": "green", "partial": "yellow", "failed": "red"}
+WIDTHS = (9, 16, 7, 8)  # of lab, created, state, size
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people say it: 14.9 MB."""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} {units[0]}" if value >= 99.95 or units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def print_list(entries: Sequence[Entry], roots: Sequence[Path]) -> None:
+    """Print one block a run: its facts and title on a line, what else is to say, and the path, never broken."""
+    console = RichConsole(highlight=False, markup=False)
+    if not entries:
+        where = ", ".join(map(str, roots))
+        RichConsole(stderr=True, highlight=False, markup=False).print(plain(f"There are no such runs in {where}."))
+        return
+    indent = sum(WIDTHS) + 2 * len(WIDTHS)
+    wide = console.width >= indent + 40
+    head = ("lab", "created", "state", "size")
+    console.print(_columns(head, ["bold"] * 4).append("run", "bold"))
+    for entry in entries:
+        _print_entry(console, entry, indent if wide else 2, wide=wide)
+    total = size(sum(entry.bytes for entry in entries))
+    console.print(f"{len(entries)} run{'s' * (len(entries) != 1)}, {total}", style="dim")
+
+
+def _print_entry(console: RichConsole, entry: Entry, indent: int, *, wide: bool) -> None:
+    when = (entry.created or "")[:16].replace("T", " ")
+    line = _columns((entry.lab, when, entry.state, size(entry.bytes)), ["", "", COLOURS[entry.state], ""])
+    title = Text(_one_line(entry.title), style="bold", no_wrap=True, overflow="ellipsis")
+    about = Text(_one_line(entry.error or entry.settings), no_wrap=not entry.error, overflow="ellipsis")
+    if wide:
+        title.truncate(console.width - indent, overflow="ellipsis")
+        console.print(line + title, no_wrap=True, overflow="ellipsis")
+    else:
+        console.print(line)
+        console.print(Padding(title, (0, 0, 0, indent)))
+    if about:
+        console.print(Padding(about, (0, 0, 0, indent)))
+    console.print(Text("  " + plain(str(entry.run)), style="dim"), soft_wrap=True)
+
+
+def print_run(entry: Entry, record: dict[str, Any]) -> None:
+    """Print a finished run. Raises TypeError and its kin on a record that is not as we write it."""
+    from ..summary import summary
+
+    about = summary(record)
+    console = RichConsole(highlight=False, markup=False)
+    console.print(plain(about.title), style="bold")
+    console.print(plain(f"{about.lab} · {about.line}"))
+    for finding in about.findings:
+        console.print(plain(finding))
+    console.print()
+    console.print(_facts(record))
+    console.print()
+    console.print(_artifacts(record))
+    _print_place(console, entry)
+
+
+def print_unfinished(entry: Entry) -> None:
+    """Print what is known of a run that is not whole."""
+    console = RichConsole(highlight=False, markup=False)
+    console.print(plain(entry.title), style="bold")
+    console.print(Text(f"{entry.lab} · ").append(entry.state, COLOURS[entry.state]))
+    console.print(plain(entry.error or "Interrupted, or being made now. The same command goes on where it stopped."))
+    if entry.hint:
+        console.print(plain(entry.hint))
+    _print_place(console, entry)
+
+
+def _print_place(console: RichConsole, entry: Entry) -> None:
+    console.print(Text(plain(f"{entry.run}  {size(entry.bytes)}"), style="dim"), soft_wrap=True)
+
+
+def _columns(cells: Sequence[str], styles: Sequence[str]) -> Text:
+    """Return the cells in their columns; the last is a number, at its column's right."""
+    line = Text()
+    for place, (cell, style, width) in enumerate(zip(cells, styles, WIDTHS, strict=True)):
+        text = _one_line(cell)[:width]
+        padded = text.rjust(width) if place == len(WIDTHS) - 1 else text.ljust(width)
+        line.append(padded, style).append("  ")
+    return line
+
+
+def _one_line(text: str) -> str:
+    return plain(" ".join(text.split()))
+
+
+def _facts(record: dict[str, Any]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    model, place = record.get("model") or {}, record.get("environment") or {}
+    times = [f"{stage} {seconds:.1f} s" for stage, seconds in (record.get("timings") or {}).items() if seconds]
+    rows = {
+        "created": record.get("created"),
+        "command": record.get("command"),
+        "model": model and f"{model.get('ref')} ({model.get('family')}, sha256 {str(model.get('sha256'))[:12]})",
+        "made on": " · ".join(str(place[name]) for name in ("device", "dtype") if place.get(name)),
+        "with": " · ".join(f"{name} {place[name]}" for name in ("python", "torch", "diffusers") if place.get(name)),
+        "times": " · ".join(times),
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, Text(plain(str(value)), overflow="fold"))
+    return table
+
+
+def _artifacts(record: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("file")
+    table.add_column("kind")
+    table.add_column("size", justify="right")
+    for row in record.get("artifacts") or []:
+        table.add_row(plain(str(row.get("path"))), plain(str(row.get("kind"))), size(int(row.get("bytes") or 0)))
+    return table
