@@ -83,7 +83,7 @@ def main() -> None:
             signal.signal(getattr(signal, name), _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
         signal.signal(signal.SIGINT, _interrupt)
-    from . import labs, batch, listing, render, compare, slides, configs, info  # noqa: F401, I001 - each adds its commands to `app`, in this order
+    from . import labs, batch, listing, render, compare, slides, interop, configs, info  # noqa: F401, I001 - each adds its commands to `app`, in this order
 
     app()
 

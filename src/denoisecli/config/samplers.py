@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Sampler:
     """One row of the table.
 
-    `options` override the model's scheduler config; `a1111` is (Sampler, Schedule type), `comfyui` is (sampler_name,
-    scheduler), None where the tool has no counterpart. `stochastic`: fresh noise is drawn in every step, from the
-    seed of each sample.
+    `options` override the model's scheduler config; `a1111` is (Sampler, Schedule type; not Automatic where that would
+    be Karras), `comfyui` is (sampler_name, scheduler), None where the tool has no counterpart. `stochastic`: fresh
+    noise is drawn in every step, from the seed of each sample.
     """
 
     name: str
@@ -62,20 +62,18 @@ _ROWS = (
     ),
     Sampler("heun", "Heun", "HeunDiscreteScheduler", _PLAIN, ("Heun", "Automatic"), ("heun", "normal"), evaluations=2),
     Sampler("lms", "LMS", "LMSDiscreteScheduler", _PLAIN, ("LMS", "Automatic"), ("lms", "normal")),
-    Sampler(
-        "kdpm2", "DPM2", "KDPM2DiscreteScheduler", _PLAIN, ("DPM2", "Automatic"), ("dpm_2", "normal"), evaluations=2
-    ),
+    Sampler("kdpm2", "DPM2", "KDPM2DiscreteScheduler", _PLAIN, ("DPM2", "Uniform"), ("dpm_2", "normal"), evaluations=2),
     Sampler(
         "kdpm2_a",
         "DPM2 a",
         "KDPM2AncestralDiscreteScheduler",
         _PLAIN,
-        ("DPM2 a", "Automatic"),
+        ("DPM2 a", "Uniform"),
         ("dpm_2_ancestral", "normal"),
         stochastic=True,
         evaluations=2,
     ),
-    Sampler("dpmpp_2m", "DPM++ 2M", _DPM, _DPMPP | _PLAIN, ("DPM++ 2M", "Automatic"), ("dpmpp_2m", "normal")),
+    Sampler("dpmpp_2m", "DPM++ 2M", _DPM, _DPMPP | _PLAIN, ("DPM++ 2M", "Uniform"), ("dpmpp_2m", "normal")),
     Sampler(
         "dpmpp_2m_karras", "DPM++ 2M Karras", _DPM, _DPMPP | _KARRAS, ("DPM++ 2M", "Karras"), ("dpmpp_2m", "karras")
     ),
@@ -84,7 +82,7 @@ _ROWS = (
         "DPM++ 2M SDE",
         _DPM,
         _SDE | _PLAIN,
-        ("DPM++ 2M SDE", "Automatic"),
+        ("DPM++ 2M SDE", "Uniform"),
         ("dpmpp_2m_sde", "normal"),
         stochastic=True,
     ),

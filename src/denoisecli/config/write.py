@@ -18,6 +18,11 @@ def plain_yaml(config: LabConfig) -> str:
     return _dump(_flow_lists(json.loads(config.model_dump_json())))
 
 
+def yaml_of(values: dict[str, Any]) -> str:
+    """Return plain values as YAML, lists in one line."""
+    return _dump(_flow_lists(values))
+
+
 def commented_yaml(lab: type[LabConfig]) -> str:
     """Return the lab's default config, each key under a comment that says what it does."""
     summary = (lab.__doc__ or "").strip().splitlines()[0]

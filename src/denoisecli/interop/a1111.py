@@ -7,9 +7,10 @@ AUTOMATIC1111/stable-diffusion-webui.
 from __future__ import annotations
 
 import json
+from pathlib import PureWindowsPath
 
 from ..config.samplers import SAMPLERS
-from ..config.schema import SamplingConfig
+from ..config.schema import Lora, SamplingConfig
 
 
 def infotext(config: SamplingConfig, seed: int, size: tuple[int, int], model_sha256: str, cfg: float) -> str:
@@ -31,11 +32,16 @@ def infotext(config: SamplingConfig, seed: int, size: tuple[int, int], model_sha
         "Eta": f"{config.eta:g}" if config.eta else None,
         "RNG": "CPU",
     }
-    lines = [config.prompt]
+    lines = [" ".join([config.prompt, *map(lora_tag, config.loras)])]
     if config.negative_prompt:
         lines.append(f"Negative prompt: {config.negative_prompt}")
     lines.append(", ".join(f"{key}: {quote(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines).strip()
+
+
+def lora_tag(lora: Lora) -> str:
+    """Return what A1111 reads in a prompt as a LoRA: <lora:name:strength>."""
+    return f"<lora:{PureWindowsPath(lora.file).stem}:{lora.scale:g}>"
 
 
 def quote(value: object) -> str:

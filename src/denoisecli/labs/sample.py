@@ -57,6 +57,7 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
     """Write the finished pictures, with what made them inside."""
     from PIL import Image
 
+    from ..interop import own
     from ..interop.a1111 import infotext
     from ..media.images import save_png
 
@@ -68,7 +69,8 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
             path = folder / f"seed-{seed}.png"
             size = (picture.shape[1], picture.shape[0])
             text = infotext(config, seed, size, model.info.sha256, config.cfg)
-            save_png(Image.fromarray(picture), path, {"parameters": text})
+            texts = {"parameters": text, own.KEY: own.text(config, seed, config.cfg, size)}
+            save_png(Image.fromarray(picture), path, texts)
             job.artifact(path, "image")
 
 

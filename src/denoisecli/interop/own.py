@@ -1,0 +1,56 @@
+"""Our own chunk: the settings of one picture as JSON, so that `import` gives them back without a loss.
+
+Infotext alone cannot: it has no place for a second line that begins "Negative prompt:", nor for our own settings.
+Paths are cut to their file names, since pictures are passed on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ..config.schema import SampleConfig, SamplingConfig
+from .imported import Imported, base_name, in_hub_cache
+
+KEY = "denoisecli"
+LOOKS = {"film", "lab", "batch", "views", "device", "dtype"}
+"""Not what the picture is made of: how it was shown, and on which machine."""
+HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+
+
+def text(config: SamplingConfig, seed: int, cfg: float, size: tuple[int, int]) -> str:
+    """Return the chunk for one picture of a run, ASCII."""
+    kept = SampleConfig.model_fields.keys() & type(config).model_fields.keys() - LOOKS
+    values = json.loads(config.model_dump_json(include=kept))
+    values |= {"seeds": [seed], "cfg": cfg, "size": list(size), "model": _shared(config.model)}
+    values["loras"] = [row | {"file": base_name(row["file"])} for row in values.get("loras", [])]
+    return json.dumps({key: values[key] for key in SampleConfig.model_fields if key in values})
+
+
+def _shared(model: str) -> str:
+    """Return a model's name without the folders of this machine."""
+    return model if HUB_ID.fullmatch(model) and not model.endswith(".safetensors") else base_name(model)
+
+
+def read(text: str) -> Imported | None:
+    """Return the settings in our chunk; None where the text is none of ours."""
+    try:
+        values: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, dict):
+        return None
+    imported = Imported("denoisecli")
+    known = SampleConfig.model_fields.keys() - LOOKS - {"model", "loras"}
+    imported.values = {key: value for key, value in values.items() if key in known}
+    model = str(values.get("model", "pocket"))
+    if HUB_ID.fullmatch(model) and in_hub_cache(model):
+        imported.values["model"] = model
+    else:
+        imported.set_model(model)
+        imported.elsewhere |= {"model": model} if HUB_ID.fullmatch(model) else {}
+    for row in values.get("loras") or []:
+        if isinstance(row, dict):
+            imported.add_lora(str(row.get("file")), row.get("scale", 1.0))
+    return imported

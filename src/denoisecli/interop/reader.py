@@ -1,0 +1,76 @@
+"""An image of any of the tools we know into settings, and settings into a commented config."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..config.schema import LabConfig
+from ..config.write import yaml_of
+from ..errors import NotRecorded
+from . import a1111_reader, comfyui_reader, invokeai_reader, own
+from .imported import Imported
+from .metadata import image_texts
+
+READERS: tuple[tuple[str, Callable[[str], Imported | None]], ...] = (
+    (own.KEY, own.read),
+    ("prompt", comfyui_reader.read),
+    ("parameters", a1111_reader.read),
+    *((key, invokeai_reader.read) for key in invokeai_reader.KEYS),
+    ("Comment", a1111_reader.read),
+)
+"""Keys in the order of how much they tell."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def import_image(path: Path, lab: type[LabConfig]) -> Imported:
+    """Return an image's settings for a lab. Raises NotRecorded where it holds none that we can read."""
+    texts = image_texts(path)
+    imported = read_texts(texts)
+    if imported is None:
+        raise NotRecorded(f"{path} holds no settings that we can read{_held(texts)}.", _way_out(texts))
+    _fit(imported, str(lab.model_fields["lab"].default))
+    imported.keep_valid(lab)
+    return imported
+
+
+def _fit(imported: Imported, lab: str) -> None:
+    """Let one picture's settings be a walk's start, or what a sweep goes around."""
+    seeds, cfg = imported.values.get("seeds"), imported.values.get("cfg")
+    if lab == "walk" and isinstance(seeds, list) and len(seeds) == 1 and isinstance(seeds[0], int):
+        imported.values["seeds"] = [seeds[0], seeds[0] + 1]
+        imported.note(f"A walk needs two seeds; the picture's is {seeds[0]}.")
+    if lab == "cfg-sweep" and cfg is not None:
+        del imported.values["cfg"]
+        imported.note(f"The picture's cfg was {cfg:g}; the sweep takes its usual scales.")
+
+
+def read_texts(texts: Mapping[str, str]) -> Imported | None:
+    """Return the settings of the first text that holds some."""
+    for key, read in READERS:
+        imported = read(texts[key]) if key in texts else None
+        if imported is not None:
+            return imported
+    return None
+
+
+def _held(texts: Mapping[str, str]) -> str:
+    names = [CONTROL.sub(" ", name)[:40] for name in texts]
+    return f" (only: {', '.join(names[:6])})" if names else ""
+
+
+def _way_out(texts: Mapping[str, str]) -> str:
+    if "workflow" in texts:
+        return "ComfyUI's `workflow` alone is a drawing of the graph; open it there and save the picture again."
+    return "Tools and sites often take metadata off; use the file as A1111, ComfyUI, InvokeAI or denoisecli wrote it."
+
+
+def config_text(imported: Imported, name: str, lab: type[LabConfig]) -> str:
+    """Return a config as YAML: comments on what is not the same, then the settings; files not here as comments."""
+    head = [f"Imported from {name} ({imported.source})", *imported.notes]
+    comments = "".join(f"# {CONTROL.sub(' ', line)}\n" for line in head)
+    absent = "".join(f"# {line}\n" for line in yaml_of(imported.elsewhere).splitlines()) if imported.elsewhere else ""
+    values = {"lab": lab.model_fields["lab"].default}
+    values |= {key: imported.values[key] for key in lab.model_fields if key in imported.values}
+    return comments + "\n" + yaml_of(values) + absent

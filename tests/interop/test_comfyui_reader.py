@@ -1,0 +1,156 @@
+"""ComfyUI's graphs: the usual one, links through other nodes, other samplers, and what has no equal."""
+
+import json
+
+import pytest
+
+from denoisecli.interop.comfyui_reader import read
+
+from .made import graph
+
+PLAIN = {
+    "seeds": [8566257], "steps": 20, "cfg": 8.0, "sampler": "euler", "prompt": "a bottle with a galaxy",
+    "negative_prompt": "text, watermark", "size": [512, 768],
+}  # fmt: skip
+CUSTOM = {
+    "n3": {
+        "class_type": "SamplerCustomAdvanced", "noise": ["20", 0], "guider": ["21", 0], "sampler": ["22", 0],
+        "sigmas": ["23", 0], "latent_image": ["5", 0], "seed": None, "steps": None, "cfg": None, "sampler_name": None,
+        "scheduler": None, "positive": None, "negative": None, "model": None,
+    },
+    "n20": {"class_type": "RandomNoise", "noise_seed": 42},
+    "n21": {"class_type": "CFGGuider", "cfg": 3.5, "model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0]},
+    "n22": {"class_type": "KSamplerSelect", "sampler_name": "dpmpp_2m"},
+    "n23": {"class_type": "BasicScheduler", "scheduler": "karras", "steps": 12, "denoise": 1.0, "model": ["4", 0]},
+}  # fmt: skip
+
+
+def without_none(text):
+    nodes = json.loads(text)
+    for node in nodes.values():
+        node["inputs"] = {key: value for key, value in node["inputs"].items() if value is not None}
+    return json.dumps(nodes)
+
+
+def test_the_usual_graph():
+    found = read(graph())
+    assert found.values == PLAIN
+    assert found.elsewhere == {"model": "v1-5-pruned-emaonly.safetensors"}
+    assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "values"),
+    [
+        pytest.param(
+            {"n6": {"text": ["10", 0]}, "n10": {"class_type": "PrimitiveString", "value": "a hill"}},
+            {"prompt": "a hill"}, id="text from a primitive",
+        ),
+        pytest.param(
+            {"n3": {"seed": ["10", 0]}, "n10": {"class_type": "PrimitiveNode", "value": 5}},
+            {"seeds": [5]}, id="seed from a primitive",
+        ),
+        pytest.param(
+            {"n3": {"positive": ["10", 0]}, "n10": {"class_type": "Reroute", "": ["6", 0]}},
+            {}, id="reroute",
+        ),
+        pytest.param(
+            {"n3": {"class_type": "KSamplerAdvanced", "noise_seed": 9, "seed": None, "add_noise": "enable"}},
+            {"seeds": [9]}, id="advanced",
+        ),
+        pytest.param(CUSTOM, {"seeds": [42], "cfg": 3.5, "steps": 12, "sampler": "dpmpp_2m_karras"}, id="custom"),
+        pytest.param({"n3": {"sampler_name": "ddim", "scheduler": "ddim_uniform"}}, {"sampler": "ddim"}, id="ddim"),
+        pytest.param({"n5": {"class_type": "EmptySD3LatentImage", "width": 64}}, {"size": [64, 768]}, id="sd3 latent"),
+        pytest.param(
+            {"n6": {"class_type": "CLIPTextEncodeSDXL", "text": None, "text_g": "a mill", "text_l": "a mill"}},
+            {"prompt": "a mill"}, id="sdxl prompts",
+        ),
+    ],
+)  # fmt: skip
+def test_values_are_found(changes, values):
+    found = read(without_none(graph(**changes)))
+    assert found.values == PLAIN | values
+    assert len(found.notes) == 1, found.notes  # the model's name
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        pytest.param({"n3": {"denoise": 0.5}}, "denoise 0.5", id="denoise"),
+        pytest.param({"n3": {"start_at_step": 4}}, "Only a part of the steps", id="advanced part"),
+        pytest.param({"n5": {"batch_size": 4}}, "one of a batch", id="batch"),
+        pytest.param({"n3": {"sampler_name": "res_multistep"}}, '"res_multistep" has no equal', id="sampler"),
+        pytest.param({"n3": {"scheduler": "beta57"}}, 'no schedule "beta57"', id="scheduler"),
+        pytest.param(
+            {"n3": {"model": ["10", 0]}, "n10": {"class_type": "FreeU_V2", "model": ["4", 0], "b1": 1.3}},
+            "without an equal here: FreeU_V2", id="model patch",
+        ),
+        pytest.param(
+            {"n3": {"positive": ["10", 0]}, "n10": {"class_type": "ControlNetApply", "conditioning": ["6", 0],
+             "control_net": ["4", 0], "strength": 1}},
+            "ControlNet", id="controlnet",
+        ),
+        pytest.param(
+            {"n6": {"clip": ["10", 0]}, "n10": {"class_type": "CLIPSetLastLayer", "clip": ["4", 1]}},
+            "Clip skip", id="clip skip",
+        ),
+        pytest.param(
+            {"n3": {"latent_image": ["10", 0]}, "n10": {"class_type": "VAEEncode", "pixels": ["9", 0]}},
+            "made from another picture", id="img2img",
+        ),
+        pytest.param(
+            {"n3": {"positive": ["10", 0]}, "n10": {"class_type": "ConditioningCombine", "conditioning_1": ["6", 0],
+             "conditioning_2": ["7", 0]}},
+            "Several texts", id="two texts",
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_no_equal_is_told(changes, note):
+    assert any(note in said for said in read(graph(**changes)).notes)
+
+
+def test_two_samplers_the_first_pass_is_taken():
+    second = {"class_type": "KSampler", "seed": 1, "steps": 9, "cfg": 1, "positive": ["6", 0], "latent_image": ["3", 0]}
+    found = read(graph(n2=second))
+    assert found.values["steps"] == 20
+    assert found.notes[0].startswith("The graph has 2 samplers; the first pass is taken (node 3)")
+
+
+def test_loras_in_the_order_of_their_use():
+    lora = {"class_type": "LoraLoader", "clip": ["4", 1], "strength_clip": 1.0}
+    chain = {
+        "n3": {"model": ["11", 0]},
+        "n11": lora | {"lora_name": "styles\\second.safetensors", "strength_model": 0.5, "model": ["10", 0]},
+        "n10": lora | {"lora_name": "first.safetensors", "strength_model": 0.8, "model": ["4", 0]},
+    }
+    assert read(graph(**chain)).elsewhere["loras"] == [
+        {"file": "first.safetensors", "scale": 0.8},
+        {"file": "second.safetensors", "scale": 0.5},
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[]", "null", "[" * 100_000, '{"1": 5}', '{"1": {"class_type": "SaveImage", "inputs": 3}}',
+        json.dumps({"1": {"class_type": "KSampler", "inputs": {}}}),
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_no_graph(text):
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"n3": {"steps": float("nan"), "cfg": float("inf")}}, id="nan"),
+        pytest.param({"n3": {"positive": ["3", 0], "negative": ["3", 0]}}, id="a node linked to itself"),
+        pytest.param({"n3": {"seed": ["10", 0]}, "n10": {"class_type": "Loop", "value": ["10", 0]}}, id="loop"),
+        pytest.param({"n3": {"seed": {}, "steps": [], "cfg": "x", "model": ["99", 0]}}, id="wrong types"),
+        pytest.param({"n3": {"sampler_name": ["4", 0], "positive": None, "latent_image": "x"}}, id="odd links"),
+    ],
+)
+def test_odd_graphs_do_no_harm(changes):
+    found = read(graph(**changes))
+    assert found.values["negative_prompt"] is not None

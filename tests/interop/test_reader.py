@@ -1,0 +1,209 @@
+"""From an image to a config: containers, order of the sources, round trips, bad files, nothing let in."""
+
+import json
+import zlib
+
+import pytest
+from PIL import Image
+
+from denoisecli.config.load import load_configs
+from denoisecli.config.schema import LABS, SampleConfig
+from denoisecli.errors import NotRecorded
+from denoisecli.interop import own
+from denoisecli.interop.a1111 import infotext
+from denoisecli.interop.reader import config_text, import_image
+
+from .made import graph, png, with_comment
+
+SHA = "ab" * 32
+INFO = "a cat\nNegative prompt: dogs\nSteps: 9, Sampler: Euler a, CFG scale: 4, Seed: 5, Size: 64x64, RNG: CPU"
+INVOKE = {
+    "positive_prompt": "a cat", "negative_prompt": "dogs", "seed": 5, "steps": 9, "cfg_scale": 4, "width": 64,
+    "height": 64, "scheduler": "euler_a", "rand_device": "cpu", "model": {"name": "dream", "base": "sd-1"},
+    "loras": [{"model": {"name": "ink"}, "weight": 0.7}], "generation_mode": "txt2img",
+}  # fmt: skip
+INVOKE_2 = {
+    "model_weights": "stable-diffusion-1.5",
+    "image": {"prompt": [{"prompt": "a cat", "weight": 1.0}], "seed": 5, "steps": 9, "cfg_scale": 4, "width": 64,
+              "height": 64, "sampler": "k_euler_a"},
+}  # fmt: skip
+CAT = {"prompt": "a cat", "seeds": (5,), "steps": 9, "cfg": 4.0, "size": (64, 64), "sampler": "euler_a"}
+ODD_PROMPTS = [
+    "a cat", "", " spaces at both ends ", "two\nlines\n\nand more", "Negative prompt: of what?",
+    "Steps: 20, Seed: 3, a: b", 'quotes " and \\ backslashes \\n', "yes", "1e3", "null", "# no comment", "key: value",
+    "- item", "{a: [b", "*alias &x !tag", "猫 ünïcode 🎨 \u2028 line", "tab\there", "<lora:mine:0.5> stays",
+    "%{x} `rm -rf` $(id)", "a" * 5000, "'single' ''", "@x",
+]  # fmt: skip
+
+
+def config_of(path, tmp_path, lab="sample"):
+    """Import the image and load what was written, as `denoisecli LAB -` would."""
+    kind = LABS[lab]
+    text = config_text(import_image(path, kind), path.name, kind)
+    file = tmp_path / "imported.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_configs(kind, [str(file)])[0]
+
+
+@pytest.mark.parametrize("prompt", ODD_PROMPTS, ids=range(len(ODD_PROMPTS)))
+def test_our_pictures_come_back_as_they_were(tmp_path, prompt):
+    config = SampleConfig(
+        prompt=prompt, negative_prompt=prompt[::-1], seeds=[2**50], steps=7, cfg=0.0, sampler="dpmpp_2m_sde_karras",
+        size=[64, 128], guidance_rescale=0.25, decode={"finals": "preview"},
+    )  # fmt: skip
+    texts = {
+        "parameters": infotext(config, 2**50, (64, 128), SHA, 0.0),
+        own.KEY: own.text(config, 2**50, 0.0, (64, 128)),
+    }
+    assert config_of(png(tmp_path / "x.png", **texts), tmp_path) == config
+
+
+@pytest.mark.parametrize(
+    "sampler", ["ddim", "pndm", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "kdpm2", "unipc"]
+)
+def test_infotext_alone_brings_most_of_it_back(tmp_path, sampler):
+    config = SampleConfig(prompt="a: b, c", negative_prompt="d", seeds=[5], steps=7, cfg=3.0, size=64, sampler=sampler)
+    text = infotext(config, 5, (64, 64), SHA, 3.0)
+    assert config_of(png(tmp_path / "x.png", parameters=text), tmp_path) == config
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda p: png(p / "x.png", parameters=INFO), id="a1111 png"),
+        pytest.param(lambda p: with_comment(p / "x.jpg", INFO), id="a1111 jpeg"),
+        pytest.param(lambda p: with_comment(p / "x.webp", INFO), id="a1111 webp"),
+        pytest.param(lambda p: with_comment(p / "x.jpg", INFO, "utf-16-le"), id="little-endian comment"),
+        pytest.param(lambda p: with_comment(p / "x.jpg", INFO, "utf-8", b"ASCII\0\0\0"), id="ascii comment"),
+        pytest.param(lambda p: png(p / "x.png", invokeai_metadata=json.dumps(INVOKE)), id="invokeai 3"),
+        pytest.param(lambda p: png(p / "x.png", sd_dash_metadata=json.dumps(INVOKE_2)), id="invokeai 2"),
+        pytest.param(lambda p: comfyui_webp(p / "x.webp"), id="comfyui webp"),
+    ],
+)
+def test_containers(tmp_path, write):
+    found = config_of(write(tmp_path), tmp_path)
+    assert {key: getattr(found, key) for key in CAT} == CAT
+
+
+def comfyui_webp(path):
+    nodes = graph(
+        n3={"seed": 5, "steps": 9, "cfg": 4, "sampler_name": "euler_ancestral"}, n6={"text": "a cat"},
+        n5={"width": 64, "height": 64},
+    )  # fmt: skip
+    exif = Image.Exif()
+    exif[0x010F] = "prompt:" + nodes
+    Image.new("RGB", (8, 8)).save(path, exif=exif)
+    return path
+
+
+def test_the_source_that_tells_most_wins(tmp_path):
+    texts = {"parameters": INFO, "prompt": graph(), own.KEY: own.text(SampleConfig(prompt="ours"), 5, 4.0, (64, 64))}
+    assert config_of(png(tmp_path / "a.png", **texts), tmp_path).prompt == "ours"
+    del texts[own.KEY]
+    assert config_of(png(tmp_path / "b.png", **texts), tmp_path).prompt == "a bottle with a galaxy"
+    texts["prompt"] = "{torn"
+    assert config_of(png(tmp_path / "c.png", **texts), tmp_path).prompt == "a cat"
+
+
+def test_files_that_are_here_are_taken_others_are_comments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = INFO.replace("a cat", "a cat <lora:ink:0.5> <lora:gone:1>") + ", Model: dream"
+    (tmp_path / "dream.safetensors").touch()
+    (tmp_path / "ink.safetensors").touch()
+    imported = import_image(png(tmp_path / "x.png", parameters=text), SampleConfig)
+    assert imported.values["model"] == "dream.safetensors"
+    assert imported.values["loras"] == [{"file": "ink.safetensors", "scale": 0.5}]
+    written = config_text(imported, "x.png", SampleConfig)
+    assert "# loras: [{file: gone" in written or "# - file: gone" in written or "# loras:" in written
+    assert 'The LoRA "gone" is not in this folder' in written
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/secret", "..\\secret", "C:\\secret", "a/../../secret"])
+def test_no_path_leads_out_of_the_folder(tmp_path, monkeypatch, name):
+    (tmp_path / "secret.safetensors").touch()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    imported = import_image(png(tmp_path / "x.png", parameters=f"{INFO}, Model: {json.dumps(name)}"), SampleConfig)
+    assert "model" not in imported.values
+    assert imported.elsewhere["model"] == "secret"
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "default"),
+    [
+        ("Steps: 9", "Steps: 5000", "steps"),
+        ("Size: 64x64", "Size: 999999x3", "size"),
+        ("Size: 64x64", "Size: 63x65", "size"),
+        ("CFG scale: 4", "CFG scale: 1e9", "cfg"),
+        ("CFG scale: 4", "CFG scale: 500", "cfg"),
+        ("Seed: 5", "Seed: -1", "seeds"),
+    ],
+)
+def test_values_out_of_range_are_left_out_and_told(tmp_path, line, key, default):
+    imported = import_image(png(tmp_path / "x.png", parameters=INFO.replace(line, key)), SampleConfig)
+    assert default not in imported.values
+    assert key.endswith("1e9") or any(note.startswith(f"{default}: ") for note in imported.notes)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        pytest.param(lambda p: None, "x.png is not there", id="missing"),
+        pytest.param(lambda p: p.mkdir(), "is not a file", id="folder"),
+        pytest.param(lambda p: p.write_text("hello"), "not an image that we can read", id="text"),
+        pytest.param(lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n"), "x.png", id="torn"),
+        pytest.param(lambda p: png(p), "holds no settings that we can read", id="no metadata"),
+        pytest.param(lambda p: png(p, Software="GIMP"), r"\(only: Software\)", id="other metadata"),
+        pytest.param(lambda p: png(p, workflow="{}"), "(?s)only: workflow.*open it there", id="ui graph alone"),
+        pytest.param(lambda p: bomb(p), "cannot be looked into", id="text that unpacks to 100 MB"),
+    ],
+)
+def test_bad_files(tmp_path, write, message):
+    path = tmp_path / "x.png"
+    write(path)
+    with pytest.raises(NotRecorded, match=message):
+        import_image(path, SampleConfig)
+
+
+def bomb(path):
+    """A PNG whose compressed text is a thousand times as large as the file."""
+    png(path)
+    raw = path.read_bytes()
+    body = b"zTXt" + b"parameters\0\0" + zlib.compress(b"a" * 100_000_000, 9)
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    path.write_bytes(raw[:33] + chunk + raw[33:])
+
+
+def test_comments_cannot_become_settings(tmp_path):
+    text = INFO + r', Model: "x\nsteps: 3"' + ", Odd\u2028key: 4"
+    path = tmp_path / "na\nsteps: 5.png"
+    written = config_text(import_image(png(tmp_path / "x.png", parameters=text), SampleConfig), path.name, SampleConfig)
+    assert written.count("\nsteps: ") == 1
+    assert "\nsteps: 9\n" in written
+
+
+@pytest.mark.parametrize(("lab", "seeds"), [("walk", (5, 6)), ("cfg-sweep", (5,))])
+def test_other_labs(tmp_path, lab, seeds):
+    found = config_of(png(tmp_path / "x.png", parameters=INFO), tmp_path, lab)
+    assert (found.lab, found.seeds, found.prompt) == (lab, seeds, "a cat")
+    if lab == "cfg-sweep":
+        assert len(found.scales) == 4
+
+
+def test_our_chunk_names_no_folder_of_this_machine():
+    config = SampleConfig(model="/home/me/models/dream.safetensors", loras=[{"file": "~/loras/ink.safetensors"}])
+    text = own.text(config, 5, 7.5, (64, 64))
+    assert "home" not in text
+    assert "loras/" not in text
+    assert own.read(text).elsewhere == {
+        "model": "dream.safetensors",
+        "loras": [{"file": "ink.safetensors", "scale": 1.0}],
+    }
+
+
+def test_a_hub_model_is_only_taken_where_it_was_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    text = own.text(SampleConfig(model="who/what"), 5, 7.5, (64, 64))
+    assert own.read(text).elsewhere == {"model": "who/what"}
+    (tmp_path / "models--who--what").mkdir()
+    assert own.read(text).values["model"] == "who/what"
