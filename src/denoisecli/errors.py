@@ -9,6 +9,7 @@ DenoiseError                exit 1   a run failed
 ├── MediaError              exit 1   ffmpeg or an image writer failed
 └── RunFolderError          exit 1   the run folder cannot be written, or is another run's
     ├── DiskFull            exit 1   ... for want of room
+    ├── RemoteError         exit 1   ... because a store behind a URL does not let us
     └── InUse               exit 1   ... because another process writes there now
 
 Each says what happened, where, and the way out, in plain words; `where` and `hint` are kept apart so that
@@ -64,6 +65,10 @@ class RunFolderError(DenoiseError):
 
 class DiskFull(RunFolderError):
     """The disk has no room left."""
+
+
+class RemoteError(RunFolderError):
+    """A store behind a URL cannot be reached, or refuses."""
 
 
 class InUse(RunFolderError):

@@ -131,13 +131,11 @@ class RunFolder:
 
         Silent where that cannot be written, or another process is making the run.
         """
-        when = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-        note = json.dumps({"error": error, "hint": hint, "when": when}, ensure_ascii=False, indent=1)
         with contextlib.suppress(OSError, RunFolderError):
             self.partial.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             try:
-                (self.partial / ERROR_FILE).write_text(note + "\n", encoding="utf-8")
+                (self.partial / ERROR_FILE).write_text(failure_note(error, hint), encoding="utf-8")
             finally:
                 if self._lock:
                     self._lock.close()
@@ -211,6 +209,12 @@ def name_folder(
         return RunFolder(out if out.name not in ("", "..") else out.resolve(), digest, force)
     root = runs_dir or Path(os.environ.get("DENOISECLI_RUNS_DIR") or RUNS_DIR)
     return RunFolder(root / lab / f"{slug(title)}-{digest}", digest, force)
+
+
+def failure_note(error: str, hint: str) -> str:
+    """Return the text of an `error.json`."""
+    when = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+    return json.dumps({"error": error, "hint": hint, "when": when}, ensure_ascii=False, indent=1) + "\n"
 
 
 def aside(folder: Path) -> Path:

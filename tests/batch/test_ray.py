@@ -2,11 +2,13 @@
 
 import json
 import os
+import time
 
 import pytest
 
 from denoisecli.batch.place import Place
 from denoisecli.batch.ray_engine import RayEngine, Request, check_room
+from denoisecli.batch.remote import RemotePlace
 from denoisecli.batch.runs import Outcome
 from denoisecli.batch.schedule import Schedule
 from denoisecli.batch.variations import product
@@ -15,6 +17,7 @@ from denoisecli.config.yaml import read_documents
 from denoisecli.errors import UsageError
 
 from . import bodies
+from .stores import files, new_url
 from .test_workers import runs
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own, of which it has many
@@ -36,10 +39,20 @@ def cluster():
     cluster.shutdown()
 
 
+@pytest.fixture(params=["disk", "s3"])
+def place(request, tmp_path, monkeypatch):
+    """A folder, or a URL; asked for before the cluster, whose nodes get this environment."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    if request.param == "disk":
+        return Place(tmp_path / "runs")
+    request.getfixturevalue("s3")
+    return RemotePlace(None, False, new_url("s3"))
+
+
 @pytest.mark.slow
-def test_node_killed_in_the_middle(cluster, tmp_path):
-    schedule = Schedule([product(read_documents(NOISE, "x")[0], [], ["seed=0-11"])], Place(tmp_path / "runs"))
-    engine = RayEngine(cluster.address, 2, schedule.place, Stop())
+def test_node_killed_in_the_middle(place, cluster):
+    schedule = Schedule([product(read_documents(NOISE, "x")[0], [], ["seed=0-11"])], place)
+    engine = RayEngine(cluster.address, 2, place, Stop())
     outcomes = []
     for message in schedule.run(engine, 1):
         if isinstance(message, Outcome):
@@ -48,11 +61,16 @@ def test_node_killed_in_the_middle(cluster, tmp_path):
                 cluster.remove_node(cluster.second, allow_graceful=False)
     assert [outcome.number for outcome in outcomes] == list(range(12))
     assert {outcome.state for outcome in outcomes} <= {"made", "done"}
-    folders = list((tmp_path / "runs" / "noise").iterdir())
-    assert sorted(map(str, folders)) == sorted(outcome.path for outcome in outcomes)
-    for folder in folders:
-        record = json.loads((folder / "trace.json").read_text())
-        assert all((folder / row["path"]).stat().st_size == row["bytes"] for row in record["artifacts"])
+    held = files(getattr(place, "url", f"file://{place.root}"))
+    assert {name.split("/")[1] for name in held} == {outcome.path.rpartition("/")[2] for outcome in outcomes}
+    for outcome in outcomes:
+        below = f"noise/{outcome.path.rpartition('/')[2]}"
+        record = json.loads(held[f"{below}/trace.json"])
+        assert {row["path"]: row["bytes"] for row in record["artifacts"]} == {
+            name.removeprefix(f"{below}/"): len(body)
+            for name, body in held.items()
+            if name.startswith(below) and not name.endswith("trace.json")
+        }
 
 
 @pytest.mark.slow
@@ -71,6 +89,15 @@ def test_dead_worker_errors_and_stopping(cluster, tmp_path):
     assert told(bodies.make, [(five[0],)], stop) == []
     with pytest.raises(UsageError, match=r"can never hold 9 workers of 1 CPU each"):
         next(RayEngine(cluster.address, 9, Place(tmp_path), Stop()).run(iter([])))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-host.invalid:6379", "127.0.0.1:99999", "auto"])
+def test_no_cluster_is_told_at_once(tmp_path, address):
+    pytest.importorskip("ray")
+    began = time.monotonic()
+    with pytest.raises(UsageError, match=f"no Ray cluster to be had at {address}"):
+        next(RayEngine(address, 1, Place(tmp_path), Stop()).run(iter([])))
+    assert time.monotonic() - began < 30
 
 
 def node(cpu, gpu=0.0, alive=True):

@@ -156,6 +156,15 @@ def test_two_workers(batch, tmp_path):
     assert [json.loads(line)["number"] for line in out] == list(range(6))
 
 
+@pytest.mark.slow
+def test_request_that_no_cluster_meets(batch, tmp_path):
+    pytest.importorskip("ray")
+    code, out, err = ended(batch("noise.yaml", "--ray", "local", "--ray-gpus", "64"))
+    assert (code, out) == (2, [])
+    assert "can never hold a worker of 1 CPU and 64 GPU." in err
+    assert not list((tmp_path / "runs").glob("*/*"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

@@ -13,24 +13,26 @@ from .schedule import Shard
 
 
 @contextlib.contextmanager
-def held(root: Path, shard: Shard) -> Iterator[None]:
+def held(root: Path, shard: Shard, name: str = "") -> Iterator[None]:
     """Hold the folder while a batch fills it. Raises InUse where another does, RunFolderError where nobody can.
+
+    name: what the user calls it, if that is not its path.
 
     The lock is the system's, so that it ends with the process however that ends; the files stay.
     """
     with contextlib.ExitStack() as files:
         try:
             root.mkdir(parents=True, exist_ok=True)
-            _lock(files, root / ".batch.lock", root, shared=shard.count > 1)
+            _lock(files, root / ".batch.lock", name or str(root), shared=shard.count > 1)
             if shard.count > 1:
-                _lock(files, root / f".batch-{shard.index}-of-{shard.count}.lock", root, shared=False)
+                _lock(files, root / f".batch-{shard.index}-of-{shard.count}.lock", name or str(root), shared=False)
         except OSError as error:
             hint = "Choose another folder with --runs-dir."
             raise RunFolderError(f"{root} cannot be written: {error.strerror}.", hint) from None
         yield
 
 
-def _lock(files: contextlib.ExitStack, path: Path, root: Path, *, shared: bool) -> None:
+def _lock(files: contextlib.ExitStack, path: Path, name: str, *, shared: bool) -> None:
     try:
         import fcntl
     except ImportError:  # Windows has no flock; each run's folder is its own guard
@@ -40,7 +42,7 @@ def _lock(files: contextlib.ExitStack, path: Path, root: Path, *, shared: bool) 
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         hint = "Wait for it, choose another folder with --runs-dir, or split one batch with --shard I/N."
-        raise InUse(f"{root} is being filled by another batch{_who(file)}.", hint) from None
+        raise InUse(f"{name} is being filled by another batch{_who(file)}.", hint) from None
     except OSError:  # a network file system without locks
         return
     file.truncate(0)

@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import signal
+import socket
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from .workers import POLL_S, Body, Stop
 
 LOCAL = "local"
 RESTARTS = 3  # of an actor, and tries of a pack, before its runs are given to others
+ANSWER_S = 10.0  # until the cluster's head takes a connection
 STORE_BYTES = 80 << 20  # of a cluster of our own: packs are small, pictures never pass through Ray
 
 
@@ -112,8 +114,9 @@ def check_room(nodes: list[dict[str, Any]], request: Request, jobs: int) -> None
         return
     has = ", ".join(sorted(f"{node['Resources'].get('CPU', 0):g} CPU and {node['Resources'].get('GPU', 0):g} GPU"
                            for node in nodes if node.get("Alive")))  # fmt: skip
+    wanted = f"a worker of {request}" if jobs == 1 else f"{jobs} workers of {request} each"
     hint = f"Ask for --jobs {room}, or for less with --ray-cpus and --ray-gpus." if room else "Ask for less."
-    raise UsageError(f"The cluster (nodes of {has}) can never hold {jobs} workers of {request} each.", hint)
+    raise UsageError(f"The cluster (nodes of {has}) can never hold {wanted}.", hint)
 
 
 def _room(resources: dict[str, float], request: Request) -> int:
@@ -153,6 +156,8 @@ def _connected(address: str) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     own: dict[str, Any] = {"object_store_memory": STORE_BYTES, "include_dashboard": False}
     joined = ray.is_initialized()
+    if not joined:
+        _check_there(address)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         if not joined:
@@ -167,6 +172,17 @@ def _connected(address: str) -> Iterator[Any]:
     finally:
         if not joined:
             ray.shutdown()
+
+
+def _check_there(address: str) -> None:
+    """Raise UsageError where nobody listens at HOST:PORT, for which Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"There is no Ray cluster to be had at {address}: {error}.", "Try --ray local.") from None
 
 
 class _Maker:

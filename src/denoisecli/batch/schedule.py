@@ -62,8 +62,9 @@ class Schedule:
     def looked_at(self) -> Iterator[Run | Outcome]:
         """Yield every run to be made, and the outcome of what is settled without a worker, in their order."""
         seen: dict[str, bytes] = {}
+        place = self.place.surveyed({product.lab_name for product in self.products})
         for number, label, config in self.configs():
-            found = self._looked_at(number, label, config)
+            found = self._looked_at(place, number, label, config)
             yield _once(found, seen) if isinstance(found, Run) else found
 
     def todo(self) -> Iterator[Run]:
@@ -74,16 +75,16 @@ class Schedule:
             else:
                 self.ready[found.number] = found
 
-    def _looked_at(self, number: int, label: str, config: LabConfig | ConfigError) -> Run | Outcome:
+    def _looked_at(self, place: Place, number: int, label: str, config: LabConfig | ConfigError) -> Run | Outcome:
         if isinstance(config, ConfigError):
             return Outcome(number, label, None, "failed", config.message, config.hint)
         path = None
         try:
-            plan = self.place.plan(config)
-            path = self.place.name(plan)
-            if self.retry_failed and not self.place.failed(plan):
+            plan = place.plan(config)
+            path = place.name(plan)
+            if self.retry_failed and not place.failed(plan):
                 return Outcome(number, label, path, "skipped")
-            if self.place.done(plan):
+            if place.done(plan):
                 return Outcome(number, label, path, "done")
         except DenoiseError as error:
             return Outcome(number, label, path, "failed", error.message, error.hint)

@@ -154,6 +154,11 @@ class Product:
     def __len__(self) -> int:
         return math.prod(len(variation.values) for variation in self.variations)
 
+    @property
+    def lab_name(self) -> str:
+        """The lab, as in config files."""
+        return str(self.lab.model_fields["lab"].default)
+
     def check(self) -> None:
         """Build every value once, beside the first of the others. Raises ConfigError on one that is refused."""
         first = [variation.values[0] for variation in self.variations]

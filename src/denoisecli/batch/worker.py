@@ -31,11 +31,11 @@ def make_pack(pack: Pack, place: Place, worker: int, tell: Tell, stopping: Calla
     together = [plan for _, plan in plans if isinstance(plan.config, SampleConfig)]
     if len(together) > 1 and not stopping():
         told.label = f"{len(together)} runs at once"
-        sample_together([plan for plan in together if not _settled(plan)], told, stopping)
+        sample_together([plan for plan in together if not _settled(plan, place)], told, stopping)
     share = (time.perf_counter() - began) / max(len(plans), 1)
     for run, plan in plans:
         told.label = run.label
-        tell(_stopped(run, worker) if stopping() else _made(run, plan, told, share))
+        tell(_stopped(run, worker) if stopping() else _made(run, plan, place, told, share))
 
 
 def _planned(run: Run, place: Place, told: Told) -> Plan[Any] | None:
@@ -47,10 +47,10 @@ def _planned(run: Run, place: Place, told: Told) -> Plan[Any] | None:
     return None
 
 
-def _settled(plan: Plan[Any]) -> bool:
+def _settled(plan: Plan[Any], place: Place) -> bool:
     """Return whether the run is there already, or its folder's name is taken, which making it will tell."""
     try:
-        return plan.folder.done
+        return plan.folder.done or place.done(plan)
     except DenoiseError:
         return True
 
@@ -59,7 +59,7 @@ def _stopped(run: Run, worker: int) -> Outcome:
     return Outcome(run.number, run.label, run.path, "stopped", worker=worker)
 
 
-def _made(run: Run, plan: Plan[Any], told: Told, share_s: float) -> Outcome:
+def _made(run: Run, plan: Plan[Any], place: Place, told: Told, share_s: float) -> Outcome:
     """Make one run; what went wrong is in the outcome and in the folder's error.json."""
     began = time.perf_counter()
 
@@ -68,7 +68,7 @@ def _made(run: Run, plan: Plan[Any], told: Told, share_s: float) -> Outcome:
         return Outcome(run.number, run.label, run.path, state, error, hint, seconds, told.worker, fatal)
 
     try:
-        plan.make(told)
+        place.make(plan, told)
         return outcome("made" if told.fresh else "done")
     except DenoiseError as error:
         problem = error
@@ -77,7 +77,7 @@ def _made(run: Run, plan: Plan[Any], told: Told, share_s: float) -> Outcome:
     except Exception as error:  # noqa: BLE001 - one run's fault must not end the others, whatever it is
         what = " ".join(str(error).split())[:300]
         problem = DenoiseError(f"{type(error).__name__}: {what}", "This is a fault in denoisecli: please report it.")
-    plan.folder.fail(problem.message, problem.hint)
+    place.fail(plan, problem.message, problem.hint)
     return outcome("failed", problem.message, problem.hint, fatal=isinstance(problem, DiskFull))
 
 

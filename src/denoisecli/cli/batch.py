@@ -14,8 +14,6 @@ from . import options
 from .app import EXIT_INTERRUPTED, app
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..batch.place import Place
     from ..batch.schedule import Engine, Schedule
     from ..batch.workers import Stop
@@ -43,7 +41,7 @@ ShardText = Annotated[
 Ray = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        "--ray", metavar="local|ADDRESS", help="Make them on a Ray cluster; all its nodes see the runs folder."
+        "--ray", metavar="local|ADDRESS", help="Make them on a Ray cluster, whose nodes all see the runs folder or URL."
     ),
 ]
 RayCpus = Annotated[float, typer.Option("--ray-cpus", metavar="X", min=0, help="Cores that each worker asks Ray for.")]
@@ -56,7 +54,7 @@ def batch(
     configs: options.Configs = None,
     vary: Vary = None,
     set_: options.Set = None,
-    runs_dir: options.RunsDir = None,
+    runs_dir: options.RunsPlace = None,
     jobs: Jobs = 1,
     pack: PackSize = 16,
     shard: ShardText = None,
@@ -73,28 +71,42 @@ def batch(
 ) -> None:
     """Many runs: every combination of what varies, sampled together where that is possible."""
     from ..batch.lock import held
-    from ..batch.place import Place
     from ..batch.schedule import Schedule
     from ..batch.workers import Stop
-    from ..run import RUNS_DIR
     from .batch_look import look
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
-    root = runs_dir or RUNS_DIR
-    place, part = Place(root, force), shard_of(shard)
+    place, part = place_at(runs_dir, force=force), shard_of(shard)
     schedule = Schedule(products(configs or [], set_ or [], vary or []), place, part, retry_failed)
     if dry_run:
-        list_runs(schedule, root, console)
+        list_runs(schedule, console)
         return
     if len(schedule) > MOST_UNASKED and not yes:
         hint = "Add --yes if you mean it, or --dry-run to see them."
-        raise UsageError(f"That is a lot: {guess(schedule, root)}.", hint)
+        raise UsageError(f"That is a lot: {guess(schedule)}.", hint)
     stop = Stop()
-    with held(root, part), stopped_by_signals(stop), look(console, len(schedule)) as eyes:
+    with held(place.folder, part, place.title), stopped_by_signals(stop), look(console, len(schedule)) as eyes:
+        place.check()
         engine = engine_of(ray, ray_cpus, ray_gpus, jobs, place, stop)
         failed = follow(schedule, engine, eyes, max(1, min(pack, -(-len(schedule) // jobs))), stop)
     end(console, stop, failed)
+
+
+def place_at(text: str | None, *, force: bool) -> Place:
+    """Return where the runs go: a folder, or a store behind a URL. Raises UsageError for a password in it."""
+    from urllib.parse import urlsplit
+
+    from ..batch.place import Place
+    from ..batch.remote import RemotePlace
+
+    where = options.folder_or_url(text) if text else None
+    if not isinstance(where, str):
+        return Place(where, force)
+    if urlsplit(where).password is not None:
+        hint = "Give it by the environment or the store's own config file."
+        raise UsageError("--runs-dir: a password in a URL would be written into every run.", hint)
+    return RemotePlace(None, force, where)
 
 
 def engine_of(address: str | None, cpus: float, gpus: float, jobs: int, place: Place, stop: Stop) -> Engine:
@@ -119,10 +131,11 @@ def end(console: Console, stop: Stop, failed: int) -> None:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def list_runs(schedule: Schedule, root: Path, console: Console) -> None:
+def list_runs(schedule: Schedule, console: Console) -> None:
     """Print every run and whether it is there, then what the rest will take, judged by its first hundred."""
     from ..batch.estimate import estimate
     from ..batch.runs import Run
+    from ..run import RUNS_DIR
     from .batch_look import words
 
     left, first = 0, []
@@ -136,19 +149,20 @@ def list_runs(schedule: Schedule, root: Path, console: Console) -> None:
         elif found.state == "failed":
             console.say(f"cannot be made: {found.label}: {found.error} {found.hint}".rstrip())
     if not console.quiet:
-        console.say(words(estimate(first, left, root)))
+        console.say(words(estimate(first, left, schedule.place.root or RUNS_DIR)))
 
 
-def guess(schedule: Schedule, root: Path) -> str:
+def guess(schedule: Schedule) -> str:
     """Return in words what the whole schedule will take, judged by its first hundred runs."""
     from itertools import islice
 
     from ..batch.estimate import estimate
     from ..batch.runs import Run
+    from ..run import RUNS_DIR
     from .batch_look import words
 
     first = [found.config for found in islice(schedule.looked_at(), SOME) if isinstance(found, Run)]
-    return words(estimate(first, len(schedule), root))
+    return words(estimate(first, len(schedule), schedule.place.root or RUNS_DIR))
 
 
 def products(configs: list[str], settings: list[str], variations: list[str]) -> list[Any]:

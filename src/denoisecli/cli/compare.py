@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,8 +9,8 @@ import typer
 from .app import app
 from .options import Force, Json, Out, Quiet, RunsDir, Verbose
 
-RunA = Annotated[Path, typer.Argument(metavar="RUN_A", help="A run folder.")]
-RunB = Annotated[Path, typer.Argument(metavar="RUN_B", help="Another one.")]
+RunA = Annotated[str, typer.Argument(metavar="RUN_A", help="A run folder.")]
+RunB = Annotated[str, typer.Argument(metavar="RUN_B", help="Another one.")]
 
 
 @app.command()
@@ -31,6 +30,6 @@ def compare(
     from .runs import run_folders
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
-    a, b = run_folders([str(run_a), str(run_b)])
+    a, b = run_folders([run_a, run_b])
     made = compare_runs(a, b, console.report, out=out, runs_dir=runs_dir, force=force)
     console.result(made.record, made.record["sentence"])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Folders = Annotated[
     Optional[list[Path]],  # noqa: UP045 - typer reads it at run time on 3.10
-    typer.Argument(metavar="[FOLDER]...", help="Where to look; none: the runs folder."),
+    typer.Argument(metavar="[FOLDER]...", help="Where to look; none: the runs folder.", parser=options.folder),
 ]
 
 

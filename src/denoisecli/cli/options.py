@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+FILE_URL = "file://"
+
+
+def folder_or_url(text: str) -> Path | str:
+    """Read a folder's path, also as file://, or any other URL as it is."""
+    if text.startswith(FILE_URL):
+        return Path(text[len(FILE_URL) :])
+    return text if URL.match(text) else Path(text)
+
+
+def folder(text: str) -> Path:
+    """Read a folder's path. Raises BadParameter for a URL, to which only `batch` writes."""
+    found = folder_or_url(text)
+    if isinstance(found, str):
+        raise typer.BadParameter(f"{text} is a URL. {COPY_IT}")
+    return found
+
+
+COPY_IT = "Only batch writes to URLs, and nothing reads from them: copy the runs to this machine first."
 
 Configs = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time on 3.10
@@ -14,8 +36,18 @@ Configs = Annotated[
 Out = Annotated[Optional[Path], typer.Option("--out", "-o", metavar="DIR", help="Write the run to this folder.")]  # noqa: UP045
 RunsDir = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--runs-dir", metavar="DIR", envvar="DENOISECLI_RUNS_DIR", help="Root of all runs [default: runs]."),
-]
+    typer.Option(
+        "--runs-dir", metavar="DIR", envvar="DENOISECLI_RUNS_DIR", help="Root of all runs [default: runs].",
+        parser=folder,
+    ),
+]  # fmt: skip
+RunsPlace = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--runs-dir", metavar="DIR|URL", envvar="DENOISECLI_RUNS_DIR",
+        help="Root of all runs [default: runs]; a URL such as s3://bucket/runs: put there whole.",
+    ),
+]  # fmt: skip
 Set = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--set", metavar="KEY=VALUE", help="Set one config key, as film.theme=light; repeatable."),

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from .options import COPY_IT, folder_or_url
 
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders; - reads them from stdin, one a line.")]
 MOST_BYTES = 1_000_000  # of stdin: more is no list of folders
@@ -17,7 +18,10 @@ MOST_BYTES = 1_000_000  # of stdin: more is no list of folders
 
 def run_folders(names: Sequence[str], *, none_is_fine: bool = False) -> list[Path]:
     """Return the folders named, `-` replaced by the lines of stdin. Raises UsageError where one is no folder."""
-    folders = [Path(line) for name in names for line in (_lines() if name == "-" else [name])]
+    lines = [line for name in names for line in (_lines() if name == "-" else [name])]
+    if urls := [line for line in lines if isinstance(folder_or_url(line), str)]:
+        raise UsageError(f"{urls[0]} is a URL.", COPY_IT)
+    folders = [Path(folder_or_url(line)) for line in lines]
     if not folders and not none_is_fine:
         raise UsageError("No run folders were named.")
     for folder in folders:
