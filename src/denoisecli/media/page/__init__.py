@@ -76,7 +76,7 @@ def page_html(page: Page) -> str:
         f"style-src '{_digest(style_text)}'; script-src '{_digest(script_text)}'; base-uri 'none'; form-action 'none'"
     )
     blobs = {
-        "pictures": {name: _base64(coded) for name, coded in page.pictures.items()},
+        "pictures": _pictures(page.pictures),
         "arrays": {name: _array(array) for name, array in page.arrays.items()},
     }
     return Template((HERE / "template.html").read_text(encoding="utf-8")).substitute(
@@ -134,6 +134,14 @@ def style(look: Look) -> str:
 
 def _properties(colours: Mapping[str, str]) -> str:
     return " ".join(f"--{role}: {colour};" for role, colour in colours.items())
+
+
+def _pictures(pictures: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return base64 by name; of equal pictures (the start of one noise, say) all but the first name that one."""
+    first: dict[bytes, str] = {}
+    for name, coded in pictures.items():
+        first.setdefault(coded, name)
+    return {name: _base64(coded) if first[coded] == name else {"as": first[coded]} for name, coded in pictures.items()}
 
 
 def _array(array: NDArray[Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Return an element; `attributes`: text, on<event> handlers, or plain attributes (null leaves one out). */
+/** Return an element; `attributes`: text, on<event> handlers, colour (of its role), or plain ones (null leaves one out). */
 export function element(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
@@ -16,6 +16,7 @@ function filled(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined) continue;
     if (name === "text") node.textContent = value;
+    else if (name === "colour") node.style.setProperty("--role", value);
     else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value);
   }
@@ -23,19 +24,20 @@ function filled(node, attributes, children) {
   return node;
 }
 
-/** Call `handler` with the share (0..1) of the node's width under the pointer, while it is held down. */
+/** Call `handler` with the shares (0..1) of the node's width and height under the pointer, while it is held down. */
 export function draggable(node, handler) {
-  const share = (event) => {
+  const clamped = (value) => Math.min(1, Math.max(0, value));
+  const tell = (event) => {
     const box = node.getBoundingClientRect();
-    return Math.min(1, Math.max(0, (event.clientX - box.left) / Math.max(1, box.width)));
+    handler(clamped((event.clientX - box.left) / Math.max(1, box.width)), clamped((event.clientY - box.top) / Math.max(1, box.height)));
   };
   node.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     node.setPointerCapture(event.pointerId);
-    handler(share(event));
+    tell(event);
   });
   node.addEventListener("pointermove", (event) => {
-    if (node.hasPointerCapture(event.pointerId)) handler(share(event));
+    if (node.hasPointerCapture(event.pointerId)) tell(event);
   });
   return node;
 }

@@ -11,14 +11,19 @@ export function makeStage() {
   const node = element("div", { class: "stage" });
   let [panels, ratio, seam] = [[], 1, null];
 
-  /** Make `captions.length` panels; split: two of them over each other. Returns their canvases. */
-  const show = ({ captions, proportion, split, label }) => {
+  /**
+   * Make a panel for each of `captions`: words, or {text, colour, now} (now: it is framed); split: two of them over
+   * each other. onChoose(index): one of several was clicked. Returns panels {canvas, tell, blank}: tell(words) changes
+   * the caption, blank(words) hides the picture behind words that say why, blank(null) shows it again.
+   */
+  const show = ({ captions, proportion, split, label, onChoose }) => {
     ratio = proportion;
-    panels = captions.map((text, i) => makePanel(text, split ? ["left", "right"][i] : "left"));
+    const choose = (i) => (onChoose && !split && captions.length > 1 ? () => onChoose(i) : null);
+    panels = captions.map((words, i) => makePanel(words, split ? ["left", "right"][i] : "left", choose(i)));
     seam = split ? makeSeam(panels, label) : null;
     const inside = split ? [element("div", { class: "split" }, ...panels.map((p) => p.node), ...seam)] : panels.map((p) => p.node);
     node.replaceChildren(...inside);
-    return panels.map((panel) => panel.canvas);
+    return panels;
   };
 
   /** Fit the panels into width × height pixels; returns the pixels that they really take. */
@@ -26,17 +31,29 @@ export function makeStage() {
     const count = seam ? 1 : Math.max(1, panels.length);
     const fit = fitPanels(count, ratio, width, Math.max(LEAST, height), GAP);
     node.style.setProperty("--columns", String(fit.columns));
-    node.style.setProperty("--panel", `${fit.width}px`);
+    node.style.setProperty("--wide", `${fit.width}px`);
     node.style.setProperty("--ratio", String(ratio));
     return fit.columns * (fit.width + GAP) - GAP;
   };
   return { node, show, layOut };
 }
 
-function makePanel(text, side) {
+function makePanel(words, side, onclick) {
+  const { text, colour, now } = typeof words === "string" ? { text: words } : words;
   const canvas = element("canvas", { role: "img", "aria-label": text });
-  const caption = text ? element("figcaption", { class: side, text }) : null;
-  return { canvas, node: element("figure", {}, canvas, caption) };
+  const caption = text ? element("figcaption", { class: colour ? `${side} coloured` : side, text, colour }) : null;
+  const why = element("p", { class: "why" });
+  const node = element("figure", { class: now ? "now" : null, onclick }, canvas, caption, why);
+  const tell = (said) => {
+    if (!caption || caption.textContent === said) return;
+    caption.textContent = said;
+    canvas.setAttribute("aria-label", said);
+  };
+  const blank = (said) => {
+    why.textContent = said ?? "";
+    node.classList.toggle("blank", said !== null);
+  };
+  return { canvas, node, tell, blank };
 }
 
 /** The seam between two pictures: a slider as large as the picture, and the line that shows where it stands. */

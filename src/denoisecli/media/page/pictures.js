@@ -4,10 +4,11 @@ import { bytesOf } from "./bytes.js";
 
 const AT_ONCE = 8;
 
-/** Decode `coded` {name: base64 WebP}; those in `first` before the others. `told(name)` runs after each. */
+/** Decode `coded` {name: base64 WebP, or {as: the name of an equal one}}; `first` ones first. `told(name)` runs after each. */
 export function makePictures(coded, first, told) {
   const ready = new Map();
-  const names = [...new Set([...first.filter((name) => name in coded), ...Object.keys(coded)])];
+  const real = (name) => coded[name]?.as ?? name;
+  const names = [...new Set([...first.map(real).filter((name) => name in coded), ...Object.keys(coded).map(real)])];
   const decode = async (name) => {
     const blob = new Blob([bytesOf(coded[name])], { type: "image/webp" });
     ready.set(name, await createImageBitmap(blob));
@@ -17,7 +18,7 @@ export function makePictures(coded, first, told) {
     for (let name = names.shift(); name !== undefined; name = names.shift()) await decode(name);
   };
   const all = Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return { get: (name) => ready.get(name), all };
+  return { get: (name) => ready.get(real(name)), all };
 }
 
 /** Copy a picture onto a canvas of its own size; nothing happens while it is not decoded yet. */

@@ -9,9 +9,10 @@ const TEXT = 13; // pixels, the size of all words
 /**
  * Return {node, draw, move, near}.
  * draw({title, curves, thresholds, ends, x, top}) lays everything out that stays while the playhead moves:
- *   curves [{label, role, values, faint?: [values, …]}] with null where nothing is known; x: positions in 0..1;
- *   thresholds [{value, text, role}]; ends: the words under both ends of the axis; top: value at the upper edge.
+ *   curves [{label, role or colour, values, faint?: [values, …]}] with null where nothing is known; x: positions in 0..1;
+ *   thresholds [{value, text, role}]; ends: the words under both ends of the axis; top, low = 0: values at the edges.
  *   behind: [{values, role}], thin lines without a name.
+ * now: which of the curves is the one at hand; the others are thin then.
  * move(index) puts the playhead at that value of the curves, or between two of them. onScrub(share): it is dragged to 0..1.
  */
 export function makePlot({ onScrub, hint }) {
@@ -66,16 +67,18 @@ function drawStill(canvas, plot) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   const area = { left: PAD.left, right: width - PAD.right, top: PAD.top, bottom: height - PAD.bottom };
   const toX = (share) => area.left + share * (area.right - area.left);
-  const toY = (value) => area.bottom - Math.max(0, Math.min(1.15, value / plot.top)) * (area.bottom - area.top);
+  const low = plot.low ?? 0;
+  const toY = (value) => area.bottom - Math.max(0, Math.min(1.15, (value - low) / (plot.top - low || 1))) * (area.bottom - area.top);
   const points = (values) => values.map((value, i) => [toX(spot(plot, i)), value === null ? null : toY(value)])
     .filter(([, y]) => y !== null);
   canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const line = (values, kind, role) => svg("path", { d: smoothPath(points(values)), class: `${kind} ${role}` });
+  const line = (values, kind, { role = "", colour }) =>
+    svg("path", { d: smoothPath(points(values)), class: `${kind} ${role}`, colour });
   const clip = svg("clipPath", { id: "plot-area" }, svg("rect", { x: 0, y: area.top - 4, width, height: height }));
   const lines = svg("g", { "clip-path": "url(#plot-area)" },
-    ...(plot.behind ?? []).map(({ values, role }) => line(values, "faint", role)),
-    ...plot.curves.flatMap(({ faint = [], role }) => faint.map((values) => line(values, "faint", role))),
-    ...plot.curves.map(({ values, role }) => line(values, "curve", role)));
+    ...(plot.behind ?? []).map((curve) => line(curve.values, "faint", curve)),
+    ...plot.curves.flatMap((curve) => (curve.faint ?? []).map((values) => line(values, "faint", curve))),
+    ...plot.curves.map((curve, i) => line(curve.values, (plot.now ?? i) === i ? "curve" : "curve calm", curve)));
   const still = [
     clip,
     svg("line", { class: "axis", x1: 0, x2: width, y1: area.bottom, y2: area.bottom }),
@@ -86,7 +89,8 @@ function drawStill(canvas, plot) {
     lines,
   ];
   const playhead = svg("line", { class: "playhead", y1: area.top - 6, y2: area.bottom });
-  const dots = plot.curves.map(({ role }) => svg("circle", { class: `dot ${role}`, r: 5.5 }));
+  const dots = plot.curves.map(({ role = "", colour }, i) =>
+    svg("circle", { class: `dot ${role}`, colour, r: (plot.now ?? i) === i ? 5.5 : 3.5 }));
   canvas.replaceChildren(...still, playhead, ...dots, ...names(plot, area, points, toY));
   return { toX, toY, playhead, dots, area };
 }
@@ -102,10 +106,10 @@ function names(plot, area, points, toY) {
   const lines = plot.curves.map(({ values }) => bend(values));
   const rules = (plot.thresholds ?? []).map(({ value }) => [[area.left, toY(value)], [area.right, toY(value)]]);
   const placed = [];
-  const put = (text, role, place, width) => {
+  const put = (text, { role = "", colour }, place, width) => {
     if (!place) return null;
     placed.push({ x: place[0], y: place[1], width, height: TEXT + 4 });
-    return svg("text", { class: `name ${role}`, x: place[0], y: place[1] + TEXT * 0.35, "text-anchor": "middle", text });
+    return svg("text", { class: `name ${role}`, colour, x: place[0], y: place[1] + TEXT * 0.35, "text-anchor": "middle", text });
   };
   const found = (plot.thresholds ?? []).map(({ value, text, role }) => {
     const width = widthOf(text);
@@ -113,14 +117,15 @@ function names(plot, area, points, toY) {
     const clear = (x) => lines.every((line) => line.every(([px, py]) =>
       Math.abs(px - x) > width / 2 + 4 || Math.abs(py - y) > TEXT * 0.7));
     const x = [area.right - width / 2, area.left + width / 2].find(clear);
-    return x === undefined ? null : put(text, role, [x, y], width);
+    return x === undefined ? null : put(text, { role }, [x, y], width);
   });
-  plot.curves.forEach(({ label, role }, i) => {
+  plot.curves.forEach((curve, i) => {
     const others = [...lines.filter((_, k) => k !== i).flat(), ...rules.flatMap(([[x0, y], [x1]]) =>
       Array.from({ length: 60 }, (_, k) => [x0 + ((x1 - x0) * k) / 59, y]))];
-    const width = widthOf(label);
+    if (!curve.label) return;
+    const width = widthOf(curve.label);
     const rivals = plot.curves.length > 1 || rules.length ? others : [];
-    found.push(put(label, role, labelPlace(width, TEXT, area, lines[i], rivals, placed), width));
+    found.push(put(curve.label, curve, labelPlace(width, TEXT, area, lines[i], rivals, placed), width));
   });
   return found.filter(Boolean);
 }
@@ -144,15 +149,16 @@ function movePlayhead({ toX, toY, playhead, dots, area }, plot, index) {
   });
 }
 
-/** A small line of words that follows the pointer over `target`; it says what stands there. */
+/** A small line of words that follows the pointer over `target`; said(across, down), both 0..1, is what stands there. */
 export function hoverHint(node, target, said) {
   const tip = element("output", { class: "tip", "aria-hidden": "true" });
   node.append(tip);
   target.addEventListener("pointermove", (event) => {
     if (event.pointerType === "touch") return;
     const box = target.getBoundingClientRect();
-    const share = (event.clientX - box.left) / Math.max(1, box.width);
-    tip.textContent = said(Math.min(1, Math.max(0, share)));
+    const clamped = (value) => Math.min(1, Math.max(0, value));
+    const share = clamped((event.clientX - box.left) / Math.max(1, box.width));
+    tip.textContent = said(share, clamped((event.clientY - box.top) / Math.max(1, box.height)));
     tip.classList.add("on");
     const left = Math.min(Math.max(0, share * box.width - tip.offsetWidth / 2), box.width - tip.offsetWidth);
     tip.style.setProperty("left", `${left}px`);

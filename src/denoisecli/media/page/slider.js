@@ -6,12 +6,13 @@ const KNOB = 22; // pixels, as in style.css
 
 /**
  * count: values 0 … count − 1. said(index): what a screen reader says. colour: of the filled part, a role.
+ * ownKeys: arrows on it move it, whatever the page does with them.
  * Returns {node, input, set, inset}: set(index) moves the knob; inset(pixels) keeps the knob's middle that far off
  * both ends, so that it stands under the middle of the strip's first and last picture.
  */
-export function makeSlider({ label, count, said, onInput }) {
+export function makeSlider({ label, count, said, onInput, ownKeys = false }) {
   const input = element("input", {
-    type: "range", min: 0, max: count - 1, step: 1, value: 0, "aria-label": label, "data-page-keys": "",
+    type: "range", min: 0, max: count - 1, step: 1, value: 0, "aria-label": label, "data-page-keys": ownKeys ? null : "",
     oninput: () => onInput(Number(input.value)),
   });
   const marks = element("div", { class: "marks" });
@@ -50,4 +51,25 @@ export function setMarks(slider, count, marks, ticks = []) {
     taken = left + width + 8;
     word.style.setProperty("left", `${left}px`);
   });
+}
+
+/** Name the slider's values under it: [{text, colour, title}], each in the middle under its place, those that fit. */
+export function setStops(slider, stops, onclick) {
+  const words = stops.map(({ text, colour, title }, index) =>
+    element("button", { type: "button", class: "mark stop", text, title, colour, tabindex: -1, onclick: () => onclick(index) }));
+  slider.marks.replaceChildren(...words);
+  const room = slider.marks.clientWidth;
+  const boxes = words.map((word, index) => {
+    const [width, at] = [word.offsetWidth, (index / Math.max(1, words.length - 1)) * room];
+    return { left: Math.min(Math.max(at - width / 2, -KNOB / 2), room + KNOB / 2 - width), width };
+  });
+  const last = boxes[boxes.length - 1];
+  let taken = -KNOB;
+  boxes.forEach((box, index) => {
+    const fits = box.left >= taken && (index === boxes.length - 1 || box.left + box.width <= last.left);
+    words[index].hidden = !fits;
+    if (fits) taken = box.left + box.width;
+    words[index].style.setProperty("left", `${box.left}px`);
+  });
+  return words;
 }

@@ -6,13 +6,12 @@ import { listen } from "../keys.js";
 import { corrupt, levelOf, thinned } from "../noising.js";
 import { decibels, threeFigures } from "../numbers.js";
 import { makeStage } from "../panels.js";
-import { makePlayer } from "../play.js";
 import { makePlot } from "../plot.js";
+import { makeReadout } from "../readout.js";
 import { makeShell } from "../shell.js";
-import { makeSlider, setMarks } from "../slider.js";
 import { makeStore } from "../store.js";
-import { makeStrip } from "../strip.js";
 import { makeTabs } from "../tabs.js";
+import { makeTimeline } from "../timeline.js";
 
 const VIEWS = [["x_t", "Noisy xₜ"], ["x0", "Picture x₀"], ["eps", "Noise ε"]];
 const THUMBS = 16;
@@ -34,77 +33,55 @@ export function lab(data, blobs) {
     data, stage, tabs: tabs.node, keys: "← → t by 10, with shift by 1 · space play · 1–3 view · s schedule",
   });
   const side = makeSide(data, shell.side, (schedule) => store.change({ schedule }));
-  const scrub = (t) => {
-    player.stop();
-    store.change({ t: clamp(t) });
-  };
   const said = (t) => {
     const { alphaBar, sigma, snr } = process.level(store.state.schedule, t);
     return `t ${t} · ᾱ ${threeFigures(alphaBar)} · σ ${sigma === null ? "∞" : threeFigures(sigma)} · ${decibels(snr, "−∞ dB")}`;
   };
-  const plot = makePlot({ onScrub: (share) => scrub(share * last), hint: (share) => said(clamp(share * last)) });
+  const plot = makePlot({ onScrub: (share) => timeline.scrub(share * last), hint: (share) => said(clamp(share * last)) });
   side.plotPlace.append(plot.node);
-  const tAt = (share) => clamp(((share * THUMBS - 0.5) / (THUMBS - 1)) * last);
-  const strip = makeStrip({
-    count: THUMBS, ratio: data.size[0] / data.size[1], smooth: () => true,
-    picture: (index) => process.small(store.state.schedule, clamp((index / (THUMBS - 1)) * last)),
-    onScrub: (_, share) => scrub(tAt(share)), hint: (_, share) => said(tAt(share)),
-  });
-  const slider = makeSlider({ label: "t", count: last + 1, said, onInput: scrub });
-  const play = element("button", { type: "button", class: "play", "aria-label": "play", onclick: () => player.toggle() });
-  shell.foot.append(play, strip.node, slider.node);
-
-  const [canvas] = stage.show({ captions: [""], proportion: data.size[0] / data.size[1] });
-  let drawn = {};
-  const store = makeStore({ t: data.start, view: "x_t", schedule: 0 }, (state) => {
-    if (state.schedule !== drawn.schedule) {
-      side.choose(state.schedule);
-      drawPlot(plot, data, process, state.schedule);
-      strip.draw();
-      mark();
-    }
-    if (state.view !== drawn.view) tabs.set(state.view);
-    const level = process.draw(canvas, state);
-    canvas.setAttribute("aria-label", `${state.view} at t ${state.t}`);
-    side.tell(state.t, level);
-    slider.set(state.t);
-    strip.move(Math.round((state.t / last) * (THUMBS - 1)));
-    plot.move((state.t / last) * (CURVE - 1));
-    drawn = { ...state };
-  });
-
   let towards = 1;
-  const player = makePlayer(
-    () => {
+  const timeline = makeTimeline({
+    foot: shell.foot, label: "t", count: last + 1, said, onScrub: (t) => store.change({ t }),
+    strip: {
+      count: THUMBS, ratio: data.size[0] / data.size[1], smooth: () => true,
+      at: (t) => Math.round((t / last) * (THUMBS - 1)), valueAt: (_, share) => clamp(((share * THUMBS - 0.5) / (THUMBS - 1)) * last),
+      picture: (index) => process.small(store.state.schedule, clamp((index / (THUMBS - 1)) * last)),
+    },
+    advance: () => {
       if (store.state.t >= last) towards = -1;
       if (store.state.t <= 0) towards = 1;
       const t = clamp(store.state.t + 3 * towards);
       store.change({ t });
       return t === 0 || t === last ? 900 : 16;
     },
-    (playing) => {
-      play.classList.toggle("playing", playing);
-      play.setAttribute("aria-label", playing ? "pause" : "play");
-    });
+  });
+
+  const [{ canvas }] = stage.show({ captions: [""], proportion: data.size[0] / data.size[1] });
+  let drawn = {};
+  const store = makeStore({ t: data.start, view: "x_t", schedule: 0 }, (state) => {
+    if (state.schedule !== drawn.schedule) {
+      side.choose(state.schedule);
+      drawPlot(plot, data, process, state.schedule);
+      timeline.redraw();
+      mark();
+    }
+    if (state.view !== drawn.view) tabs.set(state.view);
+    const level = process.draw(canvas, state);
+    canvas.setAttribute("aria-label", `${state.view} at t ${state.t}`);
+    side.tell(state.t, level);
+    timeline.move(state.t);
+    plot.move((state.t / last) * (CURVE - 1));
+    drawn = { ...state };
+  });
+
   const mark = () => {
     const even = process.even(store.state.schedule);
-    setMarks(slider, last + 1, [{ index: even, role: "amber", text: "as much noise as picture", onclick: () => scrub(even) }],
+    timeline.mark([{ index: even, role: "amber", text: "as much noise as picture", onclick: () => timeline.scrub(even) }],
       [{ index: even, role: "amber" }]);
   };
-  const place = () => {
-    strip.draw();
-    strip.move(Math.round((store.state.t / last) * (THUMBS - 1)));
-    slider.inset(strip.pitch() / 2);
-    mark();
-  };
-  new ResizeObserver(place).observe(strip.node);
-  document.fonts.ready.then(place);
-
-  const by = (sign) => (event) => scrub(store.state.t + sign * (event.shiftKey ? 1 : STEP));
   const turn = (step) => () => store.change({ schedule: (store.state.schedule + step + schedules.length) % schedules.length });
   listen({
-    ArrowLeft: by(-1), ArrowRight: by(1), PageUp: () => scrub(store.state.t - 100), PageDown: () => scrub(store.state.t + 100),
-    Home: () => scrub(0), End: () => scrub(last), " ": () => player.toggle(), s: turn(1), ArrowDown: turn(1), ArrowUp: turn(-1),
+    ...timeline.keys(STEP, 100, 1), s: turn(1), ArrowDown: turn(1), ArrowUp: turn(-1),
     ...Object.fromEntries(VIEWS.map(([view], i) => [String(i + 1), () => store.change({ view })])),
   });
   store.change();
@@ -162,24 +139,21 @@ function enlarge(canvas, exact) {
 
 /** The side: t, the formula with its present factors, the values, the curve, and the schedules. */
 function makeSide(data, node, onSchedule) {
-  const hero = element("b");
+  const readout = makeReadout(["ᾱ", "σ", "SNR"]);
   const [signal, noise] = [element("b", { class: "amber" }), element("b", { class: "teal" })];
-  const cells = ["ᾱ", "σ", "SNR"].map((name) => ({ name, value: element("dd") }));
   const plotPlace = element("div", { class: "plot-place" });
   const schedules = makeTabs({
     label: "schedule", onChoose: onSchedule, choices: data.schedules.map(({ name }, value) => ({ value, text: name })),
   });
   node.append(
-    element("p", { class: "hero" }, hero, element("span", { text: `of t = ${data.last}` })),
+    readout.nodes[0],
     element("p", { class: "formula" }, "xₜ = ", signal, " · x₀ + ", noise, " · ε"),
-    element("dl", {}, ...cells.map(({ name, value }) => element("div", {}, element("dt", { text: name }), value))),
-    plotPlace, element("div", { class: "choose" }, schedules.node));
+    readout.table, plotPlace, element("div", { class: "choose" }, schedules.node));
   const tell = (t, level) => {
-    hero.textContent = String(t);
     signal.textContent = level.signal.toFixed(3);
     noise.textContent = level.noise.toFixed(3);
-    const told = [threeFigures(level.alphaBar), level.sigma === null ? "∞" : threeFigures(level.sigma), decibels(level.snr, "−∞ dB")];
-    cells.forEach(({ value }, i) => (value.textContent = told[i]));
+    readout.tell(String(t), `of t = ${data.last}`,
+      [threeFigures(level.alphaBar), level.sigma === null ? "∞" : threeFigures(level.sigma), decibels(level.snr, "−∞ dB")]);
   };
   return { plotPlace, tell, choose: (schedule) => schedules.set(schedule) };
 }
