@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { bytesOf, arrayOf } from "../../src/denoisecli/media/page/bytes.js";
+import { atHand, chosen, inMode, modesOf, seen } from "../../src/denoisecli/media/page/compare.js";
 import { labelPlace, monotoneTangents, smoothPath } from "../../src/denoisecli/media/page/curve.js";
 import { fitPanels } from "../../src/denoisecli/media/page/fit.js";
 import { corrupt, levelOf, thinned } from "../../src/denoisecli/media/page/noising.js";
-import { decibels, range, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
+import { decibels, percent, range, short, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
 
 test("numbers are written as in the films", () => {
   const cases = [
@@ -19,6 +20,21 @@ test("numbers are written as in the films", () => {
   assert.equal(decibels(null, "−∞ dB"), "−∞ dB");
   assert.equal(range([5, 3, 4]), "3–5");
   assert.equal(range([2]), "2");
+  assert.deepEqual([0.0981, 0.5, 1, null].map(percent), ["9.8 %", "50 %", "100 %", "–"]);
+  assert.deepEqual([7.5, 12, 0.1, -0.25, NaN].map(short), ["7.5", "12", "0.1", "−0.25", "–"]);
+});
+
+test("what is compared: one, all, two under a seam", () => {
+  assert.deepEqual(modesOf(1), ["one"]);
+  const all = { now: 2, other: 0, mode: "all" };
+  assert.deepEqual(seen(all, 4), [0, 1, 2, 3]);
+  assert.deepEqual(seen(atHand(all, 3), 4), [0, 1, 2, 3]);
+  assert.deepEqual(seen(chosen(all, 3), 4), [3]);
+  const split = { ...all, ...inMode(all, "split", 4) };
+  assert.deepEqual(seen(split, 4), [0, 2]);
+  assert.deepEqual(seen(chosen(split, 1), 4), [2, 1]);
+  assert.deepEqual(seen(chosen(split, 2), 4), [0, 2]);
+  assert.deepEqual(inMode({ now: 3, other: 3 }, "split", 4), { mode: "split", other: 3, now: 0 });
 });
 
 test("panels never leave their room, whatever their number", () => {

@@ -1,14 +1,21 @@
-"""Pages of runs that took no model: handmade decks, and real noise runs."""
+"""Pages of runs that took no model: handmade decks and sweeps, and real noise runs."""
 
 from pathlib import Path
 
+import numpy as np
+
+from denoisecli.config.cfg_sweep import CfgSweepConfig
 from denoisecli.config.noise import SCHEDULES, NoiseConfig
 from denoisecli.diffusion.forward import schedule_named
-from denoisecli.figures.pages import noise, sample
+from denoisecli.figures.pages import cfg_sweep, noise, sample
+from denoisecli.labs.cfg_numbers import sameness_rows, sweep_rows
+from denoisecli.labs.cfg_scales import swept_scales
 from denoisecli.labs.noise import clean_picture, forward_trace
 from denoisecli.labs.pages import page_of
+from denoisecli.labs.pictures import Pictures
 from denoisecli.media.page import write_page
 from denoisecli.media.picture_file import PictureFile, write_pictures
+from denoisecli.trace import Trace
 from tests.figures.fakes import PROMPT, fake_run
 
 COMMAND = "denoisecli sample --seed 7 --seed 21 --seed 42"
@@ -28,3 +35,51 @@ def noise_page(folder: Path, theme: str = "dark", size: tuple[int, int] = (96, 6
     trace = forward_trace(config, clean_picture(config), [schedule], [schedule.paced(2, "t")])
     body = noise.noise_page(trace, tables)
     return write_page(folder / "page.html", page_of(body, {}, theme, "denoisecli noise")), trace
+
+
+def sweep_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, seeds: int = 1, steps: int = 8, **keys):
+    """Write the page of a sweep whose guidance stretches the colours; return (path, trace, pictures).
+
+    keys: of the config; every scale has the same noise, and what it adds grows with the state.
+    """
+    config = CfgSweepConfig(prompt=prompt, seeds=list(range(1, seeds + 1)), steps=steps, **keys)
+    trace, pictures = guided_run(config, swept_scales(config))
+    with PictureFile(write_pictures(folder / "pictures.zip", pictures)) as stored:
+        made = page_of(cfg_sweep.sweep_page(trace, stored.shapes), stored, theme, "denoisecli cfg-sweep --seed 1")
+    return write_page(folder / "page.html", made), trace, pictures
+
+
+def guided_run(config: CfgSweepConfig, scales):
+    """Return a trace and pictures that no model made: (scale, seed) on the first axis, taken apart at the third."""
+    plain, drawn = fake_run(len(config.seeds), config.steps, prompt=config.prompt)
+    strengths = [np.append(1, np.cumsum(scale.steps) / np.arange(1, config.steps + 1)) for scale in scales]
+    gains = [1 + 0.09 * (strength - 1) for strength in strengths]  # one a state
+
+    def swept(stack, axes):
+        shape = (1, -1) + (1,) * axes
+        return np.concatenate([stack * gain[: stack.shape[1]].reshape(shape) for gain in gains])
+
+    guess = swept(drawn["guess"] - 110.0, 3).clip(-110, 145) + 110
+    canvas = np.concatenate([drawn["canvas"]] * len(scales))
+    canvas[:, -1] = guess[:, -1]
+    x0, x_t = swept(plain.x0, 3), np.concatenate([plain.x_t] * len(scales))
+    x_t[:, -1] = swept(plain.x_t, 3)[:, -1]
+    cond = x_t[:, :-1] - x0
+    pull = 0.05 * np.abs(plain.x0[:, -1:, :1]) * np.linspace(0.4, 1, config.steps)[:, None, None, None]
+    uncond = cond - np.concatenate([pull] * len(scales))
+    for index, scale in enumerate(scales):
+        rows = slice(index * len(config.seeds), (index + 1) * len(config.seeds))
+        off = np.array(scale.steps) == 1
+        uncond[rows, off] = cond[rows, off]
+    arrays = {name: plain[name] for name in ("sigmas", "alpha_bars", "timesteps")}
+    arrays |= {"x_t": x_t, "x0": x0, "eps_cond": np.float32(cond), "eps_uncond": np.float32(uncond)}
+    trace = Trace("cfg-sweep", arrays, plain.record | {"config": config.model_dump(mode="json")})
+    shown = Pictures(canvas, guess.astype(np.uint8), {})
+    trace.record["runs"] = sweep_rows(trace, shown, scales, config.seeds)
+    trace.record["sameness"] = sameness_rows(trace, scales, len(config.seeds))
+    trace.record["scales"] = [scale.record for scale in scales]
+    apart = min(2, len(scales) - 1)
+    trace.record["anatomy"] = {"sample": apart * len(config.seeds), "scale": apart}
+    halves = {"uncond": drawn["guess"][0, :-1] // 2 + 40, "cond": drawn["guess"][0, :-1]}
+    pictures = {"canvas": canvas, "guess": shown.guess, **halves, "guided": shown.guess[apart * len(config.seeds), :-1]}
+    return trace, pictures

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import DESK, PHONE, refuse
-from tests.browser.pages import deck_page, noise_page
+from tests.browser.pages import deck_page, noise_page, sweep_page
 
 HERE = Path(__file__).parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
@@ -41,24 +41,31 @@ def pages(tmp_path_factory):
     def page(lab, theme):
         if (lab, theme) not in made:
             folder = tmp_path_factory.mktemp(f"{lab}-{theme}")
-            made[lab, theme] = deck_page(folder, theme) if lab == "sample" else noise_page(folder, theme)[0]
+            found = MAKERS[lab](folder, theme)
+            made[lab, theme] = found if isinstance(found, Path) else found[0]
         return made[lab, theme]
 
     return page
 
 
+MAKERS = {"sample": deck_page, "noise": noise_page, "cfg-sweep": sweep_page}
+VIEWS = {"sample": [], "noise": [], "cfg-sweep": [], "cfg-sweep-anatomy": ["3"]}
+"""What is looked at: the page of a lab, after some keys."""
 LOOKS = [("dark", DESK), ("light", DESK), ("contrast", DESK), ("dark", PHONE)]
 
 
 @pytest.mark.parametrize(("theme", "size"), LOOKS, ids=lambda value: value if isinstance(value, str) else str(value[0]))
-@pytest.mark.parametrize("lab", ["sample", "noise"])
-def test_axe_finds_nothing_and_it_looks_as_it_did(show, pages, axe, golden, lab, theme, size):
-    opened = show(pages(lab, theme), size)
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing_and_it_looks_as_it_did(show, pages, axe, golden, view, theme, size):
+    opened = show(pages(view.removesuffix("-anatomy"), theme), size)
+    opened.press(*VIEWS[view])
+    if VIEWS[view]:
+        opened.page.wait_for_timeout(150)  # transitions
     shot = opened.page.screenshot(full_page=True)
     opened.page.evaluate(axe)
     found = [(row["id"], row["impact"], row["nodes"][0]["html"]) for row in opened.page.evaluate(RUN)]
     assert found == []
-    golden(f"{lab}-{theme}-{size[0]}", Image.open(io.BytesIO(shot)).convert("RGB"))
+    golden(f"{view}-{theme}-{size[0]}", Image.open(io.BytesIO(shot)).convert("RGB"))
 
 
 def test_split_and_latent_pass_axe_too(show, pages, axe):

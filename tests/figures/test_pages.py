@@ -3,11 +3,13 @@ import json
 import numpy as np
 import pytest
 
+from denoisecli.figures.pages import cfg_sweep
 from denoisecli.figures.pages.body import MOST_PICTURES, page_colours, page_fonts, shown_states
 from denoisecli.figures.pages.noise import bounded
 from denoisecli.figures.pages.sample import sample_page
 from denoisecli.figures.theme import THEMES
 from tests.figures.fakes import fake_run
+from tests.figures.test_sweep import fake_sweep
 
 
 def page_of(seeds=2, steps=5, **changes):
@@ -96,3 +98,39 @@ def test_a_small_picture_is_embedded_bit_for_bit():
     x0 = pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
     picture, _ = bounded(x0, x0)
     assert (picture == pixels.transpose(1, 2, 0)).all()
+
+
+def sweep_of(anatomy=True, **keys):
+    trace, pictures = fake_sweep(**keys)
+    trace.arrays |= {"eps_cond": trace.x0 * 2, "eps_uncond": trace.x0}
+    shapes = {name: stack.shape for name, stack in pictures.items()}
+    if anatomy:
+        trace.record["anatomy"] = {"sample": 1, "scale": 1}
+        shapes |= dict.fromkeys(cfg_sweep.HALVES, (4, 64, 64, 3))
+    return cfg_sweep.sweep_page(trace, shapes), trace
+
+
+def test_a_sweep_says_all_its_scales_and_states():
+    body, trace = sweep_of(guidance_interval=[0.25, 0.75])
+    json.dumps(body.data, allow_nan=False)
+    assert [row["label"] for row in body.data["scales"]] == ["1", "7.5", "12→3"]
+    assert [row["name"] for row in body.data["measures"]][3:] == ["from 1", "pull", "scale"]
+    assert np.shape(body.data["measures"][0]["values"]) == (3, 1, 5)
+    assert [mark["index"] for mark in body.data["marks"]] == [1, 3]
+    assert len(body.pictures) == 2 * 3 * 5 + 3 * 4
+    rms = np.sqrt(np.square(trace.x0).mean(axis=2))
+    np.testing.assert_allclose(body.arrays["pull"] / 255, np.minimum(rms / np.percentile(rms, 99.5), 1), atol=0.003)
+
+
+def test_large_pulls_are_kept_for_the_sample_taken_apart(monkeypatch):
+    monkeypatch.setattr(cfg_sweep, "MOST_PULL", 2000)
+    body, _ = sweep_of()
+    assert body.data["anatomy"]["samples"] == [1]
+    assert body.arrays["pull"].shape == (1, 4, 16, 16)
+
+
+def test_a_sweep_without_guidance_has_no_anatomy():
+    body, _ = sweep_of(anatomy=False, labels=("1",), seeds=2)
+    assert "anatomy" not in body.data
+    assert [row["name"] for row in body.data["measures"]] == ["clipped", "contrast", "saturation", "sameness", "pull"]
+    assert body.data["settings"].endswith("2 seeds")

@@ -67,7 +67,7 @@ def sampled(model, scales, seeds=None, sampler="ddim"):
 
 def test_the_folder_holds_what_the_trace_lists(folder, trace):
     listed = {row["path"] for row in trace.record["artifacts"]}
-    assert listed >= {"film.mp4", "views/anatomy.mp4", "sheet.png", "finals.png", "states.safetensors"}
+    assert listed >= {"film.mp4", "views/anatomy.mp4", "sheet.png", "finals.png", "states.safetensors", "page.html"}
     assert {f"images/seed-{seed}-cfg-{scale}.png" for seed in (7, 21) for scale in ("0", "1", "7.5", "12-3")} <= listed
     assert all((folder / path).stat().st_size for path in listed)
     assert not list(folder.parent.glob("*.partial"))

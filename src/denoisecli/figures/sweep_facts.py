@@ -65,9 +65,14 @@ class SweepFacts:
 
     def colours(self, theme: Theme) -> list[RGB]:
         """Return a colour for each scale, by rank of its mean: quiet, teal, amber and, for the strongest, rose."""
+        return [ramp(theme, share) for share in self.strengths]
+
+    @property
+    def strengths(self) -> list[float]:
+        """Where each scale stands from the weakest, 0, to the strongest, 1, by rank of its mean."""
         means = [sum(steps) / len(steps) for steps in self.steps]
         order = sorted(range(len(means)), key=lambda index: means[index])
-        return [ramp(theme, order.index(index) / max(1, len(means) - 1)) for index in range(len(means))]
+        return [order.index(index) / max(1, len(means) - 1) for index in range(len(means))]
 
 
 def ramp(theme: Theme, share: float) -> RGB:
@@ -141,10 +146,14 @@ def sweep_plots(facts: SweepFacts, theme: Theme) -> list[Plot]:
     if facts.sameness is not None:
         plots.append(scale_plot(facts, facts.sameness[:, None], "sameness of the seeds", theme, short="sameness"))
     elif len(facts.labels) > 1:
-        apart = numbers["from_first"]
-        settled = 1.5 * float(np.nanmax(apart[:, :, facts.last // 4 :], initial=0))  # early guesses may leave the plot
-        plots.append(scale_plot(facts, apart, f"distance to cfg {facts.labels[0]}", theme, most=settled))
+        title = f"distance to cfg {facts.labels[0]}"
+        plots.append(scale_plot(facts, numbers["from_first"], title, theme, most=settled(facts)))
     return plots
+
+
+def settled(facts: SweepFacts) -> float:
+    """Return the upper edge for distances between scales: the earliest guesses may leave the plot."""
+    return 1.5 * float(np.nanmax(facts.numbers["from_first"][:, :, facts.last // 4 :], initial=0))
 
 
 def scale_plot(
@@ -162,9 +171,7 @@ def scale_plot(
     series: (scale, seed, state). The title says what the edges are worth. most: values beyond it may leave the plot.
     short: the title where there is no room.
     """
-    highest = min(most, float(np.nanmax(series, initial=0)))
-    top = next((top for top in TOPS if top >= highest), highest)
-    low = math.floor(10 * float(np.nanmin(series, initial=0))) / 10
+    low, top = edges(series, most)
     edge = f"{100 * top:.3g} %" if percent else f"{top:.3g}"
     floor = f"{low:g}"
     curves = [
@@ -175,6 +182,13 @@ def scale_plot(
     return Plot(
         curves, (f"{title} · {floor} to {edge}", f"{title} ≤ {edge}", title, short or title), top=top, bottom=low
     )
+
+
+def edges(series: Series, most: float = math.inf) -> tuple[float, float]:
+    """Return what the lower and upper edge of a number's plot are worth: 0 or less, and a round number."""
+    highest = min(most, float(np.nanmax(series, initial=0)))
+    top = next((top for top in TOPS if top >= highest), highest)
+    return math.floor(10 * float(np.nanmin(series, initial=0))) / 10, float(top)
 
 
 def _mean(rows: Series) -> Series:

@@ -125,12 +125,14 @@ def draw(job: Job[CfgSweepConfig], folded: Trace, pictures: PictureFile) -> None
 
     folded: with its scale axis, as the run's folder holds it.
     """
+    from ..figures.pages.cfg_sweep import sweep_page
     from ..figures.sweep import sweep_frames
     from ..figures.sweep_anatomy import anatomy_frames
     from ..figures.sweep_sheet import finals_strip, sweep_sheet
     from ..media.images import save_png
     from .cfg_anatomy import anatomy_of
     from .films import film_style, write_state_film
+    from .pages import resolved_keys, write_page
 
     partial, style = job.folder.partial, film_style(job)
     trace, shown = unfold(folded), dict(pictures)
@@ -150,6 +152,7 @@ def draw(job: Job[CfgSweepConfig], folded: Trace, pictures: PictureFile) -> None
         for name, page in pages.items():
             job.artifact(save_png(page, partial / f"{name}.png"), "sheet")
         job.report.step(3)
+    write_page(job, sweep_page(trace, pictures.shapes), pictures, resolved_keys(job.config))
 
 
 def unfold(trace: Trace) -> Trace:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..trace import PAGE_FILE
 
 if TYPE_CHECKING:
+    from ..config.schema import SamplingConfig
     from ..figures.pages.body import Body
     from ..media.page import Look, Page
     from .plan import Job
@@ -27,6 +28,11 @@ def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved:
         path = page.write_page(job.folder.partial / PAGE_FILE, made)
     job.artifact(path, "page")
     return path
+
+
+def resolved_keys(config: SamplingConfig) -> tuple[str, ...]:
+    """Return the keys that were worked out and that the run's command need not name."""
+    return ("batch", "size") if config.model == "pocket" and config.size == (256, 256) else ("batch",)
 
 
 def page_of(body: Body, pictures: Mapping[str, Any], theme: str, command: str | None = None) -> Page:

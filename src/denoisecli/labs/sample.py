@@ -74,11 +74,6 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
             job.artifact(path, "image")
 
 
-def resolved_keys(config: SampleConfig) -> tuple[str, ...]:
-    """Return the keys that were worked out and that the run's command need not name."""
-    return ("batch", "size") if config.model == "pocket" and config.size == (256, 256) else ("batch",)
-
-
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw the film, the single-view films, the contact sheet and the page, from stored things only."""
     from ..figures.deck import deck_frames
@@ -87,7 +82,7 @@ def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
     from ..figures.strip import view_frames
     from ..media.images import save_png
     from .films import film_style, write_state_film
-    from .pages import write_page
+    from .pages import resolved_keys, write_page
 
     config, partial, style = job.config, job.folder.partial, film_style(job)
     shown = dict(pictures)

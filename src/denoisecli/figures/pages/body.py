@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..text import clean
 from ..theme import LIGHT, RGB, Theme, mix
 
 MOST_PICTURES = 3000  # that a page holds; of longer runs it shows fewer states
@@ -42,6 +43,17 @@ def shown_states(count: int, pictures_each: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return sorted({int(index) for index in np.linspace(0, count - 1, most).round()})
+
+
+def model_word(record: Mapping[str, Any]) -> list[str]:
+    """Return the model's name, or nothing where the record has none."""
+    ref = (record.get("model") or {}).get("ref") or (record.get("config") or {}).get("model")
+    return [clean(str(ref))] if ref else []
+
+
+def seeds_word(seeds: Sequence[str]) -> str:
+    """Return "seed 7" or "4 seeds"."""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
 
 
 def page_colours(theme: Theme) -> dict[str, str]:

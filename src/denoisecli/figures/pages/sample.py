@@ -13,7 +13,7 @@ from ...scale import canvas_latents
 from ...trace import Trace
 from ..facts import Facts, Series, run_facts
 from ..latent import levels, robust_limits
-from .body import Body, shown_states
+from .body import Body, model_word, seeds_word, shown_states
 
 VIEWS = ("canvas", "guess", "latent")
 
@@ -41,7 +41,7 @@ def _data(trace: Trace, facts: Facts, states: list[int]) -> dict[str, Any]:
     names = ("timestep", "sigma", "alpha_bar", "snr_db")
     return {
         "title": facts.prompt or "no prompt",
-        "settings": " · ".join([*_model(record), facts.settings, _seeds(facts)]),
+        "settings": " · ".join([*model_word(record), facts.settings, seeds_word(facts.seeds)]),
         "note": None if len(states) == len(facts.rows) else f"{len(states)} of {len(facts.rows)} states are shown.",
         "seeds": list(facts.seeds),
         "last": facts.steps,
@@ -54,15 +54,6 @@ def _data(trace: Trace, facts: Facts, states: list[int]) -> dict[str, Any]:
         "thresholds": [{"value": LAYOUT_COMMITTED, "role": "amber"}, {"value": DETAIL_COMMITTED, "role": "teal"}],
         "start": _start(facts, states),
     }  # fmt: skip
-
-
-def _model(record: Mapping[str, Any]) -> list[str]:
-    ref = (record.get("model") or {}).get("ref") or (record.get("config") or {}).get("model")
-    return [str(ref)] if ref else []
-
-
-def _seeds(facts: Facts) -> str:
-    return f"seed {facts.seeds[0]}" if len(facts.seeds) == 1 else f"{len(facts.seeds)} seeds"
 
 
 def _start(facts: Facts, states: list[int]) -> int:

@@ -112,12 +112,16 @@ def _gather(path: Path, stands_for: Mapping[Path, Path], texts: dict[Path, str])
         other = stands_for.get(other, other)
         if other not in texts:
             _gather(other, stands_for, texts)
-        return f"const {found[1]} = ${other.stem};\n"
+        return f"const {found[1]} = {_scope(other)};\n"
 
     body = _IMPORT.sub(imported, _COMMENT.sub("", text))
     exports = ", ".join(name for _, name in _EXPORT.findall(body))
     body = _EXPORT.sub(r"\1 \2", body).strip()
-    texts[path] = f"const ${path.stem} = (() => {{\n{body}\nreturn {{ {exports} }};\n}})();\n"
+    texts[path] = f"const {_scope(path)} = (() => {{\n{body}\nreturn {{ {exports} }};\n}})();\n"
+
+
+def _scope(module: Path) -> str:
+    return "$" + module.stem.replace("-", "_")
 
 
 def style(look: Look) -> str:

@@ -10,9 +10,14 @@ export function modesOf(count) {
   return count > 1 ? Object.keys(NAMES) : ["one"];
 }
 
-/** Another one was chosen: shown alone, or, under the seam, at its right; the one there goes to the left. */
-export function chosen({ now, other, mode }, index) {
-  return { now: index, other: index === now ? other : now, mode: mode === "split" ? "split" : "one" };
+/** Another one is at hand: alone, one of all, or, under the seam, at its right; the one there goes to the left. */
+export function atHand({ now, other, mode }, index) {
+  return { now: index, other: index === now ? other : now, mode };
+}
+
+/** Another one was chosen to be seen: atHand, but never one of all. */
+export function chosen(state, index) {
+  return { ...atHand(state, index), mode: state.mode === "split" ? "split" : "one" };
 }
 
 /** Under the seam there are two: the one at hand and the one before it, or the next one. */

@@ -22,6 +22,16 @@ export function decibels(value, none = "∞") {
   return isNumber(value) ? `${signed(value.toFixed(1))} dB` : none;
 }
 
+/** At most three figures, and none that says nothing: 7.5, 0.4, 12. */
+export function short(value) {
+  return isNumber(value) ? signed(String(Number(value.toPrecision(3)))) : "–";
+}
+
+/** A share as a percentage: 9.8 %, 47 %. */
+export function percent(value) {
+  return isNumber(value) ? `${signed((100 * value).toFixed(Math.abs(value) < 0.1 ? 1 : 0))} %` : "–";
+}
+
 /** 3, or 3–5: the range of whole numbers. */
 export function range(values) {
   const low = Math.min(...values);

@@ -11,13 +11,15 @@ const [TALLEST, ROOM] = [56, 128]; // pixels: of one row, and of all rows togeth
 /**
  * onScrub(index, share, row), hint(…): the state under the pointer, where in the strip that is, 0..1, and the row.
  * count: states. rows: how many at most; fewer are drawn where they would get too thin: then only the one at hand.
+ * colours: of the rows, shown as a bar before each.
  * picture(index, row): what to draw, a canvas or bitmap, or nothing yet. ratio: width / height.
  * Returns {node, draw, move, pitch}: pitch() is the pixels from one state to the next; move(index, row).
  */
-export function makeStrip({ count, rows = 1, ratio, picture, smooth, onScrub, hint }) {
+export function makeStrip({ count, rows = 1, colours = [], ratio, picture, smooth, onScrub, hint }) {
   const canvas = element("canvas", { class: "thumbs", "aria-hidden": "true" });
   const frame = element("i", { class: "frame" });
-  const node = element("div", { class: "strip" }, canvas, frame);
+  const bars = colours.map((colour) => element("i", { class: "bar", colour }));
+  const node = element("div", { class: "strip" }, canvas, frame, ...bars);
   const pitch = () => (node.clientWidth + GAP) / count;
   const at = (share) => Math.min(count - 1, Math.floor(share * count));
   const rowAt = (down) => (shownRows() === 1 ? row : Math.min(rows - 1, Math.floor(down * rows)));
@@ -40,6 +42,10 @@ export function makeStrip({ count, rows = 1, ratio, picture, smooth, onScrub, hi
     canvas.height = Math.round(whole * scale);
     node.style.setProperty("--height", `${whole}px`);
     node.style.setProperty("--row", `${height}px`);
+    bars.forEach((bar, line) => {
+      bar.style.setProperty("top", `${line * (height + GAP)}px`);
+      bar.hidden = shownRows() === 1;
+    });
     const ink = canvas.getContext("2d");
     ink.scale(scale, scale);
     ink.imageSmoothingEnabled = smooth();

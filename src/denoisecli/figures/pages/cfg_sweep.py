@@ -1,0 +1,122 @@
+"""The sweep's page: every scale at every state, what guidance measurably does, and the halves inside a step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...trace import Trace
+from ..sweep_facts import Series, SweepFacts, edges, settled, sweep_facts
+from .body import Body, model_word, seeds_word, shown_states
+
+VIEWS = ("canvas", "guess")
+HALVES = ("uncond", "cond", "guided")
+MOST_PULL = 1 << 20  # bytes of the map of where guidance pulls; more: the sample that was taken apart alone
+BRIGHTEST = 99.5  # percentile of the pull that becomes the brightest colour
+OPENS_AT = 0.4  # of the way
+
+
+def sweep_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]]) -> Body:
+    """Return the page of a sweep. trace: samples scale by scale, in each seed by seed, on the first axis.
+
+    shapes: of the stored pictures by view, canvas and guess (sample, state, H, W, 3), the halves (step, H, W, 3).
+    """
+    facts = sweep_facts(trace)
+    samples = len(facts.labels) * len(facts.seeds)
+    states = shown_states(facts.last + 1, len(VIEWS) * samples + len(HALVES))
+    stored = [view for view in VIEWS if view in shapes]
+    pictures: list[tuple[Any, ...]] = [
+        (view, sample, state) for view in stored for sample in range(samples) for state in states
+    ]
+    data = _data(trace, facts, states)
+    data["views"] = stored
+    height, width = shapes[stored[0]][-3:-1]
+    data["ratio"] = width / height
+    arrays = {}
+    if "anatomy" in trace.record and len(states) > 1:
+        data["anatomy"], arrays["pull"] = _anatomy(trace, facts, states)
+        pictures += [(half, step) for half in HALVES for step in states[:-1]]
+    return Body("cfg-sweep", data, pictures, arrays)
+
+
+def _data(trace: Trace, facts: SweepFacts, states: list[int]) -> dict[str, Any]:
+    names = ("timestep", "sigma", "alpha_bar")
+    on, off = facts.guided
+    marks = [("guidance on", "teal", on)] if on > 0 else []
+    marks += [("guidance off", "rose", off)] if off < facts.last else []
+    scales = zip(facts.labels, facts.strengths, facts.steps, strict=True)
+    return {
+        "title": facts.prompt or "no prompt",
+        "settings": " · ".join([*model_word(trace.record), facts.settings, seeds_word(facts.seeds)]),
+        "note": None if len(states) == facts.last + 1 else f"{len(states)} of {facts.last + 1} states are shown.",
+        "seeds": list(facts.seeds),
+        "scales": [{"label": label, "share": share, "steps": list(steps)} for label, share, steps in scales],
+        "last": facts.last,
+        "states": [{"index": k} | {name: facts.rows[k].get(name) for name in names} for k in states],
+        "measures": _measures(facts, states),
+        "marks": [
+            {"text": text, "role": role, "index": int(np.searchsorted(states, at))}
+            for text, role, at in marks
+            if at <= states[-1]
+        ],
+        "start": int(np.searchsorted(states, round(OPENS_AT * facts.last))),
+    }
+
+
+def _measures(facts: SweepFacts, states: list[int]) -> list[dict[str, Any]]:
+    """Return the numbers that can be read and plotted: their words, edges, and values (scale, seed, state)."""
+    numbers = facts.numbers
+    several = len(facts.labels) > 1
+    rows: list[tuple[str, str, Series, float, bool]] = [
+        ("clipped", "clipped pixels of the guess", numbers["clipped"], math.inf, True),
+        ("contrast", "contrast of the guess", numbers["contrast"], math.inf, False),
+        ("saturation", "saturation of the guess", numbers["saturation"], math.inf, True),
+    ]
+    if facts.sameness is not None:
+        rows.append(("sameness", "how much alike the seeds come out", facts.sameness[:, None], math.inf, False))
+    elif several:
+        title = f"distance of the guess to cfg {facts.labels[0]}"
+        rows.append((f"from {facts.labels[0]}", title, numbers["from_first"], settled(facts), False))
+    rows.append(("pull", "‖cond − uncond‖, how far the halves are apart", numbers["guidance"], math.inf, False))
+    if any(facts.varies(scale) for scale in range(len(facts.labels))):
+        steps = [[*values, values[-1]] for values in facts.steps]
+        rows.append(("scale", "guidance scale", np.array(steps, dtype=np.float64)[:, None], math.inf, False))
+    found = []
+    for name, title, series, most, percent in rows:
+        low, top = edges(series, most)
+        values = [[[_number(row[k]) for k in states] for row in seeds] for seeds in series]
+        found.append({"name": name, "title": title, "low": low, "top": top, "percent": percent, "values": values})
+    return found
+
+
+def _anatomy(trace: Trace, facts: SweepFacts, states: list[int]) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """Return which sample was taken apart, and the pull as levels (sample, step, h, w) of its brightest colour."""
+    sample, scale = (int(trace.record["anatomy"][name]) for name in ("sample", "scale"))
+    steps = states[:-1]
+    every = trace.eps_cond.shape[0] * len(steps) * math.prod(trace.eps_cond.shape[-2:]) <= MOST_PULL
+    samples = list(range(trace.eps_cond.shape[0])) if every else [sample]
+    pull = np.stack(
+        [
+            np.sqrt(np.square(trace.eps_cond[one, steps] - trace.eps_uncond[one, steps], dtype=np.float32).mean(axis=1))
+            for one in samples
+        ]
+    )
+    brightest = float(np.percentile(pull, BRIGHTEST)) or 1.0
+    said = {
+        "sample": sample,
+        "scale": scale,
+        "samples": samples,
+        "shape": list(pull.shape),
+        "ran": [[bool(step.any()) for step in one] for one in pull],
+        "brightest": float(f"{brightest:.4g}"),
+        "negative": bool(facts.negative),
+    }
+    return said, np.rint(np.clip(pull / brightest, 0, 1) * 255).astype(np.uint8)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(f"{value:.5g}")
