@@ -33,7 +33,7 @@ def fake_run(
     seeds: int = 4, steps: int = 10, size: tuple[int, int] = (64, 64), prompt: str = PROMPT, channels: int = 4
 ) -> tuple[Trace, dict[str, np.ndarray]]:
     """Return a trace and its "canvas" and "guess" (seed, state, H, W, 3); size: (height, width) in pixels."""
-    names = [7, 21, 42, 99, *range(100, 120)][:seeds]
+    names = [7, 21, 42, 99, *range(100, 200)][:seeds]
     alpha_bars = np.append(np.linspace(0.02, 0.96, steps) ** 1.5, 1.0)
     sigmas = np.sqrt((1 - alpha_bars) / alpha_bars)
     x_t, x0, canvas, guess = [], [], [], []

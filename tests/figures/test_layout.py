@@ -5,7 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from denoisecli.figures.boxes import Box
-from denoisecli.figures.layout import TEXT_SHARE, DeckLayout, deck_layout, prompt_room, rail_boxes, strip_layout
+from denoisecli.figures.layout import (
+    TEXT_SHARE,
+    DeckLayout,
+    Measures,
+    deck_layout,
+    prompt_room,
+    rail_boxes,
+    strip_layout,
+)
+from denoisecli.figures.rank import matrix_boxes
+from denoisecli.figures.rank_rail import slider_layout
+from denoisecli.figures.sweep_head import make_head
+from denoisecli.figures.sweep_layout import sweep_layout
+from denoisecli.figures.theme import FilmStyle
+from denoisecli.figures.walk import MOST_PROMPT_LINES
+from denoisecli.figures.walk_layout import walk_layout
 
 SIZES = [
     (1920, 1080),
@@ -20,6 +35,11 @@ SIZES = [
     (7680, 320),
 ]
 ASPECTS = [(32, 32), (64, 64), (32, 64), (64, 32), (48, 64), (152, 104), (128, 128)]
+
+
+def assert_apart(boxes: list[Box], size: tuple[int, int]) -> None:
+    assert all(Box(0, 0, *size).contains(box) and box.width > 0 and box.height >= 0 for box in boxes)
+    assert not [(a, b) for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
 
 
 def parts(layout: DeckLayout, lines: int, line: float) -> list[Box]:
@@ -59,6 +79,44 @@ def test_parts_of_a_single_view_never_overlap_and_stay_inside(size, seeds, unit)
     boxes = [*layout.grid.boxes, layout.head, layout.timeline]
     assert all(Box(0, 0, *size).contains(box) for box in boxes)
     assert not [(a, b) for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
+
+
+@given(
+    size=st.sampled_from(SIZES[:-2]),
+    unit=st.sampled_from(ASPECTS),
+    lines=st.integers(1, 4),
+    notes=st.integers(1, 2),
+)
+def test_parts_of_a_walk_never_overlap_and_stay_inside(size, unit, lines, notes):
+    shape = Measures(*size).shape
+    layout = walk_layout(size, unit, min(lines, MOST_PROMPT_LINES[shape]), notes if shape == "wide" else 1)
+    assert_apart(layout.boxes, size)
+    assert layout.picture.width * layout.picture.height > 0.1 * size[0] * size[1]
+    assert layout.map.height >= 2 * layout.measures.text
+
+
+@given(
+    size=st.sampled_from(SIZES[:-2]),
+    rows=st.integers(1, 4),
+    scales=st.integers(1, 12),
+    unit=st.sampled_from(ASPECTS),
+    plots=st.integers(1, 4),
+)
+def test_parts_of_a_sweep_never_overlap_and_stay_inside(size, rows, scales, unit, plots):
+    words = make_head(size, "a lighthouse on a rocky cliff at dusk " * 4, "DDIM · 20 steps · cfg 1, 3 · " + "x" * 90)
+    plots = min(plots, 2) if words.measures.shape == "tall" else plots
+    layout = sweep_layout(words, rows, scales, unit, plots)
+    assert_apart(layout.boxes, size)
+
+
+@given(size=st.sampled_from(SIZES[:-2]), lines=st.integers(1, 3), rank=st.integers(1, 16), columns=st.integers(1, 64))
+def test_parts_of_a_rank_film_never_overlap_and_stay_inside(size, lines, rank, columns):
+    layout, area = slider_layout(FilmStyle(size))
+    text = layout.measures.text
+    matrix = matrix_boxes(area, (16, columns), min(rank, columns), text)
+    figure = [matrix.whole, matrix.left, matrix.top, matrix.product, matrix.spectrum]
+    rail = rail_boxes(layout, min(lines, prompt_room(layout)[1]), 1.36 * text * 28 / 24).boxes
+    assert_apart([*figure, *rail, layout.timeline], size)
 
 
 @pytest.mark.parametrize("size", SIZES[:-2])

@@ -19,10 +19,10 @@ SIZES = [(1920, 1080), (1080, 1080), (1080, 1920), (640, 360), (320, 320), (3840
 STEPS = 4
 
 
-def fake_sweep(labels=("1", "7.5", "12→3"), seeds=1, **config):
+def fake_sweep(labels=("1", "7.5", "12→3"), seeds=1, size=(64, 64), **config):
     """Return a trace of a sweep that was never sampled, and its pictures."""
     count = len(labels) * seeds
-    trace, pictures = fake_run(count, STEPS)
+    trace, pictures = fake_run(count, STEPS, size)
     rng = np.random.default_rng(0)
     for index, run in enumerate(trace.record["runs"]):
         run |= {"seed": index % seeds, "scale": index // seeds}

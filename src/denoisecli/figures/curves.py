@@ -139,8 +139,9 @@ def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: floa
         draw_text(image, (box.x, box.y + text * 0.8), _fitting(plot.titles, style, box.width), style, theme.quiet)
     baseline = area.bottom
     rectangle(image, (box.x, baseline - frame.scale, box.right, baseline + frame.scale), theme.line)
-    for word, x, align in ((plot.ends[0], box.x, "left"), (plot.ends[1], box.right, "right")):
-        draw_text(image, (x, baseline + text * 1.4), word, style, theme.quiet, "right" if align == "right" else "left")
+    if sum(measure(word, style) for word in plot.ends) + text <= box.width:
+        draw_text(image, (box.x, baseline + text * 1.4), plot.ends[0], style, theme.quiet)
+        draw_text(image, (box.right, baseline + text * 1.4), plot.ends[1], style, theme.quiet, "right")
     for threshold in plot.thresholds:
         _draw_threshold(image, frame, threshold)
     _draw_lines(image, frame)
@@ -269,7 +270,7 @@ def draw_playhead(image: Image.Image, frame: PlotFrame, index: int, theme: Theme
     """Draw the playhead at value number `index`: a line, and a dot on each curve."""
     fraction = float(positions(frame.plot)[index])
     x, _ = frame.at(fraction, 0)
-    half = max(0.75, frame.scale)
+    half = max(0.5, frame.scale)
     rectangle(image, (x - half, frame.area.y - 6 * frame.scale, x + half, frame.area.bottom), theme.ink)
     for curve in frame.plot.curves:
         value = float(curve.values[index])

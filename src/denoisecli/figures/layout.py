@@ -28,7 +28,12 @@ class Measures:
     def shape(self) -> Shape:
         """Which of the three compositions fits."""
         ratio = self.width / self.height
-        return "wide" if ratio >= 1.3 else "square" if ratio >= 0.8 else "tall"
+        return "wide" if ratio >= 1.3 else "square" if ratio >= 0.85 else "tall"  # 4:5 is tall
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is no room for words beside pictures: 9:16 is narrow, 4:5 is tall and not narrow."""
+        return self.width < 0.7 * self.height
 
     @property
     def unit(self) -> float:
@@ -151,7 +156,7 @@ def _stacked(measures: Measures, views: int, seeds: int, unit: tuple[int, int]) 
     room = timeline.y - air - head.bottom - air
     least = round(measures.text * 6) if tall else 0  # of plot
     area = Box(inner.x, head.bottom + air, inner.width, room - (least + air if tall else 0))
-    grid = fit_grid(area, _spec(measures, views, seeds, unit, 0 if tall else _lead(measures)))
+    grid = fit_grid(area, _spec(measures, views, seeds, unit, 0 if measures.narrow else _lead(measures)))
     bounds = around(grid.boxes)
     grid = grid.moved(inner.x - bounds.x, 0)  # under the words' left edge
     if not tall:
@@ -213,6 +218,6 @@ def _tall_head(layout: DeckLayout, prompt_height: int) -> RailBoxes:
     meta = Box(head.x, prompt.bottom + measures.px(8), head.width, measures.line)
     left = round(head.width * 0.46)
     height = round(measures.text * 2.9)
-    hero = Box(head.x, head.bottom - height, left, height)
+    hero = Box(head.x, head.bottom - height, left - measures.line // 2, height)
     numbers = Box(head.x + left, head.bottom - height, head.width - left, height)
     return RailBoxes(prompt, meta, hero, numbers, layout.foot)

@@ -120,7 +120,7 @@ class NoiseDrawing:
             if not self.single:
                 draw_text(base, (box.x, baseline), lane.label, Type("Inter-SemiBold", self.text), lane.colour)
                 continue
-            for name, x in zip(("ᾱ", "σ", "SNR"), self._columns(box.width), strict=True):
+            for name, x in zip(("ᾱ", "σ", "SNR"), self._columns(box.width), strict=False):
                 draw_text(base, (box.x + x, baseline), name, MONO.at(self.text), self.theme.quiet)
 
     def _plot(self) -> Plot:
@@ -157,7 +157,10 @@ class NoiseDrawing:
         self.still = np.array(base)
 
     def _columns(self, width: float) -> list[float]:
-        return [share * width for share in (0, 1 / 3, 2 / 3)]
+        """Return where ᾱ, σ and SNR stand; without SNR, which follows from the others, where three would touch."""
+        style = MONO_STRONG.at(self.text * 1.08)
+        count = 3 if width / 3 >= measure("−12.3 dB", style) else 2
+        return [column * width / count for column in range(count)]
 
     # What moves
 
@@ -181,7 +184,7 @@ class NoiseDrawing:
             if not self.single:
                 numbers = f"ᾱ {numbers[0]}", f"σ {numbers[1]}"
             baseline = (2.35 if self.single else COMPARED * row + 2.3) * self.text
-            for value, x in zip((*numbers, decibels(lane.snr_db[index])), self._columns(image.width), strict=True):
+            for value, x in zip((*numbers, decibels(lane.snr_db[index])), self._columns(image.width), strict=False):
                 draw_text(image, (x, baseline), value, style, self.theme.ink)
         return image
 
@@ -199,7 +202,7 @@ class NoiseDrawing:
         scale, area = plot.scale, plot.area
         places = [float(lane.timesteps[index]) / lane.last for lane in self.lanes]
         if len(set(places)) == 1:
-            x, half = plot.at(places[0], 0)[0], max(0.75, scale)
+            x, half = plot.at(places[0], 0)[0], max(0.5, scale)
             rectangle(image, (x - half, area.y - 6 * scale, x + half, area.bottom), self.theme.ink)
         dots = [(place, float(lane.alpha_bars[index])) for place, lane in zip(places, self.lanes, strict=True)]
         dots += [(places[0], float(values[index])) for _, values, _ in self._errors()]

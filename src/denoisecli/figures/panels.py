@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from ..errors import NotRecorded
 from ..scale import canvas_latents
 from ..trace import Trace
 from .boxes import Box
-from .grid import Grid
+from .grid import SNAP_LOSS, Grid
 from .latent import channel_mosaic, enlarged, latent_rgb, mosaic_side, robust_limits
 from .paint import paste_rounded
 from .text import Type, draw_text, measure, shorten
@@ -91,12 +92,13 @@ class LatentView:
         return max(1, int(self.latents.shape[-1]) // 12)
 
     def picture(self, seed: int, state: int, size: tuple[int, int]) -> Image.Image:
-        """Return one state, its cells whole pixels wide."""
+        """Return one state, its cells whole pixels wide where that leaves little of `size` empty."""
         latents = self.latents[seed, state]
         picture = latent_rgb(latents, self.limits)
         if not self.channels:
             return enlarged(picture, size, self.theme.panel)
-        scale = max(1, min(size[0] // self.cells[0], size[1] // self.cells[1]))
+        fit = min(size[0] / self.cells[0], size[1] / self.cells[1])
+        scale = math.floor(fit) if math.floor(fit) >= fit * (1 - SNAP_LOSS) else math.ceil(fit)  # `_placed` averages
         tiles = channel_mosaic(latents, self.limits, scale, self.theme.ground)
         left = tiles.width + self._gap * scale
         panel = Image.new("RGB", (left + tiles.width, tiles.height), self.theme.ground)
@@ -106,13 +108,13 @@ class LatentView:
 
 
 def _placed(picture: Image.Image, size: tuple[int, int], theme: Theme) -> Image.Image:
-    """Return `picture` at the left of an image of `size`; averaged down where it is larger."""
+    """Return `picture` at the top left of an image of `size`, under its label; averaged down where it is larger."""
     shrink = max(picture.width / size[0], picture.height / size[1])
     if shrink > 1:
         smaller = max(1, int(picture.width / shrink)), max(1, int(picture.height / shrink))
         picture = picture.resize(smaller, Image.Resampling.BOX)
     panel = Image.new("RGB", size, theme.ground)
-    panel.paste(picture, (0, (size[1] - picture.height) // 2))
+    panel.paste(picture, (0, 0))
     return panel
 
 
@@ -158,10 +160,11 @@ def draw_labels(
     if not grid.seed_labels:
         return
     room = grid.seed_labels[0].width
-    lead = lead if all(measure(f"{lead}{seed}", style) <= room for seed in seeds) else ""
-    for box, seed in zip(grid.seed_labels, seeds, strict=False):
-        said = shorten(f"{lead}{seed}", style, room)
-        draw_text(image, (box.x, box.bottom - 0.5 * text), said, style, theme.quiet)
+    labels = [f"{lead}{seed}" for seed in seeds]
+    if any(measure(label, style) > room for label in labels):
+        labels = [label.removeprefix("seed ") for label in labels]
+    for box, label in zip(grid.seed_labels, labels, strict=False):
+        draw_text(image, (box.x, box.bottom - 0.5 * text), shorten(label, style, room), style, theme.quiet)
 
 
 def _view_label(image: Image.Image, box: Box, view: View, theme: Theme, text: float, *, beside: bool) -> None:

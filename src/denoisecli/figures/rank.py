@@ -25,6 +25,7 @@ from .timeline import Mark, Timeline
 
 Frame = NDArray[np.uint8]
 Matrix = NDArray[np.floating[Any]]
+LABEL = 6.2  # of the size of text: the room that A's name and size take left of A
 EXACT_ERROR = 1e-9  # rounding of float64
 BREAK_EVEN, EXACT = "as many numbers as ΔW", "nothing lost"
 
@@ -91,7 +92,7 @@ def matrix_boxes(area: Box, shape: tuple[int, int], rank: int, text: float) -> M
     left = Box(whole.right + 2 * gap, low, thick, height)
     product = Box(left.right + gap, low, width, height)
     top = Box(product.x, low - gap - thick, width, thick)
-    spectrum = Box(x, y, width, band - gap)
+    spectrum = Box(x, y, max(1, min(width, round(top.x - LABEL * text) - x)), band - gap)
     return MatrixBoxes(cell, whole, left, top, product, spectrum)
 
 
@@ -212,7 +213,7 @@ def _draw_ground(image: Image.Image, subject: RankedMatrix, boxes: MatrixBoxes, 
     paste_rounded(image, (boxes.whole.x, boxes.whole.y), whole, radius)
     rows, columns = subject.matrix.shape
     said = f"{rows}×{columns}" + (" of it" if subject.whole else "")
-    _label(image, boxes.whole, "ΔW", said, theme, text)
+    _label(image, boxes.whole, boxes.left.x, "ΔW", said, theme, text)
     title = Type(size=text)
     draw_text(image, (boxes.spectrum.x, boxes.spectrum.y + 0.9 * text), "singular values", title, theme.quiet)
 
@@ -232,8 +233,8 @@ def _draw_cut(
         picture = signed_picture(matrix, limit, theme)
         paste_rounded(image, (box.x, box.y), _cells(picture, (box.width, box.height)), text / 4)
     rows, columns = subject.matrix.shape
-    _label(image, boxes.left, "B", f"{rows}×{rank}", theme, text)
-    _label(image, boxes.product, "B·A", f"rank {rank}", theme, text)
+    _label(image, boxes.left, boxes.product.x, "B", f"{rows}×{rank}", theme, text)
+    _label(image, boxes.product, image.width, "B·A", f"rank {rank}", theme, text)
     name, size = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
     right, middle = boxes.top.x - 0.6 * text, top.y + top.height / 2 + 0.36 * text
     draw_text(image, (right, middle), f"{rank}×{columns}", size, theme.quiet, "right")
@@ -250,13 +251,13 @@ def _draw_spectrum(image: Image.Image, values: Matrix, rank: int, box: Box, them
     draw_bars(image, area, np.asarray(values, dtype=np.float64), colours)
 
 
-def _label(image: Image.Image, box: Box, name: str, size: str, theme: Theme, text: float) -> None:
-    """Write a name and a size under a panel."""
+def _label(image: Image.Image, box: Box, end: int, name: str, size: str, theme: Theme, text: float) -> None:
+    """Write a name and, where it ends before the next panel's at `end`, a size under a panel."""
     bold, mono = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
     baseline = box.bottom + 1.35 * text
     draw_text(image, (box.x, baseline), name, bold, theme.ink)
     after = box.x + measure(name, bold) + 0.5 * text
-    if after + measure(size, mono) <= max(box.right, box.x + 6 * text):
+    if after + measure(size, mono) <= min(max(box.right, box.x + 6 * text), end - 0.4 * text):
         draw_text(image, (after, baseline), size, mono, theme.quiet)
 
 

@@ -32,8 +32,10 @@ def sweep_frames(
     facts, theme = sweep_facts(trace), style.theme
     lines = [(seed, view) for seed in range(len(facts.seeds)) for view in rows]
     height, width = np.shape(pictures[rows[0]][0][0])[:2]
-    plots = sweep_plots(facts, theme)
     words = make_head(style.size, facts.prompt, _settings(facts))
+    plots = sweep_plots(facts, theme)
+    if words.measures.shape == "tall":  # two plots at the most, so that the pictures stay large
+        plots = [plots[0], plots[-1]]
     layout = sweep_layout(words, len(lines), len(facts.labels), (width, height), len(plots))
     timeline = sweep_timeline(facts, layout, theme)
     base = Image.new("RGB", style.size, theme.ground)

@@ -19,7 +19,7 @@ from .sweep import draw_picture, sweep_timeline
 from .sweep_facts import Anatomy, SweepFacts, scale_plot, sweep_facts
 from .sweep_head import draw_column_labels, draw_number, draw_values, make_head
 from .sweep_layout import SweepLayout, sweep_layout
-from .text import Type, draw_text, measure
+from .text import Type, draw_text, measure, wrap
 from .theme import RGB, FilmStyle, Theme, mix
 
 BRIGHTEST = 99.5  # percentile over the whole film that becomes the brightest colour
@@ -105,7 +105,11 @@ def _draw_blank(image: Image.Image, layout: SweepLayout, box: Box, said: str, th
     panel = Image.new("RGB", (box.width, box.height), theme.panel)
     paste_rounded(image, (box.x, box.y), panel, layout.measures.px(6))
     style = Type(size=layout.measures.text)
-    draw_text(image, (box.x + box.width / 2, box.y + box.height / 2), said, style, theme.quiet, "center")
+    lines = wrap(said, style, box.width - layout.measures.text, 3)
+    top = box.y + (box.height - (len(lines) - 1) * style.line_height + style.cap_height) / 2
+    for number, line in enumerate(lines):
+        at = box.x + box.width / 2, top + number * style.line_height
+        draw_text(image, at, line, style, theme.quiet, "center")
 
 
 def _draw_heat(

@@ -106,6 +106,8 @@ def draw_column_labels(image: Image.Image, layout: SweepLayout, labels: Sequence
     """Write over each column what it is, in the colour of its curves."""
     text = layout.measures.text
     style = Type("Inter-SemiBold", text)
+    if any(measure(label, style) > box.width for box, label in zip(layout.grid.seed_labels, labels, strict=False)):
+        labels = [label.removeprefix("cfg ") for label in labels]
     for box, label, colour in zip(layout.grid.seed_labels, labels, colours, strict=False):
         said = shorten(label, style, box.width)
         draw_text(image, (box.x, box.bottom - 0.5 * text), said, style, colour)
@@ -121,5 +123,7 @@ def draw_row_labels(image: Image.Image, layout: SweepLayout, labels: Sequence[tu
             draw_text(image, (box.x, box.bottom - 0.5 * text), line, name, theme.ink)
             continue
         middle = box.y + box.height / 2
+        if under and box.height < 2.6 * text:  # no room for two lines
+            word, under = shorten(f"{word.removeprefix('seed ')} {under}", name, box.width), ""  # noqa: PLW2901
         draw_text(image, (box.x, middle - 0.12 * text if under else middle + 0.36 * text), word, name, theme.ink)
         draw_text(image, (box.x, middle + 1.24 * text), shorten(under, mono, box.width), mono, theme.quiet)

@@ -205,4 +205,6 @@ def _draw_hero(image: Image.Image, layout: WalkLayout, words: tuple[str, str], t
     left = box.x - side_bearing(big, style)
     after = left + measure(big, style) + 0.1 * style.size
     draw_text(image, (left, baseline), big, style, theme.ink)
+    if after + measure(rest, small) > box.right:
+        rest = rest.split(" ", 2)[-1]  # "0 to 7" of "from seed 0 to 7"
     draw_text(image, (after, baseline), shorten(rest, small, box.right - after), small, theme.quiet)

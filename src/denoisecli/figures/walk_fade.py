@@ -65,12 +65,16 @@ def fade_frames(shown: SideBySide, order: Sequence[int], style: FilmStyle) -> It
     prompt, mono = PROMPT.at(text * 28 / 24), MONO.at(text)
     for caption, box in zip(CAPTIONS, layout.grid.seed_labels, strict=True):
         draw_text(base, (box.x, box.bottom - 0.5 * text), shorten(caption, mono, box.width), mono, theme.quiet)
-    said = shorten(" → ".join(facts.prompts), prompt, head.width - 16 * text)
+    tall = layout.measures.shape == "tall"  # the words of the moment then stand on the second line
+    beside = head.width - 16 * text
+    said = shorten(" → ".join(facts.prompts), prompt, head.width if tall else beside)
     draw_text(base, (head.x, head.y + text), said, prompt, theme.ink)
-    draw_text(base, (head.x, head.bottom - 0.3 * text), facts.settings, mono, theme.quiet)
+    low = head.bottom - 0.3 * text
+    draw_text(base, (head.x, low), shorten(facts.settings, mono, beside if tall else head.width), mono, theme.quiet)
     for frame in order:
         image = base.copy()
         draw_panels(image, layout.grid, [view], frame, layout.measures.px(6))
-        draw_text(image, (head.right, head.y + text), " ".join(facts.hero(frame)), mono, theme.quiet, "right")
+        now = head.right, low if tall else head.y + text
+        draw_text(image, now, " ".join(facts.hero(frame)).strip(), mono, theme.quiet, "right")
         timeline.draw_now(image, frame)
         yield np.asarray(image)

@@ -8,7 +8,7 @@ from .boxes import Box
 from .layout import Measures
 
 RAIL_SHARE = 0.3  # of a wide frame's width, at the least
-FOOT_SHARE = {"square": 0.28, "tall": 0.36}  # of the frame's height, at the least
+FOOT_SHARE = {"square": 0.28, "narrow": 0.36}  # of the frame's height, at the least
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,14 @@ def walk_layout(size: tuple[int, int], unit: tuple[int, int], prompt_lines: int,
         left, top = picture.right + measures.px(56), measures.px(48)
         rail = Box(left, top, size[0] - measures.px(56) - left, size[1] - 2 * top)
         return _stacked(measures, picture, rail, prompt_lines, note_lines)
-    room = round(size[1] * (1 - FOOT_SHARE[measures.shape]))
+    room = round(size[1] * (1 - FOOT_SHARE["narrow" if measures.narrow else "square"]))
     picture = _fitted(Box(0, 0, size[0], room), unit, across=True)
+    if picture.width < size[0]:  # it cannot fill the width, so it keeps off the upper edge too
+        edge = measures.px(40)
+        picture = _fitted(Box(0, edge, size[0], room - edge), unit, across=True)
     top, side = picture.bottom + measures.px(36), measures.px(56)
     foot = Box(side, top, size[0] - 2 * side, size[1] - measures.px(40) - top)
-    place = _stacked if measures.shape == "tall" else _halved
+    place = _stacked if measures.narrow else _halved
     return place(measures, picture, foot, prompt_lines, note_lines)
 
 
@@ -57,7 +60,7 @@ def _fitted(room: Box, unit: tuple[int, int], *, across: bool = False) -> Box:
     """Return the largest box of the unit's proportions: at the left, or, across, at the top; centred the other way."""
     scale = min(room.width / unit[0], room.height / unit[1])
     width, height = round(unit[0] * scale), round(unit[1] * scale)
-    x, y = ((room.width - width) // 2, 0) if across else (0, (room.height - height) // 2)
+    x, y = ((room.width - width) // 2, room.y) if across else (0, (room.height - height) // 2)
     return Box(x, y, width, height)
 
 

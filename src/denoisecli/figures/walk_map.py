@@ -128,9 +128,16 @@ class WayMap:
         disc(image, (x, y), 9 * self.text / 24, self.theme.teal)
         inward = self._inward(end)
         value = name.partition(" ")[2]
-        if len(self.course.names) <= MOST_NUMBERS and measure(value, style) <= 3 * self.text:
+        if len(self.course.names) <= MOST_NUMBERS and measure(value, style) <= min(3 * self.text, self._between):
             at = x + 1.5 * self.text * inward[0], y + (1.4 * inward[1] + 0.36) * self.text
             draw_text(image, at, value, style, self.theme.quiet, "center")
+
+    @property
+    def _between(self) -> float:
+        """Pixels that a number may take: the ends' distance where the numbers stand, nearer to the middle, with air."""
+        apart = math.dist(self.end_point(0), self.end_point(1))
+        inner = 1.5 * self.text / self.scale if self.course.round or self.course.loop else 0.0
+        return 0.8 * apart * max(0.0, 1 - inner)
 
     def _inward(self, end: int) -> Point:
         """Return the direction from an end to the middle of the circle; down where the way is a line."""
