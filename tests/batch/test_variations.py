@@ -110,6 +110,12 @@ def test_variations_stand_above_file_and_settings():
     [
         pytest.param(["cfg=3,many"], "cfg: 'many' is not a number", id="not the first value"),
         pytest.param(["steps=0-3"], "steps: 0 is out of range (want 1 to 1000)", id="out of range"),
+        pytest.param(["size=64-72"], "size", id="inside a range"),
+        pytest.param(
+            ["seed=0-999999"] + [f"{key}=1-1000000" for key in ("film.fps", "steps", "batch")],
+            "more than 1,000,000,000 runs",
+            id="beyond counting",
+        ),
         pytest.param(["cfg=3", "cfg=4"], "cfg varies already", id="one key twice"),
         pytest.param(["seed=1-2", "seeds=3"], "seeds varies already", id="one key under two names"),
     ],
@@ -118,6 +124,20 @@ def test_product_refused_before_anything_starts(vary, says):
     with pytest.raises(ConfigError) as error:
         product(None, [], vary)
     assert says in error.value.message
+
+
+def test_a_million_take_no_time_and_no_memory():
+    import time
+    import tracemalloc
+
+    tracemalloc.start()
+    began = time.process_time()
+    found = product(None, [], ["seed=0-999999"])
+    (last,) = found.between(999_999, 1_000_000)
+    assert time.process_time() - began < 2
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+    assert (len(found), last[1].seeds) == (1_000_000, (999_999,))
 
 
 def test_document_without_a_lab():

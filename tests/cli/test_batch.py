@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,6 +150,58 @@ def test_full_disk_ends_the_batch_in_one_sentence(batch, tmp_path):
     assert "the disk is full" in err
     assert "No more runs were begun" in err
     assert not [run for run in tmp_path.glob("runs/sample/*") if run.suffix != ".partial"]
+
+
+def on_a_disk_of_its_own(tmp_path, size, script):
+    """Run a shell script in which `runs` is a small disk that nobody else sees, and `batch` the command."""
+    unshare = ["unshare", "-rm", "sh", "-c"]
+    mount = [*unshare, "mount -t tmpfs tmpfs /mnt"]
+    if shutil.which("unshare") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody mount a disk of their own")
+    (tmp_path / "runs").mkdir()
+    head = f'mount -t tmpfs -o size={size} tmpfs runs; batch() {{ {sys.executable} -m denoisecli batch "$@"; }}\n'
+    return subprocess.run([*unshare, head + script], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+
+def test_disk_that_fills_up_in_the_middle(batch, tmp_path):
+    """What was made before stays, the batch ends in one sentence, and goes on where there is room again."""
+    done = on_a_disk_of_its_own(tmp_path, "4m", """
+        batch noise.yaml --vary seed=0-7 > first; echo $? > code; cp -r runs full
+        mount -o remount,size=64m runs; batch noise.yaml --vary seed=0-7 > second && cp -r runs roomy
+    """)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second = (tmp_path / "first").read_text().split(), (tmp_path / "second").read_text().split()
+    assert (tmp_path / "code").read_text() == "3\n"
+    assert 1 <= len(first) < 8
+    assert done.stderr.count("failed: ") == 1
+    assert "No more runs were begun; the same command goes on where this one stopped." in done.stderr
+    assert (second[: len(first)], len(second)) == (first, 8)
+    assert done.stderr.count("was there") == len(first)
+    for folder, runs in (("full", first), ("roomy", second)):
+        assert all((tmp_path / run.replace("runs", folder, 1) / "trace.json").is_file() for run in runs)
+    assert not list((tmp_path / "roomy").rglob("*.partial"))
+
+
+def test_disk_that_nobody_may_write(batch, tmp_path):
+    script = "batch noise.yaml > first; mount -o remount,ro runs; batch noise.yaml --vary seed=1-2 > second"
+    done = on_a_disk_of_its_own(tmp_path, "4m", script)
+    assert (done.returncode, (tmp_path / "second").read_text()) == (1, "")
+    assert "denoisecli: runs cannot be written: Read-only file system.\nChoose another folder" in done.stderr
+
+
+def test_clock_that_was_set_back(batch, tmp_path):
+    """What is there bears times of the future, and is still what it is."""
+    code, first, _ = ended(batch("noise.yaml", "--vary", "seed=0-1"))
+    future = time.time() + 400 * 24 * 3600
+    for path in (tmp_path / "runs").rglob("*"):
+        os.utime(path, (future, future))
+    code, out, err = ended(batch("noise.yaml", "--vary", "seed=0-2"))
+    assert (code, out[:2], err.count("was there")) == (0, first, 2)
+    code, _, err = ended(batch("noise.yaml", "--vary", "seed=0-3", "--dry-run"))
+    assert re.search(r"\n1 run: about \d+ s of one worker and \d", err)
+    listed = subprocess.run([sys.executable, "-m", "denoisecli", "ls"], cwd=tmp_path, capture_output=True, text=True,
+                            check=True)  # fmt: skip
+    assert sorted(listed.stdout.split()) == sorted(out)
 
 
 def test_two_workers(batch, tmp_path):

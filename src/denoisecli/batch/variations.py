@@ -6,7 +6,6 @@ list where values hold commas or are lists (`prompt=["a castle, at dusk", "a mil
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,8 @@ from ..config.yaml import MAX_BYTES, Document, read_value
 from ..errors import ConfigError
 
 MOST_VALUES = 1_000_000
+MOST_RUNS = 1_000_000_000
+LONG = 1000  # of a range
 _RANGE = re.compile(r"(\d{1,20})-(\d{1,20})")
 
 
@@ -160,11 +161,18 @@ class Product:
         return str(self.lab.model_fields["lab"].default)
 
     def check(self) -> None:
-        """Build every value once, beside the first of the others. Raises ConfigError on one that is refused."""
+        """Build every value once, beside the first of the others. Raises ConfigError on one that is refused.
+
+        Of a long range only the ends are built: whole numbers are mostly refused for being too small or too large.
+        """
+        if math.prod(len(variation.values) for variation in self.variations) > MOST_RUNS:
+            raise ConfigError(f"--vary: that makes more than {MOST_RUNS:,} runs; vary fewer keys, or fewer values")
         first = [variation.values[0] for variation in self.variations]
         self.config(first)
         for place, variation in enumerate(self.variations):
-            for value in variation.values[1:]:
+            values = variation.values
+            long = isinstance(values, range) and len(values) > LONG
+            for value in values[-1:] if long else values[1:]:
                 self.config([*first[:place], value, *first[place + 1 :]])
 
     def config(self, values: Sequence[Any]) -> LabConfig:
@@ -172,13 +180,21 @@ class Product:
         varied = [variation.layer(value) for variation, value in zip(self.variations, values, strict=True)]
         return build(self.lab, [*self.base, environment(self.lab), *self.overrides, *varied])
 
+    def combination(self, number: int) -> list[Any]:
+        """Return the values of combination `number`, one for each variation, the last varying fastest."""
+        values: list[Any] = []
+        for variation in reversed(self.variations):
+            number, at = divmod(number, len(variation.values))
+            values.insert(0, variation.values[at])
+        return values
+
     def between(self, first: int, behind: int) -> Iterator[tuple[str, LabConfig | ConfigError]]:
         """Yield a label and the config of each combination from number `first` to before `behind`.
 
         One that contradicts itself comes as its ConfigError.
         """
-        combinations = itertools.product(*(variation.values for variation in self.variations))
-        for values in itertools.islice(combinations, max(first, 0), max(behind, 0)):
+        for number in range(max(first, 0), min(behind, len(self))):
+            values = self.combination(number)
             label = " ".join(f"{v.name}={value}" for v, value in zip(self.variations, values, strict=True))
             try:
                 yield label, self.config(values)

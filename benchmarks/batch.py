@@ -1,0 +1,160 @@
+"""What a batch costs: against a shell loop, a bare diffusers loop, itself on Ray, and nothing at all.
+
+Both sides of each ratio make the same runs and take turns in one go, so that a noisy machine hits both alike.
+Run it: python benchmarks/batch.py [shell|sampling|ray|scheduling]...
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from denoisecli.batch.packing import sample_together
+from denoisecli.batch.place import Place
+from denoisecli.batch.ray_engine import LOCAL, RayEngine
+from denoisecli.batch.runs import Outcome
+from denoisecli.batch.schedule import Engine, Schedule
+from denoisecli.batch.variations import product
+from denoisecli.batch.workers import Stop, Workers
+from denoisecli.config.schema import SampleConfig
+from denoisecli.report import Report
+
+LIGHT = ("steps=10", "views=[guess]", "film.size=640x360")  # of every run: one seed, a small film
+LOOP_RUNS, BATCH_RUNS, RAY_RUNS, MANY = 12, 64, 48, 10_000
+SIZES = (8, 16, 32, 64)  # batches that the bare loop tries
+
+
+def settings() -> list[str]:
+    """Return the light settings as options."""
+    return [word for pair in LIGHT for word in ("--set", pair)]
+
+
+def denoisecli(*arguments: str) -> float:
+    """Return the seconds that a command takes."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "denoisecli", *arguments], check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def shell() -> None:
+    """Compare 64 runs through `batch` with a loop over `denoisecli sample`, by runs a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        half = LOOP_RUNS // 2
+        loop = [denoisecli("sample", "--seed", str(seed), "--runs-dir", folder, *settings()) for seed in range(half)]
+        batch = denoisecli("batch", "--vary", f"seed=100-{99 + BATCH_RUNS}", "--runs-dir", folder, *settings())
+        loop += [
+            denoisecli("sample", "--seed", str(seed), "--runs-dir", folder, *settings())
+            for seed in range(half, LOOP_RUNS)
+        ]
+    each, one = batch / BATCH_RUNS, statistics.mean(loop)
+    print(f"batch / shell loop        {one / each:.2f}   (runs a second; {each:.2f} s / {one:.2f} s a run, goal 2)")
+
+
+def sampling() -> None:
+    """Compare the sampling of a batch, taps, pieces on the disk and all, with bare pipeline calls on latents."""
+    import torch
+
+    from denoisecli.diffusion.kept import shelf
+    from denoisecli.diffusion.models import load_model
+
+    shelf.on = True
+    config = SampleConfig(steps=10, seeds=(0,))
+    model = load_model("pocket")
+    noise = torch.randn(BATCH_RUNS, *model.info.latent_shape, generator=torch.Generator().manual_seed(0))
+
+    def bare(size: int) -> float:
+        began = time.process_time()
+        for at in range(0, BATCH_RUNS, size):
+            rows = noise[at : at + size]
+            model.pipe([config.prompt] * len(rows), latents=rows, num_inference_steps=10, output_type="latent")
+        return time.process_time() - began
+
+    def packed(size: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Place(Path(folder))
+            plans = [place.plan(config.model_copy(update={"seeds": (seed,)})) for seed in range(BATCH_RUNS)]
+            began = time.process_time()
+            for at in range(0, BATCH_RUNS, size):
+                sample_together(plans[at : at + size], Report(), lambda: False)
+            return time.process_time() - began
+
+    model.pipe.set_progress_bar_config(disable=True)
+    bare(8), packed(8)  # both warm
+    rounds = [({size: bare(size) for size in SIZES}, packed(16)) for _ in range(3)]
+    best = min(SIZES, key=lambda size: statistics.median(times[size] for times, _ in rounds))
+    ratio = statistics.median(times[best] / ours for times, ours in rounds)
+    print(f"batch / bare diffusers    {ratio:.2f}   (sampling, CPU time; the loop's best batch is {best}, goal 0.9)")
+
+
+def rate(engine: Callable[[Place], Engine], folder: Path) -> tuple[float, float]:
+    """Return (seconds from the start, runs a second from the first outcome on) of one batch by an engine."""
+    schedule = Schedule([product(None, LIGHT, [f"seed=0-{RAY_RUNS - 1}"])], Place(folder))
+    began = time.perf_counter()
+    told = [
+        time.perf_counter()
+        for message in schedule.run(engine(schedule.place), 8)
+        if isinstance(message, Outcome) and message.state == "made"
+    ]
+    assert len(told) == RAY_RUNS
+    return told[-1] - began, (RAY_RUNS - 1) / (told[-1] - told[0])
+
+
+def ray() -> None:
+    """Compare two workers on a Ray cluster of this machine with two processes."""
+    sides: dict[str, list[tuple[float, float]]] = {"jobs": [], "ray": []}
+    for _ in range(2):
+        with tempfile.TemporaryDirectory() as folder:
+            sides["jobs"].append(rate(lambda place: Workers(2, place, Stop()), Path(folder)))
+        with tempfile.TemporaryDirectory() as folder:
+            sides["ray"].append(rate(lambda place: RayEngine(LOCAL, 2, place, Stop()), Path(folder)))
+    whole = statistics.mean(times[0] for times in sides["jobs"]) / statistics.mean(times[0] for times in sides["ray"])
+    steady = statistics.mean(times[1] for times in sides["ray"]) / statistics.mean(times[1] for times in sides["jobs"])
+    print(f"Ray / --jobs 2            {steady:.2f}   ({whole:.2f} with the start of Ray, of {RAY_RUNS} runs, goal 0.9)")
+
+
+def nothing(pack: Any, _place: Any, worker: int, tell: Callable[[Any], None], _stopping: Any) -> None:
+    """Stand for making a pack."""
+    for run in pack:
+        tell(Outcome(run.number, run.label, run.path, "made", worker=worker))
+
+
+def scheduled(runs: int, samples: int) -> float:
+    """Return the milliseconds a run that scheduling costs, of so many runs that take no time."""
+    with tempfile.TemporaryDirectory() as folder:
+        schedule = Schedule([product(None, LIGHT, [f"seed=0-{runs - 1}"])], Place(Path(folder)))
+        began = time.perf_counter()
+        told = sum(
+            isinstance(one, Outcome) for one in schedule.run(Workers(2, schedule.place, Stop(), nothing), samples)
+        )
+        assert told == runs
+        return (time.perf_counter() - began) / runs * 1000
+
+
+def scheduling() -> None:
+    """Print what a run costs that does nothing, packed and not, and how memory grows with their number."""
+    scheduled(100, 16)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    packed, alone = scheduled(MANY, 16), scheduled(MANY, 1)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
+    print(f"scheduling                {packed:.2f} ms a run packed, {alone:.2f} ms alone (of {MANY:,}, goal 5)")
+    print(f"memory of {MANY:,} runs    {grown:.0f} MB more than of 100")
+
+
+PARTS = {"shell": shell, "sampling": sampling, "ray": ray, "scheduling": scheduling}
+
+
+def main(names: Iterable[str]) -> None:
+    """Run the named parts; none: all."""
+    for name in names or PARTS:
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
