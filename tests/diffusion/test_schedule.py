@@ -51,6 +51,40 @@ def test_use_sampler_keeps_the_models_schedule_and_forgets_the_last_sampler(name
 
 
 @pytest.mark.parametrize(
+    ("name", "spacing", "timesteps"),
+    [
+        ("euler", None, [601, 401, 201, 1]),  # the model's own: leading, with an offset of 1
+        ("euler", "leading", [601, 401, 201, 1]),
+        ("ddim", "leading", [601, 401, 201, 1]),
+        ("ddim", "linspace", [999, 749, 500, 250, 0]),
+        ("euler", "linspace", [999, 749.25, 499.5, 249.75, 0]),
+        ("euler", "trailing", [999, 799, 599, 399, 199]),
+        ("ddim", "trailing", [999, 799, 599, 399, 199]),
+    ],
+)
+def test_spacing_of_timesteps(name, spacing, timesteps):
+    pipe = tiny_sd()
+    schedule.use_sampler(pipe, name, spacing)
+    pipe.scheduler.set_timesteps(5)
+    found = pipe.scheduler.timesteps.tolist()
+    assert found[-len(timesteps) :] == pytest.approx(timesteps, abs=0.5)
+    assert schedule.spacing_of(pipe.scheduler) == (spacing or "leading")
+
+
+def test_karras_levels_have_no_spacing_of_timesteps():
+    pipe = tiny_sd()
+    schedule.use_sampler(pipe, "euler_karras", "trailing")
+    assert schedule.spacing_of(pipe.scheduler) == "linspace"
+
+
+def test_a_spacing_does_not_stick_to_the_next_sampler():
+    pipe = tiny_sd()
+    schedule.use_sampler(pipe, "euler", "trailing")
+    schedule.use_sampler(pipe, "heun")
+    assert schedule.spacing_of(pipe.scheduler) == "leading"
+
+
+@pytest.mark.parametrize(
     ("make", "name", "message"),
     [
         pytest.param(tiny_sd, "eulr", "no sampler 'eulr'", id="unknown"),

@@ -4,7 +4,16 @@ import json
 
 from PIL import Image, PngImagePlugin
 
+from denoisecli.interop.recipe import recipe, shot
+
 SIZE = (16, 8)
+SHA = "ab" * 32
+
+
+def recipe_for(config, seeds=None, size=(64, 64), spacing="leading"):
+    """The recipe of a config's pictures, as a run of it has it."""
+    shots = [shot(config, seed, config.cfg) for seed in seeds or config.seeds]
+    return recipe(config, shots, config.size or size, SHA, spacing)
 
 
 def png(path, **texts):

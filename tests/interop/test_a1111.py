@@ -4,12 +4,18 @@ import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from denoisecli.config.schema import SampleConfig
-from denoisecli.interop.a1111 import infotext, quote
+from denoisecli.interop.a1111 import escaped, infotext, quote, unescaped
+
+from .made import recipe_for
 
 # modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui
 PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+# modules/prompt_parser.py: what opens or closes emphasis, unless a backslash stands before it
+BRACKETS = re.compile(r"\\[\\()\[\]]|([()\[\]])")
 
 
 def read(text):
@@ -35,8 +41,8 @@ def read(text):
     ],
 )
 def test_a1111_reads_what_we_write(config):
-    text = infotext(config, 42, (512, 768), "ab" * 32, config.cfg)
-    prompt, negative, values = read(text)
+    made = recipe_for(config, seeds=[42], size=(512, 768))
+    prompt, negative, values = read(infotext(made, made.shots[0]))
     assert (prompt, negative) == (config.prompt, config.negative_prompt)
     assert values["Seed"] == "42"
     assert values["Size"] == "512x768"
@@ -45,6 +51,36 @@ def test_a1111_reads_what_we_write(config):
     assert values["Model hash"] == "ababababab"
     assert values["RNG"] == "CPU"
     assert "Version" not in values  # A1111 would take it for its own and switch old behaviours on
+
+
+@pytest.mark.parametrize(
+    ("sampler", "spacing", "name", "schedule"),
+    [
+        ("euler", "linspace", "Euler", "Uniform"),
+        ("euler", "leading", "Euler", "DDIM"),
+        ("euler", "trailing", "Euler", "Simple"),
+        ("euler_karras", "leading", "Euler", "Karras"),
+        ("dpmpp_2m", "linspace", "DPM++ 2M", "Uniform"),  # "Automatic" would be Karras there
+        ("ddim", "leading", "DDIM", "Automatic"),
+        ("deis", "leading", "DEIS", None),
+    ],
+)
+def test_sampler_and_schedule(sampler, spacing, name, schedule):
+    made = recipe_for(SampleConfig(sampler=sampler, spacing=spacing))
+    values = read(infotext(made, made.shots[0]))[2]
+    assert (values["Sampler"], values.get("Schedule type")) == (name, schedule)
+
+
+def test_loras_are_tags_by_file_name():
+    loras = [{"file": "C:\\x\\ink.safetensors", "scale": 0.5}, {"file": "/y/a,b>.safetensors"}]
+    made = recipe_for(SampleConfig(prompt="a cat", loras=loras))
+    assert read(infotext(made, made.shots[0]))[0] == "a cat <lora:ink:0.5> <lora:ab:1>"
+
+
+@given(st.text())
+def test_brackets_are_plain_text_in_a1111_and_come_back(prompt):
+    assert not any(match[1] for match in BRACKETS.finditer(escaped(prompt)))
+    assert unescaped(escaped(prompt)) == prompt
 
 
 @pytest.mark.parametrize(("value", "text"), [("plain", "plain"), ("a, b", '"a, b"'), ("a: b", '"a: b"'), (7, "7")])

@@ -9,7 +9,8 @@ from denoisecli.interop.comfyui_reader import read
 from .made import graph
 
 PLAIN = {
-    "seeds": [8566257], "steps": 20, "cfg": 8.0, "sampler": "euler", "prompt": "a bottle with a galaxy",
+    "seeds": [8566257], "steps": 20, "cfg": 8.0, "sampler": "euler", "spacing": "linspace",
+    "prompt": "a bottle with a galaxy",
     "negative_prompt": "text, watermark", "size": [512, 768],
 }  # fmt: skip
 CUSTOM = {
@@ -58,8 +59,15 @@ def test_the_usual_graph():
             {"n3": {"class_type": "KSamplerAdvanced", "noise_seed": 9, "seed": None, "add_noise": "enable"}},
             {"seeds": [9]}, id="advanced",
         ),
-        pytest.param(CUSTOM, {"seeds": [42], "cfg": 3.5, "steps": 12, "sampler": "dpmpp_2m_karras"}, id="custom"),
-        pytest.param({"n3": {"sampler_name": "ddim", "scheduler": "ddim_uniform"}}, {"sampler": "ddim"}, id="ddim"),
+        pytest.param(
+            CUSTOM, {"seeds": [42], "cfg": 3.5, "steps": 12, "sampler": "dpmpp_2m_karras", "spacing": None}, id="custom"
+        ),
+        pytest.param(
+            {"n3": {"sampler_name": "ddim", "scheduler": "ddim_uniform"}},
+            {"sampler": "ddim", "spacing": "leading"}, id="ddim",
+        ),
+        pytest.param({"n3": {"scheduler": "simple"}}, {"spacing": "trailing"}, id="simple"),
+        pytest.param({"n6": {"text": r"a \(b\)"}}, {"prompt": "a (b)"}, id="plain brackets"),
         pytest.param({"n5": {"class_type": "EmptySD3LatentImage", "width": 64}}, {"size": [64, 768]}, id="sd3 latent"),
         pytest.param(
             {"n6": {"class_type": "CLIPTextEncodeSDXL", "text": None, "text_g": "a mill", "text_l": "a mill"}},
@@ -69,7 +77,8 @@ def test_the_usual_graph():
 )  # fmt: skip
 def test_values_are_found(changes, values):
     found = read(without_none(graph(**changes)))
-    assert found.values == PLAIN | values
+    wanted = {key: value for key, value in (PLAIN | values).items() if value is not None}
+    assert found.values == wanted
     assert len(found.notes) == 1, found.notes  # the model's name
 
 
@@ -113,7 +122,33 @@ def test_two_samplers_the_first_pass_is_taken():
     second = {"class_type": "KSampler", "seed": 1, "steps": 9, "cfg": 1, "positive": ["6", 0], "latent_image": ["3", 0]}
     found = read(graph(n2=second))
     assert found.values["steps"] == 20
-    assert found.notes[0].startswith("The graph has 2 samplers; the first pass is taken (node 3)")
+    assert any("The graph has 2 samplers; the first pass is taken (node 3)" in note for note in found.notes)
+
+
+def second_sampler(**changes):
+    usual = json.loads(graph())["3"]["inputs"]
+    return {"n2": {"class_type": "KSampler"} | usual | changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "values"),
+    [
+        ({"seed": 5}, {"seeds": [5, 8566257]}),
+        ({"cfg": 3}, {"seeds": [8566257], "scales": [3.0, 8.0]}),
+    ],
+)
+def test_samplers_that_differ_in_seed_or_cfg_are_taken_together(changes, values):
+    """ComfyUI sorts no nodes: what comes first in the file counts."""
+    nodes = json.loads(graph(**second_sampler(**changes)))
+    found = read(json.dumps(dict(sorted(nodes.items()))))
+    assert {key: found.values[key] for key in values} == values
+    assert not any("samplers" in note for note in found.notes)
+
+
+def test_samplers_that_differ_in_more_are_not():
+    found = read(graph(**second_sampler(seed=5, steps=9)))
+    assert found.values["seeds"] == [8566257]
+    assert any("The graph has 2 samplers" in note for note in found.notes)
 
 
 def test_loras_in_the_order_of_their_use():

@@ -1,6 +1,8 @@
 """From an image to a config: containers, order of the sources, round trips, bad files, nothing let in."""
 
+import contextlib
 import json
+import time
 import zlib
 
 import pytest
@@ -10,12 +12,12 @@ from denoisecli.config.load import load_configs
 from denoisecli.config.schema import LABS, SampleConfig
 from denoisecli.errors import NotRecorded
 from denoisecli.interop import own
-from denoisecli.interop.a1111 import infotext
+from denoisecli.interop.chunks import picture_texts
 from denoisecli.interop.reader import config_text, import_image
+from denoisecli.interop.recipe import shot
 
-from .made import graph, png, with_comment
+from .made import SHA, graph, png, with_comment
 
-SHA = "ab" * 32
 INFO = "a cat\nNegative prompt: dogs\nSteps: 9, Sampler: Euler a, CFG scale: 4, Seed: 5, Size: 64x64, RNG: CPU"
 INVOKE = {
     "positive_prompt": "a cat", "negative_prompt": "dogs", "seed": 5, "steps": 9, "cfg_scale": 4, "width": 64,
@@ -51,20 +53,8 @@ def test_our_pictures_come_back_as_they_were(tmp_path, prompt):
         prompt=prompt, negative_prompt=prompt[::-1], seeds=[2**50], steps=7, cfg=0.0, sampler="dpmpp_2m_sde_karras",
         size=[64, 128], guidance_rescale=0.25, decode={"finals": "preview"},
     )  # fmt: skip
-    texts = {
-        "parameters": infotext(config, 2**50, (64, 128), SHA, 0.0),
-        own.KEY: own.text(config, 2**50, 0.0, (64, 128)),
-    }
+    texts = picture_texts(config, shot(config, 2**50, 0.0), (64, 128), SHA, "leading")
     assert config_of(png(tmp_path / "x.png", **texts), tmp_path) == config
-
-
-@pytest.mark.parametrize(
-    "sampler", ["ddim", "pndm", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "kdpm2", "unipc"]
-)
-def test_infotext_alone_brings_most_of_it_back(tmp_path, sampler):
-    config = SampleConfig(prompt="a: b, c", negative_prompt="d", seeds=[5], steps=7, cfg=3.0, size=64, sampler=sampler)
-    text = infotext(config, 5, (64, 64), SHA, 3.0)
-    assert config_of(png(tmp_path / "x.png", parameters=text), tmp_path) == config
 
 
 @pytest.mark.parametrize(
@@ -96,8 +86,12 @@ def comfyui_webp(path):
     return path
 
 
+def ours(config):
+    return own.text(config, shot(config, 5, 4.0), (64, 64))
+
+
 def test_the_source_that_tells_most_wins(tmp_path):
-    texts = {"parameters": INFO, "prompt": graph(), own.KEY: own.text(SampleConfig(prompt="ours"), 5, 4.0, (64, 64))}
+    texts = {"parameters": INFO, "prompt": graph(), own.KEY: ours(SampleConfig(prompt="ours"))}
     assert config_of(png(tmp_path / "a.png", **texts), tmp_path).prompt == "ours"
     del texts[own.KEY]
     assert config_of(png(tmp_path / "b.png", **texts), tmp_path).prompt == "a bottle with a galaxy"
@@ -150,11 +144,12 @@ def test_values_out_of_range_are_left_out_and_told(tmp_path, line, key, default)
     [
         pytest.param(lambda p: None, "x.png is not there", id="missing"),
         pytest.param(lambda p: p.mkdir(), "is not a file", id="folder"),
-        pytest.param(lambda p: p.write_text("hello"), "not an image that we can read", id="text"),
+        pytest.param(lambda p: p.write_text("hello"), "holds no settings that we can read", id="text"),
+        pytest.param(lambda p: p.write_bytes(b"a\0b"), "not an image that we can read", id="bytes"),
         pytest.param(lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n"), "x.png", id="torn"),
         pytest.param(lambda p: png(p), "holds no settings that we can read", id="no metadata"),
         pytest.param(lambda p: png(p, Software="GIMP"), r"\(only: Software\)", id="other metadata"),
-        pytest.param(lambda p: png(p, workflow="{}"), "(?s)only: workflow.*open it there", id="ui graph alone"),
+        pytest.param(lambda p: png(p, workflow="{}"), "(?s)only: workflow.*found no sampler", id="empty drawing"),
         pytest.param(lambda p: bomb(p), "cannot be looked into", id="text that unpacks to 100 MB"),
     ],
 )
@@ -172,6 +167,57 @@ def bomb(path):
     body = b"zTXt" + b"parameters\0\0" + zlib.compress(b"a" * 100_000_000, 9)
     chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
     path.write_bytes(raw[:33] + chunk + raw[33:])
+
+
+HOSTILE = {
+    "deep graph": ("prompt", "[" * 500_000),
+    "graph of 19,000 nodes with 64 samplers": (
+        "prompt",
+        json.dumps(
+            {
+                str(i): {"class_type": "X", "inputs": {k: [str(i + n), 0] for n, k in enumerate("abc", 1)}}
+                for i in range(9000)
+            }
+            | {
+                f"s{i}": {
+                    "class_type": "KSampler",
+                    "inputs": {key: ["0", 0] for key in ("positive", "latent_image", "steps")},
+                }
+                for i in range(64)
+            }
+        ),
+    ),
+    "samplers in a ring": (
+        "prompt",
+        json.dumps(
+            {
+                str(i): {
+                    "class_type": "KSampler",
+                    "inputs": {"positive": 1, "steps": 1, "latent_image": [str((i + 1) % 5000), 0]},
+                }
+                for i in range(5000)
+            }
+        ),
+    ),
+    "a number of 4000 digits": ("denoisecli", '{"steps": ' + "9" * 4000 + ', "seeds": [1e999], "cfg": NaN}'),
+    "a number of a million digits": ("denoisecli", '{"steps": ' + "9" * 1_000_000 + "}"),
+    "a word without an end": ("parameters", "x\n" + "a" * 500_000),
+    "quotes without an end": ("parameters", "x\n" + 'ab:"\\' * 100_000),
+    "brackets without an end": ("parameters", "(" * 300_000 + "\nSteps: 1, Seed: 2, CFG scale: 3"),
+    "tags without an end": ("parameters", "<lora:" * 100_000 + "\nSteps: 1, Seed: 2, CFG scale: 3"),
+    "a million loras": ("invokeai_metadata", json.dumps({"seed": 1, "loras": [{"model": "x"}] * 300_000})),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_texts_cost_little(tmp_path, name):
+    """Each took minutes, or all memory, with a plainer reader."""
+    key, text = HOSTILE[name]
+    path = png(tmp_path / "x.png", **{key: text})
+    began = time.process_time()
+    with contextlib.suppress(NotRecorded):
+        config_text(import_image(path, SampleConfig), "x.png", SampleConfig)
+    assert time.process_time() - began < 5
 
 
 def test_comments_cannot_become_settings(tmp_path):
@@ -192,7 +238,7 @@ def test_other_labs(tmp_path, lab, seeds):
 
 def test_our_chunk_names_no_folder_of_this_machine():
     config = SampleConfig(model="/home/me/models/dream.safetensors", loras=[{"file": "~/loras/ink.safetensors"}])
-    text = own.text(config, 5, 7.5, (64, 64))
+    text = ours(config)
     assert "home" not in text
     assert "loras/" not in text
     assert own.read(text).elsewhere == {
@@ -203,7 +249,7 @@ def test_our_chunk_names_no_folder_of_this_machine():
 
 def test_a_hub_model_is_only_taken_where_it_was_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    text = own.text(SampleConfig(model="who/what"), 5, 7.5, (64, 64))
+    text = ours(SampleConfig(model="who/what"))
     assert own.read(text).elsewhere == {"model": "who/what"}
     (tmp_path / "models--who--what").mkdir()
     assert own.read(text).values["model"] == "who/what"

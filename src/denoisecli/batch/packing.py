@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_OPEN = 64  # packs that wait for more; runs come in the product's order, so few are ever open
 SHARED_KEYS = (
-    "model", "steps", "sampler", "eta", "guidance_rescale", "size", "loras", "device", "dtype",
+    "model", "steps", "sampler", "spacing", "eta", "guidance_rescale", "size", "loras", "device", "dtype",
 )  # fmt: skip
 
 

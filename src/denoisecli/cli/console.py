@@ -8,6 +8,7 @@ import re
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -73,6 +74,15 @@ class Console:
         if not self.quiet:
             self.say(f"{path} {state}")
         print(json.dumps({"event": "plan", "run": path}) if self.json else path)  # noqa: T201
+
+    def tell(self, notes: Iterable[str]) -> None:
+        """Print sentences that a person should know, as warnings on stderr alone."""
+        for note in notes:
+            self.say(f"warning: {note}")
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Print one JSON object on stdout."""
+        print(json.dumps({"event": event} | fields, ensure_ascii=False), flush=True)  # noqa: T201
 
     def result(self, record: dict[str, Any], sentence: str) -> None:
         """Print what came out: one sentence for eyes, all of it as JSON."""

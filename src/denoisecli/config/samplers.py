@@ -21,22 +21,27 @@ if TYPE_CHECKING:
 class Sampler:
     """One row of the table.
 
-    `options` override the model's scheduler config; `a1111` is (Sampler, Schedule type; not Automatic where that would
-    be Karras), `comfyui` is (sampler_name, scheduler), None where the tool has no counterpart. `stochastic`: fresh
-    noise is drawn in every step, from the seed of each sample.
+    `options` override the model's scheduler config; `a1111` is (Sampler, Schedule type), `comfyui` is (sampler_name,
+    scheduler), the schedule None where it is that of the timesteps' spacing; None where the tool has no counterpart.
+    `stochastic`: fresh noise is drawn in every step, from the seed of each sample.
     """
 
     name: str
     label: str
     class_name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    a1111: tuple[str, str] | None = None
-    comfyui: tuple[str, str] | None = None
+    a1111: tuple[str, str | None] | None = None
+    comfyui: tuple[str, str | None] | None = None
     stochastic: bool = False
     evaluations: Literal[1, 2] = 1
     """Denoiser evaluations per step; a second-order single-step solver needs two."""
     flow: bool = False
     """True for flow-matching models (Stable Diffusion 3), False for noise-predicting ones."""
+
+    @property
+    def spaced(self) -> bool:
+        """Whether the spacing of the timesteps decides its levels; Karras levels are spread over all of them."""
+        return not self.flow and not self.options.get("use_karras_sigmas")
 
 
 _PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
@@ -47,33 +52,33 @@ _DPM = "DPMSolverMultistepScheduler"
 _EULER = "EulerDiscreteScheduler"
 
 _ROWS = (
-    Sampler("ddim", "DDIM", "DDIMScheduler", a1111=("DDIM", "Automatic"), comfyui=("ddim", "ddim_uniform")),
-    Sampler("ddpm", "DDPM", "DDPMScheduler", comfyui=("ddpm", "simple"), stochastic=True),
+    Sampler("ddim", "DDIM", "DDIMScheduler", a1111=("DDIM", "Automatic"), comfyui=("ddim", None)),
+    Sampler("ddpm", "DDPM", "DDPMScheduler", comfyui=("ddpm", None), stochastic=True),
     Sampler("pndm", "PNDM", "PNDMScheduler", {"skip_prk_steps": True}, a1111=("PLMS", "Automatic")),
-    Sampler("euler", "Euler", _EULER, _PLAIN, ("Euler", "Automatic"), ("euler", "normal")),
+    Sampler("euler", "Euler", _EULER, _PLAIN, ("Euler", None), ("euler", None)),
     Sampler("euler_karras", "Euler Karras", _EULER, _KARRAS, ("Euler", "Karras"), ("euler", "karras")),
     Sampler(
         "euler_a",
         "Euler a",
         "EulerAncestralDiscreteScheduler",
-        a1111=("Euler a", "Automatic"),
-        comfyui=("euler_ancestral", "normal"),
+        a1111=("Euler a", None),
+        comfyui=("euler_ancestral", None),
         stochastic=True,
     ),
-    Sampler("heun", "Heun", "HeunDiscreteScheduler", _PLAIN, ("Heun", "Automatic"), ("heun", "normal"), evaluations=2),
-    Sampler("lms", "LMS", "LMSDiscreteScheduler", _PLAIN, ("LMS", "Automatic"), ("lms", "normal")),
-    Sampler("kdpm2", "DPM2", "KDPM2DiscreteScheduler", _PLAIN, ("DPM2", "Uniform"), ("dpm_2", "normal"), evaluations=2),
+    Sampler("heun", "Heun", "HeunDiscreteScheduler", _PLAIN, ("Heun", None), ("heun", None), evaluations=2),
+    Sampler("lms", "LMS", "LMSDiscreteScheduler", _PLAIN, ("LMS", None), ("lms", None)),
+    Sampler("kdpm2", "DPM2", "KDPM2DiscreteScheduler", _PLAIN, ("DPM2", None), ("dpm_2", None), evaluations=2),
     Sampler(
         "kdpm2_a",
         "DPM2 a",
         "KDPM2AncestralDiscreteScheduler",
         _PLAIN,
-        ("DPM2 a", "Uniform"),
-        ("dpm_2_ancestral", "normal"),
+        ("DPM2 a", None),
+        ("dpm_2_ancestral", None),
         stochastic=True,
         evaluations=2,
     ),
-    Sampler("dpmpp_2m", "DPM++ 2M", _DPM, _DPMPP | _PLAIN, ("DPM++ 2M", "Uniform"), ("dpmpp_2m", "normal")),
+    Sampler("dpmpp_2m", "DPM++ 2M", _DPM, _DPMPP | _PLAIN, ("DPM++ 2M", None), ("dpmpp_2m", None)),
     Sampler(
         "dpmpp_2m_karras", "DPM++ 2M Karras", _DPM, _DPMPP | _KARRAS, ("DPM++ 2M", "Karras"), ("dpmpp_2m", "karras")
     ),
@@ -82,8 +87,8 @@ _ROWS = (
         "DPM++ 2M SDE",
         _DPM,
         _SDE | _PLAIN,
-        ("DPM++ 2M SDE", "Uniform"),
-        ("dpmpp_2m_sde", "normal"),
+        ("DPM++ 2M SDE", None),
+        ("dpmpp_2m_sde", None),
         stochastic=True,
     ),
     Sampler(
@@ -95,9 +100,9 @@ _ROWS = (
         ("dpmpp_2m_sde", "karras"),
         stochastic=True,
     ),
-    Sampler("unipc", "UniPC", "UniPCMultistepScheduler", _PLAIN, ("UniPC", "Automatic"), ("uni_pc", "normal")),
-    Sampler("deis", "DEIS", "DEISMultistepScheduler", _PLAIN, comfyui=("deis", "normal")),
-    Sampler("lcm", "LCM", "LCMScheduler", a1111=("LCM", "Automatic"), comfyui=("lcm", "normal"), stochastic=True),
+    Sampler("unipc", "UniPC", "UniPCMultistepScheduler", _PLAIN, ("UniPC", "Automatic"), ("uni_pc", None)),
+    Sampler("deis", "DEIS", "DEISMultistepScheduler", _PLAIN, comfyui=("deis", None)),
+    Sampler("lcm", "LCM", "LCMScheduler", a1111=("LCM", "Automatic"), comfyui=("lcm", "sgm_uniform"), stochastic=True),
     Sampler("flow_euler", "Euler (flow)", "FlowMatchEulerDiscreteScheduler", comfyui=("euler", "simple"), flow=True),
 )
 

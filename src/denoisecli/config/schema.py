@@ -11,6 +11,7 @@ from .samplers import SAMPLERS
 
 PROMPT = "a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashing waves, oil painting"
 VIEWS = ["canvas", "guess", "latent"]
+SPACINGS = ["leading", "linspace", "trailing"]
 FORMATS = ["mp4", "webm", "gif", "webp"]
 
 
@@ -100,6 +101,8 @@ class SamplingConfig(LabConfig):
     """0 to 1: pull the contrast of the guided step back towards the conditional one"""
     sampler: Annotated[str, BeforeValidator(_sampler)] = "ddim"
     """ddim, ddpm, pndm, euler, euler_a, heun, lms, dpmpp_2m, dpmpp_2m_karras, unipc, ..."""
+    spacing: Annotated[str, one_of(SPACINGS)] | None = None
+    """which timesteps the steps take: leading, linspace or trailing; null: as the model. Karras has its own"""
     eta: Annotated[Float, Field(ge=0, le=1)] = 0.0
     """fresh noise a step of DDIM puts back: 0 none, 1 as DDPM"""
     size: PictureSize | None = None

@@ -13,7 +13,7 @@ from .guidance import guides
 from .loading import quiet
 from .noise import generators_after_start
 from .recorder import record
-from .schedule import use_sampler
+from .schedule import spacing_of, use_sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +41,7 @@ def sample_batch(
     sampler: str,
     seeds: Sequence[int],
     negative_prompt: str = "",
+    spacing: str | None = None,
     eta: float = 0.0,
     guidance_rescale: float = 0.0,
     height: int | None = None,
@@ -52,12 +53,13 @@ def sample_batch(
 
     noise: (n, C, h, w), unit normal; the pipeline multiplies it by its first σ. height, width: pixels, by default
     those of the noise. embeds: what the prompts became, (n, ...) each, instead of them (see `embeddings`).
+    spacing: of the timesteps (see `use_sampler`).
     scales: numbers, or SteppedScales for one a step. Samples of a stochastic sampler draw from a
     generator each, so a batch does not couple them.
     Raises OutOfMemory, SamplingError (latents that are no numbers), UsageError.
     """
     pipe = model.pipe
-    use_sampler(pipe, sampler)
+    use_sampler(pipe, sampler, spacing)
     _check_eta(pipe, eta, sampler)
     guided = any(guides(scale) for scale in scales)
     start = torch.as_tensor(noise).to(model.dtype)
@@ -92,6 +94,7 @@ def sample_batch(
         "ref": model.info.ref,
         "family": model.info.family,
         "sha256": model.info.sha256,
+        "timestep_spacing": spacing_of(pipe.scheduler),
     }
     return trace
 

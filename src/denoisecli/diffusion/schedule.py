@@ -162,9 +162,11 @@ _CAME_FROM: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 """The model's own config for each scheduler made here, so that one sampler's options do not stick to the next."""
 
 
-def use_sampler(pipe: Any, name: str) -> None:
+def use_sampler(pipe: Any, name: str, spacing: str | None = None) -> None:
     """Put the sampler `name` into the pipe: the model's own schedule and prediction type, the named solver.
 
+    spacing: which timesteps the steps take, "leading", "linspace" or "trailing"; None keeps the model's way. Karras
+    and flow samplers choose their levels themselves.
     Raises UsageError for an unknown name, and where the model is of the other family.
     """
     import diffusers
@@ -178,8 +180,17 @@ def use_sampler(pipe: Any, name: str) -> None:
     scheduler_class = getattr(diffusers, sampler.class_name)
     config = _CAME_FROM.get(pipe.scheduler, pipe.scheduler.config)
     # Clipping to −1..1 is for pixels; some classes default to it, and a latent model's config may not say.
-    pipe.scheduler = scheduler_class.from_config({"clip_sample": False, **config}, **sampler.options)
+    options = dict(sampler.options)
+    if spacing and sampler.spaced:
+        options["timestep_spacing"] = spacing
+    pipe.scheduler = scheduler_class.from_config({"clip_sample": False, **config}, **options)
     _CAME_FROM[pipe.scheduler] = config
+
+
+def spacing_of(scheduler: Any) -> str | None:
+    """Return how the scheduler spaces its timesteps: leading, linspace or trailing; None where it has no such way."""
+    spacing = scheduler.config.get("timestep_spacing")
+    return None if spacing is None else str(spacing)
 
 
 def _by_sigma(timestep: float, sigma: float, kind: ScheduleKind) -> Level:

@@ -7,41 +7,54 @@ AUTOMATIC1111/stable-diffusion-webui.
 from __future__ import annotations
 
 import json
-from pathlib import PureWindowsPath
+import re
 
-from ..config.samplers import SAMPLERS
-from ..config.schema import Lora, SamplingConfig
+from ..config.schema import Lora
+from .files import WEIGHTS, base_name
+from .recipe import Recipe, Shot
+from .samplers import to_a1111
 
 
-def infotext(config: SamplingConfig, seed: int, size: tuple[int, int], model_sha256: str, cfg: float) -> str:
+def infotext(recipe: Recipe, shot: Shot) -> str:
     """Return the text for one picture: prompt, negative prompt, then one line of `key: value` pairs.
 
     `RNG: CPU` because our starting noise is drawn on the CPU; A1111's own default is the GPU's.
     """
-    sampler = SAMPLERS[config.sampler]
-    name, schedule_type = sampler.a1111 or (sampler.label, None)
+    name, schedule_type = to_a1111(recipe.sampler, recipe.spacing) or (recipe.sampler.label, None)
     pairs = {
-        "Steps": config.steps,
+        "Steps": recipe.steps,
         "Sampler": name,
         "Schedule type": schedule_type,
-        "CFG scale": f"{cfg:g}",
-        "Seed": seed,
-        "Size": f"{size[0]}x{size[1]}",
-        "Model hash": model_sha256[:10],
-        "Model": config.model.rsplit("/", 1)[-1],
-        "Eta": f"{config.eta:g}" if config.eta else None,
+        "CFG scale": f"{shot.cfg:g}",
+        "Seed": shot.seed,
+        "Size": f"{recipe.size[0]}x{recipe.size[1]}",
+        "Model hash": recipe.model_sha256[:10] or None,
+        "Model": base_name(recipe.model).removesuffix(*WEIGHTS),
+        "Eta DDIM": f"{recipe.eta:g}" if recipe.eta else None,
+        "CFG rescale": f"{recipe.guidance_rescale:g}" if recipe.guidance_rescale else None,
         "RNG": "CPU",
     }
-    lines = [" ".join([config.prompt, *map(lora_tag, config.loras)])]
-    if config.negative_prompt:
-        lines.append(f"Negative prompt: {config.negative_prompt}")
+    lines = [" ".join([escaped(shot.prompt), *map(lora_tag, shot.loras)])]
+    if recipe.negative_prompt:
+        lines.append(f"Negative prompt: {escaped(recipe.negative_prompt)}")
     lines.append(", ".join(f"{key}: {quote(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines).strip()
 
 
 def lora_tag(lora: Lora) -> str:
     """Return what A1111 reads in a prompt as a LoRA: <lora:name:strength>."""
-    return f"<lora:{PureWindowsPath(lora.file).stem}:{lora.scale:g}>"
+    name = re.sub("[<>:,]", "", base_name(lora.file).removesuffix(*WEIGHTS))
+    return f"<lora:{name}:{lora.scale:g}>"
+
+
+def escaped(prompt: str) -> str:
+    """Return a prompt whose brackets are plain text in A1111, as they are here. Source: modules/prompt_parser.py."""
+    return re.sub(r"[\\()\[\]]", r"\\\g<0>", prompt)
+
+
+def unescaped(prompt: str) -> str:
+    """Return what an escaped prompt says."""
+    return re.sub(r"\\([\\()\[\]])", r"\1", prompt)
 
 
 def quote(value: object) -> str:

@@ -11,20 +11,22 @@ import re
 from .imported import Imported, number, whole
 from .samplers import from_a1111
 
-PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+PAIR = re.compile(r'\s*(\w[\w \-/]{1,80}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+MOST_LINE = 20_000  # characters of pairs: the pattern's time grows with the square of them
 NEGATIVE = "Negative prompt:"
 LEAST_PAIRS = 3  # fewer, and the last line belongs to the prompt
 READ = {
-    "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model", "Model hash", "Eta", "RNG", "Version",
-    "User", "Lora hashes", "TI hashes", "VAE", "VAE hash", "Denoising strength", "Clip skip", "Variation seed",
-    "Variation seed strength", "ENSD", "CFG rescale", "Template", "Negative Template", "Batch size", "Batch pos",
+    "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model", "Model hash", "Eta DDIM", "RNG",
+    "Version", "User", "Lora hashes", "TI hashes", "VAE", "VAE hash", "Denoising strength", "Clip skip",
+    "Variation seed", "Variation seed strength", "ENSD", "CFG rescale", "Template", "Negative Template", "Batch size",
+    "Batch pos",
 }  # fmt: skip
 
 
 def parse(text: str) -> tuple[str, str, dict[str, str]]:
     """Return prompt, negative prompt and the pairs of an infotext."""
     *lines, last = text.strip().split("\n")
-    pairs = PAIR.findall(last)
+    pairs = PAIR.findall(last[:MOST_LINE])
     if len(pairs) < LEAST_PAIRS:
         lines, pairs = [*lines, last], []
     prompt: list[str] = []
@@ -52,7 +54,7 @@ def read(text: str) -> Imported | None:
     if not pairs:
         return None
     imported = Imported("A1111")
-    imported.set_prompts(prompt, negative)
+    imported.set_prompts(prompt, negative, "\\()[]")
     _read_numbers(imported, pairs)
     if "Sampler" in pairs:
         from_a1111(imported, pairs["Sampler"], pairs.get("Schedule type"))
@@ -63,7 +65,8 @@ def read(text: str) -> Imported | None:
 
 
 def _read_numbers(imported: Imported, pairs: dict[str, str]) -> None:
-    for theirs, ours, reader in (("Steps", "steps", whole), ("CFG scale", "cfg", number), ("Eta", "eta", number)):
+    for theirs, ours, reader in (("Steps", "steps", whole), ("CFG scale", "cfg", number),
+                               ("Eta DDIM", "eta", number)):  # fmt: skip
         found = reader(pairs.get(theirs))
         if found is not None:
             imported.values[ours] = found

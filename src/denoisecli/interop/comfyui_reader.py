@@ -1,4 +1,4 @@
-"""ComfyUI's API graph (the `prompt` chunk): nodes by number, each with a class and inputs that are values or links.
+"""ComfyUI's graph: nodes by number, each with a class and inputs that are values or links (the API form).
 
 We start at the sampler and follow the links up to prompts, model, LoRAs and size. Custom nodes are passed through
 where the way on is clear, and named where not. Source of the names: ComfyUI's nodes.py and comfy_extras.
@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Container, Iterator
 from typing import Any
 
+from .comfyui_drawing import api_form
 from .imported import Imported, number, whole
 from .samplers import from_comfyui
 
-MOST_NODES = 20_000
+MOST_NODES = 10_000
+MOST_VISITS = 300_000  # of nodes, in all ways up together: a graph of a hundred nodes needs a thousand
 MOST_TEXTS = 20
+MOST_SAMPLERS = 64
 SAMPLER_INPUTS = {"latent_image", "latent"}
 LITERALS = ("value", "text", "string", "seed", "noise_seed", "int", "float", "number", "Value", "String")
 LORAS = {"LoraLoader", "LoraLoaderModelOnly"}
@@ -31,6 +35,7 @@ class Graph:
 
     def __init__(self, nodes: dict[str, Node]) -> None:
         self.nodes = nodes
+        self.visits = 0
 
     def linked(self, value: Any) -> str | None:
         """Return the number of the node that an input is linked to, or None for a plain value."""
@@ -41,8 +46,9 @@ class Graph:
     def value(self, value: Any) -> Any:
         """Return an input's plain value, looked up through reroutes and primitive nodes; None where there is none."""
         seen: set[str] = set()
-        while (name := self.linked(value)) is not None and name not in seen:
+        while (name := self.linked(value)) is not None and name not in seen and self.visits < MOST_VISITS:
             seen.add(name)
+            self.visits += 1
             inputs = self.inputs(name)
             found = [inputs[key] for key in LITERALS if key in inputs]
             links = [each for each in inputs.values() if self.linked(each)]
@@ -60,20 +66,23 @@ class Graph:
 
     def up(self, value: Any) -> Iterator[str]:
         """Yield every node above an input, the nearest first."""
-        waiting, seen = [self.linked(value)], set()
-        while waiting:
-            name = waiting.pop(0)
+        waiting: deque[str | None] = deque([self.linked(value)])
+        seen: set[str] = set()
+        while waiting and self.visits < MOST_VISITS:
+            name = waiting.popleft()
             if name is None or name in seen:
                 continue
             seen.add(name)
+            self.visits += 1
             yield name
-            waiting += [self.linked(each) for each in self.inputs(name).values()]
+            waiting.extend(self.linked(each) for each in self.inputs(name).values())
 
     def chain(self, value: Any, key: str) -> Iterator[str]:
         """Yield the nodes above an input, each by its input `key` or, in reroutes, its only link."""
         seen: set[str] = set()
-        while (name := self.linked(value)) is not None and name not in seen:
+        while (name := self.linked(value)) is not None and name not in seen and self.visits < MOST_VISITS:
             seen.add(name)
+            self.visits += 1
             yield name
             inputs = self.inputs(name)
             links = [each for each in inputs.values() if self.linked(each)]
@@ -81,18 +90,44 @@ class Graph:
 
 
 def read(text: str) -> Imported | None:
-    """Return the settings in an API graph; None where the text is no graph with a sampler."""
+    """Return the settings in a graph, of either form; None where the text is no graph with a sampler."""
     graph = _graph(text)
     if graph is None:
         return None
-    samplers = [name for name in graph.nodes if _is_sampler(graph, name)]
+    samplers = {name: None for name in graph.nodes if _is_sampler(graph, name)}  # a set in order
     if not samplers:
         return None
+    some = list(samplers)[:MOST_SAMPLERS]
+    firsts = [name for name in some if not _feeders(graph, name, samplers)] or some[:1]
+    found = [_read_one(graph, name) for name in firsts]
+    return _together(found, firsts, len(samplers))
+
+
+def _together(found: list[Imported], names: list[str], samplers: int) -> Imported:
+    """Return one import for all first passes where they differ in seed and cfg alone; else the first, and say so."""
+    imported = found[0]
+    alike = [one for one in found if _but(one.values) == _but(imported.values) and one.elsewhere == imported.elsewhere]
+    seeds = list(dict.fromkeys(seed for one in alike for seed in one.values.get("seeds", [])))
+    scales = list(dict.fromkeys(one.values["cfg"] for one in alike if "cfg" in one.values))
+    if len(alike) < samplers or len(alike) != max(len(seeds), 1) * max(len(scales), 1):
+        if samplers > 1:
+            imported.note(f"The graph has {samplers} samplers; the first pass is taken (node {names[0][:20]}).")
+        return imported
+    if seeds:
+        imported.values["seeds"] = seeds
+    if len(scales) > 1:
+        imported.values["scales"] = scales
+    return imported
+
+
+def _but(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in ("seeds", "cfg")}
+
+
+def _read_one(graph: Graph, name: str) -> Imported:
+    """Return what leads to one sampler."""
     imported = Imported("ComfyUI")
-    chosen = next((name for name in samplers if not _feeders(graph, name, samplers)), samplers[0])
-    if len(samplers) > 1:
-        imported.note(f"The graph has {len(samplers)} samplers; the first pass is taken (node {chosen[:20]}).")
-    inputs = _gathered(graph, chosen)
+    inputs = _gathered(graph, name)
     _read_sampling(imported, graph, inputs)
     imported.set_prompts(
         _prompt(imported, graph, inputs.get("positive")), _prompt(imported, graph, inputs.get("negative"))
@@ -107,6 +142,8 @@ def _graph(text: str) -> Graph | None:
         nodes = json.loads(text)
     except (ValueError, RecursionError):
         return None
+    if isinstance(nodes, dict) and isinstance(nodes.get("nodes"), list):
+        nodes = api_form(nodes)
     if not isinstance(nodes, dict) or len(nodes) > MOST_NODES:
         return None
     return Graph({str(name): node for name, node in nodes.items() if isinstance(node, dict) and "class_type" in node})
@@ -118,7 +155,7 @@ def _is_sampler(graph: Graph, name: str) -> bool:
     return bool(told and SAMPLER_INPUTS & inputs.keys())
 
 
-def _feeders(graph: Graph, name: str, samplers: list[str]) -> list[str]:
+def _feeders(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
     """Return the samplers whose latents this one goes on with."""
     inputs = graph.inputs(name)
     above = [up for key in SAMPLER_INPUTS if key in inputs for up in graph.up(inputs[key])]

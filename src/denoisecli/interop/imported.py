@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..config.schema import LabConfig
+from .files import base_name, found_here
 
 LORA_TAG = re.compile(r"<(?:lora|lyco):([^:<>]{1,200})(?::([^<>]{0,60}))?>")
-OTHER_TAG = re.compile(r"<(hypernet|embedding):[^<>]{1,200}>")
+MOST_LORAS = 64
+OTHER_TAG = re.compile(r"<(hypernet|embedding):[^<>]{1,200}>|\bembedding:\w")
 EMPHASIS = re.compile(r"(?<!\\)\([^()]*:\s*[\d.]+\)|(?<!\\)\(\(|(?<!\\)\[[^\[\]]+\]|\bBREAK\b|\bAND\b")
-WEIGHTS = (".safetensors",)
 
 
 @dataclass
@@ -35,11 +34,16 @@ class Imported:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def set_prompts(self, prompt: str, negative: str) -> None:
-        """Take both prompts, their LoRA tags out, and tell of marks that are plain text here."""
+    def set_prompts(self, prompt: str, negative: str, escaped: str = "()") -> None:
+        """Take both prompts, their LoRA tags out, and tell of marks that are plain text here.
+
+        escaped: the marks that a backslash makes plain text there, as all are here.
+        """
         loras = [(match[1], match[2]) for match in LORA_TAG.finditer(prompt)]
-        self.values["prompt"] = LORA_TAG.sub("", prompt).strip() if loras else prompt
-        self.values["negative_prompt"] = negative
+        backslash = re.compile(rf"\\([{re.escape(escaped)}])")
+        own_words = LORA_TAG.sub("", prompt).strip() if loras else prompt
+        self.values["prompt"] = backslash.sub(r"\1", own_words)
+        self.values["negative_prompt"] = backslash.sub(r"\1", negative)
         for name, weights in loras:
             self.add_lora(name, _first_number(weights or "1"))
         if OTHER_TAG.search(prompt + negative):
@@ -50,14 +54,17 @@ class Imported:
     def set_model(self, name: str) -> None:
         """Take the model by its file's name, where there is such a file here; else keep it as a comment."""
         found = found_here(name)
-        if name == "pocket" or found:
-            self.values["model"] = found or name
+        if found or base_name(name) in ("pocket", "pocket.safetensors"):
+            self.values["model"] = found or "pocket"
             return
         self.elsewhere["model"] = base_name(name)
         self.note(f'The model "{base_name(name)}" is not in this folder; put its path or hub id into `model`.')
 
     def add_lora(self, name: str, scale: float) -> None:
         """Take a LoRA by its file's name, where there is such a file here; else keep it as a comment."""
+        if sum(len(place.get("loras", [])) for place in (self.values, self.elsewhere)) >= MOST_LORAS:
+            self.note(f"There are more than {MOST_LORAS} LoRAs; the others are left out.")
+            return
         found = found_here(name)
         place = self.values if found else self.elsewhere
         place.setdefault("loras", []).append({"file": found or f"{base_name(name)}", "scale": scale})
@@ -83,30 +90,6 @@ def _objection(lab: type[LabConfig], key: str, value: Any) -> str:
         why = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         return f"{key}: {str(value)[:60]} cannot be taken ({why}), so the default is."
     return ""
-
-
-def base_name(name: str) -> str:
-    """Return the last part of a path of any system, without what no file name should hold."""
-    last = PureWindowsPath(PurePosixPath(name).name).name
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", last)[:200] or "unnamed"
-
-
-def found_here(name: str) -> str | None:
-    """Return the file of that name in this folder, never one elsewhere; None where there is none."""
-    plain = base_name(name)
-    if plain.startswith(("-", ".")):
-        return None
-    for candidate in (plain, *(plain + suffix for suffix in WEIGHTS)):
-        if candidate.endswith(WEIGHTS) and Path(candidate).is_file():
-            return candidate
-    return None
-
-
-def in_hub_cache(name: str) -> bool:
-    """Return whether the hub's model `name` ("who/what") was downloaded before; nothing is loaded or asked for."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
-    return (cache / f"models--{name.replace('/', '--')}").is_dir()
 
 
 def _first_number(text: str) -> float:

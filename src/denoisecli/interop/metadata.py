@@ -6,6 +6,7 @@ PNG has text chunks; JPEG, WebP and AVIF have EXIF: `UserComment` (A1111's infot
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,36 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import NotRecorded
 
 MOST_BYTES = 8_000_000  # of all texts of a file together; graphs of a thousand nodes have one
-MOST_PIXELS = 200_000_000
+MOST_PIXELS = 64_000_000  # of which 256 MB of memory come, for what stands behind the pixels
+TEXT = ""  # the key of a file that is text as a whole
 EXIF_PART, USER_COMMENT = 0x8769, 0x9286
 UTF8, UTF16 = (b"ASCII\0\0\0", b"UTF-8\0\0\0"), b"UNICODE\0"
+
+
+def texts_of(path: Path) -> dict[str, str]:
+    """Return the texts in a file: those of an image, or all of a text file (a saved workflow, an infotext).
+
+    Raises NotRecorded for what is neither, or too large.
+    """
+    if path.is_file() and not _is_image(path):
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+        if len(raw) <= MOST_BYTES and raw.strip() and b"\0" not in raw:
+            with contextlib.suppress(UnicodeDecodeError):
+                return {TEXT: raw.decode("utf-8-sig")}
+    return image_texts(path)
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path):
+                return True
+    except UnidentifiedImageError:
+        return False
+    except Exception:  # noqa: BLE001 - a damaged image is an image; `image_texts` says what is wrong with it
+        return True
 
 
 def image_texts(path: Path) -> dict[str, str]:
@@ -28,8 +56,6 @@ def image_texts(path: Path) -> dict[str, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise NotRecorded(f"{path} has {image.width}×{image.height} pixels, too many to look into.")
                 found = _texts(image)
     except UnidentifiedImageError:
         raise NotRecorded(f"{path} is not an image that we can read.", "Use PNG, JPEG or WebP.") from None
@@ -41,8 +67,9 @@ def image_texts(path: Path) -> dict[str, str]:
 
 
 def _texts(image: Any) -> dict[str, str]:
-    """Return PNG chunks (those after the pixels too), then what EXIF adds."""
-    chunks = image.text if hasattr(image, "text") else image.info
+    """Return PNG chunks, those after the pixels too where these are few enough to be read, then what EXIF adds."""
+    behind = hasattr(image, "text") and image.width * image.height <= MOST_PIXELS
+    chunks = image.text if behind else image.info
     found = {str(key): value for key, value in chunks.items() if isinstance(value, str)}
     return _exif_texts(image.getexif()) | found
 

@@ -11,7 +11,9 @@ import re
 from typing import Any
 
 from ..config.schema import SampleConfig, SamplingConfig
-from .imported import Imported, base_name, in_hub_cache
+from .files import base_name, in_hub_cache
+from .imported import Imported
+from .recipe import Shot
 
 KEY = "denoisecli"
 LOOKS = {"film", "lab", "batch", "views", "device", "dtype"}
@@ -19,12 +21,13 @@ LOOKS = {"film", "lab", "batch", "views", "device", "dtype"}
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 
 
-def text(config: SamplingConfig, seed: int, cfg: float, size: tuple[int, int]) -> str:
+def text(config: SamplingConfig, shot: Shot, size: tuple[int, int]) -> str:
     """Return the chunk for one picture of a run, ASCII."""
     kept = SampleConfig.model_fields.keys() & type(config).model_fields.keys() - LOOKS
     values = json.loads(config.model_dump_json(include=kept))
-    values |= {"seeds": [seed], "cfg": cfg, "size": list(size), "model": _shared(config.model)}
-    values["loras"] = [row | {"file": base_name(row["file"])} for row in values.get("loras", [])]
+    values |= {"prompt": shot.prompt, "seeds": [shot.seed], "cfg": shot.cfg, "size": list(size)}
+    values["model"] = _shared(config.model)
+    values["loras"] = [{"file": base_name(lora.file), "scale": lora.scale} for lora in shot.loras]
     return json.dumps({key: values[key] for key in SampleConfig.model_fields if key in values})
 
 

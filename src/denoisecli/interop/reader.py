@@ -1,4 +1,4 @@
-"""An image of any of the tools we know into settings, and settings into a commented config."""
+"""An image, graph or text of any of the tools we know into settings, and settings into a commented config."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ from ..config.write import yaml_of
 from ..errors import NotRecorded
 from . import a1111_reader, comfyui_reader, invokeai_reader, own
 from .imported import Imported
-from .metadata import image_texts
+from .metadata import TEXT, texts_of
 
 READERS: tuple[tuple[str, Callable[[str], Imported | None]], ...] = (
     (own.KEY, own.read),
     ("prompt", comfyui_reader.read),
+    ("workflow", comfyui_reader.read),
     ("parameters", a1111_reader.read),
     *((key, invokeai_reader.read) for key in invokeai_reader.KEYS),
     ("Comment", a1111_reader.read),
+    (TEXT, comfyui_reader.read),
+    (TEXT, invokeai_reader.read),
+    (TEXT, a1111_reader.read),
 )
 """Keys in the order of how much they tell."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def import_image(path: Path, lab: type[LabConfig]) -> Imported:
-    """Return an image's settings for a lab. Raises NotRecorded where it holds none that we can read."""
-    texts = image_texts(path)
+    """Return the settings in an image or text file for a lab. Raises NotRecorded where it holds none we can read."""
+    texts = texts_of(path)
     imported = read_texts(texts)
     if imported is None:
         raise NotRecorded(f"{path} holds no settings that we can read{_held(texts)}.", _way_out(texts))
@@ -38,12 +42,17 @@ def import_image(path: Path, lab: type[LabConfig]) -> Imported:
 def _fit(imported: Imported, lab: str) -> None:
     """Let one picture's settings be a walk's start, or what a sweep goes around."""
     seeds, cfg = imported.values.get("seeds"), imported.values.get("cfg")
+    scales = imported.values.get("scales")
+    if scales and lab != "cfg-sweep":
+        del imported.values["scales"]
+        imported.note(f"Several cfg were there; {cfg:g} is taken. For all of them: --lab cfg-sweep.")
     if lab == "walk" and isinstance(seeds, list) and len(seeds) == 1 and isinstance(seeds[0], int):
         imported.values["seeds"] = [seeds[0], seeds[0] + 1]
         imported.note(f"A walk needs two seeds; the picture's is {seeds[0]}.")
     if lab == "cfg-sweep" and cfg is not None:
         del imported.values["cfg"]
-        imported.note(f"The picture's cfg was {cfg:g}; the sweep takes its usual scales.")
+        if not scales:
+            imported.note(f"The picture's cfg was {cfg:g}; the sweep takes its usual scales.")
 
 
 def read_texts(texts: Mapping[str, str]) -> Imported | None:
@@ -56,13 +65,13 @@ def read_texts(texts: Mapping[str, str]) -> Imported | None:
 
 
 def _held(texts: Mapping[str, str]) -> str:
-    names = [CONTROL.sub(" ", name)[:40] for name in texts]
+    names = [CONTROL.sub(" ", name)[:40] for name in texts if name != TEXT]
     return f" (only: {', '.join(names[:6])})" if names else ""
 
 
 def _way_out(texts: Mapping[str, str]) -> str:
-    if "workflow" in texts:
-        return "ComfyUI's `workflow` alone is a drawing of the graph; open it there and save the picture again."
+    if "workflow" in texts or "prompt" in texts:
+        return "We found no sampler in ComfyUI's graph; those inside a subgraph are not read."
     return "Tools and sites often take metadata off; use the file as A1111, ComfyUI, InvokeAI or denoisecli wrote it."
 
 

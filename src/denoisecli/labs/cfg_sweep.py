@@ -14,9 +14,11 @@ from ..trace import Trace
 from . import plan as plans
 from .cfg_numbers import sameness_rows, sweep_rows
 from .cfg_scales import UNGUIDED, SweptScale, swept_scales, taken_apart
-from .sampling import SHARED, Sample, batch_size, resolved
+from .sampling import SHARED, Sample, batch_size, resolved, settings_inside
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..diffusion.models import Model
     from ..media.picture_file import PictureFile
     from .pictures import Pictures
@@ -102,22 +104,25 @@ def save_finals(job: Job[CfgSweepConfig], model: Model, pictures: Pictures, scal
         for (scale, seed), picture in zip(places, pictures.finals, strict=True):
             word = scale.label.replace("→", "-").replace("…", "-").replace(" ", "-").strip("()")
             path = folder / f"seed-{seed}-cfg-{word}.png"
-            text = parameters(config, scale, seed, (picture.shape[1], picture.shape[0]), model.info.sha256)
-            save_png(Image.fromarray(picture), path, {"parameters": text})
+            save_png(Image.fromarray(picture), path, picture_settings(model, config, scale, seed, picture))
             job.artifact(path, "image")
 
 
-def parameters(config: CfgSweepConfig, scale: SweptScale, seed: int, size: tuple[int, int], sha256: str) -> str:
-    """Return A1111's text for one picture; what its grammar has no key for stands at the end under words of ours."""
-    from ..interop.a1111 import infotext, quote
+def picture_settings(
+    model: Model, config: CfgSweepConfig, scale: SweptScale, seed: int, picture: NDArray[np.uint8]
+) -> dict[str, str]:
+    """Return what made a picture; where no other tool has a key for it, only A1111's text, with words of ours."""
+    from ..interop.a1111 import quote
+    from ..interop.recipe import shot
 
-    text = infotext(config, seed, size, sha256, scale.steps[0] if isinstance(scale.guide, tuple) else scale.guide)
+    cfg = scale.steps[0] if isinstance(scale.guide, tuple) else scale.guide
+    texts = settings_inside(model, config, shot(config, seed, cfg), picture)
     more = {
         "CFG schedule": json.dumps(scale.guide) if isinstance(scale.guide, tuple) else None,
         "CFG interval": json.dumps(config.guidance_interval) if config.guidance_interval != (0, 1) else None,
-        "CFG rescale": f"{config.guidance_rescale:g}" if config.guidance_rescale else None,
     }
-    return ", ".join([text, *(f"{key}: {quote(value)}" for key, value in more.items() if value is not None)])
+    told = [f"{key}: {quote(value)}" for key, value in more.items() if value]
+    return {"parameters": ", ".join([texts["parameters"], *told])} if told else texts
 
 
 def draw(job: Job[CfgSweepConfig], folded: Trace, pictures: PictureFile) -> None:

@@ -176,20 +176,21 @@ def save_pictures(
     job: Job[LoraRankConfig], model: Model, wanted: Sequence[Variant], pictures: NDArray[np.uint8]
 ) -> None:
     """Write images/<variant>-seed-<seed>.png, with what made them inside."""
-    from ..interop.a1111 import infotext
+    from ..config.schema import Lora
+    from ..interop.recipe import shot
     from ..media.images import save_png
+    from .sampling import settings_inside
 
     folder = job.folder.partial / "images"
     folder.mkdir(exist_ok=True)
-    size = (pictures.shape[3], pictures.shape[2])
+    config = job.config
     with job.timed("encode"):
         for variant, row in zip(wanted, pictures, strict=True):
-            tag = f" <lora:{variant.file.stem}:{variant.scale:g}>" if variant.file else ""
-            config = job.config.model_copy(update={"prompt": job.config.prompt + tag})
-            for seed, picture in zip(job.config.seeds, row, strict=True):
-                text = infotext(config, seed, size, model.info.sha256, config.cfg)
+            cut = (Lora(file=variant.file.name, scale=variant.scale),) if variant.file else ()
+            for seed, picture in zip(config.seeds, row, strict=True):
+                made = replace(shot(config, seed, config.cfg), loras=(*config.loras, *cut))
                 path = folder / f"{variant.label}-seed-{seed}.png"
-                job.artifact(save_png(picture, path, {"parameters": text}), "image")
+                job.artifact(save_png(picture, path, settings_inside(model, config, made, picture)), "image")
 
 
 def distances(finals: NDArray[np.float32], reference: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..config.schema import SampleConfig
 from . import plan as plans
-from .sampling import Sample, batch_size, resolved
+from .sampling import Sample, batch_size, resolved, settings_inside
 
 if TYPE_CHECKING:
     from ..diffusion.models import Model
@@ -57,8 +57,7 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
     """Write the finished pictures, with what made them inside."""
     from PIL import Image
 
-    from ..interop import own
-    from ..interop.a1111 import infotext
+    from ..interop.recipe import shot
     from ..media.images import save_png
 
     config = job.config
@@ -67,9 +66,7 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
     with job.timed("encode"):
         for seed, picture in zip(config.seeds, pictures.finals, strict=True):
             path = folder / f"seed-{seed}.png"
-            size = (picture.shape[1], picture.shape[0])
-            text = infotext(config, seed, size, model.info.sha256, config.cfg)
-            texts = {"parameters": text, own.KEY: own.text(config, seed, config.cfg, size)}
+            texts = settings_inside(model, config, shot(config, seed, config.cfg), picture)
             save_png(Image.fromarray(picture), path, texts)
             job.artifact(path, "image")
 

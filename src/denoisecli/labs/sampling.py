@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..diffusion.embeddings import Embeddings
     from ..diffusion.models import Model
+    from ..interop.recipe import Shot
     from .plan import Job
 
     OnStep = Callable[[int, int, NDArray[np.float32]], None]
@@ -74,7 +75,7 @@ def load(job: Job[Any]) -> Model:
     job.report.stage("load", 1)
     with job.timed("load"):
         model = models.load_model(config.model, config.device, config.dtype)
-        use_sampler(model.pipe, config.sampler)
+        use_sampler(model.pipe, config.sampler, config.spacing)
         if config.loras:
             add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
     for prompt in (config.prompt, config.negative_prompt):
@@ -97,6 +98,15 @@ def warn_of_lost_words(job: Job[Any], model: Model, prompt: str) -> None:
     if unknown := models.unknown_words(model.pipe, prompt):
         shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
         job.report.warn(f"words that the model {model.info.ref} does not know: {shown}")
+
+
+def settings_inside(model: Model, config: SamplingConfig, made: Shot, picture: NDArray[np.uint8]) -> dict[str, str]:
+    """Return the text chunks of a finished picture, (H, W, 3): what made it, for this and other tools."""
+    from ..diffusion.schedule import spacing_of
+    from ..interop.chunks import picture_texts
+
+    size = (picture.shape[1], picture.shape[0])
+    return picture_texts(config, made, size, model.info.sha256, spacing_of(model.pipe.scheduler))
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,7 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Tr
                 scales=[sample.cfg for sample in samples],
                 steps=config.steps,
                 sampler=config.sampler,
+                spacing=config.spacing,
                 eta=config.eta,
                 guidance_rescale=config.guidance_rescale,
                 seeds=[sample.seed for sample in samples],

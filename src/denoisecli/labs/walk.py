@@ -13,7 +13,7 @@ import numpy as np
 from ..config.walk import WalkConfig
 from ..trace import Trace
 from . import plan as plans
-from .sampling import batch_size, resolved
+from .sampling import batch_size, resolved, settings_inside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,27 +105,24 @@ def _number(value: Any) -> float | None:
 
 def save_ends(job: Job[WalkConfig], model: Model, way: Way, walked: Walked) -> None:
     """Write the pictures at the ends, with what made them inside."""
-    from ..interop.a1111 import infotext
+    from ..interop.recipe import walk_ends
     from ..media.images import save_png
 
     folder = job.folder.partial / "images"
     folder.mkdir(exist_ok=True)
+    ends = walk_ends(job.config)
     named: set[str] = set()
     for frame, place in enumerate(walked.places):
         if place.end is None:
             continue
-        picture, seed = walked.picture(frame), _seed(job.config, place.end)
+        picture = walked.picture(frame)
         name = way.name(place.end).replace(" ", "-").lower()
         if name in named:  # a walk there and back between scales
             continue
         named.add(name)
-        config = job.config
-        if way.kind == "prompts":
-            config = config.model_copy(update={"prompt": config.ends[place.end]})
-        size = (picture.shape[1], picture.shape[0])
-        text = infotext(config, seed or 0, size, model.info.sha256, way.cfg(place))
+        texts = settings_inside(model, job.config, ends[place.end % len(ends)], picture)
         with job.timed("encode"):
-            job.artifact(save_png(picture, folder / f"{name}.png", {"parameters": text}), "image")
+            job.artifact(save_png(picture, folder / f"{name}.png", texts), "image")
 
 
 def sheet_guesses(

@@ -1,0 +1,183 @@
+"""A run's pictures as ComfyUI's graph: the API form that its server takes, and the drawing that its page loads.
+
+Sources: ComfyUI's script_examples/basic_api_example.py; docs.comfy.org/specs/workflow_json_0.4.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from .comfyui_nodes import KINDS, SEEDS, Kind, Node
+from .files import base_name
+from .recipe import Recipe, Shot
+from .samplers import to_comfyui
+
+STAND_IN = ("euler", "normal")  # for a sampler that ComfyUI has not
+GAP = (60, 50)
+NOTE_SIZE = (480, 240)
+
+
+class Graph:
+    """Nodes in the order of their making; one that is there already is not made twice."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._known: dict[str, str] = {}
+
+    def add(self, kind: str, title: str = "", **inputs: Any) -> str:
+        """Return the number of a node of this class with these inputs: values, or [node, slot]."""
+        key = json.dumps([kind, inputs], sort_keys=True)
+        if key not in self._known:
+            name = self._known[key] = str(len(self.nodes) + 1)
+            self.nodes[name] = {"class_type": kind, "inputs": inputs, "_meta": {"title": title or kind}}
+        return self._known[key]
+
+
+def api_graph(recipe: Recipe) -> dict[str, Node]:
+    """Return the graph in API form: what POST /prompt takes as `prompt`, and what pictures carry under that name."""
+    graph = Graph()
+    for shot in recipe.shots:
+        _add_shot(graph, recipe, shot)
+    return graph.nodes
+
+
+def _add_shot(graph: Graph, recipe: Recipe, shot: Shot) -> None:
+    """Add the way to one picture: checkpoint, LoRAs, prompts, empty latents, sampler, decoder, file."""
+    width, height = recipe.size
+    loader = graph.add("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name=weights_name(recipe.model))
+    model, clip = [loader, 0], [loader, 1]
+    for lora in shot.loras:
+        file, scale = weights_name(lora.file), lora.scale
+        strengths = {"strength_model": scale, "strength_clip": scale}
+        name = graph.add("LoraLoader", "Load LoRA", lora_name=file, **strengths, model=model, clip=clip)
+        model, clip = [name, 0], [name, 1]
+    if recipe.guidance_rescale:
+        model = [graph.add("RescaleCFG", multiplier=recipe.guidance_rescale, model=model), 0]
+    empty = "EmptySD3LatentImage" if recipe.sampler.flow else "EmptyLatentImage"
+    sampler, scheduler = to_comfyui(recipe.sampler, recipe.spacing) or STAND_IN
+    sampled = graph.add(
+        "KSampler",
+        f"seed {shot.seed}, cfg {shot.cfg:g}",
+        seed=shot.seed,
+        steps=recipe.steps,
+        cfg=shot.cfg,
+        sampler_name=sampler,
+        scheduler=scheduler,
+        denoise=1.0,
+        model=model,
+        positive=[graph.add("CLIPTextEncode", "Prompt", text=escaped(shot.prompt), clip=clip), 0],
+        negative=[graph.add("CLIPTextEncode", "Negative prompt", text=escaped(recipe.negative_prompt), clip=clip), 0],
+        latent_image=[graph.add(empty, "Empty Latent Image", width=width, height=height, batch_size=1), 0],
+    )
+    decoded = graph.add("VAEDecode", "VAE Decode", samples=[sampled, 0], vae=[loader, 2])
+    graph.add("SaveImage", "Save Image", filename_prefix=f"denoisecli-{shot.seed}", images=[decoded, 0])
+
+
+def weights_name(ref: str) -> str:
+    """Return the file name under which ComfyUI may know a model or LoRA."""
+    name = base_name(ref)
+    return name if name.endswith(".safetensors") else f"{name}.safetensors"
+
+
+def escaped(prompt: str) -> str:
+    """Return a prompt whose brackets are plain text in ComfyUI, as they are here. Source: comfy/sd1_clip.py."""
+    return re.sub(r"[()]", r"\\\g<0>", prompt)
+
+
+def drawing(nodes: dict[str, Node], notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the graph as ComfyUI's page keeps it, to be dropped onto it: nodes with places, links, a note."""
+    places, links = _places(nodes), _links(nodes)
+    order = {name: at for at, name in enumerate(sorted(nodes, key=lambda name: (places[name][0], int(name))))}
+    drawn = [_drawn(name, node, places[name], order[name], links) for name, node in nodes.items()]
+    last = len(nodes)
+    if notes:
+        last += 1
+        drawn.append(_note(last, notes, len(drawn)))
+    return {
+        "last_node_id": last,
+        "last_link_id": len(links),
+        "nodes": drawn,
+        "links": links,
+        "groups": [],
+        "config": {},
+        "extra": {},
+        "version": 0.4,
+    }
+
+
+def _links(nodes: dict[str, Node]) -> list[list[Any]]:
+    """Return [number, from, slot, to, slot, type] for every link."""
+    found: list[list[Any]] = []
+    for name, node in nodes.items():
+        for slot, (key, kind) in enumerate(KINDS[node["class_type"]].links):
+            source, output = node["inputs"][key]
+            found.append([len(found) + 1, int(source), output, int(name), slot, kind])
+    return found
+
+
+def _drawn(name: str, node: Node, place: tuple[int, int], order: int, links: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    kind = KINDS[node["class_type"]]
+    into = {link[4]: link[0] for link in links if link[3] == int(name)}
+    out = {slot: [link[0] for link in links if link[1:3] == [int(name), slot]] for slot in range(len(kind.outputs))}
+    return {
+        "id": int(name),
+        "type": node["class_type"],
+        "title": node["_meta"]["title"],
+        "pos": list(place),
+        "size": list(kind.size),
+        "flags": {},
+        "order": order,
+        "mode": 0,
+        "inputs": [{"name": key, "type": of, "link": into[slot]} for slot, (key, of) in enumerate(kind.links)],
+        "outputs": [
+            {"name": of, "type": of, "links": out[slot], "slot_index": slot} for slot, of in enumerate(kind.outputs)
+        ],
+        "properties": {"Node name for S&R": node["class_type"]},
+        "widgets_values": _widgets(kind, node["inputs"]),
+    }
+
+
+def _widgets(kind: Kind, inputs: dict[str, Any]) -> list[Any]:
+    """Return the values of a node's widgets in their order; the page has one more behind each seed."""
+    values: list[Any] = []
+    for key in kind.widgets:
+        values += [inputs[key], "fixed"] if key in SEEDS else [inputs[key]]
+    return values
+
+
+def _note(number: int, notes: Sequence[str], order: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "type": "Note",
+        "title": "From denoisecli",
+        "pos": [0, -NOTE_SIZE[1] - 2 * GAP[1]],
+        "size": list(NOTE_SIZE),
+        "flags": {},
+        "order": order,
+        "mode": 0,
+        "properties": {},
+        "widgets_values": ["\n".join(f"- {note}" for note in notes)],
+        "color": "#432",
+        "bgcolor": "#653",
+    }
+
+
+def _places(nodes: dict[str, Node]) -> dict[str, tuple[int, int]]:
+    """Return the upper left corner of each node: one column a generation, nodes below each other in it."""
+    generation: dict[str, int] = {}
+    for name, node in nodes.items():  # what a node needs was made before it
+        above = [generation[value[0]] for value in node["inputs"].values() if isinstance(value, list)]
+        generation[name] = max(above, default=-1) + 1
+    places, x = {}, 0
+    for column in range(max(generation.values()) + 1):
+        members = [name for name in nodes if generation[name] == column]
+        sizes = [KINDS[nodes[name]["class_type"]].size for name in members]
+        y = 0
+        for name, size in zip(members, sizes, strict=True):
+            places[name] = (x, y)
+            y += size[1] + GAP[1]
+        x += max(width for width, _ in sizes) + GAP[0]
+    return places

@@ -1,0 +1,33 @@
+"""Names of models and LoRAs in other tools' files: never more than a name, looked up in this folder alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+WEIGHTS = (".safetensors",)
+
+
+def base_name(name: str) -> str:
+    """Return the last part of a path of any system, without what no file name should hold."""
+    last = PureWindowsPath(PurePosixPath(name).name).name
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", last)[:200] or "unnamed"
+
+
+def found_here(name: str) -> str | None:
+    """Return the file of that name in this folder, never one elsewhere; None where there is none."""
+    plain = base_name(name)
+    if plain.startswith(("-", ".")):
+        return None
+    for candidate in (plain, *(plain + suffix for suffix in WEIGHTS)):
+        if candidate.endswith(WEIGHTS) and Path(candidate).is_file():
+            return candidate
+    return None
+
+
+def in_hub_cache(name: str) -> bool:
+    """Return whether the hub's model `name` ("who/what") was downloaded before; nothing is loaded or asked for."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+    return (cache / f"models--{name.replace('/', '--')}").is_dir()

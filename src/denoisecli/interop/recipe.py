@@ -1,0 +1,173 @@
+"""What other tools are told of a run: which pictures it holds, what each is made of, and what cannot be said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..config.cfg_sweep import CfgSweepConfig
+from ..config.lora_rank import LoraRankConfig
+from ..config.samplers import SAMPLERS, Sampler
+from ..config.schema import LABS, Lora, SamplingConfig
+from ..config.walk import WalkConfig
+from ..errors import NotRecorded, UsageError
+
+MOST_SHOTS = 64  # a graph of more is no help to anyone
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: everything that may differ between the pictures of a run."""
+
+    seed: int
+    cfg: float
+    prompt: str
+    loras: tuple[Lora, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The pictures of a run and what they share. size: (width, height), pixels.
+
+    spacing: of the timesteps: leading, linspace or trailing. notes: a sentence for each thing that no other tool takes.
+    """
+
+    shots: tuple[Shot, ...]
+    negative_prompt: str
+    steps: int
+    sampler: Sampler
+    spacing: str
+    eta: float
+    guidance_rescale: float
+    size: tuple[int, int]
+    model: str
+    model_sha256: str
+    notes: tuple[str, ...] = ()
+
+    def of_seed(self, seed: int) -> Recipe:
+        """Return the recipe of one seed's pictures. Raises UsageError where the run has none of it."""
+        shots = tuple(shot for shot in self.shots if shot.seed == seed)
+        if not shots:
+            seeds = dict.fromkeys(shot.seed for shot in self.shots)
+            raise UsageError(f"The run has no seed {seed}.", f"It has: {', '.join(map(str, seeds))}.")
+        return replace(self, shots=shots)
+
+
+def recipe(
+    config: SamplingConfig,
+    shots: Sequence[Shot],
+    size: tuple[int, int],
+    model_sha256: str,
+    spacing: str | None,
+    notes: Sequence[str] = (),
+) -> Recipe:
+    """Return the recipe of some pictures of a config."""
+    return Recipe(
+        shots=tuple(shots),
+        negative_prompt=config.negative_prompt,
+        steps=config.steps,
+        sampler=SAMPLERS[config.sampler],
+        spacing=config.spacing or spacing or "leading",
+        eta=config.eta,
+        guidance_rescale=config.guidance_rescale,
+        size=size,
+        model=config.model,
+        model_sha256=model_sha256,
+        notes=tuple(notes),
+    )
+
+
+def shot(config: SamplingConfig, seed: int, cfg: float) -> Shot:
+    """Return a picture with the config's own prompt and LoRAs."""
+    return Shot(seed, cfg, config.prompt, config.loras)
+
+
+def recipe_of(record: dict[str, Any]) -> Recipe:
+    """Return the recipe of a stored run by its `trace.json`. Raises NotRecorded where no model painted in it."""
+    config = _config(record)
+    if config is None:
+        raise NotRecorded(
+            "No model painted in this run, so there is nothing to export.",
+            "Export runs of sample, cfg-sweep or walk, or of lora-rank with --images.",
+        )
+    notes: list[str] = []
+    shots = list(dict.fromkeys(_shots(config, record, notes)))
+    if not shots:
+        raise NotRecorded("No picture of this run can be made elsewhere.", " ".join(notes))
+    if len(shots) > MOST_SHOTS:
+        notes.append(f"Of {len(shots)} pictures the first {MOST_SHOTS} are here.")
+    model = record.get("model") or {}
+    spacing = model.get("timestep_spacing")
+    if config.size is None:
+        raise NotRecorded("The run's config has no size.", "Make the run again.")
+    return recipe(config, shots[:MOST_SHOTS], config.size, str(model.get("sha256") or ""), spacing, notes)
+
+
+def _config(record: dict[str, Any]) -> SamplingConfig | None:
+    """Return the run's config; None where it ran no model."""
+    found = record.get("config")
+    if not isinstance(found, dict) or found.get("lab") not in LABS:
+        raise NotRecorded("The run does not say with which settings it was made.", "Only a lab's run can be exported.")
+    try:
+        config = LABS[found["lab"]].model_validate(found)
+    except ValidationError:
+        raise NotRecorded("The run's settings are not as denoisecli writes them.") from None
+    paints = isinstance(config, SamplingConfig) and getattr(config, "paints", True)
+    return config if paints and isinstance(config, SamplingConfig) else None
+
+
+def _shots(config: SamplingConfig, record: dict[str, Any], notes: list[str]) -> Iterator[Shot]:
+    if isinstance(config, CfgSweepConfig):
+        return _sweep(config, notes)
+    if isinstance(config, WalkConfig):
+        notes.append("Frames between two ends start from noise that is no seed's own; only the ends are here.")
+        return iter(walk_ends(config))
+    if isinstance(config, LoraRankConfig):
+        return _ranks(config, record, notes)
+    return (shot(config, seed, config.cfg) for seed in config.seeds)
+
+
+def _sweep(config: CfgSweepConfig, notes: list[str]) -> Iterator[Shot]:
+    plain = [scale for scale in config.scales if isinstance(scale, float)]
+    if len(plain) < len(config.scales):
+        notes.append("A guidance scale that changes on the way cannot be said there; those pictures are left out.")
+    if config.guidance_interval != (0.0, 1.0):
+        notes.append("Guidance in a part of the steps alone cannot be said there; there it acts in all.")
+    return (shot(config, seed, scale) for scale in plain for seed in config.seeds)
+
+
+def walk_ends(config: WalkConfig) -> list[Shot]:
+    """Return the pictures that a walk goes between, in its order."""
+    if config.between is None:
+        return [shot(config, seed, config.cfg) for seed in config.seeds]
+    plain = shot(config, config.seeds[0], config.cfg)
+    if config.between.prompts:
+        return [replace(plain, prompt=prompt) for prompt in config.between.prompts]
+    if config.between.scales:
+        return [replace(plain, cfg=scale) for scale in config.between.scales]
+    return [
+        replace(
+            plain, loras=tuple(Lora.model_construct(file=lora.file, scale=lora.scale * end) for lora in plain.loras)
+        )
+        for end in config.between.values
+    ]
+
+
+def _ranks(config: LoraRankConfig, record: dict[str, Any], notes: list[str]) -> Iterator[Shot]:
+    """Yield a picture for each variant of the LoRA and seed, as the run names them: off, rank-4, whole, scale-0.5."""
+    notes.append("The cut LoRAs are in the run's folder `loras`; copy them to the other tool's LoRAs.")
+    for label in map(str, record.get("variants") or []):
+        strength = re.fullmatch(r"scale-(-?[\d.]+)", label)
+        if label == "off":
+            cut = None
+        elif label == "whole" or strength:
+            cut = Lora(file=str(config.lora), scale=float(strength[1]) if strength else 1.0)
+        else:
+            cut = Lora(file=f"{label}.safetensors")
+        for seed in config.seeds:
+            plain = shot(config, seed, config.cfg)
+            yield replace(plain, loras=(*plain.loras, cut)) if cut else plain

@@ -1,0 +1,221 @@
+"""What we write for ComfyUI: graphs that its server and its page take, and that come back as they were."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from denoisecli.config.samplers import SAMPLERS
+from denoisecli.config.schema import SPACINGS, SampleConfig
+from denoisecli.interop import a1111_reader, comfyui_reader
+from denoisecli.interop.a1111 import infotext
+from denoisecli.interop.comfyui import api_graph, drawing
+from denoisecli.interop.losses import a1111_losses, comfyui_losses
+
+from .made import recipe_for
+
+# ComfyUI's nodes.py and comfy/samplers.py: what a node must be given, what it gives
+REQUIRED = {
+    "CheckpointLoaderSimple": {"ckpt_name": str},
+    "LoraLoader": {"model": "MODEL", "clip": "CLIP", "lora_name": str, "strength_model": float, "strength_clip": float},
+    "RescaleCFG": {"model": "MODEL", "multiplier": float},
+    "CLIPTextEncode": {"text": str, "clip": "CLIP"},
+    "EmptyLatentImage": {"width": int, "height": int, "batch_size": int},
+    "EmptySD3LatentImage": {"width": int, "height": int, "batch_size": int},
+    "KSampler": {
+        "model": "MODEL", "seed": int, "steps": int, "cfg": float, "sampler_name": str, "scheduler": str,
+        "positive": "CONDITIONING", "negative": "CONDITIONING", "latent_image": "LATENT", "denoise": float,
+    },
+    "VAEDecode": {"samples": "LATENT", "vae": "VAE"},
+    "SaveImage": {"images": "IMAGE", "filename_prefix": str},
+}  # fmt: skip
+GIVES = {
+    "CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"], "LoraLoader": ["MODEL", "CLIP"], "RescaleCFG": ["MODEL"],
+    "CLIPTextEncode": ["CONDITIONING"], "EmptyLatentImage": ["LATENT"], "EmptySD3LatentImage": ["LATENT"],
+    "KSampler": ["LATENT"], "VAEDecode": ["IMAGE"], "SaveImage": [],
+}  # fmt: skip
+SAMPLER_NAMES = {
+    "euler", "euler_ancestral", "heun", "dpm_2", "dpm_2_ancestral", "lms", "dpmpp_2m", "dpmpp_2m_sde", "ddpm", "lcm",
+    "deis", "ddim", "uni_pc",
+}  # fmt: skip
+SCHEDULERS = {"normal", "karras", "simple", "sgm_uniform", "ddim_uniform"}
+RICH = SampleConfig(
+    seeds=[1, 2],
+    negative_prompt="blur (heavy)",
+    guidance_rescale=0.5,
+    loras=[{"file": "a/ink.safetensors", "scale": 0.5}, {"file": "wash.safetensors", "scale": -1.0}],
+)
+
+
+def configs():
+    """Any config that a graph or an infotext can say, of any sampler."""
+    word = st.text("abc ,.:()[]{}\\<>'\"é猫", min_size=1, max_size=30).map(str.strip)
+    text = word.filter(lambda words: words and not words.startswith("Negative prompt:"))
+    return st.builds(
+        SampleConfig,
+        prompt=text,
+        negative_prompt=st.one_of(st.just(""), text),
+        seeds=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=3, unique=True),
+        steps=st.integers(1, 1000),
+        cfg=st.integers(0, 1000).map(lambda tenths: tenths / 10),
+        spacing=st.sampled_from(SPACINGS),
+        sampler=st.sampled_from([name for name, row in SAMPLERS.items() if not row.flow]),
+        size=st.tuples(st.integers(8, 512), st.integers(8, 512)).map(lambda sides: [side * 8 for side in sides]),
+    )
+
+
+def kept(config, row):
+    """What of a config must come back: the spacing only where the schedule is named by it."""
+    keys = ["prompt", "negative_prompt", "seeds", "steps", "cfg", "size", "sampler"]
+    values = {key: getattr(config, key) for key in keys} | {"model": "pocket"}
+    return values | ({"spacing": config.spacing} if row[1] is None else {})
+
+
+def plain(values):
+    return values | {"seeds": tuple(values["seeds"]), "size": tuple(values["size"])}
+
+
+@settings(max_examples=150, deadline=None)
+@given(configs())
+def test_comfyui_round_trip(config):
+    row = SAMPLERS[config.sampler].comfyui
+    nodes = api_graph(recipe_for(config))
+    for text in (json.dumps(nodes), json.dumps(drawing(nodes, ["a note"]))):
+        found = comfyui_reader.read(text)
+        if row is None:
+            assert found.values["sampler"] == "euler"  # it stands in
+        else:
+            assert plain(found.values) == kept(config, row)
+
+
+@settings(max_examples=150, deadline=None)
+@given(configs())
+def test_a1111_round_trip(config):
+    row = SAMPLERS[config.sampler].a1111
+    if row is None:
+        return
+    made = recipe_for(config)
+    for seed, shot in zip(config.seeds, made.shots, strict=True):
+        found = a1111_reader.read(infotext(made, shot))
+        assert plain(found.values) == kept(config.model_copy(update={"seeds": (seed,)}), row)
+
+
+@pytest.mark.parametrize("name", [name for name, row in SAMPLERS.items() if row.comfyui])
+def test_every_sampler_is_known_to_comfyui(name):
+    for spacing in SPACINGS:
+        nodes = api_graph(recipe_for(SampleConfig(sampler=name, spacing=spacing)))
+        sampler = next(node["inputs"] for node in nodes.values() if node["class_type"] == "KSampler")
+        assert sampler["sampler_name"] in SAMPLER_NAMES
+        assert sampler["scheduler"] in SCHEDULERS
+
+
+@pytest.mark.parametrize(
+    "config", [SampleConfig(), RICH, SampleConfig(sampler="flow_euler")], ids=["plain", "rich", "flow"]
+)
+def test_every_node_gets_what_it_needs(config):
+    nodes = api_graph(recipe_for(config))
+    for node in nodes.values():
+        assert node["inputs"].keys() == REQUIRED[node["class_type"]].keys()
+        for key, kind in REQUIRED[node["class_type"]].items():
+            value = node["inputs"][key]
+            if isinstance(kind, str):
+                source, slot = value
+                assert GIVES[nodes[source]["class_type"]][slot] == kind
+            else:
+                assert type(value) is kind
+
+
+def test_what_the_pictures_share_is_there_once():
+    nodes = api_graph(recipe_for(RICH))
+    count = {kind: sum(node["class_type"] == kind for node in nodes.values()) for kind in REQUIRED}
+    assert count["KSampler"] == count["SaveImage"] == 2
+    assert count["CheckpointLoaderSimple"] == count["EmptyLatentImage"] == count["RescaleCFG"] == 1
+    assert count["LoraLoader"] == count["CLIPTextEncode"] == 2
+
+
+def test_loras_in_the_order_of_their_use():
+    found = comfyui_reader.read(json.dumps(api_graph(recipe_for(RICH))))
+    assert found.elsewhere["loras"] == [
+        {"file": "ink.safetensors", "scale": 0.5},
+        {"file": "wash.safetensors", "scale": -1.0},
+    ]
+
+
+@pytest.mark.parametrize("config", [SampleConfig(), RICH], ids=["plain", "rich"])
+def test_the_drawing_holds_together(config):
+    """docs.comfy.org/specs/workflow_json_0.4: each link is at both its ends, numbers are unique, nothing overlaps."""
+    nodes = api_graph(recipe_for(config))
+    drawn = drawing(nodes, ["one", "two"])
+    by_id = {node["id"]: node for node in drawn["nodes"]}
+    assert drawn["version"] == 0.4
+    assert len(by_id) == len(drawn["nodes"]) == drawn["last_node_id"]
+    assert [link[0] for link in drawn["links"]] == list(range(1, drawn["last_link_id"] + 1))
+    for number, source, slot, to, into, kind in drawn["links"]:
+        assert number in by_id[source]["outputs"][slot]["links"]
+        assert by_id[source]["outputs"][slot]["type"] == kind
+        assert (by_id[to]["inputs"][into]["link"], by_id[to]["inputs"][into]["type"]) == (number, kind)
+    for node in drawn["nodes"]:
+        assert node.keys() >= {"id", "type", "pos", "size", "flags", "order", "mode", "properties"}
+    assert sorted(node["order"] for node in drawn["nodes"]) == list(range(len(by_id)))
+    boxes = [
+        (*node["pos"], node["pos"][0] + node["size"][0], node["pos"][1] + node["size"][1]) for node in by_id.values()
+    ]
+    for i, a in enumerate(boxes):
+        assert all(a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1] for b in boxes[i + 1 :])
+
+
+def test_widgets_stand_in_the_pages_order():
+    """ComfyUI_frontend's defaultGraph.ts: a KSampler has seven widgets, the second is the page's own."""
+    drawn = drawing(api_graph(recipe_for(SampleConfig(seeds=[5], sampler="euler", spacing="linspace"))))
+    values = {node["type"]: node["widgets_values"] for node in drawn["nodes"]}
+    assert values["KSampler"] == [5, "fixed", 20, 7.5, "euler", "normal", 1.0]
+    assert values["EmptyLatentImage"] == [64, 64, 1]
+    assert values["CheckpointLoaderSimple"] == ["pocket.safetensors"]
+    assert "Note" not in values
+
+
+def test_the_note_says_what_is_lost():
+    made = recipe_for(RICH)
+    drawn = drawing(api_graph(made), comfyui_losses(made))
+    (note,) = [node for node in drawn["nodes"] if node["type"] == "Note"]
+    assert "RescaleCFG rescales the v" in note["widgets_values"][0]
+    assert "put them into models/loras: ink.safetensors, wash.safetensors" in note["widgets_values"][0]
+
+
+@pytest.mark.parametrize(
+    ("losses", "changes", "says"),
+    [
+        (comfyui_losses, {}, "No other tool loads the pocket model"),
+        (comfyui_losses, {"model": "who/what"}, "The model is who/what; choose its checkpoint file"),
+        (comfyui_losses, {"model": "/home/me/x.safetensors"}, "The model is x.safetensors; put it into"),
+        (comfyui_losses, {"model": "/home/me/folder"}, "The model is folder; choose"),
+        (comfyui_losses, {"sampler": "pndm"}, "ComfyUI has no PNDM; euler stands in"),
+        (comfyui_losses, {"sampler": "euler_a"}, "Euler a draws fresh noise in each step"),
+        (comfyui_losses, {"eta": 0.5}, "eta 0.5"),
+        (comfyui_losses, {"seeds": [2**50]}, "rounds seeds of 2^50"),
+        (comfyui_losses, {"prompt": "a {b|c}"}, "Curly brackets"),
+        (comfyui_losses, {"steps": 30}, "ddim_uniform makes 31 steps of 30"),
+        (a1111_losses, {"sampler": "deis"}, "A1111 has no DEIS"),
+        (a1111_losses, {"sampler": "euler", "steps": 28}, "makes 29 steps of 28"),
+        (a1111_losses, {}, "DDIM evaluates the model once less"),
+        (a1111_losses, {"spacing": "trailing"}, "in one way only (leading), not trailing"),
+        (a1111_losses, {"sampler": "dpmpp_2m_sde"}, "A1111 draws it otherwise"),
+        (a1111_losses, {"guidance_rescale": 0.7}, "needs an extension"),
+        (a1111_losses, {"cfg": 0.5}, "no CFG scale below 1"),
+        (a1111_losses, {"negative_prompt": "a BREAK b"}, "BREAK and AND are commands"),
+    ],
+)
+def test_what_cannot_be_said_is_told(losses, changes, says):
+    assert any(says in note for note in losses(recipe_for(SampleConfig(**changes))))
+    if "model" not in changes and changes:
+        assert not any(says in note for note in losses(recipe_for(SampleConfig(sampler="euler"))))
+
+
+def test_no_folder_of_this_machine_is_named():
+    loras = [{"file": "/home/me/loras/ink.safetensors"}]
+    made = recipe_for(SampleConfig(model="/home/me/models/dream.safetensors", loras=loras))
+    nodes = api_graph(made)
+    everything = json.dumps([drawing(nodes, comfyui_losses(made)), a1111_losses(made)]) + infotext(made, made.shots[0])
+    assert "home" not in everything
+    assert "dream.safetensors" in everything
