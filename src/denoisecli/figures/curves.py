@@ -11,8 +11,8 @@ from PIL import Image
 
 from .boxes import Box
 from .paint import Point, disc, polyline, rectangle
-from .text import Type, draw_text, measure, shorten
-from .theme import RGB, Theme
+from .text import draw_text, measure, shorten
+from .theme import PLAIN, RGB, Theme, Type
 
 Values = NDArray[np.float64]
 
@@ -130,7 +130,7 @@ def smooth(points: Sequence[Point], times: int = 12) -> list[Point]:
 
 def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: float) -> PlotFrame:
     """Draw everything that stays the same while the playhead moves. text: size of words in pixels."""
-    style = Type(size=text)
+    style = PLAIN.at(text)
     title = round(text * 1.6) if plot.titles else 0
     dot = round(text * 0.3)  # so that dots at the edges stay inside
     area = Box(box.x + dot, box.y + title + dot, box.width - 2 * dot, box.height - title - dot - round(text * 1.7))
@@ -181,7 +181,7 @@ def _with_labels(frame: PlotFrame, style: Type) -> PlotFrame:
     faint = [_path(frame, values) for curve in frame.plot.curves for values in curve.faint]
     placed: list[tuple[Box, Label]] = []
     for threshold in frame.plot.thresholds:
-        label = _threshold_label(frame, threshold, style, [*lines, *faint])
+        label = _threshold_label(frame, threshold, style, [*lines, *faint], placed)
         if label is not None:
             placed.append(label)
     for threshold in frame.plot.thresholds:  # their dots are not to be covered either
@@ -195,15 +195,17 @@ def _with_labels(frame: PlotFrame, style: Type) -> PlotFrame:
 
 
 def _threshold_label(
-    frame: PlotFrame, threshold: Threshold, style: Type, lines: list[Values]
+    frame: PlotFrame, threshold: Threshold, style: Type, lines: list[Values], placed: list[tuple[Box, Label]]
 ) -> tuple[Box, Label] | None:
-    """Return a threshold's word over its right end, or over its left; None where lines run through both."""
+    """Return a threshold's word over its right end, or over its left; None where lines or words are at both."""
     width, height = round(measure(threshold.word, style)), round(style.size)
     y = round(frame.at(0, threshold.value)[1] - 1.3 * style.size)
     for x in (frame.area.right - width, frame.area.x):
         corner = np.array([[x, y]], dtype=np.float64)
-        if all(_gaps(corner, width, height, line)[0] > style.size * 0.3 for line in lines):
-            return Box(x, y, width, height), Label(threshold.word, threshold.colour)
+        box = Box(x, y, width, height)
+        free = not any(box.overlaps(other) for other, _ in placed)
+        if free and all(_gaps(corner, width, height, line)[0] > style.size * 0.3 for line in lines):
+            return box, Label(threshold.word, threshold.colour)
     return None
 
 
@@ -260,7 +262,7 @@ def _gaps(corners: Values, width: int, height: int, line: Values) -> Values:
 
 def draw_labels(image: Image.Image, frame: PlotFrame, theme: Theme, text: float) -> None:
     """Write the curves' names beside their lines, on a bit of ground so that a playhead behind them is hidden."""
-    style = Type(size=text)
+    style = PLAIN.at(text)
     for box, label in frame.labels:
         rectangle(image, (box.x - 3, box.y, box.right + 3, box.bottom + text * 0.1), theme.ground)
         draw_text(image, (box.x, box.y + text * 0.86), label.text, style, label.colour or theme.quiet)

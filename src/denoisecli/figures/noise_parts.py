@@ -10,9 +10,8 @@ from ..trace import Trace
 from .boxes import Box
 from .noise_views import Lane, Picture
 from .paint import polyline, rectangle, rounded_mask
-from .rail import MONO_STRONG
-from .text import Type, draw_text
-from .theme import RGB, Theme
+from .text import draw_text
+from .theme import MONO_STRONG, PLAIN, RGB, Theme
 
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 REACH = 3.0  # the histogram goes from −REACH to REACH
@@ -81,7 +80,7 @@ class Terms:
             base,
             ((lefts[0] + width + lefts[1]) / 2, box.y + height / 2 + 0.4 * text),
             "+",
-            Type(size=1.3 * text),
+            PLAIN.at(1.3 * text),
             theme.quiet,
             "center",
         )
@@ -135,7 +134,7 @@ class Spread:
         self.height_of_row = (area.height - np.arange(area.height))[:, None]
 
     def _draw_still(self, base: Image.Image, box: Box, theme: Theme, text: float) -> None:
-        area, style = self.area, Type(size=text)
+        area, style = self.area, PLAIN.at(text)
         draw_text(base, (box.x, box.y + 0.8 * text), "values of xₜ", style, theme.quiet)
         rectangle(base, (box.x, area.bottom, box.right, area.bottom + max(1, text / 12)), theme.line)
         for value, said in ((-1, "black"), (1, "white")):

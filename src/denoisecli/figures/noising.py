@@ -19,9 +19,8 @@ from .noise_layout import COMPARED, NoiseLayout, Wanted, noise_layout
 from .noise_parts import Panel, Spread, Terms
 from .noise_views import FORMULAS, View, formula_of, noise_lanes, noise_views, settings_of
 from .paint import disc, rectangle
-from .rail import HERO, MONO, MONO_STRONG, PROMPT
-from .text import Type, draw_text, measure, shorten, side_bearing, wrap
-from .theme import RGB, FilmStyle
+from .text import draw_text, measure, shorten, side_bearing, wrap
+from .theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, RGB, STRONG, VALUE_SIZE, FilmStyle, Type
 
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 PLOT_TITLES = ("ᾱ, the picture's share of the power", "ᾱ, the picture's share", "ᾱ over t")
@@ -94,7 +93,7 @@ class NoiseDrawing:
     def _placed(self, size: tuple[int, int]) -> NoiseLayout:
         wanted = Wanted(len(self.views), self.views[0].size, self.single)
         layout = noise_layout(size, wanted)
-        self.formula_type = PROMPT.at(layout.measures.text * 28 / 24)
+        self.formula_type = PROMPT.at(layout.measures.text * PROMPT_SIZE)
         self.title = wrap(FORMULAS[formula_of(self.lanes)], self.formula_type, layout.title.width, 2)
         return noise_layout(size, Wanted(len(self.views), self.views[0].size, self.single, len(self.title)))
 
@@ -105,7 +104,7 @@ class NoiseDrawing:
             draw_text(base, (layout.title.x, baseline), line, self.formula_type, theme.ink)
         said = _fitting(self.settings, MONO.at(text), layout.settings.width)
         draw_text(base, (layout.settings.x, layout.settings.y + 1.05 * text), said, MONO.at(text), theme.quiet)
-        bold = Type("Inter-SemiBold", text)
+        bold = STRONG.at(text)
         for view, box in zip(self.views, layout.labels, strict=False):
             said = shorten(view.title, bold, box.width)
             draw_text(base, (box.x, box.bottom - 0.5 * text), said, bold, view.colour(theme))
@@ -118,7 +117,7 @@ class NoiseDrawing:
         for row, lane in enumerate(self.lanes):
             baseline = box.y + (COMPARED * row + 0.8) * self.text
             if not self.single:
-                draw_text(base, (box.x, baseline), lane.label, Type("Inter-SemiBold", self.text), lane.colour)
+                draw_text(base, (box.x, baseline), lane.label, STRONG.at(self.text), lane.colour)
                 continue
             for name, x in zip(("ᾱ", "σ", "SNR"), self._columns(box.width), strict=False):
                 draw_text(base, (box.x + x, baseline), name, MONO.at(self.text), self.theme.quiet)
@@ -158,7 +157,7 @@ class NoiseDrawing:
 
     def _columns(self, width: float) -> list[float]:
         """Return where ᾱ, σ and SNR stand; without SNR, which follows from the others, where three would touch."""
-        style = MONO_STRONG.at(self.text * 1.08)
+        style = MONO_STRONG.at(self.text * VALUE_SIZE)
         count = 3 if width / 3 >= measure("−12.3 dB", style) else 2
         return [column * width / count for column in range(count)]
 
@@ -169,7 +168,7 @@ class NoiseDrawing:
         number, rest = f"{100 * index / (self.count - 1):.0f}", "% of the way"
         if len(times) == 1:
             number, rest = timestep(times.pop()), f"t of {self.lanes[0].last}"
-        big, small = HERO.at(image.height / 0.78), Type(size=max(self.text, image.height * 0.25))
+        big, small = HERO.at(image.height / 0.78), PLAIN.at(max(self.text, image.height * 0.25))
         baseline = 0.97 * image.height
         draw_text(image, (-side_bearing(number, big), baseline), number, big, self.theme.ink)
         left = measure(number, big) + 0.09 * big.size
@@ -178,7 +177,7 @@ class NoiseDrawing:
         return image
 
     def _numbers(self, image: Image.Image, index: int) -> Image.Image:
-        style = MONO_STRONG.at(self.text * 1.08)
+        style = MONO_STRONG.at(self.text * VALUE_SIZE)
         for row, lane in enumerate(self.lanes):
             numbers = three_figures(lane.alpha_bars[index]), three_figures(lane.sigmas[index])
             if not self.single:
@@ -191,7 +190,7 @@ class NoiseDrawing:
     def _label(self, image: Image.Image, view: View, index: int) -> Image.Image:
         said = view.label(index)
         style = MONO.at(self.text)
-        if measure(said, style) + measure(view.title, Type("Inter-SemiBold", self.text)) + self.text < image.width:
+        if measure(said, style) + measure(view.title, STRONG.at(self.text)) + self.text < image.width:
             draw_text(image, (image.width, image.height - 0.5 * self.text), said, style, self.theme.quiet, "right")
         return image
 

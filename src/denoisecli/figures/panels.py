@@ -18,8 +18,8 @@ from .boxes import Box
 from .grid import SNAP_LOSS, Grid
 from .latent import channel_mosaic, enlarged, latent_rgb, mosaic_side, robust_limits
 from .paint import paste_rounded
-from .text import Type, draw_text, measure, shorten
-from .theme import Theme
+from .text import draw_text, measure, shorten
+from .theme import MONO, STRONG, Theme
 
 NAMES = {"canvas": ("Canvas", "xₜ"), "guess": ("Guess", "x̂₀"), "latent": ("Latent", "")}
 
@@ -156,7 +156,7 @@ def draw_labels(
     """Write the seeds' labels, `lead` before them where there is room, and, with `captions`, the views'."""
     for box, view in zip(grid.view_labels, views if captions else (), strict=True):
         _view_label(image, box, view, theme, text, beside=grid.beside and box.width < grid.panels[0][0].x)
-    style = Type("JetBrainsMono-Regular", text)
+    style = MONO.at(text)
     if not grid.seed_labels:
         return
     room = grid.seed_labels[0].width
@@ -168,7 +168,7 @@ def draw_labels(
 
 
 def _view_label(image: Image.Image, box: Box, view: View, theme: Theme, text: float, *, beside: bool) -> None:
-    name, symbol = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
+    name, symbol = STRONG.at(text), MONO.at(text)
     if beside:
         middle = box.y + box.height / 2
         baseline = middle - 0.12 * text if view.symbol else middle + 0.36 * text

@@ -10,13 +10,9 @@ from ..metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
 from .curves import Curve, Plot, PlotFrame, Threshold, draw_labels, draw_playhead, draw_plot
 from .facts import Facts, mean, three_figures, timestep
 from .layout import DeckLayout, RailBoxes, prompt_room, rail_boxes
-from .text import Type, draw_text, measure, shorten, side_bearing, wrap
-from .theme import Theme
+from .text import draw_text, measure, shorten, side_bearing, wrap
+from .theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, Theme, Type
 
-PROMPT = Type("InterDisplay-Medium", tracking=-0.005)
-HERO = Type("InterDisplay-SemiBold", tracking=-0.04)
-MONO = Type("JetBrainsMono-Regular")
-MONO_STRONG = Type("JetBrainsMono-Medium")
 TITLES = ("distance of the guess to the final picture", "distance to the final picture", "distance to final")
 
 
@@ -58,7 +54,7 @@ class Rail:
         row = self.facts.rows[state]
         self._draw_hero(image, str(state), f"of {self.facts.steps}")
         values = timestep(row.get("timestep")), three_figures(row.get("sigma")), three_figures(row.get("alpha_bar"))
-        style = MONO_STRONG.at(self.text * 1.08)
+        style = MONO_STRONG.at(self.text * VALUE_SIZE)
         for value, x in zip(values, self._columns(), strict=True):
             draw_text(image, (x, self.boxes.numbers.y + 2.35 * self.text), value, style, self.theme.ink)
         if plot is not None:
@@ -74,7 +70,7 @@ class Rail:
 
     def _draw_hero(self, image: Image.Image, number: str, rest: str) -> None:
         box = self.boxes.hero
-        big, small = HERO.at(box.height / 0.78), Type(size=max(self.text, box.height * 0.25))
+        big, small = HERO.at(box.height / 0.78), PLAIN.at(max(self.text, box.height * 0.25))
         baseline = box.bottom - 0.03 * box.height
         left = box.x - side_bearing(number, big)  # so that the ink starts where the words do
         draw_text(image, (left, baseline), number, big, self.theme.ink)
@@ -85,7 +81,7 @@ def make_rail(facts: Facts, layout: DeckLayout, theme: Theme) -> Rail:
     """Wrap the prompt and place the parts; a long prompt is set in the smallest text, then shortened."""
     width, most = prompt_room(layout)
     text = layout.measures.text
-    style = PROMPT.at(text * 28 / 24)
+    style = PROMPT.at(text * PROMPT_SIZE)
     lines = wrap(facts.prompt, style, width, most)
     if len(lines) == most:
         style = PROMPT.at(text)

@@ -19,8 +19,8 @@ from .curves import Curve, Plot, draw_bars
 from .paint import paste_rounded, rectangle
 from .rank_rail import Slider, Stop, slider_layout, slider_rail
 from .sheet import MOST_COLUMNS, Column, SheetRow, choose_columns, contact_sheet
-from .text import Type, draw_text, measure
-from .theme import FilmStyle, Theme
+from .text import draw_text, measure
+from .theme import MONO, PLAIN, STRONG, FilmStyle, Theme
 from .timeline import Mark, Timeline
 
 Frame = NDArray[np.uint8]
@@ -214,7 +214,7 @@ def _draw_ground(image: Image.Image, subject: RankedMatrix, boxes: MatrixBoxes, 
     rows, columns = subject.matrix.shape
     said = f"{rows}×{columns}" + (" of it" if subject.whole else "")
     _label(image, boxes.whole, boxes.left.x, "ΔW", said, theme, text)
-    title = Type(size=text)
+    title = PLAIN.at(text)
     draw_text(image, (boxes.spectrum.x, boxes.spectrum.y + 0.9 * text), "singular values", title, theme.quiet)
 
 
@@ -235,7 +235,7 @@ def _draw_cut(
     rows, columns = subject.matrix.shape
     _label(image, boxes.left, boxes.product.x, "B", f"{rows}×{rank}", theme, text)
     _label(image, boxes.product, image.width, "B·A", f"rank {rank}", theme, text)
-    name, size = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
+    name, size = STRONG.at(text), MONO.at(text)
     right, middle = boxes.top.x - 0.6 * text, top.y + top.height / 2 + 0.36 * text
     draw_text(image, (right, middle), f"{rank}×{columns}", size, theme.quiet, "right")
     draw_text(image, (right - measure(f"{rank}×{columns}", size) - 0.5 * text, middle), "A", name, theme.ink, "right")
@@ -253,7 +253,7 @@ def _draw_spectrum(image: Image.Image, values: Matrix, rank: int, box: Box, them
 
 def _label(image: Image.Image, box: Box, end: int, name: str, size: str, theme: Theme, text: float) -> None:
     """Write a name and, where it ends before the next panel's at `end`, a size under a panel."""
-    bold, mono = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
+    bold, mono = STRONG.at(text), MONO.at(text)
     baseline = box.bottom + 1.35 * text
     draw_text(image, (box.x, baseline), name, bold, theme.ink)
     after = box.x + measure(name, bold) + 0.5 * text

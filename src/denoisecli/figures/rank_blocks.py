@@ -15,8 +15,8 @@ from .curves import Curve, Plot, draw_labels, draw_plot
 from .paint import paste_rounded, rectangle
 from .rank import percent
 from .rank_rail import Slider, Stop, slider_layout, slider_rail
-from .text import Type, draw_text, measure, shorten
-from .theme import FilmStyle, Theme, mix
+from .text import draw_text, measure, shorten
+from .theme import HEADING, HEADING_SIZE, MONO, PLAIN, FilmStyle, Theme, mix
 from .timeline import Mark, Timeline
 
 Frame = NDArray[np.uint8]
@@ -114,7 +114,7 @@ def draw_blocks(
     image: Image.Image, area: Box, subject: RankedFile, kept: Values, theme: Theme, text: float, title: bool = True
 ) -> None:
     """Draw a bar for each block: its length is the block's share of the energy, amber what is kept of it."""
-    bold, mono = Type(size=text), Type("JetBrainsMono-Regular", text)
+    bold, mono = PLAIN.at(text), MONO.at(text)
     top = area.y
     if title:
         draw_text(
@@ -143,16 +143,16 @@ def file_page(subject: RankedFile, style: FilmStyle) -> Image.Image:
     theme = style.theme
     image = Image.new("RGB", (1920, 1080), theme.ground)
     text, margin, gap = 22.0, 56, 72
-    heading = Type("InterDisplay-SemiBold", 1.8 * text, -0.01)
+    heading = HEADING.at(HEADING_SIZE * text)
     draw_text(image, (margin, 78), shorten(subject.name, heading, 1100), heading, theme.ink)
-    mono = Type("JetBrainsMono-Regular", text)
+    mono = MONO.at(text)
     draw_text(image, (1920 - margin, 78), subject.about, mono, theme.quiet, "right")
     width, height, top = (1920 - 2 * margin - gap) // 2, 410, 130
     right, low = margin + width + gap, top + height + 56
     _draw_heat(image, Box(margin, top, width, height), subject, theme, text)
     _draw_energy(image, Box(right, top, width, height), subject, theme, text)
     draw_blocks(image, Box(margin, low, width, height), subject, subject.shares, theme, text * 0.95, title=False)
-    title = Type(size=text)
+    title = PLAIN.at(text)
     draw_text(image, (margin, low - 0.5 * text), "which blocks carry the change", title, theme.quiet)
     _draw_sizes(image, Box(right, low - round(1.4 * text), width, height + round(1.4 * text)), subject, theme, text)
     return image
@@ -160,9 +160,9 @@ def file_page(subject: RankedFile, style: FilmStyle) -> Image.Image:
 
 def _draw_heat(image: Image.Image, box: Box, subject: RankedFile, theme: Theme, text: float) -> None:
     """Draw the blocks' spectra as rows of cells, σ from the panel's colour to amber, by its square root."""
-    style = Type(size=text)
+    style = PLAIN.at(text)
     draw_text(image, (box.x, box.y + 0.8 * text), "singular values, block by block", style, theme.quiet)
-    small = Type(size=min(text, (box.height - 3.4 * text) / len(subject.blocks) * 0.8))
+    small = PLAIN.at(min(text, (box.height - 3.4 * text) / len(subject.blocks) * 0.8))
     lead = min(max(measure(name, small) for name in subject.blocks) + 0.9 * text, 0.35 * box.width)
     area = Box(round(box.x + lead), box.y + round(1.6 * text), round(box.width - lead), box.height - round(3.4 * text))
     level = np.sqrt(subject.spectra / max(float(subject.spectra.max()), 1e-30))[..., None]
@@ -194,7 +194,7 @@ def _draw_energy(image: Image.Image, box: Box, subject: RankedFile, theme: Theme
 
 def _levels(image: Image.Image, area: Box, theme: Theme, text: float) -> None:
     """Draw quiet lines at a half and at nine tenths, with their numbers."""
-    style = Type("JetBrainsMono-Regular", 0.9 * text)
+    style = MONO.at(0.9 * text)
     for level in (0.5, MOST_OF_IT):
         y = area.bottom - level * area.height
         rectangle(image, (area.x, y - 0.5, area.right, y + 0.5), mix(theme.ground, theme.tick, 0.5))
@@ -203,7 +203,7 @@ def _levels(image: Image.Image, area: Box, theme: Theme, text: float) -> None:
 
 def _draw_sizes(image: Image.Image, box: Box, subject: RankedFile, theme: Theme, text: float) -> None:
     """Draw a bar for each cut: the size of its file, its number on top."""
-    style, mono = Type(size=text), Type("JetBrainsMono-Regular", text)
+    style, mono = PLAIN.at(text), MONO.at(text)
     draw_text(image, (box.x, box.y + 0.9 * text), "size of the file", style, theme.quiet)
     area = Box(box.x, box.y + round(3.2 * text), box.width, box.height - round(5 * text))
     bars = [(row["bytes"], hero(row, subject.rank)[0], theme.teal) for row in subject.rows]

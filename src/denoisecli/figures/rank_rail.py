@@ -10,9 +10,8 @@ from .boxes import Box
 from .curves import Plot, PlotFrame, draw_labels, draw_playhead, draw_plot
 from .grid import Grid
 from .layout import DeckLayout, Measures, RailBoxes, prompt_room, rail_boxes
-from .rail import HERO, MONO, MONO_STRONG, PROMPT
-from .text import Type, draw_text, measure, shorten, side_bearing, wrap
-from .theme import FilmStyle, Theme
+from .text import draw_text, measure, shorten, side_bearing, wrap
+from .theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, FilmStyle, Theme, Type
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class SliderRail:
         said = shorten(self.slider.settings, mono, meta.width)
         draw_text(image, (meta.x, meta.y + 0.5 * meta.height + 0.36 * self.text), said, mono, self.theme.quiet)
         for name, x in zip(self.slider.names, self.columns, strict=False):
-            draw_text(image, (x, self.boxes.numbers.y + 0.8 * self.text), name, Type(size=self.text), self.theme.quiet)
+            draw_text(image, (x, self.boxes.numbers.y + 0.8 * self.text), name, PLAIN.at(self.text), self.theme.quiet)
         if self.slider.plot is None or self.boxes.plot is None:
             return None
         return draw_plot(image, self.boxes.plot, self.slider.plot, self.theme, self.text)
@@ -68,7 +67,7 @@ class SliderRail:
         self._draw_hero(image, stop)
         for value, x in zip(stop.values, self.columns, strict=False):
             baseline = self.boxes.numbers.y + 2.35 * self.text
-            draw_text(image, (x, baseline), value, MONO_STRONG.at(1.08 * self.text), self.theme.ink)
+            draw_text(image, (x, baseline), value, MONO_STRONG.at(VALUE_SIZE * self.text), self.theme.ink)
         if plot is not None:
             draw_playhead(image, plot, index, self.theme)
             draw_labels(image, plot, self.theme, self.text)
@@ -76,7 +75,7 @@ class SliderRail:
     def _draw_hero(self, image: Image.Image, stop: Stop) -> None:
         box = self.boxes.hero
         digits = stop.hero.isdigit()
-        big, small = HERO.at(box.height / (0.78 if digits else 1.2)), Type(size=max(self.text, box.height * 0.25))
+        big, small = HERO.at(box.height / (0.78 if digits else 1.2)), PLAIN.at(max(self.text, box.height * 0.25))
         while measure(stop.hero, big) > 0.8 * box.width:  # a word instead of a number
             big = big.at(big.size * 0.9)
         baseline = box.bottom - 0.03 * box.height
@@ -115,7 +114,7 @@ def _fitted(slider: Slider, box: Box, text: float) -> tuple[Slider, tuple[float,
 
 def _widths(slider: Slider, text: float) -> list[float]:
     """Return the width of each column: that of its name, or of its longest value."""
-    name, value = Type(size=text), MONO_STRONG.at(1.08 * text)
+    name, value = PLAIN.at(text), MONO_STRONG.at(1.08 * text)
     return [
         max([measure(said, name), *(measure(stop.values[index], value) for stop in slider.stops)])
         for index, said in enumerate(slider.names)
@@ -144,4 +143,4 @@ def slider_layout(style: FilmStyle) -> tuple[DeckLayout, Box]:
 
 
 def _title_type(text: float) -> Type:
-    return PROMPT.at(text * 28 / 24)
+    return PROMPT.at(text * PROMPT_SIZE)

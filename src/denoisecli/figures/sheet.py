@@ -16,8 +16,8 @@ from .facts import Facts, run_facts, three_figures, timestep
 from .latent import enlarged
 from .paint import paste_rounded
 from .panels import LatentView, View, run_views
-from .text import Type, draw_text, measure, shorten, wrap
-from .theme import DARK, FilmStyle, Theme
+from .text import draw_text, measure, shorten, wrap
+from .theme import COLUMN, DARK, HEADING, HEADING_SIZE, MONO, STRONG, FilmStyle, Theme
 
 MOST_COLUMNS = 11  # more pictures in a row than this, and nobody compares them
 TALLEST = 6000  # pixels; many rows get smaller cells
@@ -111,7 +111,7 @@ def _measures(rows: Sequence[SheetRow], columns: Sequence[Column], cell: int | N
     longest = cell or next((side for side in CELLS if len(rows) * side * height / max(width, height) <= TALLEST), 96)
     scale = longest / max(width, height)
     text = max(16, round(longest / 7))
-    bold, mono = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
+    bold, mono = STRONG.at(text), MONO.at(text)
     words = [measure(row.label, bold) for row in rows] + [measure(row.sublabel, mono) for row in rows]
     return _Grid(
         cell=(max(1, round(width * scale)), max(1, round(height * scale))),
@@ -128,12 +128,12 @@ def _draw_head(
     image: Image.Image, grid: _Grid, title: str, subtitle: str, columns: Sequence[Column], theme: Theme
 ) -> None:
     text, x = grid.text, grid.margin
-    heading, mono = Type("InterDisplay-SemiBold", text * 1.8, -0.01), Type("JetBrainsMono-Regular", text)
+    heading, mono = HEADING.at(text * HEADING_SIZE), MONO.at(text)
     room = image.width - 2 * grid.margin
     for line in wrap(title, heading, room, 1):
         draw_text(image, (x, grid.margin + 1.3 * text), line, heading, theme.ink)
     draw_text(image, (x, grid.margin + 3.3 * text), shorten(subtitle, mono, room), mono, theme.quiet)
-    strong = Type("Inter-SemiBold", text, tabular=True)
+    strong = COLUMN.at(text)
     below = any(column.sublabel for column in columns)
     for number, column in enumerate(columns):
         baseline = grid.margin + grid.head - (1.75 if below else 0.6) * text
@@ -145,7 +145,7 @@ def _draw_head(
 
 def _draw_row_label(image: Image.Image, grid: _Grid, row: SheetRow, y: int, theme: Theme, *, named: bool) -> None:
     text, room = grid.text, grid.lead - grid.text / 2
-    bold, mono = Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
+    bold, mono = STRONG.at(text), MONO.at(text)
     if named:
         draw_text(image, (grid.margin, y + 0.9 * text), shorten(row.label, bold, room), bold, theme.ink)
     baseline = y + (2.2 if named else 0.9) * text

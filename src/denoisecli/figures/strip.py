@@ -15,9 +15,8 @@ from .deck import Frame, run_timeline
 from .facts import Facts, run_facts, three_figures, timestep
 from .layout import Measures, strip_layout
 from .panels import View, draw_labels, draw_panels, grid_unit, run_views
-from .rail import MONO, MONO_STRONG, PROMPT
-from .text import Type, draw_text, measure, shorten
-from .theme import FilmStyle, Theme
+from .text import draw_text, measure, shorten
+from .theme import MONO, MONO_STRONG, PROMPT, STRONG, FilmStyle, Theme
 
 
 def view_frames(view: str, trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> Iterator[Frame]:
@@ -54,7 +53,7 @@ def _draw_caption(image: Image.Image, box: Box, facts: Facts, view: View, theme:
     """Write which view this is and, beside it, the prompt."""
     text = measures.text
     first, second = _baselines(box, measures)
-    name, symbol, prompt = Type("Inter-SemiBold", text * 1.15), MONO.at(text), PROMPT.at(text)
+    name, symbol, prompt = STRONG.at(text * 1.15), MONO.at(text), PROMPT.at(text)
     draw_text(image, (box.x, first), view.title, name, theme.ink)
     draw_text(image, (box.x + measure(view.title, name) + 0.5 * text, first), view.symbol, symbol, theme.quiet)
     room = box.width - (0 if measures.shape == "tall" else 12 * text)

@@ -13,12 +13,11 @@ from .curves import draw_playhead, draw_plot
 from .deck import Frame
 from .paint import paste_rounded
 from .panels import NAMES
-from .rail import MONO
 from .sweep_facts import SweepFacts, sweep_facts, sweep_plots
 from .sweep_head import draw_column_labels, draw_number, draw_row_labels, draw_values, make_head
 from .sweep_layout import SweepLayout, sweep_layout
-from .text import Type, draw_text, measure
-from .theme import FilmStyle, Theme
+from .text import draw_text, measure
+from .theme import MONO, STRONG, FilmStyle, Theme
 from .timeline import Mark, Timeline
 
 
@@ -104,7 +103,7 @@ def _draw_scales_now(image: Image.Image, layout: SweepLayout, facts: SweepFacts,
     for scale, (box, word) in enumerate(places):
         if not facts.varies(scale) or state == facts.last:
             continue
-        said, left = f"now {facts.steps[scale][state]:.3g}", measure(word, Type("Inter-SemiBold", text)) + text / 2
+        said, left = f"now {facts.steps[scale][state]:.3g}", measure(word, STRONG.at(text)) + text / 2
         if left + measure(said, MONO.at(text)) <= box.width:
             draw_text(image, (box.right, box.bottom - 0.5 * text), said, MONO.at(text), theme.quiet, "right")
 

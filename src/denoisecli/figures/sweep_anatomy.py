@@ -19,8 +19,8 @@ from .sweep import draw_picture, sweep_timeline
 from .sweep_facts import Anatomy, SweepFacts, scale_plot, sweep_facts
 from .sweep_head import draw_column_labels, draw_number, draw_values, make_head
 from .sweep_layout import SweepLayout, sweep_layout
-from .text import Type, draw_text, measure, wrap
-from .theme import RGB, FilmStyle, Theme, mix
+from .text import draw_text, measure, wrap
+from .theme import PLAIN, RGB, STRONG, FilmStyle, Theme, mix
 
 BRIGHTEST = 99.5  # percentile over the whole film that becomes the brightest colour
 
@@ -61,7 +61,7 @@ def _titles(facts: SweepFacts, brightest: float, layout: SweepLayout) -> list[st
     """Return the words over the panels, the long ones where they fit."""
     without = "negative prompt" if facts.negative else "without prompt"
     long = [f"{without} (uncond)", "with prompt (cond)", "guided", f"where it pulls · 0 to {three_figures(brightest)}"]
-    style, room = Type("Inter-SemiBold", layout.measures.text), layout.grid.seed_labels[0].width
+    style, room = STRONG.at(layout.measures.text), layout.grid.seed_labels[0].width
     fits = all(measure(title, style) <= room for title in long)
     return long if fits else ["uncond", "cond", "guided", "where it pulls"]
 
@@ -104,7 +104,7 @@ def _draw_guesses(image: Image.Image, layout: SweepLayout, anatomy: Anatomy, ste
 def _draw_blank(image: Image.Image, layout: SweepLayout, box: Box, said: str, theme: Theme) -> None:
     panel = Image.new("RGB", (box.width, box.height), theme.panel)
     paste_rounded(image, (box.x, box.y), panel, layout.measures.px(6))
-    style = Type(size=layout.measures.text)
+    style = PLAIN.at(layout.measures.text)
     lines = wrap(said, style, box.width - layout.measures.text, 3)
     top = box.y + (box.height - (len(lines) - 1) * style.line_height + style.cap_height) / 2
     for number, line in enumerate(lines):

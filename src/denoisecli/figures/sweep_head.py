@@ -11,9 +11,8 @@ from PIL import Image
 from .boxes import Box
 from .facts import three_figures, timestep
 from .layout import Measures
-from .rail import HERO, MONO, PROMPT
-from .text import Type, draw_text, measure, shorten, wrap
-from .theme import RGB, Theme
+from .text import draw_text, measure, shorten, wrap
+from .theme import HERO, MONO, PLAIN, PROMPT, PROMPT_SIZE, RGB, STRONG, Theme, Type
 
 if TYPE_CHECKING:
     from .sweep_layout import SweepLayout
@@ -33,7 +32,7 @@ class Head:
     @property
     def prompt_type(self) -> Type:
         """The prompt's face at its size."""
-        return PROMPT.at(self.measures.text * 28 / 24)
+        return PROMPT.at(self.measures.text * PROMPT_SIZE)
 
     @property
     def height(self) -> int:
@@ -59,7 +58,7 @@ def make_head(size: tuple[int, int], prompt: str, settings: str) -> Head:
     measures = Measures(*size)
     text, tall = measures.text, measures.shape == "tall"
     room = measures.inner.width - (0 if tall else round(NUMBER_ROOM * text))
-    lines = wrap(prompt, PROMPT.at(text * 28 / 24), room, 1 if measures.shape == "wide" else 2)
+    lines = wrap(prompt, PROMPT.at(text * PROMPT_SIZE), room, 1 if measures.shape == "wide" else 2)
     return Head(measures, tuple(lines), tuple(_settings_lines(settings, MONO.at(text), room)))
 
 
@@ -77,7 +76,7 @@ def _settings_lines(settings: str, style: Type, width: float, most: int = 2) -> 
 def draw_number(image: Image.Image, layout: SweepLayout, number: int, rest: str, theme: Theme) -> None:
     """Draw the number of the state, or step, large at the head's right end; in tall frames at its foot."""
     box, text = layout.head, layout.measures.text
-    big, small = HERO.at(text * NUMBER), Type(size=text * 1.1)
+    big, small = HERO.at(text * NUMBER), PLAIN.at(text * 1.1)
     baseline = box.bottom - 0.2 * text if layout.measures.shape == "tall" else box.y + big.cap_height
     draw_text(image, (box.right, baseline), rest, small, theme.quiet, "right")
     draw_text(image, (box.right - measure(rest, small) - 0.35 * text, baseline), str(number), big, theme.ink, "right")
@@ -105,7 +104,7 @@ def level_words(row: dict[str, object]) -> list[tuple[str, str]]:
 def draw_column_labels(image: Image.Image, layout: SweepLayout, labels: Sequence[str], colours: Sequence[RGB]) -> None:
     """Write over each column what it is, in the colour of its curves."""
     text = layout.measures.text
-    style = Type("Inter-SemiBold", text)
+    style = STRONG.at(text)
     if any(measure(label, style) > box.width for box, label in zip(layout.grid.seed_labels, labels, strict=False)):
         labels = [label.removeprefix("cfg ") for label in labels]
     for box, label, colour in zip(layout.grid.seed_labels, labels, colours, strict=False):
@@ -116,7 +115,7 @@ def draw_column_labels(image: Image.Image, layout: SweepLayout, labels: Sequence
 def draw_row_labels(image: Image.Image, layout: SweepLayout, labels: Sequence[tuple[str, str]], theme: Theme) -> None:
     """Write beside (or over) the panels which seed they are, and which view: (word, word under it)."""
     text = layout.measures.text
-    name, mono = Type("Inter-SemiBold", text), MONO.at(text)
+    name, mono = STRONG.at(text), MONO.at(text)
     for box, (word, under) in zip(layout.grid.view_labels, labels, strict=False):
         if not layout.grid.beside:
             line = shorten(f"{word} {under}".strip(), name, box.width)

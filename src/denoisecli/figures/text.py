@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .theme import RGB
+from .theme import PLAIN, RGB, Type
 
 FONTS = Path(__file__).parent / "fonts"
 OVERSAMPLE = 4
@@ -26,30 +26,6 @@ SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₒₓ
 MISSING = "□"
 
 Align = Literal["left", "center", "right"]
-
-
-@dataclass(frozen=True)
-class Type:
-    """A face at a size in pixels; `tracking` in em; `tabular` gives all digits one width."""
-
-    face: str = "Inter-Regular"
-    size: float = 24
-    tracking: float = 0.0
-    tabular: bool = False
-
-    def at(self, size: float) -> Type:
-        """Return the same type at another size."""
-        return replace(self, size=size)
-
-    @property
-    def line_height(self) -> float:
-        """Distance between baselines in pixels."""
-        return 1.36 * self.size
-
-    @property
-    def cap_height(self) -> float:
-        """Height of a capital letter or digit in pixels."""
-        return 0.73 * self.size
 
 
 @dataclass(frozen=True)
@@ -85,10 +61,10 @@ def _has(face: str, character: str) -> bool:
 @lru_cache(maxsize=4096)
 def _source(face: str, character: str) -> tuple[str, str]:
     """Return the (face, character) to draw: another bundled face, or the box, where `face` has no such glyph."""
-    for candidate in (face, "Inter-Regular"):
+    for candidate in (face, PLAIN.face):
         if _has(candidate, character):
             return candidate, character
-    return "Inter-Regular", MISSING
+    return PLAIN.face, MISSING
 
 
 @lru_cache(maxsize=8192)

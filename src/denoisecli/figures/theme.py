@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import UsageError
 
@@ -42,7 +42,7 @@ def _theme(name: str, **roles: str) -> Theme:
     return Theme(name, **{role: rgb(code) for role, code in roles.items()})
 
 
-# Amber and teal differ in lightness too, so they stay apart without red-green sight and in grey.
+# Tests hold that words have a contrast of 4.5 on ground and panel, and that roles stay apart to colour-blind eyes.
 DARK = _theme(
     "dark",
     ground="#0f1115",
@@ -52,7 +52,7 @@ DARK = _theme(
     quiet="#9aa0ab",
     ink="#eceae4",
     amber="#f2b950",
-    teal="#58c4b4",
+    teal="#64d0bc",
     rose="#e2727c",
 )
 LIGHT = _theme(
@@ -61,10 +61,10 @@ LIGHT = _theme(
     panel="#efece4",
     line="#d8d3c7",
     tick="#aaa596",
-    quiet="#63676f",
+    quiet="#4f535c",
     ink="#1b1d22",
-    amber="#96600a",
-    teal="#0b7d70",
+    amber="#945e08",
+    teal="#0a786d",
     rose="#b3323f",
 )
 CONTRAST = _theme(
@@ -79,6 +79,7 @@ CONTRAST = _theme(
     teal="#4de8ff",
     rose="#ffa3ae",
 )
+PAPER = replace(LIGHT, name="paper", ground=rgb("#ffffff"))
 THEMES = {theme.name: theme for theme in (DARK, LIGHT, CONTRAST)}
 
 
@@ -90,6 +91,42 @@ def theme_named(name: str) -> Theme:
         close = difflib.get_close_matches(name, THEMES, n=1)
         ask = f'did you mean "{close[0]}"?' if close else f"choose from: {', '.join(THEMES)}."
         raise UsageError(f'There is no theme "{name}"; {ask}') from None
+
+
+@dataclass(frozen=True)
+class Type:
+    """A face at a size in pixels; `tracking` in em; `tabular` gives all digits one width."""
+
+    face: str = "Inter-Regular"
+    size: float = 24
+    tracking: float = 0.0
+    tabular: bool = False
+
+    def at(self, size: float) -> Type:
+        """Return the same type at another size."""
+        return replace(self, size=size)
+
+    @property
+    def line_height(self) -> float:
+        """Distance between baselines in pixels."""
+        return 1.36 * self.size
+
+    @property
+    def cap_height(self) -> float:
+        """Height of a capital letter or digit in pixels."""
+        return 0.73 * self.size
+
+
+# Faces by what they are for; sizes are multiples of the smallest text (`layout.Measures.text`, or a sheet's).
+PLAIN = Type()
+STRONG = Type("Inter-SemiBold")
+COLUMN = Type("Inter-SemiBold", tabular=True)
+HEADING = Type("InterDisplay-SemiBold", tracking=-0.01)
+PROMPT = Type("InterDisplay-Medium", tracking=-0.005)
+HERO = Type("InterDisplay-SemiBold", tracking=-0.04)
+MONO = Type("JetBrainsMono-Regular")
+MONO_STRONG = Type("JetBrainsMono-Medium")
+PROMPT_SIZE, VALUE_SIZE, HEADING_SIZE = 28 / 24, 1.08, 1.8
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from .boxes import Box
 from .paint import disc, discs, rectangle
-from .text import Type, draw_text, measure
-from .theme import RGB, Theme
+from .text import draw_text, measure
+from .theme import PLAIN, RGB, Theme, Type
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Timeline:
         half = 3 * self.scale
         left, right = self.x(0), self.x(self.n_states - 1)
         rectangle(image, (left - half, self.y - half, right + half, self.y + half), self.theme.line, half)
-        style = Type(size=self.text)
+        style = PLAIN.at(self.text)
         baseline = self.box.bottom - 0.35 * self.text
         for mark, x in zip(self.marks, self._word_places(style), strict=True):
             draw_text(image, (x, baseline), mark.word, style, mark.colour, "center")

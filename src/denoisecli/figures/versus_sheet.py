@@ -13,8 +13,8 @@ from .curves import draw_labels, draw_plot
 from .facts import three_figures
 from .paint import rectangle
 from .sheet import Column, SheetRow, choose_columns, contact_sheet
-from .text import Type, draw_text, shorten
-from .theme import Theme
+from .text import draw_text, shorten
+from .theme import MONO, PLAIN, STRONG, Theme
 from .versus import Versus, distance_plot, slider_of, value_text
 
 MOST_PAIRS = 8  # on a sheet; the film and compare.json have all
@@ -81,7 +81,7 @@ def _rows(versus: Versus, pair: int, chosen: Sequence[int]) -> list[SheetRow]:
 
 def _draw_settings(image: Image.Image, box: Box, settings: Sequence[Setting], theme: Theme, text: int) -> None:
     """Draw the table of what differs: key, A, B."""
-    plain, bold, mono = Type(size=text), Type("Inter-SemiBold", text), Type("JetBrainsMono-Regular", text)
+    plain, bold, mono = PLAIN.at(text), STRONG.at(text), MONO.at(text)
     first = box.x + round(KEY_SHARE * box.width)
     each = (box.right - first) // 2
     draw_text(image, (box.x, 0.8 * text), "setting" if settings else "no setting differs", plain, theme.quiet)

@@ -13,9 +13,8 @@ from PIL import Image
 from .curves import Curve, Plot, PlotFrame, draw_playhead, draw_plot
 from .facts import settings_line
 from .paint import paste_rounded
-from .rail import HERO, MONO, PROMPT
-from .text import Type, clean, draw_text, measure, shorten, side_bearing, wrap
-from .theme import RGB, FilmStyle, Theme, mix
+from .text import clean, draw_text, measure, shorten, side_bearing, wrap
+from .theme import HERO, MONO, PLAIN, PROMPT, RGB, FilmStyle, Theme, mix
 from .walk_layout import WalkLayout, prompt_size, prompt_width, walk_layout
 from .walk_map import Course, way_map
 
@@ -186,7 +185,7 @@ class WalkDrawing:
 def _draw_words(image: Image.Image, layout: WalkLayout, settings: str, notes: Sequence[str], theme: Theme) -> None:
     """Write the settings, and what stays the same and what does not."""
     text, meta, note = layout.measures.text, layout.meta, layout.note
-    mono, plain = MONO.at(text), Type(size=text)
+    mono, plain = MONO.at(text), PLAIN.at(text)
     draw_text(image, (meta.x, meta.y + 1.1 * text), shorten(settings, mono, meta.width), mono, theme.quiet)
     for index, said in enumerate(notes):
         baseline = note.y + (1.1 + 1.5 * index) * text
@@ -200,7 +199,7 @@ def _draw_hero(image: Image.Image, layout: WalkLayout, words: tuple[str, str], t
     room = box.width * 0.72
     if (wide := measure(big, style)) > room:
         style = style.at(style.size * room / wide)
-    small = Type(size=max(layout.measures.text, box.height * 0.25))
+    small = PLAIN.at(max(layout.measures.text, box.height * 0.25))
     baseline = box.bottom - 0.03 * box.height
     left = box.x - side_bearing(big, style)
     after = left + measure(big, style) + 0.1 * style.size

@@ -11,9 +11,8 @@ from PIL import Image
 
 from .layout import strip_layout
 from .panels import PictureView, draw_panels
-from .rail import MONO, PROMPT
 from .text import draw_text, shorten
-from .theme import FilmStyle
+from .theme import MONO, PROMPT, PROMPT_SIZE, FilmStyle
 from .timeline import Mark, Timeline
 from .walk import Frame, WalkFacts
 
@@ -62,7 +61,7 @@ def fade_frames(shown: SideBySide, order: Sequence[int], style: FilmStyle) -> It
     timeline = Timeline(layout.timeline, len(facts.places), marks, theme, text)
     base = Image.new("RGB", style.size, theme.ground)
     timeline.draw_track(base)
-    prompt, mono = PROMPT.at(text * 28 / 24), MONO.at(text)
+    prompt, mono = PROMPT.at(text * PROMPT_SIZE), MONO.at(text)
     for caption, box in zip(CAPTIONS, layout.grid.seed_labels, strict=True):
         draw_text(base, (box.x, box.bottom - 0.5 * text), shorten(caption, mono, box.width), mono, theme.quiet)
     tall = layout.measures.shape == "tall"  # the words of the moment then stand on the second line

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .boxes import Box
 from .layout import Measures
+from .theme import PROMPT_SIZE
 
 RAIL_SHARE = 0.3  # of a wide frame's width, at the least
 FOOT_SHARE = {"square": 0.28, "narrow": 0.36}  # of the frame's height, at the least
@@ -73,7 +74,7 @@ def _head(measures: Measures, room: Box, prompt_lines: int, note_lines: int) -> 
 
 def prompt_size(measures: Measures) -> float:
     """Return the size of the prompt's type in pixels."""
-    return measures.text * (28 / 24 if measures.shape == "wide" else 1.0)
+    return measures.text * (PROMPT_SIZE if measures.shape == "wide" else 1.0)
 
 
 def _stacked(measures: Measures, picture: Box, room: Box, prompt_lines: int, note_lines: int) -> WalkLayout:

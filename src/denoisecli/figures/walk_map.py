@@ -16,8 +16,8 @@ from PIL import Image
 
 from .boxes import Box
 from .paint import Point, disc, discs, paste_rounded, polyline, rectangle
-from .text import Type, draw_text, measure, shorten
-from .theme import Theme
+from .text import draw_text, measure, shorten
+from .theme import MONO, Theme
 
 APART = 2.1  # between the middles of two pictures, in their own sides: so that the way between them is seen
 SIDES = (0.46, 0.4, 0.34, 0.29, 0.24, 0.2, 0.17, 0.14, 0.11)  # of the box's height: how large pictures are tried
@@ -116,7 +116,7 @@ class WayMap:
 
     def _draw_end(self, image: Image.Image, end: int, thumb: Image.Image) -> None:
         x, y = self.end_point(end)
-        style, name = Type("JetBrainsMono-Regular", self.text), self.course.names[end]
+        style, name = MONO.at(self.text), self.course.names[end]
         if self.side:
             said = shorten(name, style, max(self.side * 1.9, 4 * self.text))
             below, half = y + self.side / 2, measure(said, style) / 2 + 4 * self.text / 24
@@ -157,7 +157,7 @@ def way_map(course: Course, box: Box, theme: Theme, text: float) -> WayMap:
     nearest = min(math.dist(a, b) for i, a in enumerate(ends) for b in ends[:i])
     low, high = points.min(axis=0), points.max(axis=0)
     wide, tall = (max(float(length), 1e-6) for length in high - low)
-    style = Type("JetBrainsMono-Regular", text)
+    style = MONO.at(text)
     label = max(measure(name, style) for name in course.names)
     for share in (*SIDES, 0.0):
         side = round(share * box.height)

@@ -131,16 +131,18 @@ LINE_SHARE = 0.95
 
 def _fitting(text: str, size: float, width: float, lines: int) -> str:
     """Return what of `text` fits on `lines` lines of `width` points, in whichever type the viewer has."""
-    from ..figures.text import Type, wrap
+    from ..figures.text import wrap
+    from ..figures.theme import PLAIN
 
-    return " ".join(wrap(text, Type("Inter-Regular", size), width * LINE_SHARE / FALLBACK, lines))
+    return " ".join(wrap(text, PLAIN.at(size), width * LINE_SHARE / FALLBACK, lines))
 
 
 def _details(words: Summary, size: float, width: float, *, wide: bool) -> tuple[str, ...]:
     """Return the lab and its settings: the first that fit on one line beside a caption, or each on its own line."""
-    from ..figures.text import Type, clean, measure, shorten
+    from ..figures.text import clean, measure, shorten
+    from ..figures.theme import MONO
 
-    style, room = Type("JetBrainsMono-Regular", size), width * LINE_SHARE / FALLBACK
+    style, room = MONO.at(size), width * LINE_SHARE / FALLBACK
     parts = [clean(part) for part in (words.lab, *words.settings)]
     if not wide:
         return tuple(shorten(part, style, room) for part in parts)

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..text import clean
-from ..theme import LIGHT, RGB, Theme, mix
+from ..theme import HERO, MONO, PAPER, PLAIN, PROMPT, RGB, Theme, mix
 
 MOST_PICTURES = 3000  # that a page holds; of longer runs it shows fewer states
 FONTS = {
-    ("Inter", 400): "Inter-Regular",
-    ("Inter Display", 500): "InterDisplay-Medium",
-    ("Inter Display", 600): "InterDisplay-SemiBold",
-    ("JetBrains Mono", 400): "JetBrainsMono-Regular",
+    ("Inter", 400): PLAIN.face,
+    ("Inter Display", 500): PROMPT.face,
+    ("Inter Display", 600): HERO.face,
+    ("JetBrains Mono", 400): MONO.face,
 }
 
 
@@ -70,7 +70,7 @@ def page_colours(theme: Theme) -> dict[str, str]:
 
 def paper_colours() -> dict[str, str]:
     """Return the colours of a printed page: the light theme on white."""
-    return page_colours(LIGHT) | {"ground": "#ffffff"}
+    return page_colours(PAPER)
 
 
 def page_fonts() -> dict[tuple[str, int], bytes]:
