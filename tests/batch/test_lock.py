@@ -36,6 +36,12 @@ def test_says_which_process(tmp_path):
         pass
 
 
+def test_says_the_name_that_the_user_knows(tmp_path):
+    url = "s3://bucket/runs"
+    with held(tmp_path, ALL, url), pytest.raises(InUse, match=rf"^{url} is being"), held(tmp_path, ALL, url):
+        pass
+
+
 def test_folder_that_cannot_be_written():
     with pytest.raises(RunFolderError) as error, held(Path("/proc/nowhere/runs"), ALL):
         pass

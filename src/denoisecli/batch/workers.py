@@ -6,6 +6,7 @@ worker is killed inside it), ignores Ctrl-C (the parent decides), and ends itsel
 
 from __future__ import annotations
 
+import gc
 import multiprocessing as mp
 import os
 import signal
@@ -181,6 +182,7 @@ def _serve(pipe: Connection, stopping: Any, number: int, jobs: int, place: Place
         while True:
             body(pipe.recv(), place, number, pipe.send, lambda: bool(stopping.value))
     except (EOFError, BrokenPipeError, ConnectionResetError, _Ended):
+        gc.freeze()  # else Python takes a second and more to look through torch for what nobody needs any longer
         sys.exit(0)
 
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_COLUMNS = 128
-WORDS = {"load": "loading the model", "sample": "sampling", "decode": "decoding", "figures": "drawing and encoding"}
+WORDS = {
+    "load": "loading the model", "sample": "sampling", "decode": "decoding", "figures": "drawing and encoding",
+    "put": "putting it into the store",
+}  # fmt: skip
 
 
 class Live(Report):
