@@ -6,7 +6,9 @@ import { atHand, chosen, inMode, modesOf, seen } from "../../src/denoisecli/medi
 import { labelPlace, monotoneTangents, smoothPath } from "../../src/denoisecli/media/page/curve.js";
 import { fitPanels } from "../../src/denoisecli/media/page/fit.js";
 import { corrupt, levelOf, thinned } from "../../src/denoisecli/media/page/noising.js";
-import { decibels, percent, range, short, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
+import { kept, makeProduct, signedPixels } from "../../src/denoisecli/media/page/product.js";
+import { wordPlaces } from "../../src/denoisecli/media/page/slider.js";
+import { decibels, percent, range, short, tenths, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
 
 test("numbers are written as in the films", () => {
   const cases = [
@@ -21,6 +23,7 @@ test("numbers are written as in the films", () => {
   assert.equal(range([5, 3, 4]), "3–5");
   assert.equal(range([2]), "2");
   assert.deepEqual([0.0981, 0.5, 1, null].map(percent), ["9.8 %", "50 %", "100 %", "–"]);
+  assert.deepEqual([1, 0.99999, 0.912, 0].map(tenths), ["100.0 %", "99.9 %", "91.2 %", "0.0 %"]);
   assert.deepEqual([7.5, 12, 0.1, -0.25, NaN].map(short), ["7.5", "12", "0.1", "−0.25", "–"]);
 });
 
@@ -35,6 +38,35 @@ test("what is compared: one, all, two under a seam", () => {
   assert.deepEqual(seen(chosen(split, 1), 4), [2, 1]);
   assert.deepEqual(seen(chosen(split, 2), 4), [0, 2]);
   assert.deepEqual(inMode({ now: 3, other: 3 }, "split", 4), { mode: "split", other: 3, now: 0 });
+});
+
+test("words under a slider never meet", () => {
+  assert.deepEqual(wordPlaces([{ at: 140, width: 150 }, { at: 175, width: 70 }], 280), [52, 210]);
+  assert.deepEqual(wordPlaces([{ at: 10, width: 50 }, { at: 12, width: 50 }], 300), [10, 68]);
+  assert.deepEqual(wordPlaces([{ at: 90, width: 60 }, { at: 95, width: 60 }], 100), [null, 40]);
+  assert.deepEqual(wordPlaces([], 100), []);
+});
+
+test("a product goes up and down in rank and comes back to itself", () => {
+  const [B, A] = [[2, 1, 0, 3], [1, 0, 2, 1, 1, 0]]; // 2×2 and 2×3
+  const { at, part } = makeProduct(B, A, 2, 3, 2);
+  assert.deepEqual([...at(1)], [2, 0, 4, 0, 0, 0]);
+  assert.deepEqual([...at(2)], [3, 1, 4, 3, 3, 0]);
+  assert.deepEqual([...part(1, new Float64Array(6))], [1, 1, 0, 3, 3, 0]);
+  assert.deepEqual([...at(1)], [2, 0, 4, 0, 0, 0]);
+  assert.deepEqual([...at(0)], [0, 0, 0, 0, 0, 0]);
+});
+
+test("energy and error of every rank", () => {
+  const { energy, error } = kept([4, 2, 2, 1]);
+  assert.deepEqual(energy, [16 / 25, 20 / 25, 24 / 25, 1]);
+  assert.deepEqual(error, [Math.sqrt(9 / 25), Math.sqrt(5 / 25), 0.2, 0]);
+});
+
+test("signed numbers have their colours, and saturate", () => {
+  const out = new Uint8ClampedArray(12);
+  signedPixels(out, [0.5, -2, 0], 1, { zero: [10, 10, 10], up: [20, 30, 40], down: [0, 5, 9] });
+  assert.deepEqual([...out], [15, 20, 25, 255, 0, 5, 9, 255, 10, 10, 10, 255]);
 });
 
 test("panels never leave their room, whatever their number", () => {

@@ -7,9 +7,10 @@ import numpy as np
 from denoisecli.config.cfg_sweep import CfgSweepConfig
 from denoisecli.config.noise import SCHEDULES, NoiseConfig
 from denoisecli.diffusion.forward import schedule_named
-from denoisecli.figures.pages import cfg_sweep, noise, sample
+from denoisecli.figures.pages import cfg_sweep, lora_rank, noise, sample
 from denoisecli.labs.cfg_numbers import sameness_rows, sweep_rows
 from denoisecli.labs.cfg_scales import swept_scales
+from denoisecli.labs.lora_matrix import bolt, cut_matrix
 from denoisecli.labs.noise import clean_picture, forward_trace
 from denoisecli.labs.pages import page_of
 from denoisecli.labs.pictures import Pictures
@@ -83,3 +84,10 @@ def guided_run(config: CfgSweepConfig, scales):
     halves = {"uncond": drawn["guess"][0, :-1] // 2 + 40, "cond": drawn["guess"][0, :-1]}
     pictures = {"canvas": canvas, "guess": shown.guess, **halves, "guided": shown.guess[apart * len(config.seeds), :-1]}
     return trace, pictures
+
+
+def matrix_page(folder: Path, theme: str = "dark", matrix: np.ndarray | None = None) -> Path:
+    """Write the toy's page: the bolt, or another matrix."""
+    matrix = bolt() if matrix is None else matrix
+    subject = cut_matrix("bolt", matrix, (min(matrix.shape),))
+    return write_page(folder / "page.html", page_of(lora_rank.matrix_page(subject), {}, theme, "denoisecli lora-rank"))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import DESK, PHONE, refuse
-from tests.browser.pages import deck_page, noise_page, sweep_page
+from tests.browser.pages import deck_page, matrix_page, noise_page, sweep_page
 
 HERE = Path(__file__).parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
@@ -48,8 +48,8 @@ def pages(tmp_path_factory):
     return page
 
 
-MAKERS = {"sample": deck_page, "noise": noise_page, "cfg-sweep": sweep_page}
-VIEWS = {"sample": [], "noise": [], "cfg-sweep": [], "cfg-sweep-anatomy": ["3"]}
+MAKERS = {"sample": deck_page, "noise": noise_page, "cfg-sweep": sweep_page, "lora-matrix": matrix_page}
+VIEWS = {"sample": [], "noise": [], "cfg-sweep": [], "cfg-sweep-anatomy": ["3"], "lora-matrix": []}
 """What is looked at: the page of a lab, after some keys."""
 LOOKS = [("dark", DESK), ("light", DESK), ("contrast", DESK), ("dark", PHONE)]
 

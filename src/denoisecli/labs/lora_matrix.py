@@ -146,10 +146,12 @@ def make(job: Job[LoraRankConfig]) -> Trace:
 
 
 def draw(job: Job[LoraRankConfig], trace: Trace) -> None:
-    """Draw the film and the contact sheet, from the matrix that the trace holds."""
+    """Draw the film, the contact sheet and the page, from the matrix that the trace holds."""
+    from ..figures.pages.lora_rank import matrix_page
     from ..figures.rank import matrix_frames, matrix_sheet
     from ..media.images import save_png
     from .films import film_style, write_state_film
+    from .pages import write_page
 
     partial, style = job.folder.partial, film_style(job)
     matrix = trace["delta_w"]
@@ -160,3 +162,5 @@ def draw(job: Job[LoraRankConfig], trace: Trace) -> None:
         job.report.step(1)
         job.artifact(save_png(matrix_sheet(subject, style.theme), partial / "sheet.png"), "sheet")
         job.report.step(2)
+    whole = cut_matrix(job.config.title, matrix, (min(matrix.shape),))
+    write_page(job, matrix_page(whole), {}, ("ranks",) if job.config.ranks == usual_ranks(min(matrix.shape)) else ())

@@ -32,6 +32,11 @@ export function percent(value) {
   return isNumber(value) ? `${signed((100 * value).toFixed(Math.abs(value) < 0.1 ? 1 : 0))} %` : "–";
 }
 
+/** A share with one decimal; 100.0 % only where nothing at all is missing. */
+export function tenths(value) {
+  return isNumber(value) ? `${value >= 0.9995 && value < 1 - 1e-9 ? "99.9" : (100 * value).toFixed(1)} %` : "–";
+}
+
 /** 3, or 3–5: the range of whole numbers. */
 export function range(values) {
   const low = Math.min(...values);

@@ -43,14 +43,24 @@ export function setMarks(slider, count, marks, ticks = []) {
   );
   const words = [...slider.marks.querySelectorAll(".mark")];
   const room = slider.marks.clientWidth;
-  let taken = -1;
-  words.forEach((word, i) => {
-    const [at, width] = [share(marks[i].index) * room, word.offsetWidth];
-    const toLeft = i === 0 && words.length > 1 ? at >= width : at + width > room;
-    const left = Math.min(Math.max(toLeft ? at - width : at, taken), room - width);
-    taken = left + width + 8;
-    word.style.setProperty("left", `${left}px`);
+  const boxes = words.map((word, i) => ({ at: share(marks[i].index) * room, width: word.offsetWidth }));
+  wordPlaces(boxes, room).forEach((left, i) => {
+    words[i].hidden = left === null;
+    if (left !== null) words[i].style.setProperty("left", `${left}px`);
   });
+}
+
+/** Return where words {at, width} begin in `room` so that none meets the next; null where one finds no place. */
+export function wordPlaces(boxes, room, gap = 8) {
+  let taken = -gap;
+  const lefts = boxes.map(({ at, width }, i) => {
+    const toLeft = i === 0 && boxes.length > 1 ? at >= width : at + width > room;
+    const left = Math.min(Math.max(toLeft ? at - width : at, taken + gap), room - width);
+    taken = left + width;
+    return left;
+  });
+  for (let i = lefts.length - 2; i >= 0; i--) lefts[i] = Math.min(lefts[i], lefts[i + 1] - gap - boxes[i].width);
+  return lefts.map((left) => (left < 0 ? null : left));
 }
 
 /** Name the slider's values under it: [{text, colour, title}], each in the middle under its place, those that fit. */

@@ -1,0 +1,38 @@
+/** Bars for singular values: those that are kept stand out. */
+
+import { draggable, element } from "./dom.js";
+
+/**
+ * onScrub(share): they were dragged to 0..1 of the width, or nothing. Returns {node, draw}: draw(values, kept) shows
+ * the values, the first `kept` of them in amber.
+ */
+export function makeBars({ title, onScrub }) {
+  const words = element("div", { class: "plot-title", text: title });
+  const canvas = element("canvas", { class: "bars", role: "img", "aria-label": title });
+  const node = element("div", { class: "bars-box" }, words, canvas);
+  let last = null;
+  if (onScrub) {
+    draggable(canvas, (share) => onScrub(share));
+    canvas.classList.add("scrubs");
+  }
+  const draw = (values = last?.values, kept = last?.kept, said = title) => {
+    if (!values) return;
+    last = { values, kept };
+    words.textContent = said;
+    const scale = window.devicePixelRatio || 1;
+    const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];
+    if (!width || !height) return;
+    Object.assign(canvas, { width, height });
+    const ink = canvas.getContext("2d");
+    const style = getComputedStyle(canvas);
+    const [most, pitch] = [Math.max(...values) || 1, width / values.length];
+    const gap = Math.min(3 * scale, 0.3 * pitch);
+    values.forEach((value, i) => {
+      const tall = Math.max(scale, (value / most) * height);
+      ink.fillStyle = style.getPropertyValue(i < kept ? "--amber" : "--tick");
+      ink.fillRect(i * pitch, height - tall, pitch - gap, tall);
+    });
+  };
+  new ResizeObserver(() => draw()).observe(canvas);
+  return { node, draw };
+}
