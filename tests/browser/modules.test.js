@@ -6,7 +6,7 @@ import { atHand, chosen, inMode, modesOf, seen } from "../../src/denoisecli/medi
 import { labelPlace, monotoneTangents, smoothPath } from "../../src/denoisecli/media/page/curve.js";
 import { fitPanels } from "../../src/denoisecli/media/page/fit.js";
 import { corrupt, levelOf, thinned } from "../../src/denoisecli/media/page/noising.js";
-import { kept, makeProduct, signedPixels } from "../../src/denoisecli/media/page/product.js";
+import { keptOf, makeProduct, signedPixels } from "../../src/denoisecli/media/page/product.js";
 import { wordPlaces } from "../../src/denoisecli/media/page/slider.js";
 import { decibels, percent, range, short, tenths, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
 
@@ -58,7 +58,7 @@ test("a product goes up and down in rank and comes back to itself", () => {
 });
 
 test("energy and error of every rank", () => {
-  const { energy, error } = kept([4, 2, 2, 1]);
+  const { energy, error } = keptOf([4, 2, 2, 1]);
   assert.deepEqual(energy, [16 / 25, 20 / 25, 24 / 25, 1]);
   assert.deepEqual(error, [Math.sqrt(9 / 25), Math.sqrt(5 / 25), 0.2, 0]);
 });

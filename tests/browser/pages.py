@@ -1,5 +1,6 @@
 """Pages of runs that took no model: handmade decks and sweeps, and real noise runs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from denoisecli.config.cfg_sweep import CfgSweepConfig
 from denoisecli.config.noise import SCHEDULES, NoiseConfig
 from denoisecli.diffusion.forward import schedule_named
 from denoisecli.figures.pages import cfg_sweep, lora_rank, noise, sample
+from denoisecli.figures.rank_pictures import Painted
 from denoisecli.labs.cfg_numbers import sameness_rows, sweep_rows
 from denoisecli.labs.cfg_scales import swept_scales
 from denoisecli.labs.lora_matrix import bolt, cut_matrix
@@ -17,7 +19,8 @@ from denoisecli.labs.pictures import Pictures
 from denoisecli.media.page import write_page
 from denoisecli.media.picture_file import PictureFile, write_pictures
 from denoisecli.trace import Trace
-from tests.figures.fakes import PROMPT, fake_run
+from tests.figures.fakes import PROMPT, fake_run, scene
+from tests.figures.test_rank import subject_file
 
 COMMAND = "denoisecli sample --seed 7 --seed 21 --seed 42"
 
@@ -91,3 +94,41 @@ def matrix_page(folder: Path, theme: str = "dark", matrix: np.ndarray | None = N
     matrix = bolt() if matrix is None else matrix
     subject = cut_matrix("bolt", matrix, (min(matrix.shape),))
     return write_page(folder / "page.html", page_of(lora_rank.matrix_page(subject), {}, theme, "denoisecli lora-rank"))
+
+
+def lora_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, *, paints: bool = True, layers: int = 3):
+    """Write the page of a LoRA file that nobody trained: five cuts, four strengths, seven blocks.
+
+    Returns (path, body, pictures).
+    """
+    subject = subject_file()
+    rows = [{"rank": 4**k, **row, "distance_by_seed": {"7": 1 - row["energy"], "21": 0.8 - 0.8 * row["energy"]}}
+            for k, row in enumerate(subject.rows)]  # fmt: skip
+    subject = replace(subject, rows=tuple(rows))
+    rng = np.random.default_rng(0)
+    values = {f"down {k} attn": np.sort(rng.random(16))[::-1] for k in range(layers)}
+    given = {row["rule"]: dict.fromkeys(values, min(16, 1 + 3 * k)) for k, row in enumerate(rows)}
+    sweep = [{"rule": f"scale-{scale:g}", "scale": scale, "distance_to_full": abs(1 - scale), "distance_by_seed": None}
+             for scale in (0, 0.5, 1, 1.5)]  # fmt: skip
+    labels = ["off", *(row["rule"] for row in rows), "whole", *(row["rule"] for row in sweep)]
+    pictures = np.stack([[_styled(seed, k / len(labels)) for seed in (7, 21)] for k in range(len(labels))])
+    painted = Painted(
+        prompt, "a style · DDIM · 20 steps", ("7", "21"), dict(zip(labels, pictures, strict=True)), 16, 6_000_000
+    )
+    piece = replace(cut_matrix("up 0 attn2_to_k", rng.normal(size=(12, 20)), (1, 4, 12)), whole=(320, 768))
+    body = lora_rank.file_page(
+        subject,
+        lora_rank.Layers(values, given),
+        piece,
+        painted if paints else None,
+        [*rows, *sweep] if paints else rows,
+    )
+    with PictureFile(write_pictures(folder / "pictures.zip", {"final": pictures})) as stored:
+        made = page_of(body, stored, theme, "denoisecli lora-rank --lora pocket")
+    return write_page(folder / "page.html", made), body, pictures
+
+
+def _styled(seed: int, share: float) -> np.ndarray:
+    """Return a scene whose colours fall into fewer and fewer steps."""
+    levels = 12 - 9 * share
+    return np.uint8(np.round(scene(seed) * levels) / levels * 255)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import DESK, PHONE, refuse
-from tests.browser.pages import deck_page, matrix_page, noise_page, sweep_page
+from tests.browser.pages import deck_page, lora_page, matrix_page, noise_page, sweep_page
 
 HERE = Path(__file__).parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
@@ -48,8 +48,13 @@ def pages(tmp_path_factory):
     return page
 
 
-MAKERS = {"sample": deck_page, "noise": noise_page, "cfg-sweep": sweep_page, "lora-matrix": matrix_page}
-VIEWS = {"sample": [], "noise": [], "cfg-sweep": [], "cfg-sweep-anatomy": ["3"], "lora-matrix": []}
+MAKERS = {
+    "sample": deck_page, "noise": noise_page, "cfg-sweep": sweep_page, "lora-matrix": matrix_page, "lora": lora_page
+}  # fmt: skip
+VIEWS = {
+    "sample": [], "noise": [], "cfg-sweep": [], "cfg-sweep-anatomy": ["3"], "lora-matrix": [], "lora": [],
+    "lora-blocks": ["3"],
+}  # fmt: skip
 """What is looked at: the page of a lab, after some keys."""
 LOOKS = [("dark", DESK), ("light", DESK), ("contrast", DESK), ("dark", PHONE)]
 
@@ -57,7 +62,8 @@ LOOKS = [("dark", DESK), ("light", DESK), ("contrast", DESK), ("dark", PHONE)]
 @pytest.mark.parametrize(("theme", "size"), LOOKS, ids=lambda value: value if isinstance(value, str) else str(value[0]))
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_and_it_looks_as_it_did(show, pages, axe, golden, view, theme, size):
-    opened = show(pages(view.removesuffix("-anatomy"), theme), size)
+    lab = next(name for name in sorted(MAKERS, key=len, reverse=True) if view.startswith(name))
+    opened = show(pages(lab, theme), size)
     opened.press(*VIEWS[view])
     if VIEWS[view]:
         opened.page.wait_for_timeout(150)  # transitions

@@ -3,12 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from denoisecli.figures.pages import cfg_sweep
+from denoisecli.figures.pages import cfg_sweep, lora_rank
 from denoisecli.figures.pages.body import MOST_PICTURES, page_colours, page_fonts, shown_states
 from denoisecli.figures.pages.noise import bounded
 from denoisecli.figures.pages.sample import sample_page
 from denoisecli.figures.theme import THEMES
+from denoisecli.labs.lora_matrix import bolt, cut_matrix
 from tests.figures.fakes import fake_run
+from tests.figures.test_rank import painted, subject_file
 from tests.figures.test_sweep import fake_sweep
 
 
@@ -134,3 +136,47 @@ def test_a_sweep_without_guidance_has_no_anatomy():
     assert "anatomy" not in body.data
     assert [row["name"] for row in body.data["measures"]] == ["clipped", "contrast", "saturation", "sameness", "pull"]
     assert body.data["settings"].endswith("2 seeds")
+
+
+def test_a_matrix_carries_its_factors_and_marks():
+    body = lora_rank.matrix_page(cut_matrix("bolt", bolt(), (16,)))
+    json.dumps(body.data, allow_nan=False)
+    assert [(mark["text"], mark["index"] + 1) for mark in body.data["marks"]] == [
+        ("as many numbers as ΔW", 8), ("nothing lost", 10)
+    ]  # fmt: skip
+    assert body.data["start"] == 3
+    np.testing.assert_allclose(body.arrays["B"] @ body.arrays["A"], bolt(), atol=1e-6)
+
+
+def test_a_matrix_of_zeros_has_a_page():
+    body = lora_rank.matrix_page(cut_matrix("none", np.zeros((4, 3)), (3,)))
+    json.dumps(body.data, allow_nan=False)
+
+
+def test_a_large_matrix_is_thinned_evenly():
+    matrix = np.add.outer(np.arange(1000.0), np.arange(300.0))
+    body = lora_rank.matrix_page(cut_matrix("m", matrix, (300,)))
+    assert body.arrays["delta"].shape == (256, 256)
+    assert body.arrays["delta"][-1, -1] == matrix[-1, -1]
+    np.testing.assert_allclose(body.arrays["B"] @ body.arrays["A"], body.arrays["delta"], atol=0.05)
+
+
+def test_a_file_says_its_cuts_blocks_and_strengths():
+    subject, values = subject_file(), {"down 0 attn": np.linspace(1, 0.1, 16), "mid": np.linspace(1, 0.5, 4)}
+    given = {row["rule"]: {"down 0 attn": 4, "mid": 2} for row in subject.rows}
+    body = lora_rank.file_page(subject, lora_rank.Layers(values, given), None, painted(), subject.rows)
+    json.dumps(body.data, allow_nan=False)
+    assert body.data["views"] == ["ranks", "blocks"]
+    assert [cut["big"] for cut in body.data["cuts"]] == ["1", "4", "90 %", "σ₁/10", "16"]
+    assert [layer["length"] for layer in body.data["layers"]] == [16, 4]
+    assert body.arrays["layer_values"].shape == (2, 16)
+    assert len(body.pictures) == 7 * 3
+
+
+def test_the_layers_of_a_huge_file_are_left_out(monkeypatch):
+    monkeypatch.setattr(lora_rank, "MOST_SPECTRA", 100)
+    subject = subject_file()
+    body = lora_rank.file_page(subject, lora_rank.Layers({"a": np.ones(16), "b": np.ones(16)}, {}))
+    assert body.data["layers"] == []
+    assert set(body.arrays) == {"block_values"}
+    assert body.data["views"] == ["blocks"]

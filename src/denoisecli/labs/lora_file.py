@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from .lora_subject import by_size, keep_piece, keep_subject, kept_energy, piece_
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..figures.pages.lora_rank import Layers
     from ..figures.rank import RankedMatrix
     from ..figures.rank_blocks import RankedFile
     from ..media.picture_file import PictureFile
@@ -162,8 +164,11 @@ def _rule(row: dict[str, Any]) -> Rule:
 
 
 def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = None) -> None:
-    """Draw everything, from stored things only: blocks, the layer that changes most, and what was painted."""
-    subject = subject_of(trace, job.config.title)
+    """Draw everything, from stored things only: blocks, the layer that changes most, what was painted, the page."""
+    from ..figures.pages.lora_rank import file_page
+    from .pages import resolved_keys, write_page
+
+    subject, shown = subject_of(trace, job.config.title), None
     draw_blocks(job, subject)
     piece = piece_of(trace)
     if piece is not None:
@@ -171,7 +176,30 @@ def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = 
     if pictures is not None:
         from .lora_images import draw_painted, painted
 
-        draw_painted(job, trace.record["runs"], painted(job.config, trace, pictures, subject))
+        shown = painted(job.config, trace, pictures, subject)
+        draw_painted(job, trace.record["runs"], shown)
+    body = file_page(subject, layers_of(trace), piece, shown, trace.record["runs"])
+    write_page(job, body, pictures or {}, resolved_keys(job.config))
+
+
+def layers_of(trace: Trace) -> Layers:
+    """Return the layers' singular values, and the rank that each of the run's rules leaves every one of them."""
+    from ..diffusion.lora.blocks import short_name
+    from ..figures.pages.lora_rank import Layers
+
+    head = "singular_values/"
+    found = {name.removeprefix(head): array for name, array in trace.arrays.items() if name.startswith(head)}
+    named = _short_names(found, short_name)
+    rows = [row for row in trace.record["runs"] if "bytes" in row]
+    given = {row["rule"]: {named[name]: _rule(row).keep(values) for name, values in found.items()} for row in rows}
+    return Layers({named[name]: values for name, values in found.items()}, given)
+
+
+def _short_names(names: Iterable[str], shorten: Callable[[str], str]) -> dict[str, str]:
+    """Return a short name for each, or the long one where two would be called alike."""
+    short = {name: shorten(name) for name in names}
+    count = Counter(short.values())
+    return {name: word if count[word] == 1 else name for name, word in short.items()}
 
 
 def draw_blocks(job: Job[LoraRankConfig], subject: RankedFile) -> None:

@@ -4,7 +4,7 @@ import { draggable, element } from "./dom.js";
 
 /**
  * onScrub(share): they were dragged to 0..1 of the width, or nothing. Returns {node, draw}: draw(values, kept) shows
- * the values, the first `kept` of them in amber.
+ * the values, the first `kept` of them in amber, under the title or what is said instead.
  */
 export function makeBars({ title, onScrub }) {
   const words = element("div", { class: "plot-title", text: title });
@@ -15,9 +15,9 @@ export function makeBars({ title, onScrub }) {
     draggable(canvas, (share) => onScrub(share));
     canvas.classList.add("scrubs");
   }
-  const draw = (values = last?.values, kept = last?.kept, said = title) => {
+  const draw = (values = last?.values, kept = last?.kept, said = last?.said ?? title) => {
     if (!values) return;
-    last = { values, kept };
+    last = { values, kept, said };
     words.textContent = said;
     const scale = window.devicePixelRatio || 1;
     const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];

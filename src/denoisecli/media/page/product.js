@@ -28,7 +28,7 @@ export function makeProduct(B, A, rows, columns, most) {
 }
 
 /** Return what ranks 1 … n keep of Σσ², and what they miss: {energy: [share], error: [‖rest‖ / ‖all‖]}. */
-export function kept(values) {
+export function keptOf(values) {
   const squares = Array.from(values, (value) => value * value);
   const total = squares.reduce((sum, value) => sum + value, 0) || 1;
   const rest = squares.slice();

@@ -145,7 +145,7 @@ function makeSide(data, node, { get, change, onScale, onSeed, onMeasure, onScrub
   const compare = makeCompare({ label: "scales", count: scales.length, get, change });
   const seedTabs = makeTabs({ label: "seed", onChoose: onSeed, choices: seeds.map((text, value) => ({ value, text })) });
   const choose = element("div", { class: "choose" }, seeds.length > 1 ? seedTabs.node : null, compare.node);
-  node.append(element("div", { class: "top" }, readout.nodes[0], choose.children.length ? choose : null),
+  node.append(element("div", { class: "headline" }, readout.nodes[0], choose.children.length ? choose : null),
     ...(scales.length > 1 ? [slider.node] : []), readout.table, numbers.node,
     element("div", { class: "plot-place" }, plot.node));
   const stops = () => setStops(slider, scales.map(({ label, share }) => ({ text: label, colour: strength(share), title: `cfg ${label}` })), onScale);
@@ -159,7 +159,7 @@ function makeSide(data, node, { get, change, onScale, onSeed, onMeasure, onScrub
     compare,
     choose: (state) => {
       compare.set({ now: state.scale, other: state.other, mode: state.mode });
-      compare.node?.classList.toggle("away", state.view === "anatomy");
+      if (compare.node) compare.node.hidden = state.view === "anatomy";
       seedTabs.set(state.seed);
       slider.set(state.scale);
       numbers.set(state.measure);

@@ -6,7 +6,7 @@ import { listen } from "../keys.js";
 import { makeMatrix, MATRIX_VIEWS } from "../matrix.js";
 import { tenths } from "../numbers.js";
 import { makePlot } from "../plot.js";
-import { kept } from "../product.js";
+import { keptOf } from "../product.js";
 import { makeReadout } from "../readout.js";
 import { makeShell } from "../shell.js";
 import { makeStore } from "../store.js";
@@ -15,7 +15,7 @@ import { makeTimeline } from "../timeline.js";
 
 export function matrixLab(data, blobs) {
   const { most, shape, whole } = data.matrix;
-  const { energy, error } = kept(arrayOf(blobs.arrays.values));
+  const { energy, error } = keptOf(arrayOf(blobs.arrays.values));
   const stage = makeMatrix(data.matrix, blobs.arrays, (rank) => timeline.scrub(rank - 1));
   const tabs = makeTabs({
     label: "view", onChoose: (view) => store.change({ view }),
