@@ -52,7 +52,7 @@ def place(request, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_node_killed_in_the_middle(place, cluster):
     schedule = Schedule([product(read_documents(NOISE, "x")[0], [], ["seed=0-11"])], place)
-    engine = RayEngine(cluster.address, 2, place, Stop())
+    engine = RayEngine(cluster.address, None, place, Stop())  # a worker on each node
     outcomes = []
     for message in schedule.run(engine, 1):
         if isinstance(message, Outcome):
@@ -105,6 +105,23 @@ def node(cpu, gpu=0.0, alive=True):
 
 
 @pytest.mark.parametrize(
+    ("nodes", "request_", "jobs"),
+    [
+        pytest.param([node(4.0), node(2.0)], Request(), 6, id="all cores"),
+        pytest.param([node(8.0, 2.0), node(4.0)], Request(gpus=1), 2, id="all GPUs"),
+        pytest.param([node(8.0)], Request(cpus=0), 1024, id="asks for nothing"),
+    ],
+)
+def test_as_many_workers_as_fit(nodes, request_, jobs):
+    assert check_room(nodes, request_, None) == jobs
+
+
+def test_one_worker_is_the_least():
+    with pytest.raises(UsageError, match="can never hold a worker of 1 CPU and 1 GPU"):
+        check_room([node(8.0)], Request(gpus=1), None)
+
+
+@pytest.mark.parametrize(
     ("nodes", "request_", "jobs", "fits"),
     [
         pytest.param([node(4.0)], Request(), 4, True, id="all cores"),
@@ -119,7 +136,7 @@ def node(cpu, gpu=0.0, alive=True):
 )
 def test_room(nodes, request_, jobs, fits):
     if fits:
-        check_room(nodes, request_, jobs)
+        assert check_room(nodes, request_, jobs) == jobs
         return
     with pytest.raises(UsageError, match="can never hold"):
         check_room(nodes, request_, jobs)

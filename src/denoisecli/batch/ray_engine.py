@@ -26,6 +26,7 @@ from .worker import make_pack
 from .workers import POLL_S, Body, Stop
 
 LOCAL = "local"
+MOST_JOBS = 1024
 RESTARTS = 3  # of an actor, and tries of a pack, before its runs are given to others
 ANSWER_S = 10.0  # until the cluster's head takes a connection
 STORE_BYTES = 80 << 20  # of a cluster of our own: packs are small, pictures never pass through Ray
@@ -43,10 +44,19 @@ class Request:
 
 
 class RayEngine:
-    """An engine of `jobs` actors on the cluster at `address`, or on one of its own for `local`."""
+    """An engine of `jobs` actors on the cluster at `address`, or on one of its own for `local`.
+
+    jobs: None takes as many as the cluster holds, at most MOST_JOBS.
+    """
 
     def __init__(
-        self, address: str, jobs: int, place: Place, stop: Stop, request: Request | None = None, body: Body = make_pack
+        self,
+        address: str,
+        jobs: int | None,
+        place: Place,
+        stop: Stop,
+        request: Request | None = None,
+        body: Body = make_pack,
     ) -> None:
         self.address, self.jobs, self.stop, self.body = address, jobs, stop, body
         self.request = request or Request()
@@ -56,8 +66,8 @@ class RayEngine:
     def run(self, packs: Iterator[Pack]) -> Iterator[Message]:
         """Hand out the packs, one to an actor at a time, and yield what comes back."""
         with _connected(self.address) as ray:
-            check_room(ray.nodes(), self.request, self.jobs)
-            idle = [(number, self._actor(ray, number)) for number in range(1, self.jobs + 1)]
+            jobs = check_room(ray.nodes(), self.request, self.jobs)
+            idle = [(number, self._actor(ray, number)) for number in range(1, jobs + 1)]
             busy: dict[Any, tuple[int, Any, Pack]] = {}
             asked = 0
             while True:
@@ -106,12 +116,14 @@ class RayEngine:
         return lost
 
 
-def check_room(nodes: list[dict[str, Any]], request: Request, jobs: int) -> None:
-    """Raise UsageError where the cluster can never hold so many workers: Ray would wait for ever."""
+def check_room(nodes: list[dict[str, Any]], request: Request, jobs: int | None) -> int:
+    """Return the number of workers. Raises UsageError where the cluster can never hold it: Ray would wait for ever."""
     rooms = [_room(node.get("Resources", {}), request) for node in nodes if node.get("Alive")]
     room = sum(rooms)
+    if jobs is None:
+        jobs = max(1, min(room, MOST_JOBS))
     if room >= jobs:
-        return
+        return jobs
     has = ", ".join(sorted(f"{node['Resources'].get('CPU', 0):g} CPU and {node['Resources'].get('GPU', 0):g} GPU"
                            for node in nodes if node.get("Alive")))  # fmt: skip
     wanted = f"a worker of {request}" if jobs == 1 else f"{jobs} workers of {request} each"

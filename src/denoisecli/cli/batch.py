@@ -28,7 +28,13 @@ Vary = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time on 3.10
     typer.Option("--vary", metavar="KEY=VALUES", help="seed=0-99, cfg=3,7.5 or prompt=@prompts.txt; repeatable."),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, max=1024, help="Worker processes.")]
+Jobs = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--jobs", "-j", metavar="N", min=1, max=1024,
+        help="Worker processes [default: 1; with --ray as many as the cluster holds].",
+    ),
+]  # fmt: skip
 PackSize = Annotated[
     int,
     typer.Option("--pack", metavar="N", min=1, max=1024, help="Samples of like runs in one batch; 1: each run alone."),
@@ -55,7 +61,7 @@ def batch(
     vary: Vary = None,
     set_: options.Set = None,
     runs_dir: options.RunsPlace = None,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
     pack: PackSize = 16,
     shard: ShardText = None,
     retry_failed: RetryFailed = False,
@@ -89,7 +95,7 @@ def batch(
     with held(place.folder, part, place.title), stopped_by_signals(stop), look(console, len(schedule)) as eyes:
         place.check()
         engine = engine_of(ray, ray_cpus, ray_gpus, jobs, place, stop)
-        failed = follow(schedule, engine, eyes, max(1, min(pack, -(-len(schedule) // jobs))), stop)
+        failed = follow(schedule, engine, eyes, max(1, min(pack, -(-len(schedule) // (jobs or 1)))), stop)
     end(console, stop, failed)
 
 
@@ -109,12 +115,12 @@ def place_at(text: str | None, *, force: bool) -> Place:
     return RemotePlace(None, force, where)
 
 
-def engine_of(address: str | None, cpus: float, gpus: float, jobs: int, place: Place, stop: Stop) -> Engine:
+def engine_of(address: str | None, cpus: float, gpus: float, jobs: int | None, place: Place, stop: Stop) -> Engine:
     """Return what makes the runs: processes here, or actors on a Ray cluster."""
     if address is None:
         from ..batch.workers import Workers
 
-        return Workers(jobs, place, stop)
+        return Workers(jobs or 1, place, stop)
     from ..batch.ray_engine import RayEngine, Request
 
     return RayEngine(address, jobs, place, stop, Request(cpus, gpus))
