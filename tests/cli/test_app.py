@@ -1,8 +1,19 @@
 """What the command line prints, where, and with which exit code."""
 
+import importlib
 import json
+import pkgutil
+import re
+import shutil
+from pathlib import Path
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import denoisecli
+from denoisecli import cli
+from denoisecli.cli.app import app
 
 
 @pytest.mark.parametrize(
@@ -21,6 +32,20 @@ import pytest
         pytest.param(["sample", "--model", "nowhere/at/all"], 1, "There is no model at nowhere/at/all.", id="no model"),
         pytest.param(["sample", "--model", "model.ckpt"], 1, "model.ckpt", id="ckpt"),
         pytest.param(["config", "init", "sampl"], 2, 'There is no lab "sampl"; did you mean "sample"?', id="no lab"),
+        pytest.param(["sample", "--cfg", "high"], 2, "'--cfg': 'high' is not a number.", id="word for cfg"),
+        pytest.param(["sample", "--steps", "1e3"], 2, "'--steps': '1e3' is not a whole number.", id="float for steps"),
+        pytest.param(["walk", "--seed", "7"], 2, "--seed: seeds: a walk needs two seeds or more", id="walk of one"),
+        pytest.param(
+            ["sample", "--set", "loras=[gone.safetensors]"], 1, "There is no LoRA at gone.safetensors.", id="no lora"
+        ),
+        pytest.param(["sample", "--set", "loras=[x.pt]"], 1, "There is no LoRA at x.pt", id="no pickled lora"),
+        pytest.param(["sample", "--set", "film=1"], 2, "not a block of keys (want size, fps,", id="value for a block"),
+        pytest.param(["sample", "--model", "no/such"], 1, "no/such is not on this machine", id="no hub model"),
+        pytest.param(["noise", "--image", "gone.png"], 2, "there is no picture at gone.png", id="no picture"),
+        pytest.param(["lora-rank", "--lora", "gone.safetensors"], 1, "there is no such file", id="no lora to cut"),
+        pytest.param(["render", "gone"], 2, "gone is not there.", id="no run"),
+        pytest.param(["compare", "gone", "gone"], 2, "gone is not there.", id="no runs"),
+        pytest.param(["import", "gone.png"], 1, "gone.png is not there.", id="nothing to import"),
         pytest.param(["config", "check", "absent.yaml"], 2, "absent.yaml: there is no such", id="check nothing"),
     ],
 )
@@ -31,6 +56,86 @@ def test_wrong_use(run, tmp_path, arguments, code, says):
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "runs").exists()
+
+
+def pages():
+    for module in pkgutil.iter_modules(cli.__path__):  # each adds its commands
+        importlib.import_module(f"denoisecli.cli.{module.name}")
+    root = get_command(app)
+    return [[], *([name] for name in root.commands), *(["config", name] for name in root.commands["config"].commands)]
+
+
+@pytest.mark.parametrize("command", pages(), ids=" ".join)
+def test_help_is_whole_and_plain(command):
+    """No summary is cut off, no Python type is shown, and every option is said something about."""
+    text = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "80"}, terminal_width=80).output
+    assert text.startswith("Usage: ")
+    commands = text.partition("Commands:\n")[2]
+    assert "..." not in commands
+    assert not re.search(r"<[a-z]", text)
+    for line in text.partition("Options:\n")[2].partition("Commands:")[0].splitlines():
+        assert not line.startswith("  -") or len(line.split("  ")) > 2 or len(line) > 25, line
+
+
+def test_the_labs_help_leads_to_all_settings(run):
+    text = run("cfg-sweep", "--help").stdout
+    assert text.splitlines()[-1].strip() == "Every setting and its default: denoisecli config init cfg-sweep"
+
+
+def test_faults_of_a_file_in_the_order_of_its_lines(run, tmp_path):
+    (tmp_path / "x.yaml").write_text("lab: sample\nstpes: 5\nsampler: dim\nfilm:\n  fps: 0\n")
+    lines = run("sample", "x.yaml").stderr.splitlines()
+    assert [line.rpartition("x.yaml:")[2][0] for line in lines] == ["2", "3", "5"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        pytest.param(lambda pocket: cut(pocket / "unet" / WEIGHTS), "only the start of one", id="cut weights"),
+        pytest.param(
+            lambda pocket: (pocket / "vae" / WEIGHTS).unlink(), "holds no .safetensors weights", id="no weights"
+        ),
+        pytest.param(lambda pocket: (pocket / "unet" / "config.json").write_text("{"), "config.json", id="torn config"),
+        pytest.param(lambda pocket: (pocket / "model_index.json").unlink(), "model_index.json", id="no index"),
+    ],
+)
+def test_a_damaged_installation(run, tmp_path, damage, says):
+    """The package's own model, damaged on the disk: one sentence, the way out, exit 1, and `doctor` sees most of it."""
+    package = tmp_path / "site" / "denoisecli"
+    shutil.copytree(Path(denoisecli.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    damage(package / "pocket")
+    done = run("sample", "--set", "size=64", env={"PYTHONPATH": str(package.parent)})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "denoisecli: The embedded pocket model is damaged: " in done.stderr
+    assert says in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Install denoisecli again: pip install")
+    if says != "config.json":
+        told = run("doctor", env={"PYTHONPATH": str(package.parent)})
+        assert told.returncode == 1
+        assert "missing: The embedded pocket model is damaged" in told.stdout
+
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def test_no_ffmpeg(run, tmp_path):
+    done = run("noise", "--set", "frames=2", "--set", "film.size=640x360", env={"IMAGEIO_FFMPEG_EXE": "/no/ffmpeg"})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ffmpeg does not start" in done.stderr
+    assert "pip install imageio-ffmpeg" in done.stderr
+
+
+def test_words_that_the_model_does_not_know(run):
+    small = ["--steps", "1", "--seed", "1", "--set", "size=64", "--set", "film.size=640x360", "-q"]
+    done = run("sample", *small, "-p", "a zebra on a cliff", "--set", "negative_prompt=quagga")
+    assert done.stderr.splitlines() == [
+        "warning: words of the prompt that the model pocket does not know: zebra",
+        "warning: words of the negative prompt that the model pocket does not know: quagga",
+    ]
 
 
 def test_error_as_json(run):

@@ -130,7 +130,7 @@ def test_prompt_never_steers_the_terminal(run, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "[/foo] [red]windmill[/red]" in done.stderr
     assert "\x1b" not in done.stderr
-    assert "words that the model pocket does not know" in done.stderr
+    assert "words of the prompt that the model pocket does not know" in done.stderr
 
 
 def test_prompt_of_five_thousand_words(run):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from denoisecli.config.load import Layer, build, environment, flags, load_any, load_configs, settings
-from denoisecli.config.schema import SampleConfig
+from denoisecli.config.schema import Lora, SampleConfig
 from denoisecli.errors import ConfigError
 
 
@@ -109,6 +109,9 @@ def test_file_that_cannot_be_read(tmp_path, monkeypatch, name):
         pytest.param("size: 768x512", "size", (768, 512), id="size text"),
         pytest.param("size: 256", "size", (256, 256), id="size side"),
         pytest.param("sampler: DPM++ 2M Karras", "sampler", "dpmpp_2m_karras", id="sampler label"),
+        pytest.param("sampler: dpm++2m", "sampler", "dpmpp_2m", id="sampler label, written otherwise"),
+        pytest.param("sampler: Euler-A", "sampler", "euler_a", id="sampler key, written otherwise"),
+        pytest.param("loras: [a.safetensors]", "loras", (Lora(file="a.safetensors"),), id="lora by its file alone"),
     ],
 )
 def test_right_config(tmp_path, text, key, value):

@@ -21,6 +21,15 @@ EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 class Root(TyperGroup):
     """Turns our errors into one sentence on stderr and an exit code, wherever they come from."""
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, whose help shows arguments as their names alone, without Python's types."""
+        command = super().get_command(ctx, cmd_name)
+        for each in (command, *getattr(command, "commands", {}).values()):
+            for parameter in getattr(each, "params", ()):
+                if parameter.param_type_name == "argument":
+                    parameter.display_type = _nothing
+        return command
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; DenoiseError and Ctrl-C end it without a traceback unless -v was given."""
         from .console import Console
@@ -46,6 +55,10 @@ class Root(TyperGroup):
                 raise
             Console.current.crash(error)
             raise typer.Exit(EXIT_FAILED) from error
+
+
+def _nothing(*_: Any, **__: Any) -> str:
+    return ""
 
 
 def _is_usage(error: Exception) -> bool:

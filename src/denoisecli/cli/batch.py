@@ -55,7 +55,7 @@ RayGpus = Annotated[float, typer.Option("--ray-gpus", metavar="X", min=0, help="
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=f"Go ahead with more than {MOST_UNASKED:,} runs.")]
 
 
-@app.command()
+@app.command(short_help="Many runs: every combination of what varies.")
 def batch(
     configs: options.Configs = None,
     vary: Vary = None,

@@ -12,7 +12,7 @@ from .app import app
 config_app = typer.Typer(help="Write, check and describe config files.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 
-Lab = Annotated[str, typer.Argument(metavar="LAB", help="sample, ...")]
+Lab = Annotated[str, typer.Argument(metavar="LAB", help="noise, sample, cfg-sweep, walk or lora-rank.")]
 
 
 @config_app.command()
@@ -23,8 +23,8 @@ def init(lab: Lab) -> None:
     typer.echo(commented_yaml(_lab(lab)), nl=False)
 
 
-@config_app.command()
-def check(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Config files; - is stdin.")]) -> None:
+@config_app.command(short_help="Check configs without running them.")
+def check(files: Annotated[list[str], typer.Argument(metavar="FILE", help="Config files; - is stdin.")]) -> None:
     """Check configs without running them; each must say which `lab:` it is for."""
     from ..config.load import load_any
 

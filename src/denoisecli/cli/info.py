@@ -75,10 +75,13 @@ def _ffmpeg() -> str:
 
 
 def _pocket() -> str:
-    from ..diffusion.models import POCKET, identity
+    from ..diffusion.models import POCKET, check, identity
     from ..errors import ModelError
 
     try:
+        check("pocket")
         return f"sha256 {identity('pocket')[:12]} at {POCKET}"
-    except (ModelError, OSError) as error:
+    except ModelError as error:
+        return f"missing: {error.message} {error.hint}"
+    except OSError as error:
         return f"missing: {error}"

@@ -16,7 +16,7 @@ ImageFile = Annotated[
 ForLab = Annotated[str, typer.Option("--lab", metavar="LAB", help="Write the config for sample, cfg-sweep or walk.")]
 LABS_THAT_PAINT = ("sample", "cfg-sweep", "walk")
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")]
-To = Annotated[str, typer.Option("--to", metavar="TOOL", help="comfyui or a1111.")]
+To = Annotated[str, typer.Option("--to", metavar="comfyui|a1111", help="The other tool.")]
 OneSeed = Annotated[Optional[int], typer.Option("--seed", metavar="N", help="Only this seed's pictures.")]  # noqa: UP045
 Api = Annotated[bool, typer.Option("--api", help="comfyui: what its server takes, rather than what its page loads.")]
 OutFile = Annotated[

@@ -46,7 +46,8 @@ def add_lab(lab: str, summary: str, keys: dict[str, Any]) -> None:
             for key, option in declared.items()
         ]
     )
-    app.command(lab, help=summary)(command)
+    more = f"Every setting and its default: denoisecli config init {lab}"
+    app.command(lab, help=summary, epilog=more)(command)
 
 
 def run_lab(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Folders = Annotated[
     Optional[list[Path]],  # noqa: UP045 - typer reads it at run time on 3.10
-    typer.Argument(metavar="[FOLDER]...", help="Where to look; none: the runs folder.", parser=options.folder),
+    typer.Argument(metavar="FOLDER", help="Where to look; none: the runs folder.", parser=options.folder),
 ]
 
 
@@ -35,14 +35,14 @@ class State(str, enum.Enum):
 
 States = Annotated[
     Optional[list[State]],  # noqa: UP045
-    typer.Option("--state", help="Only runs in this state; repeatable."),
+    typer.Option("--state", metavar="done|partial|failed", help="Only runs in this state; repeatable."),
 ]
 Labs = Annotated[Optional[list[str]], typer.Option("--lab", metavar="LAB", help="Only runs of this lab; repeatable.")]  # noqa: UP045
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")]
 
 
-@app.command()
+@app.command(short_help="List runs, the newest first.")
 def ls(
     folders: Folders = None,
     runs_dir: options.RunsDir = None,
@@ -69,7 +69,7 @@ def ls(
         _print_paths(found)
 
 
-@app.command()
+@app.command(short_help="Show one run: settings, numbers, files, times.")
 def show(run: Run, json: options.Json = False) -> None:
     """Show one run: settings, numbers, files, times; of one that failed, why."""
     from ..catalog import entry_of, record_of

@@ -29,9 +29,26 @@ def folder(text: str) -> Path:
 
 COPY_IT = "Only batch writes to URLs, and nothing reads from them: copy the runs to this machine first."
 
+
+def whole(text: str) -> int:
+    """Return a whole number; typer's own words for what is none do not name it."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a whole number.") from None
+
+
+def number(text: str) -> float:
+    """Return a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number.") from None
+
+
 Configs = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time on 3.10
-    typer.Argument(metavar="[CONFIG.yaml|-]...", help="Config files; - is stdin. None: the built-in default."),
+    typer.Argument(metavar="CONFIG.yaml|-", help="Config files; - is stdin. None: the built-in default."),
 ]
 Out = Annotated[Optional[Path], typer.Option("--out", "-o", metavar="DIR", help="Write the run to this folder.")]  # noqa: UP045
 RunsDir = Annotated[
@@ -61,7 +78,7 @@ Seed = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--seed", metavar="N|A-B", help="Starting noise, or a range of them; repeatable."),
 ]
-OneSeed = Annotated[Optional[int], typer.Option("--seed", metavar="N", help="Of the noise.")]  # noqa: UP045
+OneSeed = Annotated[Optional[int], typer.Option("--seed", metavar="N", parser=whole, help="Seed of the noise.")]  # noqa: UP045
 Image = Annotated[Optional[str], typer.Option("--image", metavar="FILE", help="A picture of your own.")]  # noqa: UP045
 LoraFile = Annotated[
     Optional[str],  # noqa: UP045
@@ -69,13 +86,15 @@ LoraFile = Annotated[
 ]
 Images = Annotated[Optional[bool], typer.Option("--images", help="Paint the same seeds at every rank.")]  # noqa: UP045
 Guess = Annotated[Optional[bool], typer.Option("--guess", help="Put the model's one-jump guess beside it.")]  # noqa: UP045
-Frames = Annotated[Optional[int], typer.Option("--frames", metavar="N", help="Runs a leg, both its ends counted.")]  # noqa: UP045
+Frames = Annotated[
+    int | None, typer.Option("--frames", metavar="N", parser=whole, help="Runs a leg, both its ends counted.")
+]
 Loop = Annotated[Optional[bool], typer.Option("--loop", help="Go on from the last seed to the first.")]  # noqa: UP045
-Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", help="Denoising steps.")]  # noqa: UP045
-Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", help="Guidance scale.")]  # noqa: UP045
+Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", parser=whole, help="Denoising steps.")]  # noqa: UP045
+Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", parser=number, help="Guidance scale.")]  # noqa: UP045
 Device = Annotated[Optional[str], typer.Option("--device", metavar="D", help="auto, cuda, mps or cpu.")]  # noqa: UP045
 Force = Annotated[bool, typer.Option("--force", help="Make the run again, also over another run's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print events as JSON lines on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the folders that would be made, and make nothing.")]

@@ -7,7 +7,7 @@ from .app import app
 from .runs import Runs, run_folders
 
 
-@app.command()
+@app.command(short_help="New film, sheet and page from a stored run.")
 def render(
     runs: Runs,
     set_: options.Set = None,

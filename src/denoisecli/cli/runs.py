@@ -12,7 +12,7 @@ import typer
 from ..errors import UsageError
 from .options import COPY_IT, folder_or_url
 
-Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders; - reads them from stdin, one a line.")]
+Runs = Annotated[list[str], typer.Argument(metavar="RUN", help="Run folders; - reads them from stdin, one a line.")]
 MOST_BYTES = 1_000_000  # of stdin: more is no list of folders
 
 

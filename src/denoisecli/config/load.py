@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -165,7 +165,23 @@ def _place(where: Mapping[Key, str], key: Key) -> str:
 
 
 def _sentences(lab: type[BaseModel], error: ValidationError, where: Mapping[Key, str]) -> list[str]:
-    return [f"{_place(where, e['loc'])}: {_dotted(e['loc'])}: {_sentence(lab, dict(e))}" for e in error.errors()]
+    """Return one line for each fault, those of a file in the order of its lines."""
+    said = [(_place(where, loc), f"{_dotted(loc)}: {sentence}") for loc, sentence in _faults(lab, error)]
+    return [f"{place}: {rest}" for place, rest in sorted(said, key=lambda row: _line_of(row[0]))]
+
+
+def _faults(lab: type[BaseModel], error: ValidationError) -> Iterator[tuple[Key, str]]:
+    """Yield (key, sentence); a fault of several keys together is put to the one that its sentence begins with."""
+    for fault in error.errors():
+        loc, sentence = fault["loc"], _sentence(lab, dict(fault))
+        key, colon, rest = sentence.partition(": ")
+        yield ((key,), rest) if not loc and colon and key in lab.model_fields else (loc, sentence)
+
+
+def _line_of(place: str) -> int:
+    """Return the line in "file:line", 0 for any other place."""
+    line = place.rpartition(":")[2]
+    return int(line) if line.isdigit() else 0
 
 
 def _dotted(loc: Key) -> str:
@@ -189,7 +205,8 @@ def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
         "model_type": "a block of keys", "model_attributes_type": "a block of keys",
     }  # fmt: skip
     if kind in words:
-        return f"{shown} is not {words[kind]}"
+        known = keys_at(lab, error["loc"]) if kind.startswith("model") else []
+        return f"{shown} is not {words[kind]}" + (f" (want {', '.join(known)})" if known else "")
     return f"{error['msg']} (got {shown})"
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of
 from .samplers import SAMPLERS
@@ -16,15 +17,19 @@ FORMATS = ["mp4", "webm", "gif", "webp"]
 
 
 def _sampler(value: Any) -> Any:
-    """Take a sampler by key ("dpmpp_2m_karras") or by its label ("DPM++ 2M Karras")."""
-    by_label = {sampler.label.lower(): key for key, sampler in SAMPLERS.items()}
+    """Take a sampler by key ("dpmpp_2m_karras") or label ("DPM++ 2M Karras"), however it is written ("dpm++2m")."""
     if isinstance(value, str):
-        key = by_label.get(value.lower(), value.lower())
-        if key in SAMPLERS:
-            return key
+        known = {_bare(name): key for key, row in SAMPLERS.items() for name in (row.label, key)}
+        if _bare(value) in known:
+            return known[_bare(value)]
         guess = did_you_mean(value, list(SAMPLERS))
         raise ValueError(f'"{value}" is no sampler we know{guess or " (want one of " + ", ".join(SAMPLERS) + ")"}')
     raise ValueError(f"{value!r} is not the name of a sampler")
+
+
+def _bare(name: str) -> str:
+    """Return a sampler's name without what people write differently: case, spaces, marks; + is p."""
+    return re.sub(r"[^a-z0-9]", "", name.lower().replace("+", "p"))
 
 
 class Closed(BaseModel):
@@ -64,6 +69,12 @@ class Lora(Closed):
     """path of a .safetensors LoRA"""
     scale: Annotated[Float, Field(ge=-10, le=10)] = 1.0
     """strength; 1 is what it was trained for"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file_alone(cls, value: Any) -> Any:
+        """Take `style.safetensors` for `{file: style.safetensors}`."""
+        return {"file": value} if isinstance(value, str) else value
 
 
 class LabConfig(Closed):

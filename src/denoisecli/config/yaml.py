@@ -100,6 +100,7 @@ def _marked(error: MarkedYAMLError, source: str, duplicate: bool = False) -> str
         first = f" (first at line {error.context_mark.line + 1})" if error.context_mark else ""
         return f"{place}: {key}: the key is there twice{first}"
     line = mark.get_snippet(indent=2, max_length=90) if mark and mark.buffer else ""
+    line = line.removesuffix(f" (line: {mark.line + 1})") if mark else ""
     return f"{place}: not YAML: {error.problem or error.context}" + (f"\n{line}" if line else "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import re
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -169,14 +170,36 @@ def download(ref: str) -> Path:
     """Return the cache folder of a hub model, fetching the safetensors that its pipeline needs."""
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-    try:
-        return Path(DiffusionPipeline.download(ref, use_safetensors=True, trust_remote_code=False))
-    except Exception as error:  # noqa: BLE001  network, permission and naming errors are all one to the user
-        problem = _one_line(error)
+    with _silent_hub():
+        try:
+            return Path(DiffusionPipeline.download(ref, use_safetensors=True, trust_remote_code=False))
+        except Exception as error:  # noqa: BLE001  network, permission and naming errors are all one to the user
+            problem = _one_line(error)
+    if _OFFLINE.search(problem):
+        raise ModelError(
+            f"{ref} is not on this machine, and the hub cannot be reached.",
+            "Check the name and the connection; `denoisecli models` lists what is here.",
+        )
     raise ModelError(
         f"{ref} is neither a path here nor a model that the hub would give us: {problem}",
         "Check the name and the connection; `denoisecli models` lists what is here.",
     )
+
+
+_OFFLINE = re.compile(r"not fully cached locally|[Cc]ouldn't connect|Name or service not known|Connection|timed out")
+
+
+@contextmanager
+def _silent_hub() -> Iterator[None]:
+    """Keep what the hub's own libraries log about a download that failed from the terminal: we say it ourselves."""
+    from diffusers.utils import logging as diffusers_logging
+
+    level = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        diffusers_logging.set_verbosity(level)
 
 
 def _one_line(error: BaseException) -> str:

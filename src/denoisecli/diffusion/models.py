@@ -8,6 +8,7 @@ Stable Diffusion 1.x layout, or a hub id. Weights are safetensors only, and no c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,9 +22,14 @@ from .kept import shelf
 from .prompts import truncated, unknown_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
-__all__ = ["Model", "ModelInfo", "ModelRow", "identity", "list_models", "load_model", "truncated", "unknown_words"]
+__all__ = [
+    "Model", "ModelInfo", "ModelRow", "check", "identity", "list_models", "load_model", "lora_identity", "truncated",
+    "unknown_words",
+]  # fmt: skip
 
 POCKET = Path(__file__).parent.parent / "pocket"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -69,6 +75,20 @@ def identity(ref: str) -> str:
     return weights.hashed([path]) if path.is_file() else weights.hashed(_folder_files(path), root=path)
 
 
+def lora_identity(file: str) -> str:
+    """Return the sha256 of a LoRA file. Raises ModelError where it is not there or pickled."""
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise ModelError(f"There is no LoRA at {file}.", "Name a .safetensors file, such as {file: style.safetensors}.")
+    weights.refuse_pickle(path)
+    return weights.hashed([path])
+
+
+def check(ref: str) -> None:
+    """Raise ModelError where the model's files are missing, pickled, cut short or not what their names say."""
+    _check(ref, locate(ref))
+
+
 def load_model(ref: str, device: str = "auto", dtype: str = "auto") -> Model:
     """Return the model `ref`, checked before anything heavy is imported, on a device and in a dtype.
 
@@ -83,7 +103,8 @@ def load_model(ref: str, device: str = "auto", dtype: str = "auto") -> Model:
     if (kept := shelf.take(key)) is not None:
         return kept
     place, kind = loading.choose(device, dtype)
-    pipe = loading.load_pipeline(path, kind).to(place)
+    with _damage_told(ref):
+        pipe = loading.load_pipeline(path, kind).to(place)
     return shelf.put(key, Model(pipe, _info(ref, pipe), place, kind))
 
 
@@ -158,8 +179,15 @@ def _check(ref: str, path: Path) -> None:
             raise ModelError(f"{path} is not a model: a folder or a .safetensors file is wanted.")
         weights.read_header(path)
         return
-    try:
+    with _damage_told(ref):
         _check_folder(path)
+
+
+@contextlib.contextmanager
+def _damage_told(ref: str) -> Iterator[None]:
+    """Whatever is wrong with the embedded model, the way out is to install it again."""
+    try:
+        yield
     except ModelError as error:
         if ref != "pocket":
             raise

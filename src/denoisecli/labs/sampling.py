@@ -36,7 +36,7 @@ SD1_SIDE = 512  # what a single Stable Diffusion 1.x file was trained at
 
 def resolved(config: Config) -> tuple[Config, str]:
     """Return the config with the model's own size where it names none, and the identity of all weights it uses."""
-    weights = [models.identity(config.model), *(models.identity(lora.file) for lora in config.loras)]
+    weights = [models.identity(config.model), *(models.lora_identity(lora.file) for lora in config.loras)]
     size = config.size or native_size(models.locate(config.model))
     identity = weights[0] if len(weights) == 1 else run_hash({"weights": weights}, "")
     return config.model_copy(update={"size": size}), identity
@@ -78,8 +78,8 @@ def load(job: Job[Any]) -> Model:
         use_sampler(model.pipe, config.sampler, config.spacing)
         if config.loras:
             add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
-    for prompt in (config.prompt, config.negative_prompt):
-        warn_of_lost_words(job, model, prompt)
+    warn_of_lost_words(job, model, config.prompt)
+    warn_of_lost_words(job, model, config.negative_prompt, "the negative prompt")
     job.report.step(1)
     return model
 
@@ -89,15 +89,15 @@ def keep_models() -> None:
     kept.shelf.on = True
 
 
-def warn_of_lost_words(job: Job[Any], model: Model, prompt: str) -> None:
+def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "the prompt") -> None:
     """Tell which words of the prompt the model does not know, and what a too long prompt lost."""
     if lost := models.truncated(model.pipe, prompt):
         words = " ".join(lost.split())
         shown = words if len(words) <= 80 else words[:77] + "..."
-        job.report.warn(f"the prompt is too long for this model; cut off: {shown}")
+        job.report.warn(f"{what} is too long for this model; cut off: {shown}")
     if unknown := models.unknown_words(model.pipe, prompt):
         shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
-        job.report.warn(f"words that the model {model.info.ref} does not know: {shown}")
+        job.report.warn(f"words of {what} that the model {model.info.ref} does not know: {shown}")
 
 
 def settings_inside(model: Model, config: SamplingConfig, made: Shot, picture: NDArray[np.uint8]) -> dict[str, str]:
