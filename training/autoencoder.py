@@ -3,6 +3,7 @@
     python -m training.autoencoder --scenes build/pocket/scenes --out build/pocket/autoencoder --steps 6000
     python -m training.autoencoder ... --init PIPELINE_FOLDER    # start from a trained one
     python -m training.autoencoder ... --init PIPELINE_FOLDER --decoder-only    # and keep its latents as they are
+    python -m training.autoencoder ... --init PIPELINE_FOLDER --decoder-only --critic 0.2    # crisp edges, at the end
 
 From scratch it starts as an exact average-colour code (`colour_identity`), so that all training goes into detail.
 The loss adds a scale-equivariance term (Kouzelis et al. 2025, arXiv 2502.09509): halving the latents has to halve the
@@ -22,6 +23,7 @@ from diffusers import AutoencoderTiny
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.critic import Critic
 from training.models import SIZES, build_autoencoder
 from training.runs import (
     Average,
@@ -155,14 +157,21 @@ class Crops:
         return to_tensor(pool[rows[:, None, None], y[:, :, None], x[:, None, :]])
 
 
-def training_loss(
-    autoencoder: AutoencoderTiny, batch: Tensor, step: int, detail: float, *, decoder_only: bool
-) -> Tensor:
-    """Reconstruct through slightly noisy latents; where those may change, every fourth step through halved ones."""
+def decoder_loss(autoencoder: AutoencoderTiny, batch: Tensor, detail: float, critic: Critic | None) -> Tensor:
+    """Reconstruct from the latents as they are, hardly noisy; with a critic, look real as well."""
+    with torch.no_grad():
+        latents = autoencoder.encoder(batch).float()
+    decoded = autoencoder.decoder(latents + 0.03 * torch.randn_like(latents)).float()
+    loss = reconstruction_loss(decoded, batch, detail)
+    if critic is None:
+        return loss
+    critic.learn(batch, decoded)
+    return loss + critic.pull(decoded, loss, autoencoder.decoder.layers[-1].weight)
+
+
+def training_loss(autoencoder: AutoencoderTiny, batch: Tensor, step: int, detail: float) -> Tensor:
+    """Reconstruct through slightly noisy latents, and every fourth step through halved ones."""
     latents = autoencoder.encoder(batch).float()
-    if decoder_only:
-        noisy = latents + 0.03 * torch.randn_like(latents)
-        return reconstruction_loss(autoencoder.decoder(noisy).float(), batch, detail)
     noisy = latents + 0.06 * torch.randn_like(latents)
     loss = reconstruction_loss(autoencoder.decoder(noisy).float(), batch, detail)
     if step % 4 == 0:
@@ -194,6 +203,7 @@ def train(options: argparse.Namespace) -> None:
     autoencoder, average, optimizer, step = _start(options, shards)
     torch.manual_seed(1_000_003 * rank + options.seed + step)
     crops, log = Crops(shards, (options.seed, step, rank), place), Log(options.out / "log.jsonl")
+    critic = Critic(options.critic, options.lr, place) if options.critic else None
     checkpoint, losses, saved = options.out / "checkpoint.pt", [], time.monotonic()
     progress, first, begun = step / options.steps, step / options.steps, time.monotonic()
     if rank == 0:
@@ -203,7 +213,10 @@ def train(options: argparse.Namespace) -> None:
             group["lr"] = options.lr * rate(step, progress, hold=0.3)
         batch = crops.draw(options.batch, options.crop)
         with half_precision(place):
-            loss = training_loss(autoencoder, batch, step, options.detail, decoder_only=options.decoder_only)
+            if options.decoder_only:
+                loss = decoder_loss(autoencoder, batch, options.detail, critic)
+            else:
+                loss = training_loss(autoencoder, batch, step, options.detail)
         optimizer.zero_grad()
         loss.backward()
         average_gradients(autoencoder.parameters())
@@ -280,6 +293,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/pocket/autoencoder"))
     parser.add_argument("--init", type=Path, help="a pipeline folder whose autoencoder to start from")
     parser.add_argument("--decoder-only", action="store_true", help="keep the latents as they are")
+    parser.add_argument("--critic", type=float, default=0.0, help="weight of a critic of decoded crops; decoder only")
     parser.add_argument("--size", choices=SIZES, default="pocket")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=16, help="crops a step and worker")

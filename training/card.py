@@ -37,8 +37,8 @@ is for learning, for tests and for demonstrations; it is not a general image gen
 | part | what | size |
 | --- | --- | --- |
 | text encoder | CLIP text model, 128 wide, 2 layers, 32 tokens | {text_mb:.1f} MB |
-| denoiser | UNet2DConditionModel (32, 64, 128, 192), one layer a block, attention on three levels | {unet_mb:.1f} MB |
-| autoencoder | AutoencoderTiny, 8×, 4 latent channels, width 32 | {vae_mb:.1f} MB |
+| denoiser | UNet2DConditionModel {channels}, one layer a block, attention but on the first level | {unet_mb:.1f} MB |
+| autoencoder | AutoencoderTiny, 8×, 4 latent channels, encoder {encoder} wide, decoder {decoder} | {vae_mb:.1f} MB |
 | scheduler | DDIM; 1,000 levels, betas 0.00085 to 0.012, linear in their square root; predicts ε | |
 
 Pictures are 256 × 256, latents 4 × 32 × 32. Weights are float16 safetensors.
@@ -120,11 +120,15 @@ def accuracy_table(by_guidance: Mapping[str, Mapping[str, float]]) -> str:
 def card_text(folder: Path, result: Mapping[str, Any], notes: Mapping[str, str]) -> str:
     """The card, from measurements and from what only people know (`notes`)."""
     sizes = digests(folder)
+    unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
     megabytes = {name.split("/")[0]: size / 1e6 for name, (size, _) in sizes.items()}
     vocabulary = [["attribute", "words"], *([name, ", ".join(words)] for name, words in GRAMMAR.items())]
     weights = [["file", "bytes", "sha256"], *([f"`{n}`", f"{s:,}", f"`{d}`"] for n, (s, d) in sizes.items())]
     return TEXT.format(
         caption=KEY.caption,
+        channels=tuple(unet["block_out_channels"]),
+        encoder=vae["encoder_block_out_channels"][0],
+        decoder=vae["decoder_block_out_channels"][0],
         text_mb=megabytes["text_encoder"],
         unet_mb=megabytes["unet"],
         vae_mb=megabytes["vae"],

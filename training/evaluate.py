@@ -1,7 +1,7 @@
 """Measure a pipeline folder against renders: do samples show what the words say, do they vary, are they copies?
 
     python -m training.evaluate --pipeline src/denoisecli/pocket --probe build/pocket/probe.pt \
-        --scenes build/pocket/scenes --out build/pocket/evaluation
+        --out build/pocket/evaluation
 
 Writes `evaluation.json` and contact sheets. All random draws are seeded.
 """
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import time
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +28,7 @@ from training.captions import KEY, Attributes, random_attributes
 from training.probe import Probe, accuracy, load_probe, thumbnails
 from training.runs import device, save_whole
 from training.sampling import Sampler, starting_noise
-from training.scenes import contact_sheet, held_out, load_shards, render
+from training.scenes import contact_sheet, held_out, render, shard_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,9 +87,8 @@ def nearest(layouts: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squares.min(1), 0) / flat.shape[1])
 
 
-def render_all(words: Sequence[Attributes], first_seed: int) -> np.ndarray:
-    """One picture of each scene, (n, 256, 256, 3), seeds counted from `first_seed`; one process a core."""
-    seeds = range(first_seed, first_seed + len(words))
+def render_all(words: Sequence[Attributes], seeds: Sequence[int]) -> np.ndarray:
+    """One picture of each scene, (n, 256, 256, 3); one process a core."""
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         return np.stack(list(pool.map(render, words, seeds, chunksize=8)))
 
@@ -116,7 +116,9 @@ class Evaluation:
         self.sampler = Sampler.from_folder(options.pipeline)
         self.probe = load_probe(options.probe)
         self.words = draw_words(options.count)
-        self.renders, self.fresh = render_all(self.words, 10**12), render_all(self.words, 10**13)
+        self.renders, self.fresh = (
+            render_all(self.words, range(first, first + len(self.words))) for first in (10**12, 10**13)
+        )
         self.reference = probe_features(self.probe, self.renders)
 
     def draw(self, captions: Sequence[str], seeds: Sequence[int], cfg: float) -> np.ndarray:
@@ -157,15 +159,31 @@ class Evaluation:
         return ratios
 
     def copies(self) -> dict[str, float]:
-        """Median distance to the nearest training picture: of samples, and of renders that are certainly new."""
-        shards = [shard for shard, _ in load_shards(self.options.scenes)]
-        training = np.concatenate([_layouts(shard[held_out(shard) :]) for shard in shards])
-        samples, fresh = (nearest(_layouts(pictures), training) for pictures in (self.samples(3.0), self.fresh))
-        return {
-            "samples": float(np.median(samples)),
-            "new renders": float(np.median(fresh)),
-            "least": float(samples.min()),
-        }
+        """Median distance to the nearest training picture of the same words: of samples, and of new renders.
+
+        The training pictures of these words are rendered again, from what drew them.
+        """
+        trained = self._training_seeds()
+        rows = [row for row, words in enumerate(self.words) if words in trained]
+        pairs = [(self.words[row], seed) for row in rows for seed in trained[self.words[row]]]
+        known = iter(_layouts(render_all([words for words, _ in pairs], [seed for _, seed in pairs])))
+        layouts = [np.stack([next(known) for _ in trained[self.words[row]]]) for row in rows]
+        samples, fresh = (
+            np.array(
+                [nearest(_layouts(pictures[row : row + 1]), near)[0] for row, near in zip(rows, layouts, strict=True)]
+            )
+            for pictures in (self.samples(3.0), self.fresh)
+        )
+        found = {"samples": np.median(samples), "new renders": np.median(fresh), "least": samples.min()}
+        return {name: float(value) for name, value in found.items()} | {"captions": len(rows)}
+
+    def _training_seeds(self) -> dict[Attributes, list[int]]:
+        seed, shards, count = self.options.trained_on
+        found: dict[Attributes, list[int]] = defaultdict(list)
+        for index in range(shards):
+            for words, number in shard_rows(index, count, seed)[held_out(range(count)) :]:
+                found[words].append(number)
+        return found
 
     def autoencoder(self) -> dict[str, object]:
         """PSNR on renders outside the training set."""
@@ -203,7 +221,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline", type=Path, default=Path("src/denoisecli/pocket"))
     parser.add_argument("--probe", type=Path, default=Path("build/pocket/probe.pt"))
-    parser.add_argument("--scenes", type=Path, default=Path("build/pocket/scenes"))
+    parser.add_argument(
+        "--trained-on",
+        type=int,
+        nargs=3,
+        default=(1, 137, 400),
+        metavar=("SEED", "SHARDS", "COUNT"),
+        help="how the training scenes were drawn",
+    )
     parser.add_argument("--out", type=Path, default=Path("build/pocket/evaluation"))
     parser.add_argument("--count", type=int, default=128, help="captions sampled at each guidance")
     parser.add_argument("--seeds", type=int, default=12, help="seeds a caption for the diversity")

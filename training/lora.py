@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from peft import LoraConfig
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from training.denoiser import Batches, Noiser, stratified_levels
 from training.latents import load_latents
@@ -59,6 +59,16 @@ def to_kohya(weights: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
     return kohya
 
 
+def from_kohya(kohya: dict[str, Tensor], unet: UNet2DConditionModel) -> dict[str, Tensor]:
+    """The way back from `to_kohya`, for an adapter of the same rank whose alpha is its rank."""
+    found = {}
+    for name in adapter_weights(unet):
+        module, half = name.removesuffix(f".{ADAPTER}.weight").rsplit(".", 1)
+        side = {"lora_A": "lora_down", "lora_B": "lora_up"}[half]
+        found[name] = kohya["lora_unet_" + module.replace(".", "_") + f".{side}.weight"].float()
+    return found
+
+
 def save_lora(weights: dict[str, Tensor], rank: int, trigger: str, path: Path) -> None:
     """Write the adapter, with the trigger words in kohya's own metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +98,8 @@ class Run:
         self.unet, self.text = sampler.unet, sampler.text
         self.text.requires_grad_(requires_grad=False)
         self.optimizer = torch.optim.AdamW(add_adapter(self.unet, options.rank), lr=options.lr, weight_decay=0.01)
+        if options.init:
+            self.unet.load_state_dict(from_kohya(load_file(options.init), self.unet), strict=False)
         state = load_checkpoint(options.work / "checkpoint.pt")
         if state is not None:
             self.unet.load_state_dict(state["adapter"], strict=False)
@@ -156,6 +168,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--base", type=Path, help="latents the base model was trained on")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--init", type=Path, help="an earlier LoRA of the same rank to go on from")
     parser.add_argument("--trigger", default="")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--samples", type=int, default=12_000)

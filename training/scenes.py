@@ -50,15 +50,19 @@ def render(words: Attributes, seed: int) -> Picture:
     return (np.clip(painted, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
+def shard_rows(index: int, count: int, seed: int) -> list[tuple[Attributes, int]]:
+    """Words and seed of each picture of a shard."""
+    rng = np.random.default_rng((seed, index))
+    return [(training_attributes(rng), int(rng.integers(1 << 40))) for _ in range(count)]
+
+
 def render_shard(folder: Path, index: int, count: int, seed: int, fixed: dict[str, str]) -> float:
     """Render shard `index` unless it is there; return the seconds it took."""
     target = folder / f"{index:03d}.npy"
     if target.exists():
         return 0.0
     started = time.monotonic()
-    rng = np.random.default_rng((seed, index))
-    drawn = [(training_attributes(rng), int(rng.integers(1 << 40))) for _ in range(count)]
-    rows = [(replace(words, **fixed), number) for words, number in drawn]
+    rows = [(replace(words, **fixed), number) for words, number in shard_rows(index, count, seed)]
     pictures = np.stack([render(words, number) for words, number in rows])
     lines = [json.dumps({**words.as_dict(), "seed": number}) for words, number in rows]
     target.with_suffix(".jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -323,11 +323,11 @@ def test_the_pocket_models_own_loras(tmp_path, monkeypatch):
 
 def test_a_piece_of_a_layer(style):
     from denoisecli.diffusion.lora.lora import open_lora
-    from denoisecli.labs.lora_file import PIECE, piece_of
+    from denoisecli.labs.lora_subject import PIECE, strongest_piece
 
     with open_lora(style) as lora:
         layer = max(lora.layers, key=lambda layer: layer.full)
-        piece = piece_of(lora, layer, (1, 8))
+        piece = strongest_piece(lora, layer, (1, 8))
         whole = np.matmul(*lora.factors(layer))
     assert piece.matrix.shape == (min(PIECE, layer.rows), min(PIECE, layer.columns))
     assert np.abs(piece.matrix.ravel()[:, None] - whole.ravel()).min(axis=1).max() < 1e-4

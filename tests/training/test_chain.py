@@ -14,6 +14,7 @@ import torch
 pytest.importorskip("cv2")
 
 from diffusers import AutoencoderTiny
+from training.critic import Critic
 from training.models import TINY, build_autoencoder
 from training.runs import load_checkpoint
 
@@ -129,13 +130,40 @@ def test_a_smaller_decoder_learns_from_a_larger_one_under_the_same_encoder(chain
     assert not torch.equal(tiny.decoder.layers[0].weight, trained.decoder.layers[0].weight)
 
 
+def test_a_critic_sharpens_the_decoder_and_leaves_the_latents(chain, tmp_path):
+    arguments = [*autoencoder_arguments(chain, 3), "--init", str(chain.pipeline), "--decoder-only"]
+    decoders = {}
+    for weight in ("0", "0.5"):
+        out = tmp_path / weight
+        autoencoder.train(autoencoder.parse([*arguments, "--critic", weight, "--out", str(out)]))
+        decoders[weight] = AutoencoderTiny.from_pretrained(out / "autoencoder")
+    plain, pulled = decoders.values()
+    pairs = zip(plain.encoder.parameters(), pulled.encoder.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    assert not torch.equal(plain.decoder.layers[-1].weight, pulled.decoder.layers[-1].weight)
+
+
+def test_a_critic_learns_and_its_pull_is_in_proportion():
+    torch.manual_seed(0)
+    critic = Critic(weight=0.5, lr=2e-3, place=torch.device("cpu"))
+    real, last = torch.randn(8, 3, 32, 32), torch.ones(3, 1, 1, requires_grad=True)
+    decoded = 0.2 * last * torch.randn(8, 3, 32, 32)
+    for _ in range(30):
+        critic.learn(real, decoded)
+    assert critic.judge(real).mean() > critic.judge(decoded).mean() + 1
+    reconstruction = decoded.square().mean()
+    (by_reconstruction,) = torch.autograd.grad(reconstruction, last, retain_graph=True)
+    (by_critic,) = torch.autograd.grad(critic.pull(decoded, reconstruction, last), last)
+    assert by_critic.norm() / by_reconstruction.norm() == pytest.approx(0.5, rel=1e-3)
+
+
 def test_evaluation_reports_every_measure(chain):
     probe.main(["--scenes", str(chain.scenes), "--out", str(chain.root / "probe.pt"), "--steps", "3"])
     out = chain.root / "evaluation"
     evaluate.main(
         [
             *("--pipeline", str(chain.pipeline), "--probe", str(chain.root / "probe.pt")),
-            *("--scenes", str(chain.scenes), "--out", str(out)),
+            *("--out", str(out), "--trained-on", "1", "20", "400"),
             *("--count", "4", "--seeds", "2", "--steps", "2", "--cfg", "1", "3"),
         ]
     )
@@ -163,3 +191,8 @@ def test_a_lora_has_kohyas_layout_and_loads(chain):
     pipe = StableDiffusionPipeline.from_pretrained(chain.pipeline, safety_checker=None).to(torch.float32)
     pipe.load_lora_weights(path)
     assert pipe.get_active_adapters()
+    weights, unet = load_file(path), StableDiffusionPipeline.from_pretrained(chain.pipeline).unet
+    lora.add_adapter(unet, 4)
+    again = lora.to_kohya(lora.from_kohya(weights, unet), 4)
+    assert again.keys() == weights.keys()
+    assert all(torch.equal(again[name], weights[name]) for name in weights)
