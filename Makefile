@@ -56,20 +56,21 @@ bench: $(STAMP)
 # Every stage goes on from what the last call left; src/denoisecli/pocket is overwritten at the end only.
 POCKET := build/pocket
 TRAIN  := $(BIN)/python -m training
+LORA   := --samples 120000 --batch 256 --lr 2e-3
 pocket: $(STAMP)
-	$(TRAIN).scenes --out $(POCKET)/scenes --shards 24 --per-shard 1000 --seed 1
-	$(TRAIN).scenes --out $(POCKET)/woodcut --shards 2 --per-shard 250 --seed 2 --fix "style=woodcut print"
-	$(TRAIN).scenes --out $(POCKET)/balloon --shards 2 --per-shard 250 --seed 3 --fix "landmark=hot-air balloon"
-	$(TRAIN).autoencoder --scenes $(POCKET)/scenes $(POCKET)/woodcut --steps 12000
+	$(TRAIN).scenes --out $(POCKET)/scenes --shards 137 --per-shard 400 --seed 1
+	$(TRAIN).scenes --out $(POCKET)/woodcut --shards 4 --per-shard 300 --seed 2 --fix "style=woodcut print"
+	$(TRAIN).scenes --out $(POCKET)/balloon --shards 4 --per-shard 300 --seed 3 --fix "landmark=hot-air balloon"
+	$(TRAIN).autoencoder --scenes $(POCKET)/scenes $(POCKET)/woodcut --steps 5000 --batch 64 --crop 128
 	$(TRAIN).latents
 	$(TRAIN).latents --scenes $(POCKET)/woodcut --out $(POCKET)/latents-woodcut
 	$(TRAIN).latents --scenes $(POCKET)/balloon --out $(POCKET)/latents-balloon
-	$(TRAIN).denoiser --samples 300000
+	$(TRAIN).denoiser --samples 1500000 --batch 512 --lr 1.5e-3 --decay 0.999
 	$(TRAIN).export --out $(POCKET)/model
 	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-woodcut --base $(POCKET)/latents \
-		--work $(POCKET)/lora-woodcut --trigger "woodcut print" --out $(POCKET)/model/loras/woodcut-print.safetensors
+		--work $(POCKET)/lora-woodcut --trigger "woodcut print" --out $(POCKET)/model/loras/woodcut-print.safetensors $(LORA)
 	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-balloon --base $(POCKET)/latents \
-		--work $(POCKET)/lora-balloon --trigger "hot-air balloon" --out $(POCKET)/model/loras/hot-air-balloon.safetensors
+		--work $(POCKET)/lora-balloon --trigger "hot-air balloon" --out $(POCKET)/model/loras/hot-air-balloon.safetensors $(LORA)
 	$(TRAIN).probe
 	$(TRAIN).evaluate --pipeline $(POCKET)/model
 	$(TRAIN).card --pipeline $(POCKET)/model
