@@ -27,7 +27,7 @@ from denoisecli.config.schema import SampleConfig
 from denoisecli.report import Report
 
 LIGHT = ("steps=4", "views=[guess]", "film.size=640x360")  # of every run: one seed, a small film
-LOOP_RUNS, BATCH_RUNS, RAY_RUNS, MANY = 6, 64, 24, 10_000
+LOOP_RUNS, BATCH_RUNS, RAY_RUNS, MANY = 6, 64, 40, 10_000
 SIZES = (8, 16, 32)  # batches that the bare loop tries; ours is the default
 SAMPLES, STEPS = 32, 4
 
@@ -103,12 +103,15 @@ def sampling() -> None:
 
 
 def rate(engine: Callable[[Place], Engine], folder: Path) -> tuple[float, float]:
-    """Return (seconds from the start, runs a second from the first outcome on) of one batch by an engine."""
+    """Return (seconds from the start, runs a second from the first outcome on) of one batch by an engine.
+
+    Each run goes alone: Ray tells of a pack when it is done, processes of each run in it.
+    """
     schedule = Schedule([product(None, LIGHT, [f"seed=0-{RAY_RUNS - 1}"])], Place(folder))
     began = time.perf_counter()
     told = [
         time.perf_counter()
-        for message in schedule.run(engine(schedule.place), 8)
+        for message in schedule.run(engine(schedule.place), 1)
         if isinstance(message, Outcome) and message.state == "made"
     ]
     assert len(told) == RAY_RUNS
@@ -117,12 +120,14 @@ def rate(engine: Callable[[Place], Engine], folder: Path) -> tuple[float, float]
 
 def ray() -> None:
     """Compare two workers on a Ray cluster of this machine with two processes."""
-    sides: dict[str, list[tuple[float, float]]] = {"jobs": [], "ray": []}
-    for _ in range(2):
+    engines: dict[str, Callable[[Place], Engine]] = {
+        "jobs": lambda place: Workers(2, place, Stop()),
+        "ray": lambda place: RayEngine(LOCAL, 2, place, Stop()),
+    }
+    sides: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
+    for name in ("jobs", "ray", "ray", "jobs"):
         with tempfile.TemporaryDirectory() as folder:
-            sides["jobs"].append(rate(lambda place: Workers(2, place, Stop()), Path(folder)))
-        with tempfile.TemporaryDirectory() as folder:
-            sides["ray"].append(rate(lambda place: RayEngine(LOCAL, 2, place, Stop()), Path(folder)))
+            sides[name].append(rate(engines[name], Path(folder)))
     whole = statistics.mean(times[0] for times in sides["jobs"]) / statistics.mean(times[0] for times in sides["ray"])
     steady = statistics.mean(times[1] for times in sides["ray"]) / statistics.mean(times[1] for times in sides["jobs"])
     print(f"Ray / --jobs 2            {steady:.2f}   ({whole:.2f} with the start of Ray, of {RAY_RUNS} runs, goal 0.9)")

@@ -74,6 +74,18 @@ def test_node_killed_in_the_middle(place, cluster):
 
 
 @pytest.mark.slow
+def test_local_is_a_cluster_of_our_own(cluster, tmp_path, monkeypatch):
+    """Also beside another one on this machine."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    engine = RayEngine("local", 1, Place(tmp_path), Stop(), Request(cpus=0.5), bodies.make)
+    messages = engine.run(iter([tuple(runs(tmp_path, 1))]))
+    assert next(messages).state == "made"
+    assert ray.get_runtime_context().gcs_address != cluster.address
+    assert list(messages) == []
+
+
+@pytest.mark.slow
 def test_dead_worker_errors_and_stopping(cluster, tmp_path):
     five = runs(tmp_path, 5)
 

@@ -166,7 +166,8 @@ def _connected(address: str) -> Iterator[Any]:
     except ImportError:
         raise UsageError("--ray needs the package ray.", 'Install it with: pip install "denoisecli[ray]"') from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    own: dict[str, Any] = {"object_store_memory": STORE_BYTES, "include_dashboard": False}
+    # With its address, since Ray would else join a cluster that happens to run here.
+    own: dict[str, Any] = {"address": LOCAL, "object_store_memory": STORE_BYTES, "include_dashboard": False}
     joined = ray.is_initialized()
     if not joined:
         _check_there(address)
