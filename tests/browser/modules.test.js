@@ -6,6 +6,7 @@ import { atHand, chosen, inMode, modesOf, seen } from "../../src/denoisecli/medi
 import { labelPlace, monotoneTangents, smoothPath } from "../../src/denoisecli/media/page/curve.js";
 import { fitPanels } from "../../src/denoisecli/media/page/fit.js";
 import { corrupt, levelOf, thinned } from "../../src/denoisecli/media/page/noising.js";
+import { fitMap, nearest } from "../../src/denoisecli/media/page/map.js";
 import { keptOf, makeProduct, signedPixels } from "../../src/denoisecli/media/page/product.js";
 import { wordPlaces } from "../../src/denoisecli/media/page/slider.js";
 import { decibels, percent, range, short, tenths, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
@@ -67,6 +68,22 @@ test("signed numbers have their colours, and saturate", () => {
   const out = new Uint8ClampedArray(12);
   signedPixels(out, [0.5, -2, 0], 1, { zero: [10, 10, 10], up: [20, 30, 40], down: [0, 5, 9] });
   assert.deepEqual([...out], [15, 20, 25, 255, 0, 5, 9, 255, 10, 10, 10, 255]);
+});
+
+test("a map stays in its box with pictures that leave the way to be seen", () => {
+  const arc = Array.from({ length: 25 }, (_, k) => [-Math.cos((Math.PI * k) / 24), -Math.sin((Math.PI * k) / 24)]);
+  for (const [width, height] of [[380, 240], [300, 200], [660, 340], [120, 90]]) {
+    for (const ends of [[arc[0], arc[24]], [0, 6, 12, 18, 24].map((k) => arc[k])]) {
+      const { place, side } = fitMap(arc, ends, width, height);
+      for (const end of ends) {
+        const [x, y] = place(end);
+        assert.ok(x - side / 2 >= 0 && x + side / 2 <= width && y - side / 2 >= 0 && y + side / 2 + 20 <= height);
+      }
+      const [a, b] = ends.map(place);
+      if (side) assert.ok(Math.hypot(a[0] - b[0], a[1] - b[1]) >= 1.7 * side - 1e-9);
+    }
+  }
+  assert.equal(nearest([[0, 0], [5, 5], [9, 0]], [6, 3]), 1);
 });
 
 test("panels never leave their room, whatever their number", () => {

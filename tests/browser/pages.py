@@ -8,7 +8,7 @@ import numpy as np
 from denoisecli.config.cfg_sweep import CfgSweepConfig
 from denoisecli.config.noise import SCHEDULES, NoiseConfig
 from denoisecli.diffusion.forward import schedule_named
-from denoisecli.figures.pages import cfg_sweep, lora_rank, noise, sample
+from denoisecli.figures.pages import cfg_sweep, lora_rank, noise, sample, walk
 from denoisecli.figures.rank_pictures import Painted
 from denoisecli.labs.cfg_numbers import sameness_rows, sweep_rows
 from denoisecli.labs.cfg_scales import swept_scales
@@ -19,8 +19,9 @@ from denoisecli.labs.pictures import Pictures
 from denoisecli.media.page import write_page
 from denoisecli.media.picture_file import PictureFile, write_pictures
 from denoisecli.trace import Trace
-from tests.figures.fakes import PROMPT, fake_run, scene
+from tests.figures.fakes import PROMPT, blurred, fake_run, scene
 from tests.figures.test_rank import subject_file
+from tests.figures.test_walking import record
 
 COMMAND = "denoisecli sample --seed 7 --seed 21 --seed 42"
 
@@ -132,3 +133,23 @@ def _styled(seed: int, share: float) -> np.ndarray:
     """Return a scene whose colours fall into fewer and fewer steps."""
     levels = 12 - 9 * share
     return np.uint8(np.round(scene(seed) * levels) / levels * 255)
+
+
+def walk_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, *, back: bool = True, **keys):
+    """Write the page of a walk between drawn scenes, three seeds and 13 frames; return (path, pictures)."""
+    found = record(prompt=prompt, **keys)
+    count = len(found["runs"])
+    largest = {"even": 0.5, "perceptual": 0.34}
+    found["walk"]["jumps"] = {name: {"frames": count, "largest": jump} for name, jump in largest.items()}
+    found["sheet"] = {"frames": sorted({0, *range(0, count, 2), count - 1}), "states": [0, 2, 4]}
+    ends = [scene(seed) for seed in (7, 21, 42, 7)]
+    places = [run["leg"] + run["share"] for run in found["runs"]]
+    clean = [(1 - at % 1) * ends[int(at)] + at % 1 * ends[min(int(at) + 1, 3)] for at in places]
+    final = np.array([np.uint8(picture * 255) for picture in clean])
+    columns = [clean[frame] for frame in found["sheet"]["frames"]]
+    guess = np.array([[np.uint8(blurred(one, cycles).clip(0, 1) * 255) for cycles in (2, 6)] for one in columns])
+    shown = {"final": final, "guess": guess}
+    with PictureFile(write_pictures(folder / "pictures.zip", shown)) as stored:
+        body = walk.walk_page(Trace("walk", {}, found), stored.shapes, back=back)
+        made = page_of(body, stored, theme, "denoisecli walk --seed 7 --seed 21 --seed 42")
+    return write_page(folder / "page.html", made), shown

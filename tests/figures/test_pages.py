@@ -3,15 +3,17 @@ import json
 import numpy as np
 import pytest
 
-from denoisecli.figures.pages import cfg_sweep, lora_rank
+from denoisecli.figures.pages import cfg_sweep, lora_rank, walk
 from denoisecli.figures.pages.body import MOST_PICTURES, page_colours, page_fonts, shown_states
 from denoisecli.figures.pages.noise import bounded
 from denoisecli.figures.pages.sample import sample_page
 from denoisecli.figures.theme import THEMES
 from denoisecli.labs.lora_matrix import bolt, cut_matrix
+from denoisecli.trace import Trace
 from tests.figures.fakes import fake_run
 from tests.figures.test_rank import painted, subject_file
 from tests.figures.test_sweep import fake_sweep
+from tests.figures.test_walking import record
 
 
 def page_of(seeds=2, steps=5, **changes):
@@ -180,3 +182,33 @@ def test_the_layers_of_a_huge_file_are_left_out(monkeypatch):
     assert body.data["layers"] == []
     assert set(body.arrays) == {"block_values"}
     assert body.data["views"] == ["blocks"]
+
+
+def way_of(back=True, frames=5, **keys):
+    found = record(frames=frames, **keys)
+    count = len(found["runs"])
+    found["sheet"] = {"frames": [0, 3, count - 1], "states": [0, 2, 4]}
+    shapes = {"final": (count, 48, 64, 3), "guess": (3, 2, 48, 64, 3)}
+    return walk.walk_page(Trace("walk", {}, found), shapes, back=back)
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_walk_says_its_frames_and_its_map(loop):
+    body = way_of(loop=loop)
+    json.dumps(body.data, allow_nan=False)
+    assert len(body.data["frames"]) == (12 if loop else 9)
+    assert body.data["map"]["pictures"] == [0, 4, 8]
+    assert body.data["back"] is not loop
+    assert body.data["columns"] == [0, 3, 11 if loop else 8]
+    assert len(body.pictures) == len(body.data["frames"]) + 3 * 2
+    radii = np.linalg.norm([point[:2] for point in body.data["map"]["points"]], axis=1)
+    np.testing.assert_allclose(radii, 1, atol=1e-4)  # starting noises lie on a sphere
+    assert body.data["jumps"]["largest"] == {}
+
+
+def test_a_long_walk_shows_evenly_spread_frames_its_ends_and_those_of_the_sheet(monkeypatch):
+    monkeypatch.setattr("denoisecli.figures.pages.body.MOST_PICTURES", 20)
+    body = way_of(frames=60)
+    assert body.data["note"] == f"{len(body.data['frames'])} of 119 frames are shown."
+    assert [body.data["frames"][at]["index"] for at in body.data["map"]["pictures"]] == [0, 59, 118]
+    assert {body.data["frames"][at]["index"] for at in body.data["columns"]} == {0, 3, 118}

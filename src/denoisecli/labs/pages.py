@@ -10,8 +10,11 @@ from ..trace import PAGE_FILE
 
 if TYPE_CHECKING:
     from ..config.schema import SamplingConfig
+    from ..config.walk import WalkConfig
     from ..figures.pages.body import Body
     from ..media.page import Look, Page
+    from ..media.picture_file import PictureFile
+    from ..trace import Trace
     from .plan import Job
 
 
@@ -28,6 +31,14 @@ def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved:
         path = page.write_page(job.folder.partial / PAGE_FILE, made)
     job.artifact(path, "page")
     return path
+
+
+def write_walk_page(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> Path:
+    """Write the page of a walk, from stored things only."""
+    from ..figures.pages.walk import walk_page
+
+    body = walk_page(trace, pictures.shapes, back=job.config.there_and_back)
+    return write_page(job, body, pictures, resolved_keys(job.config))
 
 
 def resolved_keys(config: SamplingConfig) -> tuple[str, ...]:

@@ -145,6 +145,7 @@ def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
     from ..figures.walk import WalkDrawing, frame_order, walk_facts
     from ..figures.walk_fade import SideBySide, fade_frames
     from .films import film_style, write_film
+    from .pages import write_walk_page
 
     config, style, finals = job.config, film_style(job), pictures["final"]
     facts = walk_facts(trace.record)
@@ -161,6 +162,7 @@ def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
             told = _told(job, frames(numbers), done * len(order))
             write_film(job, told, ticks, job.folder.partial / name)
         draw_sheet(job, trace, pictures)
+    write_walk_page(job, trace, pictures)
 
 
 def end_frames(places: Sequence[tuple[int, float]]) -> list[int]:

@@ -116,7 +116,8 @@ function names(plot, area, points, toY) {
     const y = toY(value) - TEXT * 0.8;
     const clear = (x) => lines.every((line) => line.every(([px, py]) =>
       Math.abs(px - x) > width / 2 + 4 || Math.abs(py - y) > TEXT * 0.7));
-    const x = [area.right - width / 2, area.left + width / 2].find(clear);
+    const free = (x) => placed.every((other) => Math.abs(other.x - x) * 2 > other.width + width || Math.abs(other.y - y) > TEXT);
+    const x = [area.right - width / 2, area.left + width / 2].find((place) => clear(place) && free(place));
     return x === undefined ? null : put(text, { role }, [x, y], width);
   });
   plot.curves.forEach((curve, i) => {

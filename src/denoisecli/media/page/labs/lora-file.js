@@ -16,7 +16,7 @@ import { makeShell } from "../shell.js";
 import { makeStages } from "../stages.js";
 import { makeStore } from "../store.js";
 import { makeTabs } from "../tabs.js";
-import { makeTimeline } from "../timeline.js";
+import { makeLine } from "../timeline.js";
 
 const NAMES = {
   ranks: ["Ranks", "the same seed under every cut"], strengths: ["Strengths", "the same seed under the whole file, ever stronger"],
@@ -45,21 +45,16 @@ export function fileLab(data, blobs) {
   });
   const rowsOf = (view) => (view === "strengths" ? strengths : cuts);
 
-  const line = (name, rows, picture) => {
-    const foot = element("div", { class: "line" });
-    shell.foot.append(foot);
-    const made = makeTimeline({
-      foot, label: name === "cut" ? "cut" : "strength", count: rows.length, said: (index) => rows[index].said,
-      onScrub: (index) => store.change({ [name]: index, rank: null }),
-      strip: { ratio: painted ? painted.ratio : 1.5, smooth: () => true, picture },
-      advance: () => {
-        const index = (store.state[name] + 1) % rows.length;
-        store.change({ [name]: index, rank: null });
-        return index === rows.length - 1 ? 1600 : 900;
-      },
-    });
-    return { ...made, foot };
-  };
+  const line = (name, rows, picture) => makeLine({
+    foot: shell.foot, label: name, count: rows.length, said: (index) => rows[index].said,
+    onScrub: (index) => store.change({ [name]: index, rank: null }),
+    strip: { ratio: painted ? painted.ratio : 1.5, smooth: () => true, picture },
+    advance: () => {
+      const index = (store.state[name] + 1) % rows.length;
+      store.change({ [name]: index, rank: null });
+      return index === rows.length - 1 ? 1600 : 900;
+    },
+  });
   const variantPicture = (rows) => (index) => pictureOf(rows[index].variant, store.state.seed);
   const lines = {
     cut: line("cut", cuts, (index) => (cuts[index].variant === null ? blocks.thumb(index) : variantPicture(cuts)(index))),
@@ -94,10 +89,8 @@ export function fileLab(data, blobs) {
       if (state.view === "layer") layer.draw(rankOf(state), "copy");
       if (changed(state, "view", "seed", "decoded")) {
         tabs.set(state.view);
-        Object.entries(lines).forEach(([name, { foot, redraw }]) => {
-          foot.hidden = name !== nameOf(state.view);
-          if (name === nameOf(state.view)) redraw();
-        });
+        Object.entries(lines).forEach(([name, { show }]) => show(name === nameOf(state.view)));
+        timeline().redraw();
       }
       if (changed(state, "view", "measure", "seed", "mode")) side.choose(state);
       side.tell(state, state.view === "layer" ? rankOf(state) : null);
