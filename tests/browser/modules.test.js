@@ -8,6 +8,7 @@ import { fitPanels } from "../../src/denoisecli/media/page/fit.js";
 import { corrupt, levelOf, thinned } from "../../src/denoisecli/media/page/noising.js";
 import { fitMap, nearest } from "../../src/denoisecli/media/page/map.js";
 import { keptOf, makeProduct, signedPixels } from "../../src/denoisecli/media/page/product.js";
+import { differences, megabytes, ordered, passes } from "../../src/denoisecli/media/page/runs.js";
 import { wordPlaces } from "../../src/denoisecli/media/page/slider.js";
 import { decibels, percent, range, short, tenths, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
 
@@ -145,4 +146,23 @@ test("thinning takes whole pixels", () => {
   const values = Uint8Array.from({ length: 4 * 2 * 3 }, (_, i) => i);
   const few = thinned(values, 4, 2, 2);
   assert.deepEqual([few.width, few.height, [...few.values]], [2, 1, [0, 1, 2, 6, 7, 8]]);
+});
+
+test("runs are filtered by all words, ordered, and compared by their settings", () => {
+  const runs = [
+    { number: 0, lab: "sample", title: "A mill", settings: "DDIM · seed 7", state: "done", folder: "a", bytes: 5, config: { cfg: 7.5, seeds: "[7]" } },
+    { number: 1, lab: "walk", title: "a castle", settings: "Euler", state: "failed", folder: "b", bytes: 9, config: null },
+    { number: 2, lab: "sample", title: "a lake", settings: "", state: "done", folder: "c", bytes: 7, config: { cfg: 3 } },
+  ];
+  const shown = (words, lab = "") => runs.filter((run) => passes(run, { words, lab })).map((run) => run.number);
+  assert.deepEqual(shown(""), [0, 1, 2]);
+  assert.deepEqual(shown("MILL ddim"), [0]);
+  assert.deepEqual(shown("cfg=3"), [2]);
+  assert.deepEqual(shown("failed"), [1]);
+  assert.deepEqual(shown("a", "sample"), [0, 2]);
+  const order = (name) => ordered(runs, name).map((run) => run.number);
+  assert.deepEqual([order("newest"), order("oldest"), order("cfg"), order("size"), order("title")], [[0, 1, 2], [2, 1, 0], [1, 2, 0], [1, 2, 0], [1, 2, 0]]);
+  assert.deepEqual(differences(runs[0].config, runs[2].config), [{ key: "cfg", a: 7.5, b: 3 }, { key: "seeds", a: "[7]", b: null }]);
+  assert.deepEqual(differences(null, null), []);
+  assert.deepEqual([0, 999, 14_900_000, 2.5e9].map(megabytes), ["0 B", "999 B", "14.9 MB", "2.5 GB"]);
 });

@@ -12,16 +12,20 @@ from denoisecli.figures.pages import cfg_sweep, lora_rank, noise, sample, walk
 from denoisecli.figures.rank_pictures import Painted
 from denoisecli.labs.cfg_numbers import sameness_rows, sweep_rows
 from denoisecli.labs.cfg_scales import swept_scales
+from denoisecli.labs.gallery import make_gallery
 from denoisecli.labs.lora_matrix import bolt, cut_matrix
 from denoisecli.labs.noise import clean_picture, forward_trace
 from denoisecli.labs.pages import page_of
 from denoisecli.labs.pictures import Pictures
 from denoisecli.media.page import write_page
 from denoisecli.media.picture_file import PictureFile, write_pictures
+from denoisecli.report import Report
+from denoisecli.run import RunFolder
 from denoisecli.trace import Trace
 from tests.figures.fakes import PROMPT, blurred, fake_run, scene
 from tests.figures.test_rank import subject_file
 from tests.figures.test_walking import record
+from tests.runs import hand_made_run
 
 COMMAND = "denoisecli sample --seed 7 --seed 21 --seed 42"
 
@@ -31,6 +35,29 @@ def deck_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, seeds: in
     with PictureFile(write_pictures(folder / "pictures.zip", pictures)) as stored:
         made = page_of(sample.sample_page(trace, stored.shapes), stored, theme, COMMAND)
     return write_page(folder / "page.html", made)
+
+
+def gallery_page(folder: Path, theme: str = "dark", prompt: str = PROMPT) -> Path:
+    """Write the index of four decks, a noise run without pictures, and a run that failed; return its path."""
+    decks = {
+        "plain": (1, 7.5, "ddim"),
+        "strong": (1, 12, "ddim"),
+        "four # & more": (4, 3, "euler"),
+        "weak": (1, 1, "ddim"),
+    }
+    for number, (name, (seeds, cfg, sampler)) in enumerate(decks.items()):
+        trace, pictures = fake_run(seeds, 6, prompt=prompt)
+        settings = [f"prompt={prompt}", f"seeds={[7, 21, 42, 99][:seeds]}", f"cfg={cfg}"]
+        run = hand_made_run(
+            folder / "runs" / "sample" / name, "sample", *settings, f"sampler={sampler}", film=False,
+            runs=trace.record["runs"], created=f"2026-02-0{number + 1}T10:00:00+00:00",
+        )  # fmt: skip
+        stretched = np.clip(pictures["canvas"] * (0.6 + cfg / 16), 0, 255).astype(np.uint8)
+        write_pictures(run / "pictures.zip", {"canvas": stretched})
+        (run / "page.html").write_text(f"<title>{number}</title>", encoding="utf-8")
+    hand_made_run(folder / "runs" / "noise" / "sea", "noise", film=False)
+    RunFolder(folder / "runs" / "walk" / "a-lake-0a1b2c3d", "0a1b2c3d").fail("The disk is full.", "Free some.")
+    return make_gallery([folder / "runs"], folder / "runs" / "index.html", Report(), theme=theme)
 
 
 def noise_page(folder: Path, theme: str = "dark", size: tuple[int, int] = (96, 64)):

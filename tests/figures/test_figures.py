@@ -198,6 +198,13 @@ def test_plot_labels_touch_neither_lines_nor_each_other():
     assert (np.asarray(image) == DARK.amber).all(-1).sum() > 100
 
 
+def test_a_plot_of_zeros_under_a_top_of_zero_lies_on_its_axis():
+    image = Image.new("RGB", (300, 200), DARK.ground)
+    plot = Plot([Curve(np.zeros(3), "clipped", DARK.amber)], top=0.0)
+    frame = draw_plot(image, Box(0, 0, 300, 200), plot, DARK, 12)
+    assert {y for _, y in frame.points(plot.curves[0].values)} == {frame.at(0, 0)[1]}
+
+
 def test_a_plot_of_nothing_known_is_drawn_empty():
     image = Image.new("RGB", (300, 200))
     frame = draw_plot(image, Box(0, 0, 300, 200), Plot([Curve(np.full(5, np.nan), "none", DARK.amber)]), DARK, 12)

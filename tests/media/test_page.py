@@ -61,7 +61,7 @@ def test_each_module_comes_once_and_behind_those_it_imports(lab):
     defined = re.findall(r"^const \$(\w+) = ", text, re.MULTILINE)
     assert len(defined) == len(set(defined))
     assert defined[-1] == "main"
-    assert lab in defined
+    assert lab.replace("-", "_") in defined
     assert not re.search(r"^(import|export) ", text, re.MULTILINE)
     for use in re.finditer(r"= \$(\w+);", text):
         assert text.index(f"const ${use[1]} = ") < use.start()

@@ -57,7 +57,7 @@ def ls(
     from ..catalog import entries
     from .listing_look import print_list
 
-    roots = _roots(folders, runs_dir)
+    roots = roots_of(folders, runs_dir)
     _check_labs(lab or [])
     found = (entry for entry in entries(roots) if _wanted(entry, state, lab))
     if json:
@@ -110,7 +110,7 @@ def rm(runs: Runs, yes: Yes = False) -> None:
         _print_path(folder)
 
 
-def _roots(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
+def roots_of(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
     """Return where to look. Raises UsageError for a named folder that is none; there may be no runs folder yet."""
     from ..errors import UsageError
     from ..run import RUNS_DIR

@@ -90,9 +90,9 @@ class PlotFrame:
 
 
 def top_of(plot: Plot) -> float:
-    """Return the value at the plot's upper edge."""
+    """Return the value at the plot's upper edge, always above the lower one."""
     if plot.top is not None:
-        return plot.top
+        return max(plot.top, plot.bottom + 1e-9)  # where nothing is clipped all values are 0
     values = np.concatenate([curve.values[np.isfinite(curve.values)] for curve in plot.curves] or [np.zeros(0)])
     highest = float(values.max()) if values.size else 1.0
     return max(highest, plot.bottom + 1e-9)

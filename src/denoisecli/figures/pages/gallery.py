@@ -1,0 +1,72 @@
+"""The index of many runs: cards to filter, sort and open, and two of them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..text import clean
+from .body import Body
+
+LEFT_OUT = ("lab", "film", "batch", "views", "rows")  # how a run looks or was computed, not what it is
+LONGEST = 300  # characters of a setting that is shown
+
+
+@dataclass(frozen=True)
+class Card:
+    """One run as the index shows it. folder: as people name it. href: of its page, relative and percent-encoded.
+
+    state: done, partial or failed. created: ISO 8601 in UTC, or None. config: of its trace.
+    layout: distance of the guess to the final picture at each state, the mean over its rows. picture: is there one.
+    """
+
+    folder: str
+    lab: str
+    state: str
+    title: str
+    settings: str
+    created: str | None
+    bytes: int
+    href: str | None = None
+    error: str | None = None
+    config: Mapping[str, Any] | None = None
+    layout: Sequence[float | None] | None = None
+    picture: bool = False
+
+
+def gallery_page(cards: Sequence[Card], title: str) -> Body:
+    """Return the index of runs. Its pictures are "thumb/<number of the card>"."""
+    return Body("gallery", {"title": clean(title), "runs": [_row(card) for card in cards]})
+
+
+def _row(card: Card) -> dict[str, Any]:
+    config = dict(_flat(card.config or {}))
+    return {
+        "folder": clean(card.folder),
+        "lab": clean(card.lab),
+        "state": card.state,
+        "title": clean(card.title),
+        "settings": clean(card.settings),
+        "created": card.created,
+        "bytes": card.bytes,
+        "href": card.href,
+        "error": clean(card.error) if card.error else None,
+        "config": config,
+        "layout": None if card.layout is None else [None if x is None else round(x, 4) for x in card.layout],
+        "picture": card.picture,
+    }
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the settings as (dotted key, number or text)."""
+    found: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        if not prefix and key in LEFT_OUT:
+            continue
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{prefix}{key}.")
+        elif value is not None and value not in ("", []):
+            plain = value if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+            found.append((clean(f"{prefix}{key}"), plain if not isinstance(plain, str) else clean(plain)[:LONGEST]))
+    return found

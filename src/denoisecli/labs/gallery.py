@@ -1,0 +1,185 @@
+"""The index of many runs as one offline page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+
+from ..catalog import DONE, Entry, entries, record_of
+from ..errors import DenoiseError, RunFolderError, UsageError
+from ..report import Report
+from ..run import RUNS_DIR
+from ..trace import PAGE_FILE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..figures.pages.gallery import Card
+
+INDEX_FILE = "index.html"
+MARK = b'<meta name="generator" content="denoisecli">'
+HEAD = 1 << 12  # bytes at the start of a page that hold the mark
+MOST_RUNS = 5000
+SIDES = ((60, 256), (300, 192), (1200, 128), (MOST_RUNS, 80))  # up to so many runs, thumbnails of that many pixels
+MOSAIC = 4  # pictures of a run that a thumbnail shows, if it has as many
+
+
+def make_gallery(roots: Sequence[Path], path: Path, report: Report, *, theme: str, force: bool = False) -> Path:
+    """Write the index of the runs in and below `roots` to `path` and return it.
+
+    Raises UsageError where there are no runs, RunFolderError for a file that is not ours to replace.
+    """
+    if path.exists() and not force and not _is_ours(path):
+        raise RunFolderError(f"{path} is there, and denoisecli did not write it.", "Name another with -o, or --force.")
+    found = list(entries(roots))
+    if not found:
+        named = ", ".join(map(str, roots))
+        raise UsageError(f"There are no runs in {named}.", "Make one: denoisecli sample")
+    if len(found) > MOST_RUNS:
+        report.warn(f"The newest {MOST_RUNS} of {len(found)} runs are shown.")
+    try:
+        report.start(path, "gallery", f"{len(found)} runs")
+        _write(found[:MOST_RUNS], roots, path, report, theme)
+    finally:
+        report.close()
+    report.done(path, fresh=True)
+    return path
+
+
+def _write(found: Sequence[Entry], roots: Sequence[Path], path: Path, report: Report, theme: str) -> None:
+    from ..figures.pages.gallery import gallery_page
+    from ..media.page import Page, write_page
+    from .pages import look_of
+
+    side = next(side for most, side in SIDES if len(found) <= most)
+    report.stage("figures", len(found))
+    thumbs: dict[str, bytes] = {}
+    with ThreadPoolExecutor() as pool:  # WebP and PNG work without the interpreter's lock
+        for number, coded in enumerate(pool.map(lambda entry: thumbnail(entry.run, side), found)):
+            if coded:
+                thumbs[f"thumb/{number}"] = coded
+            report.step(number + 1)
+    cards = [card(entry, path.parent, f"thumb/{number}" in thumbs) for number, entry in enumerate(found)]
+    names = [root.resolve().name for root in roots]
+    body = gallery_page(cards, "Runs" if names == [RUNS_DIR.name] else f"Runs in {', '.join(names)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_page(path, Page(body.lab, body.data["title"], body.data, look_of(theme), thumbs))
+
+
+def card(entry: Entry, base: Path, picture: bool) -> Card:
+    """Return what the index shows of a run; links are relative to `base`."""
+    from ..figures.pages.gallery import Card
+
+    record = (record_of(entry.run) if entry.state == DONE else None) or {}
+    config = record.get("config")
+    return Card(
+        folder=_relative(entry.run, base),
+        lab=entry.lab,
+        state=entry.state,
+        title=entry.title,
+        settings=entry.settings,
+        created=entry.created,
+        bytes=entry.bytes,
+        href=_link(entry.run, base),
+        error=entry.error,
+        config=config if isinstance(config, dict) else None,
+        layout=_layout(record),
+        picture=picture,
+    )
+
+
+def _link(run: Path, base: Path) -> str | None:
+    """Return the way to the run's page, or to its film where it has none."""
+    for name in (PAGE_FILE, "film.mp4"):
+        if (run / name).is_file():
+            return quote(f"./{_relative(run, base)}/{name}")  # ./, or a colon in a name would make a scheme of it
+    return None
+
+
+def _relative(run: Path, base: Path) -> str:
+    return Path(os.path.relpath(run.absolute(), base.absolute())).as_posix()
+
+
+def _layout(record: dict[str, Any]) -> list[float | None] | None:
+    """Return low_freq_to_final of each state, the mean over the run's rows; None where a lab has no such thing."""
+    try:
+        rows = [[state["low_freq_to_final"] for state in run["states"]] for run in record.get("runs") or []]
+        values = np.array(rows, np.float64)
+    except (KeyError, TypeError, ValueError):
+        return None
+    if values.ndim != 2 or values.shape[1] < 2 or not np.isfinite(values).any(axis=0).all():
+        return None
+    return [float(value) for value in np.nanmean(values, axis=0)]
+
+
+def thumbnail(run: Path, side: int) -> bytes | None:
+    """Return the run's finished pictures as one WebP, at most `side` pixels a side; None where it keeps none."""
+    from PIL import Image
+
+    from ..media.picture_file import webp
+
+    try:
+        pictures = list(_finals(run)) or list(_stills(run))
+        if not pictures:
+            return None
+        image = Image.fromarray(_mosaic(pictures))
+    except (DenoiseError, OSError, ValueError, Image.DecompressionBombError):
+        return None  # a damaged run is listed all the same
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return webp(np.asarray(image))
+
+
+def _finals(run: Path) -> Iterable[NDArray[np.uint8]]:
+    """Return the finished pictures that pictures.zip holds, MOSAIC evenly spread ones of many."""
+    from ..media.picture_file import PICTURES_FILE, PictureFile
+
+    if not (run / PICTURES_FILE).is_file():
+        return
+    with PictureFile(run / PICTURES_FILE) as file:
+        name = next((name for name in ("final", "canvas", "guess") if name in file.shapes), None)
+        if name is None:
+            return
+        axes = file.shapes[name][:-3]
+        if name == "final":
+            places = list(np.ndindex(*axes))
+        else:  # of the states, the last
+            places = [(*row, axes[-1] - 1) for row in np.ndindex(*axes[:-1])]
+        for place in _spread(places):
+            yield file.picture(name, place)
+
+
+def _stills(run: Path) -> Iterable[NDArray[np.uint8]]:
+    """Return the images of a run without pictures.zip, else its sheet."""
+    from PIL import Image
+
+    for path in _spread(sorted((run / "images").glob("*.png"))) or [p for p in [run / "sheet.png"] if p.is_file()]:
+        with Image.open(path, formats=["PNG"]) as image:
+            yield np.asarray(image.convert("RGB"))
+
+
+def _spread(things: Sequence[Any]) -> list[Any]:
+    """Return MOSAIC of the things, evenly spread with both ends; the first alone where there are fewer."""
+    if len(things) < MOSAIC:
+        return list(things[:1])
+    return [things[int(index)] for index in np.linspace(0, len(things) - 1, MOSAIC).round()]
+
+
+def _mosaic(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return four pictures of one size as two rows of two, or the first alone."""
+    if len(pictures) < MOSAIC or len({picture.shape for picture in pictures}) > 1:
+        return pictures[0]
+    return np.concatenate([np.concatenate(pictures[:2], 1), np.concatenate(pictures[2:], 1)])
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return MARK in file.read(HEAD)
+    except OSError:
+        return False
