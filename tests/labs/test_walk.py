@@ -177,7 +177,7 @@ def test_a_frame_is_the_plain_pipelines_run_of_its_noise(walked):
 
 def test_folder_and_trace(walked):
     folder, trace = walked
-    names = {"config.yaml", "film.mp4", "sheet.png", "states.safetensors"}
+    names = {"config.yaml", "film.mp4", "page.html", "pictures.zip", "sheet.png", "states.safetensors"}
     assert digests(folder).keys() == names | {f"images/seed-{seed}.png" for seed in (7, 21, 42)}
     jsonschema.validate(trace.record, SCHEMA)
     assert [run["seed"] for run in trace.record["runs"]] == [7, None, None, 21, None, None, 42]
