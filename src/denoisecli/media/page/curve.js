@@ -38,8 +38,9 @@ export function labelPlace(width, height, area, own, others, placed) {
       const box = { x, y, width: width + 8, height: height + 2 };
       if (placed.some((other) => overlap(box, other))) continue;
       const near = distance(box, own);
+      if (near < 4 || (best !== null && near >= best.score)) continue; // the score is never less than that
       const rival = distance(box, others);
-      if (near < 4 || rival < 4 || rival < near) continue;
+      if (rival < 4 || rival < near) continue;
       const score = near + Math.max(0, 2.5 * near - rival);
       if (best === null || score < best.score) best = { score, place: [x, y] };
     }
@@ -52,11 +53,11 @@ function overlap(a, b) {
 }
 
 function distance(box, points) {
-  let least = 1e6;
+  let least = 1e12;
   for (const [x, y] of points) {
     const across = Math.max(0, Math.abs(x - box.x) - box.width / 2);
     const down = Math.max(0, Math.abs(y - box.y) - box.height / 2);
-    least = Math.min(least, Math.hypot(across, down));
+    least = Math.min(least, across * across + down * down);
   }
-  return least;
+  return Math.sqrt(least);
 }

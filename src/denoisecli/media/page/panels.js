@@ -12,8 +12,8 @@ export function makeStage() {
   let [panels, ratio, seam] = [[], 1, null];
 
   /**
-   * Make a panel for each of `captions`: words, or {text, colour, now} (now: it is framed); split: two of them over
-   * each other. onChoose(index): one of several was clicked. Returns panels {canvas, tell, blank}: tell(words) changes
+   * Make a panel for each of `captions`: words, or {text, colour}; split: two of them over
+   * each other. onChoose(index): one of several was clicked. Returns panels {canvas, frame, tell, blank}: frame(on), tell(words) changes
    * the caption, blank(words) hides the picture behind words that say why, blank(null) shows it again.
    */
   const show = ({ captions, proportion, split, label, onChoose }) => {
@@ -39,11 +39,11 @@ export function makeStage() {
 }
 
 function makePanel(words, side, onclick) {
-  const { text, colour, now } = typeof words === "string" ? { text: words } : words;
+  const { text, colour } = typeof words === "string" ? { text: words } : words;
   const canvas = element("canvas", { role: "img", "aria-label": text });
   const caption = text ? element("figcaption", { class: colour ? `${side} coloured` : side, text, colour }) : null;
   const why = element("p", { class: "why" });
-  const node = element("figure", { class: now ? "now" : null, onclick }, canvas, caption, why);
+  const node = element("figure", { onclick }, canvas, caption, why);
   const tell = (said) => {
     if (!caption || caption.textContent === said) return;
     caption.textContent = said;
@@ -53,7 +53,8 @@ function makePanel(words, side, onclick) {
     why.textContent = said ?? "";
     node.classList.toggle("blank", said !== null);
   };
-  return { canvas, node, tell, blank };
+  const frame = (on) => node.classList.toggle("now", on);
+  return { canvas, node, tell, blank, frame };
 }
 
 /** The seam between two pictures: a slider as large as the picture, and the line that shows where it stands. */

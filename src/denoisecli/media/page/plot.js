@@ -4,15 +4,17 @@ import { labelPlace, smoothPath } from "./curve.js";
 import { draggable, element, svg } from "./dom.js";
 
 const PAD = { left: 7, right: 7, top: 8, bottom: 24 };
+const [NOW, OTHER] = [5.5, 3.5]; // pixels, radii of the dots
 const TEXT = 13; // pixels, the size of all words
 
 /**
- * Return {node, draw, move, near}.
+ * Return {node, draw, move, accent}.
  * draw({title, curves, thresholds, ends, x, top}) lays everything out that stays while the playhead moves:
  *   curves [{label, role or colour, values, faint?: [values, …]}] with null where nothing is known; x: positions in 0..1;
  *   thresholds [{value, text, role}]; ends: the words under both ends of the axis; top, low = 0: values at the edges.
  *   behind: [{values, role}], thin lines without a name.
  * now: which of the curves is the one at hand; the others are thin then.
+ * accent(index) makes another curve the one at hand, without laying anything out again.
  * move(index) puts the playhead at that value of the curves, or between two of them. onScrub(share): it is dragged to 0..1.
  */
 export function makePlot({ onScrub, hint }) {
@@ -39,6 +41,12 @@ export function makePlot({ onScrub, hint }) {
       title.textContent = plot.title;
       canvas.setAttribute("aria-label", plot.said ?? plot.title);
       redraw();
+    },
+    accent: (index) => {
+      wanted.now = index;
+      if (!frame) return;
+      frame.lines.forEach((line, i) => line.classList.toggle("calm", i !== index));
+      frame.dots.forEach((dot, i) => dot.setAttribute("r", i === index ? NOW : OTHER));
     },
     move: (index) => {
       now = index;
@@ -74,11 +82,12 @@ function drawStill(canvas, plot) {
   canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const line = (values, kind, { role = "", colour }) =>
     svg("path", { d: smoothPath(points(values)), class: `${kind} ${role}`, colour });
+  const curves = plot.curves.map((curve, i) => line(curve.values, (plot.now ?? i) === i ? "curve" : "curve calm", curve));
   const clip = svg("clipPath", { id: "plot-area" }, svg("rect", { x: 0, y: area.top - 4, width, height: height }));
   const lines = svg("g", { "clip-path": "url(#plot-area)" },
     ...(plot.behind ?? []).map((curve) => line(curve.values, "faint", curve)),
     ...plot.curves.flatMap((curve) => (curve.faint ?? []).map((values) => line(values, "faint", curve))),
-    ...plot.curves.map((curve, i) => line(curve.values, (plot.now ?? i) === i ? "curve" : "curve calm", curve)));
+    ...curves);
   const still = [
     clip,
     svg("line", { class: "axis", x1: 0, x2: width, y1: area.bottom, y2: area.bottom }),
@@ -90,9 +99,9 @@ function drawStill(canvas, plot) {
   ];
   const playhead = svg("line", { class: "playhead", y1: area.top - 6, y2: area.bottom });
   const dots = plot.curves.map(({ role = "", colour }, i) =>
-    svg("circle", { class: `dot ${role}`, colour, r: (plot.now ?? i) === i ? 5.5 : 3.5 }));
+    svg("circle", { class: `dot ${role}`, colour, r: (plot.now ?? i) === i ? NOW : OTHER }));
   canvas.replaceChildren(...still, playhead, ...dots, ...names(plot, area, points, toY));
-  return { toX, toY, playhead, dots, area };
+  return { toX, toY, playhead, dots, area, lines: curves };
 }
 
 /** The names of the curves and thresholds, each at the free place nearest to its line. */

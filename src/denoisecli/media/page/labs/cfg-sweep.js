@@ -87,17 +87,18 @@ export function lab(data, blobs) {
     },
     (state) => {
       const shown = seen({ now: state.scale, other: state.other, mode: state.mode }, scales.length);
-      if (changed(state, "mode", "scale", "other", "view")) {
+      const all = state.mode === "all" && state.view !== "anatomy";
+      if (changed(state, "mode", "view") || (!all && changed(state, "scale", "other"))) {
         panels = state.view === "anatomy" ? parts.show(state) : stage.show({
           captions: shown.map((scale) => ({
             text: `cfg ${scales[scale].label}`, colour: strength(scales[scale].share),
-            now: state.mode === "all" && scale === state.scale,
           })),
           proportion: data.ratio, split: state.mode === "split", label: "seam between the two scales",
           onChoose: (index) => store.change(scaled(shown[index])),
         });
         shell.fit();
       }
+      if (all) panels.forEach((panel, scale) => panel.frame(scale === state.scale));
       if (state.view === "anatomy") parts.draw(panels, state);
       else shown.forEach((scale, i) => blit(panels[i].canvas, pictureOf(state.view, scale, state.seed, state.state)));
       if (changed(state, "view", "seed", "decoded")) {
@@ -152,6 +153,7 @@ function makeSide(data, node, { get, change, onScale, onSeed, onMeasure, onScrub
   new ResizeObserver(stops).observe(slider.node);
   document.fonts.ready.then(stops);
 
+  let plotted = null;
   const valuesOf = ({ values }, scale, seed) => values[scale][Math.min(seed, values[scale].length - 1)];
   const edge = ({ percent: shares }, value) => short(shares ? 100 * value : value);
   const written = (measure, value) => (measure.percent ? percent(value) : threeFigures(value));
@@ -163,6 +165,8 @@ function makeSide(data, node, { get, change, onScale, onSeed, onMeasure, onScrub
       seedTabs.set(state.seed);
       slider.set(state.scale);
       numbers.set(state.measure);
+      if (`${state.measure}/${state.seed}` === plotted) return plot.accent(state.scale);
+      plotted = `${state.measure}/${state.seed}`;
       const measure = measures[state.measure];
       plot.draw({
         title: `${measure.title} · ${edge(measure, measure.low)} to ${edge(measure, measure.top)}${measure.percent ? " %" : ""}`,

@@ -73,18 +73,21 @@ export function fileLab(data, blobs) {
     },
     (state) => {
       const shown = painted ? panelsOf(data, state) : [];
-      if (changed(state, "view", "mode", "cut", "strength")) {
+      if (changed(state, "view", "mode") || (state.mode !== "all" && changed(state, "cut", "strength"))) {
         stages.use(stageOf(state.view));
         if (stageOf(state.view) === "panels") {
           panels = panelsStage.show({
-            captions: shown.map(({ text, now }) => ({ text, now: now && state.mode === "all" })), proportion: painted.ratio,
+            captions: shown.map(({ text }) => text), proportion: painted.ratio,
             split: state.mode === "split", label: "seam between the cut and what it is compared with",
             onChoose: (index) => shown[index].patch && store.change({ ...shown[index].patch, rank: null }),
           });
         }
         shell.fit();
       }
-      if (stageOf(state.view) === "panels") shown.forEach(({ variant }, i) => blit(panels[i].canvas, pictureOf(variant, state.seed)));
+      if (stageOf(state.view) === "panels") shown.forEach(({ variant, now }, i) => {
+        panels[i].frame(state.mode === "all" && now === true);
+        blit(panels[i].canvas, pictureOf(variant, state.seed));
+      });
       if (state.view === "blocks") blocks.draw(state.cut);
       if (state.view === "layer") layer.draw(rankOf(state), "copy");
       if (changed(state, "view", "seed", "decoded")) {

@@ -77,14 +77,17 @@ export function lab(data, blobs) {
     (state) => {
       const column = columnOf(state.frame);
       const all = state.view === "guesses" && state.shown === "all";
-      if (changed(state, "view", "shown") || (all && changed(state, "frame"))) {
-        const captions = columns.map((index, i) => ({ text: frames[index].big, now: i === column }));
+      if (changed(state, "view", "shown")) {
+        const captions = columns.map((index) => frames[index].big);
         panels = stage.show({
-          captions: all ? captions : [""], proportion: data.ratio, onChoose: (i) => lines.guesses.scrub(i, state.row),
+          captions: all ? captions : [""], proportion: data.ratio, onChoose: (i) => lines.guesses.scrub(i, store.state.row),
         });
         shell.fit();
       }
-      if (all) panels.forEach(({ canvas }, i) => blit(canvas, onTheWay(i, state.row)));
+      if (all) panels.forEach(({ canvas, frame }, i) => {
+        frame(i === column);
+        blit(canvas, onTheWay(i, state.row));
+      });
       else blit(panels[0].canvas, state.view === "finished" ? finished(state.frame) : onTheWay(column, state.row));
       panels[all ? column : 0].canvas.setAttribute("aria-label", said(state.frame));
       if (changed(state, "view", "decoded")) {
