@@ -7,18 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from .test_readme import SMALL
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-TESTED = {"record_your_own_pipeline.py", "prompts_from_a_file.sh"}
+TESTED = {
+    "github_actions.yml", "in_parallel.sh", "prompts_from_a_file.sh", "record_your_own_pipeline.py", "slides.mk",
+    "slurm_array.sh", "sweep_to_gallery.sh", "watch_folder.sh",
+}  # fmt: skip
 
 
-def run(command, cwd):
+def run(command, cwd, code=0, **environment):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, **SMALL, "STEPS": "2", "PATH": path}
+    env = {**os.environ, **SMALL, "STEPS": "2", "PATH": path, **environment}
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return done.stdout
 
 
@@ -39,3 +43,61 @@ def test_prompts_from_a_file(tmp_path):
     lines = run([EXAMPLES / "prompts_from_a_file.sh", "prompts.txt"], tmp_path).splitlines()
     assert [line.split("/")[2].split("-")[1] for line in lines] == ["castle", "windmill"]
     assert all("seed 1: layout fixed at state" in line for line in lines)
+
+
+def test_sweep_to_gallery(tmp_path):
+    assert run([EXAMPLES / "sweep_to_gallery.sh", "mine"], tmp_path) == "mine/index.html\n"
+    assert (tmp_path / "mine" / "index.html").read_text().count('"folder":"sample/') == 4
+
+
+def test_watch_folder(tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "good.yaml").write_text("lab: sample\nprompt: a mill\n")
+    (inbox / "bad.yaml").write_text("lab: sample\npromt: a mill\n")
+    [made] = run([EXAMPLES / "watch_folder.sh", inbox, "--once"], tmp_path).splitlines()
+    assert (tmp_path / made / "trace.json").is_file()
+    assert [path.name for path in sorted(inbox.rglob("*.yaml"))] == ["good.yaml", "bad.yaml"]
+    assert (inbox / "done" / "good.yaml").is_file()
+
+
+def test_slurm_array(tmp_path):
+    (tmp_path / "deck.yaml").write_text("lab: sample\nprompt: a mill\n")
+    parts = [
+        run([EXAMPLES / "slurm_array.sh", "deck.yaml"], tmp_path, SLURM_ARRAY_TASK_ID=task, SLURM_ARRAY_TASK_COUNT="2")
+        for task in ("1", "2")
+    ]
+    runs = [line for part in parts for line in part.splitlines()]
+    assert len(set(runs)) == len(runs) == 8
+    assert all((tmp_path / made / "trace.json").is_file() for made in runs)
+
+
+def test_in_parallel(tmp_path):
+    (tmp_path / "prompts.txt").write_text('a castle\n\nan old mill, "at dusk"\n')
+    runs = run([EXAMPLES / "in_parallel.sh", "prompts.txt"], tmp_path).splitlines()
+    assert sorted(made.split("/")[2].rsplit("-", 1)[0] for made in runs) == ["a-castle", "an-old-mill-at-dusk"]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_slides_makefile(tmp_path):
+    (tmp_path / "deck.yaml").write_text("lab: sample\nprompt: a mill\n")
+    command = ["make", "-s", "-f", EXAMPLES / "slides.mk", "talk.md"]
+    run(command, tmp_path)
+    talk = (tmp_path / "talk.md").read_text()
+    assert talk.startswith("---")
+    assert "a mill" in talk
+    before = (tmp_path / "made" / "deck" / "trace.json").stat().st_mtime_ns
+    run(command, tmp_path)
+    assert (tmp_path / "made" / "deck" / "trace.json").stat().st_mtime_ns == before
+
+
+def test_github_actions(tmp_path):
+    """The steps that are ours run as they are; installing is what the test's environment has done."""
+    workflow = YAML(typ="safe").load((EXAMPLES / "github_actions.yml").read_text())
+    steps = {step.get("name"): step for step in workflow["jobs"]["deck"]["steps"] if "run" in step}
+    assert list(steps) == ["Install", "Make"]
+    (tmp_path / "decks").mkdir()
+    (tmp_path / "decks" / "mill.yaml").write_text("lab: sample\nprompt: a mill\n")
+    run(["bash", "-e", "-c", steps["Make"]["run"]], tmp_path)
+    [upload] = [step["with"]["path"] for step in workflow["jobs"]["deck"]["steps"] if "upload" in step.get("uses", "")]
+    assert (tmp_path / upload / "index.html").is_file()
