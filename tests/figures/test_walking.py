@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from denoisecli.figures.boxes import Box
+from denoisecli.figures.layout import strip_layout
 from denoisecli.figures.theme import DARK, THEMES, FilmStyle
 from denoisecli.figures.walk import WalkDrawing, frame_order, walk_facts
 from denoisecli.figures.walk_fade import SideBySide, fade_frames
 from denoisecli.figures.walk_layout import walk_layout
 from denoisecli.figures.walk_map import Course, way_map
 from denoisecli.figures.walk_sheet import sheet_frames, sheet_states, walk_sheet
+from denoisecli.figures.walk_steps import step_frames
 from tests.figures.fakes import scene
 
 SIZES = [(1920, 1080), (1280, 720), (640, 360), (1080, 1080), (1080, 1920), (3840, 2160), (320, 320)]
@@ -174,3 +176,29 @@ def test_sheet_is_states_by_points():
     image = walk_sheet(record(), [0, 2, 4, 6, 8], states, lambda row, frame: picture(row + frame), DARK)
     assert image.width > 5 * 192
     assert image.height > 5 * 192
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_steps_advance_in_all_points_together(size):
+    asked = []
+
+    def at(row, frame):
+        asked.append((row, frame))
+        return picture(row + frame)
+
+    points, states = [0, 1, 4, 6, 8], [0, 2, 4]
+    frames = list(step_frames(record(prompt="word " * 60), points, states, at, FilmStyle(size)))
+    assert [frame.shape for frame in frames] == [(size[1], size[0], 3)] * len(states)
+    assert set(asked) == {(row, frame) for row in range(3) for frame in points}
+    panels = strip_layout(size, len(points), (64, 64)).grid.panels[0]
+    for first, second in itertools.pairwise(frames):
+        assert all(
+            (first[b.y : b.bottom, b.x : b.right] != second[b.y : b.bottom, b.x : b.right]).any() for b in panels
+        )
+
+
+def test_points_are_named_as_in_the_sheet():
+    facts = walk_facts(record())
+    assert facts.point(0) == ("seed 7", "")
+    assert facts.point(1) == ("25%", "7 → 21")
+    assert facts.point(8) == ("seed 42", "")

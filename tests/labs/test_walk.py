@@ -105,6 +105,9 @@ def test_pacing_stops_at_its_bound():
         pytest.param("between.prompts=[a]", "a walk needs two prompts or more, not 1", id="one prompt"),
         pytest.param("between={prompts: [a, b], scales: [1, 2]}", "one only", id="two kinds at once"),
         pytest.param("between.scales=[3, 3]", "3.0 follows itself", id="no way between equals"),
+        pytest.param("batch=0", "0 is out of range (want 1 to 1024)", id="no batch"),
+        pytest.param("between.scales=[-1, 3]", "-1 is out of range (want 0 to 100)", id="negative scale"),
+        pytest.param("between.scales=[1, 1000000]", "out of range (want 0 to 100)", id="scale of a million"),
         pytest.param("between.scales=[3, .nan]", "not a finite number", id="not a number"),
         pytest.param("between.strengths=[0, 1]", "but there are none", id="strength of no LoRA"),
         pytest.param("between.speeds=[0, 1]", "unknown key", id="unknown kind"),
@@ -177,7 +180,15 @@ def test_a_frame_is_the_plain_pipelines_run_of_its_noise(walked):
 
 def test_folder_and_trace(walked):
     folder, trace = walked
-    names = {"config.yaml", "film.mp4", "page.html", "pictures.zip", "sheet.png", "states.safetensors"}
+    names = {
+        "config.yaml",
+        "film.mp4",
+        "views/steps.mp4",
+        "sheet.png",
+        "page.html",
+        "pictures.zip",
+        "states.safetensors",
+    }
     assert digests(folder).keys() == names | {f"images/seed-{seed}.png" for seed in (7, 21, 42)}
     jsonschema.validate(trace.record, SCHEMA)
     assert [run["seed"] for run in trace.record["runs"]] == [7, None, None, 21, None, None, 42]

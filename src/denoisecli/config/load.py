@@ -218,10 +218,18 @@ def _shown(value: Any) -> str:
 def _bounds(lab: type[BaseModel], loc: Key) -> str:
     """Return the range of the field at `loc` in words: 1 to 1000, at least 0."""
     field = field_at(lab, loc)
-    limits = {name: getattr(part, name) for part in (field.metadata if field else []) for name in ("ge", "gt", "le")
-              if hasattr(part, name)}  # fmt: skip
+    parts = [*_metadata_in(field.annotation), *field.metadata] if field else []  # the field's own come last and count
+    limits = {name: getattr(part, name) for part in parts for name in ("ge", "gt", "le") if hasattr(part, name)}
     low = f"{limits['ge']}" if "ge" in limits else f"more than {limits['gt']}" if "gt" in limits else ""
     return f"{low} to {limits['le']}" if "le" in limits and low else f"at least {low}" if low else "another value"
+
+
+def _metadata_in(annotation: Any) -> list[Any]:
+    """Return what is said of the values inside a type: the elements of a list, the X of `X | None`."""
+    found = [part for arg in getattr(annotation, "__args__", ()) for part in _metadata_in(arg)]
+    for part in getattr(annotation, "__metadata__", ()):
+        found += part.metadata if isinstance(part, FieldInfo) else [part]
+    return found
 
 
 def keys_at(model: type[BaseModel], loc: Key) -> list[str]:

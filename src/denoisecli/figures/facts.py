@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -120,3 +121,10 @@ def timestep(value: float | None) -> str:
     if value is None or not np.isfinite(value):
         return "–"
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+
+
+def level(row: Mapping[str, Any]) -> str:
+    """Return how noisy a row of a trace's schedule is, as a label: its timestep, or σ where it has none."""
+    if row.get("timestep") is not None:
+        return f"t {timestep(row['timestep'])}"
+    return f"σ {three_figures(row.get('sigma'))}"

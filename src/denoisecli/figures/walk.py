@@ -59,6 +59,15 @@ class WalkFacts:
         """Return the numbers of the ends of a leg."""
         return leg, (leg + 1) % len(self.course.names)
 
+    def point(self, frame: int) -> tuple[str, str]:
+        """Return the label of a frame beside others, and what stands with it: "seed 7", or "25%" and "7 → 21"."""
+        leg, share = self.places[frame]
+        a, b = self.ends_of(leg)
+        if share in (0, 1):
+            return self.course.names[b if share else a], ""
+        first, second = (self.course.names[end].partition(" ")[2] for end in (a, b))
+        return f"{100 * share:.0f}%", f"{first} → {second}"
+
     def hero(self, frame: int) -> tuple[str, str]:
         """Return the big word of a frame, and the small ones behind it."""
         leg, share = self.places[frame]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .facts import three_figures, timestep
+from .facts import level
 from .sheet import Column, SheetRow, choose_columns, contact_sheet
 from .theme import Theme
-from .walk import WalkFacts, walk_facts
+from .walk import walk_facts
 
 MOST_COLUMNS = 9
 MOST_ROWS = 6
@@ -45,26 +45,11 @@ def walk_sheet(
     rows = [
         SheetRow(
             "finished" if state == states[-1] else f"state {state}",
-            _level(record["schedule"][state]),
+            level(record["schedule"][state]),
             [picture(row, frame) for frame in frames],
         )
         for row, state in enumerate(states)
     ]
     title = " → ".join(facts.prompts)
     subtitle = f"{facts.settings} · the guess x̂₀ at each state, along the walk"
-    return contact_sheet(rows, [_column(facts, frame) for frame in frames], title, subtitle, theme, CELL)
-
-
-def _level(row: Mapping[str, Any]) -> str:
-    if row.get("timestep") is not None:
-        return f"t {timestep(row['timestep'])}"
-    return f"σ {three_figures(row.get('sigma'))}"
-
-
-def _column(facts: WalkFacts, frame: int) -> Column:
-    leg, share = facts.places[frame]
-    a, b = facts.ends_of(leg)
-    if share in (0, 1):
-        return Column(facts.course.names[b if share else a])
-    first, second = (facts.course.names[end].partition(" ")[2] for end in (a, b))
-    return Column(f"{100 * share:.0f}%", f"{first} → {second}")
+    return contact_sheet(rows, [Column(*facts.point(frame)) for frame in frames], title, subtitle, theme, CELL)

@@ -141,7 +141,7 @@ def sheet_guesses(
 
 
 def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
-    """Draw the film, the one beside a cross-fade where it is asked for, and walk × step; from stored things only."""
+    """Draw the film, the one beside a cross-fade where it is asked for, and walk × step; all from stored things."""
     from ..figures.walk import WalkDrawing, frame_order, walk_facts
     from ..figures.walk_fade import SideBySide, fade_frames
     from .films import film_style, write_film
@@ -161,7 +161,7 @@ def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
         for done, (name, frames) in enumerate(films.items()):
             told = _told(job, frames(numbers), done * len(order))
             write_film(job, told, ticks, job.folder.partial / name)
-        draw_sheet(job, trace, pictures)
+        draw_steps(job, trace, pictures)
     write_walk_page(job, trace, pictures)
 
 
@@ -177,11 +177,12 @@ def _told(job: Job[Any], frames: Iterable[NDArray[np.uint8]], done: int) -> Iter
         yield frame
 
 
-def draw_sheet(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
-    """Draw walk × step: what the runs at some points of the walk had in mind at some of their states."""
-    from ..figures.theme import theme_named
+def draw_steps(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
+    """Draw walk × step, as a sheet and as a film: what the runs at some points had in mind at some of their states."""
     from ..figures.walk_sheet import walk_sheet
+    from ..figures.walk_steps import step_frames
     from ..media.images import save_png
+    from .films import film_style, write_state_film
 
     frames, states = trace.record["sheet"]["frames"], trace.record["sheet"]["states"]
     column = {frame: number for number, frame in enumerate(frames)}
@@ -190,5 +191,8 @@ def draw_sheet(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> Non
         shown = pictures["final"][frame] if row == len(states) - 1 else pictures["guess"][column[frame], row]
         return np.asarray(shown)
 
-    sheet = walk_sheet(trace.record, frames, states, picture, theme_named(job.config.film.theme))
+    style = film_style(job)
+    film = step_frames(trace.record, frames, states, picture, style)
+    write_state_film(job, film, len(states), job.folder.partial / "views" / "steps.mp4")
+    sheet = walk_sheet(trace.record, frames, states, picture, style.theme)
     job.artifact(save_png(sheet, job.folder.partial / "sheet.png"), "sheet")
