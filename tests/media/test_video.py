@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from denoisecli.errors import MediaError
-from denoisecli.media.video import FORMATS, GIF_SIDE, write_films, write_video
+from denoisecli.media.loops import SIDES
+from denoisecli.media.video import FORMATS, write_films, write_video
 
 NOTES = {"title": "a=b; c#\\d", "prompt": "ᾱ\nline two"}
 
@@ -132,7 +133,7 @@ def test_all_formats_from_one_drawing(tmp_path):
 def test_a_gif_is_bounded_in_size(tmp_path):
     frame = np.zeros((1080, 1920, 3), np.uint8)
     with Image.open(write_video([(frame, 1)], tmp_path / "big.gif", 5)) as picture:
-        assert max(picture.size) == GIF_SIDE
+        assert max(picture.size) == SIDES["gif"]
 
 
 @pytest.mark.parametrize(

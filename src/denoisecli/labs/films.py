@@ -40,6 +40,6 @@ def write_film(job: Job[Any], frames: Iterable[NDArray[np.uint8]], repeats: list
     path.parent.mkdir(exist_ok=True)
     notes = {"title": job.config.title, "comment": f"denoisecli {job.config.lab}"}
     held = zip(frames, repeats, strict=True)
-    write_films(held, paths, job.config.film.fps, notes, tick=math.gcd(*repeats))
+    write_films(held, paths, job.config.film.fps, notes, tick=math.gcd(*repeats), say=job.report.warn)
     for written in paths:
         job.artifact(written, "film")

@@ -22,6 +22,7 @@ from .files import disk_full
 
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 WAITING = 4  # frames that may wait for ffmpeg, so that drawing and encoding overlap
+REPEATABLE = ("-fflags", "+bitexact", "-flags:v", "+bitexact")  # no dates, no versions: the same bytes every time
 NO_FFMPEG = "Install it with: pip install imageio-ffmpeg, or point IMAGEIO_FFMPEG_EXE to one."
 
 
@@ -69,8 +70,7 @@ class Encoder:
             )
         except OSError as error:
             self.log.close()
-            why = (error.strerror or str(error)).lower()
-            raise MediaError(f"{path} cannot be written: ffmpeg does not start ({why}).", NO_FFMPEG) from None
+            raise _does_not_start(path, error) from None
         assert self.process.stdin is not None
         self.waiting: queue.Queue[tuple[Frame, int] | None] = queue.Queue(WAITING)
         self.broken = threading.Event()
@@ -129,6 +129,24 @@ class Encoder:
     def _log(self) -> str:
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
+
+
+def run_ffmpeg(path: Path, arguments: Sequence[str]) -> None:
+    """Run ffmpeg from files to the file that is named last. path: the name to speak of in errors; raises MediaError."""
+    command = [ffmpeg_path(), "-y", "-nostdin", "-hide_banner", "-loglevel", "info", *arguments]
+    try:
+        ran = subprocess.run(command, capture_output=True, start_new_session=True, check=False)
+    except OSError as error:
+        raise _does_not_start(path, error) from None
+    said = ran.stderr.decode(errors="replace")
+    problem = _problem(ran.returncode, said, 0, Path(arguments[-1]))
+    if problem is not None:
+        raise _failure(path, problem, said)
+
+
+def _does_not_start(path: Path, error: OSError) -> MediaError:
+    why = (error.strerror or str(error)).lower()
+    return MediaError(f"{path} cannot be written: ffmpeg does not start ({why}).", NO_FFMPEG)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,10 @@
-"""Frames to films: MP4 that plays everywhere, and WebM, GIF and WebP beside it."""
+"""Frames to films: MP4 that plays everywhere, and WebM, GIF and WebP beside it, from one drawing."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -13,13 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MediaError
-from .ffmpeg import Encoder, Frame, Stream, encoding, quoted
+from .ffmpeg import REPEATABLE, Encoder, Frame, Stream, encoding, quoted
 from .files import whole_file
+from .loops import BUDGET, first_loop, make_loop, waiting_arguments
 
+Say = Callable[[str], None]
 Held = tuple[Frame, int]  # a frame and for how many ticks of the frame rate it is shown
 THREADS = 2  # the same number everywhere: with another one, x264 writes other bytes
-GIF_SIDE = 800  # longest side in pixels of a GIF; 256 colours and no motion prediction make larger ones huge
 FORMATS = ("mp4", "webm", "gif", "webp")
+LOOPS = ("gif", "webp")
 
 # RGB becomes BT.709 and says so: untagged, players guess, and the colours shift.
 BT709 = (
@@ -87,8 +88,12 @@ def write_films(
     *,
     tick: int = 1,
     quality: Quality = Quality(),
+    say: Say = lambda _: None,
 ) -> list[Path]:
-    """Write the same frames to several files, of any of FORMATS, drawing each frame once."""
+    """Write the same frames to several files, of any of FORMATS, drawing each frame once.
+
+    say: is told where a looping picture had to be made smaller, or slower, to stay within its budget.
+    """
     rate = Fraction(fps).limit_denominator(1001)
     targets = [Target(path, rate, tick, quality, metadata or {}) for path in paths]
     for target in targets:
@@ -101,7 +106,7 @@ def write_films(
     with contextlib.ExitStack() as stack:
         partials = [stack.enter_context(whole_file(target.path)) for target in targets]
         encoders = [
-            stack.enter_context(_encoder(target, partial, (width, height)))
+            stack.enter_context(_encoder(target, partial, (width, height), say))
             for target, partial in zip(targets, partials, strict=True)
         ]
         for encoder in encoders:
@@ -113,51 +118,46 @@ def write_films(
 
 
 @contextlib.contextmanager
-def _encoder(target: Target, partial: Path, size: tuple[int, int]) -> Iterator[Encoder]:
+def _encoder(target: Target, partial: Path, size: tuple[int, int], say: Say) -> Iterator[Encoder]:
+    """Yield what takes the frames; when the block ends well, `partial` is whole."""
     with tempfile.TemporaryDirectory(prefix="denoisecli-") as folder:
+        if target.format in LOOPS:
+            waiting = Path(folder) / "frames.mkv"
+            first = first_loop(target.format, size, target.fps / target.tick)
+            stream = Stream(size, target.fps / target.tick, waiting_arguments(target.format, first))
+            with encoding(Encoder(target.path, waiting, stream)) as encoder:
+                yield encoder
+            made = make_loop(target.path, partial, waiting, first)
+            if made != first:
+                say(f"{target.path.name} is {made}, to stay under {BUDGET / 1e6:g} MB")
+            return
         notes = Path(folder) / "metadata.txt"
         notes.write_text(quoted(target.metadata), encoding="utf-8")
-        arguments = _ARGUMENTS[target.format](target, notes, size)
-        written = {"mp4": target.tick, "webp": 0}.get(target.format, 1)
-        stream = Stream(size, target.fps / target.tick, arguments, written)
+        written = target.tick if target.format == "mp4" else 1
+        stream = Stream(size, target.fps / target.tick, _ARGUMENTS[target.format](target, notes), written)
         with encoding(Encoder(target.path, partial, stream)) as encoder:
             yield encoder
 
 
-def _mp4(target: Target, notes: Path, _: tuple[int, int]) -> list[str]:
+def _mp4(target: Target, notes: Path) -> list[str]:
     quality = target.quality
     return [
         *("-i", str(notes), "-map", "0:v", "-map_metadata", "1", "-vf", f"{BT709},fps={target.fps}"),
         *("-c:v", "libx264", "-profile:v", "high", "-preset", quality.preset, "-crf", str(quality.crf)),
         *("-threads", str(quality.threads), "-fps_mode", "cfr"),
-        *("-movflags", "+faststart+use_metadata_tags", *_REPEATABLE),
+        *("-movflags", "+faststart+use_metadata_tags", *REPEATABLE),
     ]
 
 
-def _webm(target: Target, notes: Path, _: tuple[int, int]) -> list[str]:
+def _webm(target: Target, notes: Path) -> list[str]:
     return [
         *("-i", str(notes), "-map", "0:v", "-map_metadata", "1", "-vf", BT709),
         *("-c:v", "libvpx-vp9", "-crf", str(target.quality.crf + 12), "-b:v", "0", "-deadline", "realtime"),
-        *("-cpu-used", "6", "-row-mt", "1", "-threads", str(target.quality.threads), *_REPEATABLE),
+        *("-cpu-used", "6", "-row-mt", "1", "-threads", str(target.quality.threads), *REPEATABLE),
     ]
 
 
-def _gif(_: Target, __: Path, size: tuple[int, int]) -> list[str]:
-    shrink = min(1.0, GIF_SIDE / max(size))
-    width, height = (max(2, math.floor(side * shrink / 2) * 2) for side in size)
-    palette = (
-        "palettegen=max_colors=256:stats_mode=full[p];[b][p]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
-    )
-    graph = f"[0:v]scale={width}:{height}:flags=lanczos,split[a][b];[a]{palette}"
-    return ["-filter_complex", graph, "-loop", "0", *_REPEATABLE]
-
-
-def _webp(_: Target, __: Path, ___: tuple[int, int]) -> list[str]:
-    return ["-c:v", "libwebp_anim", "-quality", "85", "-compression_level", "2", "-loop", "0", *_REPEATABLE]
-
-
-_REPEATABLE = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
-_ARGUMENTS = {"mp4": _mp4, "webm": _webm, "gif": _gif, "webp": _webp}
+_ARGUMENTS = {"mp4": _mp4, "webm": _webm}
 
 
 def _checked(frames: Iterable[Held], tick: int) -> Iterator[Held]:
