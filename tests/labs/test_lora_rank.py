@@ -272,6 +272,29 @@ def test_pictures_say_what_made_them(painted):
     assert "Seed: 7" in text
 
 
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        pytest.param(
+            "a castle", ['hot-air-balloon.safetensors was trained on the words "hot-air balloon"'], id="lacks"
+        ),
+        pytest.param("a Hot-air balloon at noon", [], id="holds them"),
+    ],
+)
+def test_words_that_a_lora_was_trained_on(prompt, said):
+    from types import SimpleNamespace
+
+    from denoisecli.diffusion.lora.lora import open_lora
+    from denoisecli.labs.lora_file import find_lora
+    from denoisecli.labs.lora_images import warn_of_trigger_words
+
+    warnings = []
+    job = SimpleNamespace(config=SimpleNamespace(prompt=prompt), report=SimpleNamespace(warn=warnings.append))
+    with open_lora(find_lora("pocket/hot-air-balloon")) as lora:
+        warn_of_trigger_words(job, lora)
+    assert [words.split(",")[0] for words in warnings] == said
+
+
 def test_a_lora_of_another_model(tmp_path):
     path = save(kohya_tensors(), tmp_path / "other.safetensors")
     with pytest.raises(ModelError, match="4 of 4 layers do not fit the model pocket") as caught:

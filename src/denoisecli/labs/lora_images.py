@@ -54,6 +54,14 @@ class _Corner(RunFolder):
         super().keep_batch(f"{self.name}-{key}", arrays)
 
 
+def warn_of_trigger_words(job: Job[LoraRankConfig], lora: LoraFile) -> None:
+    """Tell where the prompt lacks the words that the LoRA was trained on, as kohya's trainers note them."""
+    words = lora.file.metadata.get("ss_trigger_words", "")
+    if words and words.lower() not in job.config.prompt.lower():
+        shown = words if len(words) <= 80 else words[:77] + "..."
+        job.report.warn(f'{lora.path.name} was trained on the words "{shown}", which the prompt does not hold')
+
+
 def paint(job: Job[LoraRankConfig], trace: Trace, path: Path) -> NDArray[np.uint8]:
     """Paint all variants, (variant, seed, H, W, 3), and note in the trace how far each is from the whole LoRA."""
     from ..diffusion.lora.lora import open_lora
@@ -62,6 +70,7 @@ def paint(job: Job[LoraRankConfig], trace: Trace, path: Path) -> NDArray[np.uint
     model = load(job)
     with open_lora(path) as lora:
         check_fit(job, lora.path, lora.layers, model)
+        warn_of_trigger_words(job, lora)
         whole = loadable(lora, job.folder.work / f"{path.stem}.whole")
     wanted = variants(job.config, job.folder.partial, whole, [str(row["rule"]) for row in trace.record["runs"]])
     finals, record = sample_variants(job, model, wanted)
