@@ -5,11 +5,12 @@
 set -euo pipefail
 inbox=$1
 mkdir -p "$inbox/done" "$inbox/failed"
+trap 'exit 130' INT # the interrupted config stays, and goes on next time
 
 while true; do
   for config in "$inbox"/*.yaml; do
     [ -e "$config" ] || continue # no match: the pattern itself
-    if denoisecli sample --quiet "$config"; then to=done; else to=failed; fi
+    if denoisecli sample --quiet "$config"; then to="done"; else to="failed"; fi
     mv "$config" "$inbox/$to/"
   done
   [ "${2:-}" != --once ] || break

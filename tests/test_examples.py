@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,13 @@ TESTED = {
 }  # fmt: skip
 
 
-def run(command, cwd, code=0, **environment):
+def surroundings(**environment):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, **SMALL, "STEPS": "2", "PATH": path, **environment}
+    return {**os.environ, **SMALL, "STEPS": "2", "PATH": path, **environment}
+
+
+def run(command, cwd, code=0, **environment):
+    env = surroundings(**environment)
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     return done.stdout
@@ -59,6 +64,29 @@ def test_watch_folder(tmp_path):
     assert (tmp_path / made / "trace.json").is_file()
     assert [path.name for path in sorted(inbox.rglob("*.yaml"))] == ["good.yaml", "bad.yaml"]
     assert (inbox / "done" / "good.yaml").is_file()
+
+
+def test_watch_folder_ends_with_ctrl_c(tmp_path):
+    """A terminal's Ctrl-C reaches script and run: the config is not called failed, and the next does not begin."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for name in ("a", "b"):
+        (inbox / f"{name}.yaml").write_text("lab: sample\nprompt: a zzz\n")
+    env = surroundings(DENOISECLI_STEPS="1000")
+    command = [EXAMPLES / "watch_folder.sh", inbox]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as watch:
+        try:
+            assert "zzz" in watch.stderr.readline()  # the run has begun: it warns of the word it does not know
+            os.killpg(watch.pid, signal.SIGINT)
+            _, rest = watch.communicate(timeout=20)
+        finally:
+            if watch.poll() is None:
+                os.killpg(watch.pid, signal.SIGKILL)
+    assert watch.returncode == 130
+    assert rest.count("Interrupted") == 1
+    assert sorted(path.name for path in inbox.glob("*.yaml")) == ["a.yaml", "b.yaml"]
 
 
 def test_slurm_array(tmp_path):
