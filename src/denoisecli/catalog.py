@@ -54,7 +54,12 @@ def entries(roots: Iterable[Path]) -> Iterator[Entry]:
     for root in roots:
         folders = [folder for folder in _folders(root) if not _met(folder, seen)]
         found = [entry for folder in folders if (entry := entry_of(folder)) is not None]
-        yield from sorted(found, key=lambda entry: (entry.created or "~", str(entry.run)), reverse=True)
+        yield from newest_first(found)
+
+
+def newest_first(found: Iterable[Entry]) -> list[Entry]:
+    """Return the entries in order of time; those without one, which are being made or failed, come first."""
+    return sorted(found, key=lambda entry: (entry.created or "~", str(entry.run)), reverse=True)
 
 
 def entry_of(folder: Path) -> Entry | None:
@@ -93,7 +98,7 @@ def words(record: dict[str, Any]) -> Summary:
     """Return the summary of a record, also of one that somebody has changed."""
     try:
         return summary(record)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
         return Summary(str(record.get("lab")), "a run whose trace.json was changed", (), ())
 
 

@@ -1,9 +1,16 @@
 """The index of runs: filter, order, open, and two of them compared."""
 
+import re
+
 import numpy as np
 import pytest
 
+from denoisecli.labs.gallery import make_gallery
+from denoisecli.media.picture_file import write_pictures
+from denoisecli.report import Report
+from tests.browser.conftest import PHONE
 from tests.browser.pages import gallery_page
+from tests.runs import hand_made_run
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +92,18 @@ def test_two_runs_compared(show, index):
     opened.settle()
     assert not opened.page.locator(".versus").is_visible()
     assert opened.page.locator(".card.picked").count() == 0
+
+
+def test_paper_has_every_picture(show, tmp_path):
+    for number in range(16):
+        run = hand_made_run(tmp_path / str(number), film=False)
+        write_pictures(run / "pictures.zip", {"canvas": np.full((1, 1, 24, 32, 3), 16 * number, np.uint8)})
+    opened = show(make_gallery([tmp_path], tmp_path / "index.html", Report(), theme="dark"), PHONE)
+    waiting = opened.page.locator(".card img:not([src])")
+    assert waiting.count() > 0  # those far below the window
+    paper = opened.page.pdf()
+    assert waiting.count() == 0
+    assert len(re.findall(rb"/Subtype ?/Image", paper)) == 16
 
 
 HOSTILE = '</script><img src=x onerror=document.title="run">"\'<b>'

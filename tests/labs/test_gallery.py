@@ -2,14 +2,17 @@
 
 import io
 import json
+import os
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from denoisecli.errors import RunFolderError, UsageError
-from denoisecli.labs.gallery import make_gallery, thumbnail
+from denoisecli.labs.gallery import make_gallery, place_of, thumbnail
 from denoisecli.media.picture_file import write_pictures
 from denoisecli.report import Report
 from tests.runs import hand_made_run
@@ -49,6 +52,43 @@ def test_a_page_of_others_is_left_alone(tmp_path):
 def test_no_runs(tmp_path):
     with pytest.raises(UsageError, match="no runs in"):
         make(tmp_path)
+
+
+def test_several_folders_are_one_list_the_newest_first(tmp_path):
+    for name, created in [("a/old", "2025"), ("a/older", "2024"), ("b/new", "2026")]:
+        hand_made_run(tmp_path / name, film=False, created=f"{created}-01-01T00:00:00+00:00")
+    data, _ = data_of(make_gallery([tmp_path / "a", tmp_path / "b"], tmp_path / "i.html", Report(), theme="dark"))
+    assert [run["folder"] for run in data["runs"]] == ["b/new", "a/old", "a/older"]
+    assert data["title"] == "Runs in a, b"
+
+
+def test_runs_themselves_are_named_and_left_as_they_are(tmp_path, monkeypatch):
+    runs = [hand_made_run(tmp_path / "sample" / name, film=False) for name in "abcd"]
+    assert place_of(runs) == tmp_path / "sample"
+    assert place_of([tmp_path]) == tmp_path
+    monkeypatch.chdir(runs[0])
+    assert place_of([Path()]).resolve() == tmp_path / "sample"
+    data, _ = data_of(make_gallery(runs, tmp_path / "i.html", Report(), theme="dark"))
+    assert data["title"] == "Runs"
+
+
+@pytest.mark.parametrize("cfg", [float("nan"), float("inf"), 10**400, -(10**400)], ids=["nan", "inf", "huge", "-huge"])
+def test_one_odd_number_spoils_no_page(tmp_path, cfg):
+    hand_made_run(tmp_path / "good", film=False)
+    odd = hand_made_run(tmp_path / "odd", film=False) / "trace.json"
+    record = json.loads(odd.read_text())
+    record["config"]["cfg"] = cfg
+    odd.write_text(json.dumps(record))
+    data, _ = data_of(make(tmp_path))
+    assert {run["folder"]: type(run["config"]["cfg"]) for run in data["runs"]} == {"good": float, "odd": str}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is text")
+def test_a_folder_whose_name_is_no_text(tmp_path):
+    run = hand_made_run(tmp_path / os.fsdecode(b"caf\xe9"), film=False)
+    (run / "page.html").write_text("")
+    data, _ = data_of(make(tmp_path))
+    assert data["runs"][0]["href"] == "./caf%E9/page.html"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,12 @@ from .listing import Folders, roots_of
 
 GalleryOut = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads it at run time on 3.10
-    typer.Option("--out", "-o", metavar="FILE|DIR", help="Where to write [default: index.html in the first FOLDER]."),
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE|DIR",
+        help="Where to write [default: index.html in the first FOLDER, or beside it if it is a run].",
+    ),
 ]
 Theme = Annotated[str, typer.Option("--theme", metavar="dark|light|contrast", help="Colours of the page.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace FILE even where denoisecli did not write it.")]
@@ -36,14 +41,14 @@ def gallery(
     """
     from ..errors import UsageError
     from ..figures.theme import THEMES
-    from ..labs.gallery import INDEX_FILE, make_gallery
+    from ..labs.gallery import INDEX_FILE, make_gallery, place_of
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
     if theme not in THEMES:
         raise UsageError(f'There is no theme "{theme}".', f"Themes: {', '.join(THEMES)}.")
     roots = roots_of(folders, runs_dir)
-    path = out or roots[0] / INDEX_FILE
+    path = out or place_of(roots) / INDEX_FILE
     if path.is_dir() or path.suffix.lower() not in (".html", ".htm"):
         path = path / INDEX_FILE
     make_gallery(roots, path, console.report, theme=theme, force=force)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ..catalog import DONE, Entry, entries, record_of
+from ..catalog import DONE, Entry, entries, entry_of, newest_first, record_of
 from ..errors import DenoiseError, RunFolderError, UsageError
 from ..report import Report
 from ..run import RUNS_DIR
@@ -27,6 +27,7 @@ MARK = b'<meta name="generator" content="denoisecli">'
 HEAD = 1 << 12  # bytes at the start of a page that hold the mark
 MOST_RUNS = 5000
 SIDES = ((60, 256), (300, 192), (1200, 128), (MOST_RUNS, 80))  # up to so many runs, thumbnails of that many pixels
+MOST_NAMED = 3  # folders in the heading
 MOSAIC = 4  # pictures of a run that a thumbnail shows, if it has as many
 
 
@@ -37,14 +38,14 @@ def make_gallery(roots: Sequence[Path], path: Path, report: Report, *, theme: st
     """
     if path.exists() and not force and not _is_ours(path):
         raise RunFolderError(f"{path} is there, and denoisecli did not write it.", "Name another with -o, or --force.")
-    found = list(entries(roots))
+    found = newest_first(entries(roots))
     if not found:
         named = ", ".join(map(str, roots))
         raise UsageError(f"There are no runs in {named}.", "Make one: denoisecli sample")
     if len(found) > MOST_RUNS:
         report.warn(f"The newest {MOST_RUNS} of {len(found)} runs are shown.")
     try:
-        report.start(path, "gallery", f"{len(found)} runs")
+        report.start(path, "gallery", f"{len(found)} run{'s' * (len(found) != 1)}")
         _write(found[:MOST_RUNS], roots, path, report, theme)
     finally:
         report.close()
@@ -66,10 +67,26 @@ def _write(found: Sequence[Entry], roots: Sequence[Path], path: Path, report: Re
                 thumbs[f"thumb/{number}"] = coded
             report.step(number + 1)
     cards = [card(entry, path.parent, f"thumb/{number}" in thumbs) for number, entry in enumerate(found)]
-    names = [root.resolve().name for root in roots]
-    body = gallery_page(cards, "Runs" if names == [RUNS_DIR.name] else f"Runs in {', '.join(names)}")
+    body = gallery_page(cards, _title(roots))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_page(path, Page(body.lab, body.data["title"], body.data, look_of(theme), thumbs))
+
+
+def place_of(roots: Sequence[Path]) -> Path:
+    """Return the folder where the index belongs: the first of `roots`, or what holds it where that is a run itself.
+
+    A run's folder holds what the run made and nothing else, or `rm` would leave it alone.
+    """
+    first = roots[0]
+    return first if entry_of(first) is None else Path(os.path.normpath(first / os.pardir))
+
+
+def _title(roots: Sequence[Path]) -> str:
+    """Return a heading that names the folders, but neither the usual one nor many."""
+    names = [root.resolve().name for root in roots]
+    if len(names) > MOST_NAMED or names == [RUNS_DIR.name]:
+        return "Runs"
+    return f"Runs in {', '.join(names)}"
 
 
 def card(entry: Entry, base: Path, picture: bool) -> Card:
@@ -98,7 +115,8 @@ def _link(run: Path, base: Path) -> str | None:
     """Return the way to the run's page, or to its film where it has none."""
     for name in (PAGE_FILE, "film.mp4"):
         if (run / name).is_file():
-            return quote(f"./{_relative(run, base)}/{name}")  # ./, or a colon in a name would make a scheme of it
+            # ./, or a colon in a name would make a scheme of it; bytes, for names that are no text
+            return quote(os.fsencode(f"./{_relative(run, base)}/{name}"))
     return None
 
 

@@ -11,6 +11,7 @@ from .body import Body
 
 LEFT_OUT = ("lab", "film", "batch", "views", "rows")  # how a run looks or was computed, not what it is
 LONGEST = 300  # characters of a setting that is shown
+MOST = 2.0**1000  # beyond it a setting is shown as a word, as NaN is
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         if isinstance(value, Mapping):
             found += _flat(value, f"{prefix}{key}.")
         elif value is not None and value not in ("", []):
-            plain = value if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
-            found.append((clean(f"{prefix}{key}"), plain if not isinstance(plain, str) else clean(plain)[:LONGEST]))
+            found.append((clean(f"{prefix}{key}"), value if _is_number(value) else clean(str(value))[:LONGEST]))
     return found
+
+
+def _is_number(value: object) -> bool:
+    """Return whether it is a number that JSON and the page's doubles have: neither NaN, nor infinite, nor huge."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MOST

@@ -9,10 +9,12 @@ const STATES = { partial: "not finished", failed: "failed" };
 export function makeCards({ runs, blobOf, onPick }) {
   const node = element("ul", { class: "cards" });
   const made = new Map();
-  const watch = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
-    watch.unobserve(target);
-    target.src = URL.createObjectURL(blobOf(Number(target.dataset.number)));
-  }), { rootMargin: "600px" });
+  const load = (image) => {
+    watch.unobserve(image);
+    image.src = URL.createObjectURL(blobOf(Number(image.dataset.number)));
+  };
+  const watch = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => load(target)), { rootMargin: "600px" });
+  window.addEventListener("beforeprint", () => node.querySelectorAll("img:not([src])").forEach(load)); // paper shows all of them
   const cardOf = (run) => {
     if (!made.has(run.number)) made.set(run.number, makeCard(run, watch, onPick));
     return made.get(run.number).node;
