@@ -96,15 +96,9 @@ def card(entry: Entry, base: Path, picture: bool) -> Card:
     record = (record_of(entry.run) if entry.state == DONE else None) or {}
     config = record.get("config")
     return Card(
+        entry,
         folder=_relative(entry.run, base),
-        lab=entry.lab,
-        state=entry.state,
-        title=entry.title,
-        settings=entry.settings,
-        created=entry.created,
-        bytes=entry.bytes,
         href=_link(entry.run, base),
-        error=entry.error,
         config=config if isinstance(config, dict) else None,
         layout=_layout(record),
         picture=picture,

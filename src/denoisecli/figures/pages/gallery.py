@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...catalog import Entry
 from ..text import clean
 from .body import Body
 
@@ -16,21 +17,15 @@ MOST = 2.0**1000  # beyond it a setting is shown as a word, as NaN is
 
 @dataclass(frozen=True)
 class Card:
-    """One run as the index shows it. folder: as people name it. href: of its page, relative and percent-encoded.
+    """One run as the index shows it. folder: its way from the index. href: of its page, relative and percent-encoded.
 
-    state: done, partial or failed. created: ISO 8601 in UTC, or None. config: of its trace.
-    layout: distance of the guess to the final picture at each state, the mean over its rows. picture: is there one.
+    config: of its trace. layout: distance of the guess to the final picture at each state, the mean over its rows.
+    picture: is there one.
     """
 
+    entry: Entry
     folder: str
-    lab: str
-    state: str
-    title: str
-    settings: str
-    created: str | None
-    bytes: int
     href: str | None = None
-    error: str | None = None
     config: Mapping[str, Any] | None = None
     layout: Sequence[float | None] | None = None
     picture: bool = False
@@ -42,18 +37,18 @@ def gallery_page(cards: Sequence[Card], title: str) -> Body:
 
 
 def _row(card: Card) -> dict[str, Any]:
-    config = dict(_flat(card.config or {}))
+    entry = card.entry
     return {
         "folder": clean(card.folder),
-        "lab": clean(card.lab),
-        "state": card.state,
-        "title": clean(card.title),
-        "settings": clean(card.settings),
-        "created": card.created,
-        "bytes": card.bytes,
+        "lab": clean(entry.lab),
+        "state": entry.state,
+        "title": clean(entry.title),
+        "settings": clean(entry.settings),
+        "created": entry.created,
+        "bytes": entry.bytes,
         "href": card.href,
-        "error": clean(card.error) if card.error else None,
-        "config": config,
+        "error": clean(entry.error) if entry.error else None,
+        "config": dict(_flat(card.config or {})),
         "layout": None if card.layout is None else [None if x is None else round(x, 4) for x in card.layout],
         "picture": card.picture,
     }
