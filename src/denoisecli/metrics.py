@@ -73,6 +73,11 @@ def rms(latents: NDArray[Any]) -> NDArray[np.float32]:
     return np.sqrt(mean_square)
 
 
+def picture_distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Return the root mean square difference of two pictures (H, W, 3), 0 to 1."""
+    return float(np.sqrt(np.mean(np.square(a.astype(np.float32) - b), dtype=np.float64)) / 255)
+
+
 def split_distance(guesses: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the (seed, state) distances of guesses (seed, state, C, h, w) to the last one, in low and high waves.
 

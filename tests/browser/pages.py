@@ -32,7 +32,7 @@ COMMAND = "denoisecli sample --seed 7 --seed 21 --seed 42"
 
 def deck_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, seeds: int = 3, steps: int = 8) -> Path:
     trace, pictures = fake_run(seeds, steps, prompt=prompt)
-    with PictureFile(write_pictures(folder / "pictures.zip", pictures)) as stored:
+    with PictureFile.open(write_pictures(folder / "pictures.zip", pictures)) as stored:
         made = page_of(sample.sample_page(trace, stored.shapes), stored, theme, COMMAND)
     return write_page(folder / "page.html", made)
 
@@ -76,7 +76,7 @@ def sweep_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, seeds: i
     """
     config = CfgSweepConfig(prompt=prompt, seeds=list(range(1, seeds + 1)), steps=steps, **keys)
     trace, pictures = guided_run(config, swept_scales(config))
-    with PictureFile(write_pictures(folder / "pictures.zip", pictures)) as stored:
+    with PictureFile.open(write_pictures(folder / "pictures.zip", pictures)) as stored:
         made = page_of(cfg_sweep.sweep_page(trace, stored.shapes), stored, theme, "denoisecli cfg-sweep --seed 1")
     return write_page(folder / "page.html", made), trace, pictures
 
@@ -151,7 +151,7 @@ def lora_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, *, paints
         painted if paints else None,
         [*rows, *sweep] if paints else rows,
     )
-    with PictureFile(write_pictures(folder / "pictures.zip", {"final": pictures})) as stored:
+    with PictureFile.open(write_pictures(folder / "pictures.zip", {"final": pictures})) as stored:
         made = page_of(body, stored, theme, "denoisecli lora-rank --lora pocket")
     return write_page(folder / "page.html", made), body, pictures
 
@@ -176,7 +176,7 @@ def walk_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, *, back: 
     columns = [clean[frame] for frame in found["sheet"]["frames"]]
     guess = np.array([[np.uint8(blurred(one, cycles).clip(0, 1) * 255) for cycles in (2, 6)] for one in columns])
     shown = {"final": final, "guess": guess}
-    with PictureFile(write_pictures(folder / "pictures.zip", shown)) as stored:
+    with PictureFile.open(write_pictures(folder / "pictures.zip", shown)) as stored:
         body = walk.walk_page(Trace("walk", {}, found), stored.shapes, back=back)
         made = page_of(body, stored, theme, "denoisecli walk --seed 7 --seed 21 --seed 42")
     return write_page(folder / "page.html", made), shown

@@ -110,7 +110,7 @@ def test_what_is_shown_is_the_state(show, tmp_path):
 
     opened = show(deck_page(tmp_path))
     opened.press("2", "Home", "ArrowRight", "ArrowRight")
-    with PictureFile(tmp_path / "pictures.zip") as stored:
+    with PictureFile.open(tmp_path / "pictures.zip") as stored:
         assert np.abs(opened.pixels(1) - stored["guess"][1, 2]).max() <= 2
 
 

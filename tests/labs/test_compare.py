@@ -68,7 +68,7 @@ def test_difference_of_equal_pictures_is_empty_and_of_others_is_not(tmp_path):
     from denoisecli.trace import load
 
     a, b = stored(tmp_path / "a"), stored(tmp_path / "b", random=1)
-    with PictureFile(a / "pictures.zip") as one, PictureFile(b / "pictures.zip") as other:
+    with PictureFile.open(a / "pictures.zip") as one, PictureFile.open(b / "pictures.zip") as other:
         same = Versus(compare(load(a), load(a)), rows_by_view(one), rows_by_view(one), ("", ""), DARK)
         apart = Versus(compare(load(a), load(b)), rows_by_view(one), rows_by_view(other), ("", ""), DARK)
         assert (np.asarray(same.difference("guess", 0, 1)) == DARK.panel).all()

@@ -171,11 +171,19 @@ def test_a_frame_is_the_plain_pipelines_run_of_its_noise(walked):
     use_sampler(model.pipe, "ddim")
     model.pipe.set_progress_bar_config(disable=True)
     frame = 2
+    sample = trace.record["runs"][frame]["sample"]
+    batch = next(batch for batch in trace.record["batches"] if sample in batch)
     alone = model.pipe(
-        config().prompt, num_images_per_prompt=4, latents=torch.from_numpy(trace["x_T"][[frame] * 4]),
+        config().prompt, num_images_per_prompt=len(batch), latents=torch.from_numpy(trace["x_T"][[frame] * len(batch)]),
         height=64, width=64, num_inference_steps=2, guidance_scale=7.5, output_type="latent",
     ).images  # fmt: skip
-    assert np.array_equal(alone[frame].numpy(), trace["final"][frame])
+    assert np.array_equal(alone[batch.index(sample)].numpy(), trace["final"][frame])
+
+
+def test_ends_are_sampled_first(walked):
+    runs = walked[1].record["runs"]
+    assert [run["sample"] for run in runs if run["seed"] is not None] == [0, 1, 2]
+    assert sorted(run["sample"] for run in runs) == list(range(len(runs)))
 
 
 def test_folder_and_trace(walked):
@@ -282,6 +290,35 @@ def test_killed_anywhere_it_goes_on_with_the_same_bytes(tmp_path, sampled):
     whole = made(tmp_path / "whole", *pairs)
     assert digests(tmp_path / "run") == digests(tmp_path / "whole")
     assert resumed.record["runs"] == whole.record["runs"]
+
+
+def test_scale_0_is_the_unconditional_run(tmp_path):
+    trace = made(tmp_path / "run", "between.scales=[0, 3]", "frames=3")
+    assert [run["cfg"] for run in trace.record["runs"]] == [0, 1.5, 3]
+    nothing = made(tmp_path / "nothing", "between.scales=[0, 3]", "frames=2", "prompt=a snowy mountain")
+    assert trace["final"][0] == pytest.approx(nothing["final"][0], abs=1e-4)  # no prompt is heard
+    assert np.abs(trace["final"][-1] - nothing["final"][-1]).max() > 0.01
+
+
+def test_interrupted_in_the_middle_of_a_batch_it_keeps_the_batches_before(tmp_path):
+    pairs = ["seeds=[7, 21]", "frames=4", "batch=2", "steps=40"]
+    flags = [part for pair in [*SMALL, *pairs] for part in ("--set", pair)]
+    command = [sys.executable, "-m", "denoisecli", "walk", *flags, "-o", str(tmp_path / "run"), "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "step" and event["done"] > 2 * 40:  # in the second batch
+                process.send_signal(signal.SIGINT)
+                break
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "Interrupted. The same command goes on where it stopped."
+    partial = tmp_path / "run.partial"
+    assert [path.name for path in partial.glob("work/batch-*.safetensors")] == ["batch-00000-2.safetensors"]
+    assert not list(partial.glob(".*part*"))
+    made(tmp_path / "run", *pairs)
+    made(tmp_path / "whole", *pairs)
+    assert digests(tmp_path / "run") == digests(tmp_path / "whole")
 
 
 def test_a_loop_ends_before_its_start(tmp_path):

@@ -91,7 +91,7 @@ def test_arrays_are_little_endian_whatever_they_were():
 @pytest.fixture
 def stored(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (2, 5, 96, 128, 3), dtype=np.uint8)
-    with PictureFile(write_pictures(tmp_path / "pictures.zip", {"guess": noise})) as file:
+    with PictureFile.open(write_pictures(tmp_path / "pictures.zip", {"guess": noise})) as file:
         yield file
 
 

@@ -27,7 +27,7 @@ def stored(tmp_path):
 
 def test_pictures_come_back(stored):
     views, path = stored
-    with PictureFile(path) as found:
+    with PictureFile.open(path) as found:
         assert set(found) == {"canvas", "guess"}
         assert found["canvas"].shape == (2, 3, 32, 48, 3)
         assert np.shape(found["canvas"][1]) == (3, 32, 48, 3)
@@ -37,7 +37,7 @@ def test_pictures_come_back(stored):
 
 @pytest.mark.parametrize("index", [(1, 2), (-1, -1), (np.int64(1), 2)], ids=str)
 def test_indexing_is_an_arrays(stored, index):
-    with PictureFile(stored[1]) as found:
+    with PictureFile.open(stored[1]) as found:
         canvas = found["canvas"]
         assert np.array_equal(canvas[index], canvas.array()[index])
         assert np.array_equal(canvas[index[0]][index[1]], canvas[index])
@@ -45,12 +45,12 @@ def test_indexing_is_an_arrays(stored, index):
 
 
 def test_an_index_beyond_the_end_is_an_error(stored):
-    with PictureFile(stored[1]) as found, pytest.raises(IndexError, match="canvas has 3 at axis 1"):
+    with PictureFile.open(stored[1]) as found, pytest.raises(IndexError, match="canvas has 3 at axis 1"):
         found["canvas"][0, 3]
 
 
 def test_the_coded_picture_is_a_webp(stored):
-    with PictureFile(stored[1]) as found:
+    with PictureFile.open(stored[1]) as found:
         coded = found["canvas"][1].coded(2)
     assert coded[:4] == b"RIFF"
     assert coded[8:12] == b"WEBP"
@@ -71,15 +71,15 @@ def test_a_view_may_be_lazy(tmp_path):
             Lazy.asked += 1
             return np.full((8, 8, 3), place[0], np.uint8)
 
-    with PictureFile(write_pictures(tmp_path / "pictures.zip", {"final": Lazy()})) as found:
+    with PictureFile.open(write_pictures(tmp_path / "pictures.zip", {"final": Lazy()})) as found:
         assert Lazy.asked == 40
         assert abs(int(found["final"][39].mean()) - 39) <= 1
 
 
 def test_what_is_not_there_is_told(stored, tmp_path):
     with pytest.raises(NotRecorded, match="holds no pictures.zip"):
-        PictureFile(tmp_path / "none" / "pictures.zip")
-    with PictureFile(stored[1]) as found, pytest.raises(NotRecorded, match="no view 'latent'"):
+        PictureFile.open(tmp_path / "none" / "pictures.zip")
+    with PictureFile.open(stored[1]) as found, pytest.raises(NotRecorded, match="no view 'latent'"):
         found["latent"]
 
 
@@ -101,14 +101,14 @@ def _rewritten(path, target, **replaced):
 )
 def test_a_damaged_file_is_one_sentence(stored, tmp_path, name, content):
     path = _rewritten(stored[1], tmp_path / "torn.zip", **{name: content})
-    with pytest.raises((MediaError, NotRecorded), match=r"torn\.zip"), PictureFile(path) as found:
+    with pytest.raises((MediaError, NotRecorded), match=r"torn\.zip"), PictureFile.open(path) as found:
         found["canvas"][0, 0]
 
 
 def test_a_picture_of_another_size_than_the_index_says_is_refused(stored, tmp_path):
     index = json.dumps({"views": {"canvas": {"shape": [2, 3, 64, 64, 3]}}}).encode()
     path = _rewritten(stored[1], tmp_path / "other.zip", **{"index.json": index})
-    with PictureFile(path) as found, pytest.raises(MediaError, match="48×32"):
+    with PictureFile.open(path) as found, pytest.raises(MediaError, match="48×32"):
         found["canvas"][0, 0]
 
 
@@ -116,4 +116,4 @@ def test_a_file_that_is_no_zip(tmp_path):
     path = tmp_path / "pictures.zip"
     path.write_bytes(b"not a zip")
     with pytest.raises(MediaError, match="damaged"):
-        PictureFile(path)
+        PictureFile.open(path)

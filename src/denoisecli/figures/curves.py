@@ -42,7 +42,7 @@ class Plot:
 
     x: positions (n,) in 0..1; evenly spread where it is None. ends: the words under both ends of the axis.
     top: value at the upper edge (the largest value where None); the lower edge is `bottom`.
-    thresholds: dotted lines, each with its own word and colour.
+    thresholds: dotted lines, each with its own word and colour. ticks: dotted lines whose words stand left of the plot.
     """
 
     curves: Sequence[Curve]
@@ -52,6 +52,7 @@ class Plot:
     top: float | None = None
     bottom: float = 0.0
     thresholds: Sequence[Threshold] = ()
+    ticks: Sequence[tuple[float, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,13 @@ def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: floa
     style = PLAIN.at(text)
     title = round(text * 1.6) if plot.titles else 0
     dot = round(text * 0.3)  # so that dots at the edges stay inside
-    area = Box(box.x + dot, box.y + title + dot, box.width - 2 * dot, box.height - title - dot - round(text * 1.7))
+    gutter = round(max((measure(word, style) for _, word in plot.ticks), default=0.0) + 0.5 * text * bool(plot.ticks))
+    area = Box(
+        box.x + gutter + dot,
+        box.y + title + dot,
+        box.width - gutter - 2 * dot,
+        box.height - title - dot - round(text * 1.7),
+    )
     frame = PlotFrame(plot, area, text / 24)
     if plot.titles:
         draw_text(image, (box.x, box.y + text * 0.8), _fitting(plot.titles, style, box.width), style, theme.quiet)
@@ -142,6 +149,10 @@ def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: floa
     if sum(measure(word, style) for word in plot.ends) + text <= box.width:
         draw_text(image, (box.x, baseline + text * 1.4), plot.ends[0], style, theme.quiet)
         draw_text(image, (box.right, baseline + text * 1.4), plot.ends[1], style, theme.quiet, "right")
+    for value, word in plot.ticks:
+        _draw_threshold(image, frame, Threshold(value, word, theme.line))
+        at = area.x - 2 * dot, frame.at(0, value)[1] + 0.36 * text
+        draw_text(image, at, word, style, theme.quiet, "right")
     for threshold in plot.thresholds:
         _draw_threshold(image, frame, threshold)
     _draw_lines(image, frame)
@@ -270,17 +281,23 @@ def draw_labels(image: Image.Image, frame: PlotFrame, theme: Theme, text: float)
 
 def draw_playhead(image: Image.Image, frame: PlotFrame, index: int, theme: Theme) -> None:
     """Draw the playhead at value number `index`: a line, and a dot on each curve."""
-    fraction = float(positions(frame.plot)[index])
+    dots = [(float(curve.values[index]), curve.colour) for curve in frame.plot.curves]
+    draw_playhead_at(image, frame, float(positions(frame.plot)[index]), dots, theme)
+
+
+def draw_playhead_at(
+    image: Image.Image, frame: PlotFrame, fraction: float, dots: Sequence[tuple[float, RGB]], theme: Theme
+) -> None:
+    """Draw the playhead at a place along x, 0..1: a line, and a dot for each (value, colour) that is a number."""
     x, _ = frame.at(fraction, 0)
     half = max(0.5, frame.scale)
     rectangle(image, (x - half, frame.area.y - 6 * frame.scale, x + half, frame.area.bottom), theme.ink)
-    for curve in frame.plot.curves:
-        value = float(curve.values[index])
+    for value, colour in dots:
         if np.isfinite(value):
             _, y = frame.at(fraction, value)
             centre = (x, max(y, float(frame.area.y)))  # a value off the chart stays at its edge
             disc(image, centre, 10 * frame.scale, theme.ground)
-            disc(image, centre, 8 * frame.scale, curve.colour)
+            disc(image, centre, 8 * frame.scale, colour)
 
 
 def draw_bars(

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .curves import Curve, Plot, PlotFrame, draw_playhead, draw_plot
 from .facts import settings_line
 from .paint import paste_rounded
 from .text import clean, draw_text, measure, shorten, side_bearing, wrap
 from .theme import HERO, MONO, PLAIN, PROMPT, RGB, FilmStyle, Theme, mix
+from .walk_change import ChangeCurve
 from .walk_layout import WalkLayout, prompt_size, prompt_width, walk_layout
 from .walk_map import Course, way_map
 
@@ -110,7 +110,11 @@ def frame_order(facts: WalkFacts, hold: int, *, back: bool) -> list[tuple[int, i
 
 @dataclass(frozen=True)
 class WalkDrawing:
-    """Draws the frames of one film. picture: a frame's finished picture, (H, W, 3); ends: those of the ends."""
+    """Draws the frames of one film. picture: a frame's finished picture, (H, W, 3); ends: those of the ends.
+
+    A frame shows nothing of those after it, and of their changes only what AHEAD of them tell. These have to be there
+    when `picture` returns, so a film can be drawn while its walk is being sampled.
+    """
 
     facts: WalkFacts
     picture: Callable[[int], NDArray[np.uint8]]
@@ -130,25 +134,27 @@ class WalkDrawing:
         _draw_words(base, layout, self.facts.settings, notes, theme)
         way.draw_static(base, self.facts.places)
         thumbs = way.thumbs(self.ends)
-        plot = self._draw_plot(base, layout)
+        change = ChangeCurve.on(base, layout, self.facts, self.ends, theme)
         for frame in order:
+            picture = self.picture(frame)
+            if change is not None:
+                change.grow(base, frame)
             image = base.copy()
-            self._draw_frame(image, layout, frame, plot)
+            self._draw_picture(image, layout, picture)
+            _draw_hero(image, layout, self.facts.hero(frame), theme)
+            if change is not None:
+                change.draw_now(image, frame)
             way.draw_now(image, self.facts.places, frame, thumbs)
             self._draw_prompts(image, layout, lines, frame)
             yield np.asarray(image)
 
-    def _draw_frame(self, image: Image.Image, layout: WalkLayout, frame: int, plot: PlotFrame | None) -> None:
+    def _draw_picture(self, image: Image.Image, layout: WalkLayout, picture: NDArray[np.uint8]) -> None:
         box = layout.picture
-        picture = Image.fromarray(np.ascontiguousarray(self.picture(frame)))
-        large = picture.resize((box.width, box.height), Image.Resampling.LANCZOS)
+        large = Image.fromarray(np.ascontiguousarray(picture)).resize((box.width, box.height), Image.Resampling.LANCZOS)
         if layout.bleeds:
             image.paste(large, (box.x, box.y))
         else:
             paste_rounded(image, (box.x, box.y), large, layout.measures.px(6))
-        _draw_hero(image, layout, self.facts.hero(frame), self.style.theme)
-        if plot is not None:
-            draw_playhead(image, plot, frame, self.style.theme)
 
     @property
     def _prompts_at_once(self) -> int:
@@ -178,17 +184,6 @@ class WalkDrawing:
             for index, line in enumerate(wrap(prompt, style, layout.prompt.width, lines)):
                 baseline = top + (number * lines + index) * style.line_height
                 draw_text(image, (layout.prompt.x, baseline), line, style, colour)
-
-    def _draw_plot(self, image: Image.Image, layout: WalkLayout) -> PlotFrame | None:
-        facts, theme = self.facts, self.style.theme
-        if layout.plot is None or len(facts.places) < 3:
-            return None
-        names = facts.course.names
-        ends = (names[0], names[0 if facts.course.loop else -1])
-        titles = ("how much the picture changes from frame to frame", "change from frame to frame", "change")
-        speeds = facts.speeds
-        plot = Plot([Curve(speeds, "", theme.teal)], titles, ends=ends, top=max(1.1 * float(speeds.max()), 1e-6))
-        return draw_plot(image, layout.plot, plot, theme, layout.measures.text)
 
 
 def _draw_words(image: Image.Image, layout: WalkLayout, settings: str, notes: Sequence[str], theme: Theme) -> None:

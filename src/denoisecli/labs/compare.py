@@ -97,7 +97,7 @@ def _pictures(run: Path) -> PictureFile:
     if not (run / PICTURES_FILE).is_file():
         hint = "It was made by an earlier version: make it again with --force."
         raise NotRecorded(f"{run} holds no pictures to show.", hint)
-    return PictureFile(run / PICTURES_FILE)
+    return PictureFile.open(run / PICTURES_FILE)
 
 
 class RowView:

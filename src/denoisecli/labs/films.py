@@ -33,6 +33,12 @@ def write_state_film(job: Job[Any], frames: Iterable[NDArray[np.uint8]], states:
 
 def write_film(job: Job[Any], frames: Iterable[NDArray[np.uint8]], repeats: list[int], path: Path) -> None:
     """Write frames, each shown `repeats` times, to `path` (.mp4) and to the other formats beside it."""
+    for written in encode_film(job, frames, repeats, path):
+        job.artifact(written, "film")
+
+
+def encode_film(job: Job[Any], frames: Iterable[NDArray[np.uint8]], repeats: list[int], path: Path) -> list[Path]:
+    """Write frames as `write_film` does and return the files, which are not noted yet."""
     from ..media.video import write_films
 
     formats = dict.fromkeys(("mp4", *job.config.film.formats))
@@ -40,6 +46,4 @@ def write_film(job: Job[Any], frames: Iterable[NDArray[np.uint8]], repeats: list
     path.parent.mkdir(exist_ok=True)
     notes = {"title": job.config.title, "comment": f"denoisecli {job.config.lab}"}
     held = zip(frames, repeats, strict=True)
-    write_films(held, paths, job.config.film.fps, notes, tick=math.gcd(*repeats), say=job.report.warn)
-    for written in paths:
-        job.artifact(written, "film")
+    return write_films(held, paths, job.config.film.fps, notes, tick=math.gcd(*repeats), say=job.report.warn)

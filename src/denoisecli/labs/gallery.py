@@ -153,7 +153,7 @@ def _finals(run: Path) -> Iterable[NDArray[np.uint8]]:
 
     if not (run / PICTURES_FILE).is_file():
         return
-    with PictureFile(run / PICTURES_FILE) as file:
+    with PictureFile.open(run / PICTURES_FILE) as file:
         name = next((name for name in ("final", "canvas", "guess") if name in file.shapes), None)
         if name is None:
             return

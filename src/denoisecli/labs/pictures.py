@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..diffusion.decode import Decoder
     from ..diffusion.models import Model
-    from ..media.picture_file import PictureFile
+    from ..media.picture_file import PictureFile, PictureWriter
     from ..trace import Trace
     from .plan import Job
 
@@ -69,7 +70,18 @@ def stored(job: Job[Any], views: Mapping[str, Any]) -> PictureFile:
     with job.timed("encode"):
         write_pictures(path, views)
     job.artifact(path, "pictures")
-    return PictureFile(path)
+    return PictureFile.open(path)
+
+
+@contextlib.contextmanager
+def storing(job: Job[Any], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[PictureWriter]:
+    """Yield the run's pictures.zip to be filled, for a lab whose pictures come one by one. shapes: of its views."""
+    from ..media.picture_file import PICTURES_FILE, writing_pictures
+
+    path = job.folder.partial / PICTURES_FILE
+    with writing_pictures(path, shapes) as pictures:
+        yield pictures
+    job.artifact(path, "pictures")
 
 
 def _decode_into(pictures: NDArray[np.uint8], latents: NDArray[Any], by: Decoder, progress: _Progress) -> None:

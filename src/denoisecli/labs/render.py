@@ -55,7 +55,7 @@ class Redraw:
         if not stored.exists():
             lab.draw(job, trace, None)
             return trace
-        with PictureFile(stored) as pictures:
+        with PictureFile.open(stored) as pictures:
             lab.draw(job, trace, pictures)
         return trace
 

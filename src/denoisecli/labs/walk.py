@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..config.walk import WalkConfig
+from ..media.picture_file import PictureFile
 from ..trace import Trace
 from . import plan as plans
+from .pages import write_walk_page
 from .sampling import batch_size, resolved, settings_inside
+from .walk_frames import Walker, gather, paced, six_figures, spreads
+from .walk_way import Way
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..diffusion.models import Model
-    from ..media.picture_file import PictureFile
+    from ..media.picture_file import PictureWriter
     from .plan import Job, Plan
-    from .walk_frames import Walked
-    from .walk_way import Way
+    from .walk_way import Place
 
 BATCH = 8  # frames at once at the most: a killed run loses one batch, and memory holds a few
 
@@ -38,58 +39,92 @@ def plan(config: WalkConfig, out: Path | None, runs_dir: Path | None, *, force: 
 
 
 def make(job: Job[WalkConfig]) -> Trace:
-    """Sample along the way, say how it changed, draw. This is the whole lab."""
-    from ..figures.walk_sheet import sheet_states
-    from .pictures import stored
+    """Sample along the way, film it while it comes, say how it changed, draw the rest. This is the whole lab."""
+    from ..figures.walk import walk_facts
+    from ..figures.walk_sheet import sheet_frames, sheet_states
+    from .pictures import storing
     from .sampling import load, warn_of_lost_words
-    from .walk_frames import Finals, walk
-    from .walk_way import Way
+    from .walk_film import filming
 
-    model = load(job)
-    way = Way(job.config, model)
-    for prompt in job.config.ends if way.kind == "prompts" else ():
+    config, model = job.config, load(job)
+    way = Way(config, model)
+    for prompt in config.ends if way.kind == "prompts" else ():
         warn_of_lost_words(job, model, prompt)
-    states = sheet_states(job.config.steps)
-    walked = walk(job, model, way, states)
-    trace = Trace("walk", {"x_T": np.stack([way.noise(place) for place in walked.places]), "final": walked.finals})
-    describe(job, trace, way, walked)
-    save_ends(job, model, way, walked)
-    guesses = sheet_guesses(job, model, trace, walked, states)
-    with stored(job, {"final": Finals(walked), "guess": guesses}) as kept:
-        draw(job, trace, kept)
+    states = sheet_states(config.steps)
+    walker = Walker(job, model, way, states)
+    places = paced(walker)
+    columns = sheet_frames([(place.leg, place.share) for place in places], config.legs)
+    trace = Trace("walk", {}, outline(config, way, places) | {"sheet": {"frames": columns, "states": states}})
+    with storing(job, shapes(config, len(places), trace.record["sheet"])) as pictures:
+        facts = walk_facts(trace.record)
+        with filming(job, facts, pictures["final"], beside=model.device.type != "cpu") as films:
+            gather(walker, places, pictures, facts.jumps, films.add)
+            add_guesses(walker, places, pictures, trace)
+    describe(trace, walker, places, facts.jumps)
+    save_ends(walker, places)
+    with PictureFile.open(pictures.path) as kept:
+        draw_rest(job, trace, kept)
     return trace
 
 
-def describe(job: Job[WalkConfig], trace: Trace, way: Way, walked: Walked) -> None:
-    """Fill the trace's record: what is between which ends, and how much the picture changes from frame to frame."""
+def outline(config: WalkConfig, way: Way, places: Sequence[Place]) -> dict[str, Any]:
+    """Return what the trace says before anything is sampled: the config, the ends, and where the frames are."""
+    return {
+        "config": json.loads(config.model_dump_json()),
+        "walk": {
+            "kind": way.kind,
+            "ends": [way.name(end) for end in range(len(config.ends))],
+            "loop": config.loop,
+            "angles_deg": [
+                None if (angle := way.angle(leg)) is None else six_figures(angle) for leg in range(config.legs)
+            ],
+        },
+        "runs": [
+            {
+                "frame": frame,
+                "leg": place.leg,
+                "share": place.share,
+                "seed": _seed(config, place.end),
+                "cfg": way.cfg(place),
+                "jump": None,
+            }
+            for frame, place in enumerate(places)
+        ],
+    }
+
+
+def shapes(config: WalkConfig, frames: int, sheet: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the pictures that a walk keeps, by their view."""
+    width, height = config.size or (0, 0)
+    size = (height, width, 3)
+    return {"final": (frames, *size), "guess": (len(sheet["frames"]), len(sheet["states"]) - 1, *size)}
+
+
+def add_guesses(walker: Walker, places: Sequence[Place], pictures: PictureWriter, trace: Trace) -> None:
+    """Put what walk × step shows into `pictures`, but for its last row, which is the finished pictures."""
+    from ..diffusion.decode import decoder
+
+    drawer = decoder(walker.model, walker.job.config.decode.states)
+    trace.record["decoders"] = {"states": drawer.name, "finals": walker.drawer.name}
+    for column, frame in enumerate(trace.record["sheet"]["frames"]):
+        with walker.job.timed("decode"):
+            guesses = drawer.decode(walker.guesses(places[frame]))
+        pictures.add("guess", (((column, row), guess) for row, guess in enumerate(guesses)))
+
+
+def describe(trace: Trace, walker: Walker, places: Sequence[Place], jumps: NDArray[np.float64]) -> None:
+    """Fill the trace: what was sampled and how, and how much the picture changes from frame to frame."""
     from ..metrics import rms
 
-    config = job.config
+    trace.arrays["x_T"] = np.stack([walker.samples.way.noise(place) for place in places])
+    trace.arrays["final"] = np.stack([walker.final(place) for place in places])
     kept = ("environment", "model", "schedule_kind", "schedule")
-    trace.record |= {name: walked.record[name] for name in kept if name in walked.record}
-    trace.record["batches"] = walked.kept.batches
-    trace.record["config"] = json.loads(config.model_dump_json())
-    trace.record["walk"] = {
-        "kind": way.kind,
-        "ends": [way.name(end) for end in range(len(config.ends))],
-        "loop": config.loop,
-        "angles_deg": [_number(way.angle(leg)) for leg in range(config.legs)],
-        "sampled": len(walked.kept.where),
-        "jumps": walked.pacings,
-    }
-    norms = rms(trace["x_T"])
-    trace.record["runs"] = [
-        {
-            "frame": frame,
-            "leg": place.leg,
-            "share": place.share,
-            "seed": _seed(config, place.end),
-            "cfg": way.cfg(place),
-            "x_norm": _number(norms[frame]),
-            "jump": _number(walked.jumps[frame]) if frame < len(walked.jumps) else None,
-        }
-        for frame, place in enumerate(walked.places)
-    ]
+    trace.record |= {name: walker.record[name] for name in kept if name in walker.record}
+    trace.record["batches"] = walker.kept.batches
+    trace.record["walk"] |= {"sampled": len(walker.kept.where), "jumps": spreads(walker, places)}
+    for run, place, norm, jump in zip(trace.record["runs"], places, rms(trace["x_T"]), jumps, strict=True):
+        found = None if np.isnan(jump) else float(jump)
+        run |= {"sample": walker.numbers[place], "x_norm": six_figures(norm), "jump": found}
 
 
 def _seed(config: WalkConfig, end: int | None) -> int | None:
@@ -99,82 +134,45 @@ def _seed(config: WalkConfig, end: int | None) -> int | None:
     return None if end is None else config.seeds[end % len(config.seeds)]
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None else float(f"{float(value):.6g}")
-
-
-def save_ends(job: Job[WalkConfig], model: Model, way: Way, walked: Walked) -> None:
+def save_ends(walker: Walker, places: Sequence[Place]) -> None:
     """Write the pictures at the ends, with what made them inside."""
     from ..interop.recipe import walk_ends
     from ..media.images import save_png
 
+    job = walker.job
     folder = job.folder.partial / "images"
     folder.mkdir(exist_ok=True)
     ends = walk_ends(job.config)
     named: set[str] = set()
-    for frame, place in enumerate(walked.places):
+    for place in places:
         if place.end is None:
             continue
-        picture = walked.picture(frame)
-        name = way.name(place.end).replace(" ", "-").lower()
+        picture = walker.picture(place)
+        name = walker.samples.way.name(place.end).replace(" ", "-").lower()
         if name in named:  # a walk there and back between scales
             continue
         named.add(name)
-        texts = settings_inside(model, job.config, ends[place.end % len(ends)], picture)
+        texts = settings_inside(walker.model, job.config, ends[place.end % len(ends)], picture)
         with job.timed("encode"):
             job.artifact(save_png(picture, folder / f"{name}.png", texts), "image")
 
 
-def sheet_guesses(
-    job: Job[WalkConfig], model: Model, trace: Trace, walked: Walked, states: list[int]
-) -> NDArray[np.uint8]:
-    """Return what walk × step shows but for the finished pictures, (frame of the sheet, state of it, H, W, 3)."""
-    from ..diffusion.decode import decoder
-    from ..figures.walk_sheet import sheet_frames
-
-    drawer = decoder(model, job.config.decode.states)
-    frames = sheet_frames([(place.leg, place.share) for place in walked.places], job.config.legs)
-    trace.record["decoders"] = {"states": drawer.name, "finals": walked.decoder}
-    trace.record["sheet"] = {"frames": frames, "states": states}
-    with job.timed("decode"):
-        return np.stack([drawer.decode(walked.kept.guesses(walked.numbers[frame])) for frame in frames])
-
-
 def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
-    """Draw the film, the one beside a cross-fade where it is asked for, and walk × step; all from stored things."""
-    from ..figures.walk import WalkDrawing, frame_order, walk_facts
-    from ..figures.walk_fade import SideBySide, fade_frames
-    from .films import film_style, write_film
-    from .pages import write_walk_page
+    """Draw all from stored things: the film, the one beside a cross-fade where it is asked for, and the rest."""
+    from ..figures.walk import walk_facts
+    from .walk_film import filming
 
-    config, style, finals = job.config, film_style(job), pictures["final"]
     facts = walk_facts(trace.record)
-    picture = finals.__getitem__
-    ends = [picture(frame) for frame in end_frames(facts.places)]
-    films = {"film.mp4": WalkDrawing(facts, picture, ends, style).frames}
-    if config.cross_fade:
-        films["views/cross-fade.mp4"] = partial(fade_frames, SideBySide(facts, picture, ends), style=style)
-    order = frame_order(facts, max(1, round(config.film.hold_s * config.film.fps)), back=config.there_and_back)
-    numbers, ticks = [frame for frame, _ in order], [ticks for _, ticks in order]
-    job.report.stage("figures", len(films) * len(order))
+    with filming(job, facts, pictures["final"], beside=True) as films:
+        films.add(range(len(facts.places)))
+    draw_rest(job, trace, pictures)
+
+
+def draw_rest(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
+    """Draw walk × step and the page."""
     with job.timed("figures"):
-        for done, (name, frames) in enumerate(films.items()):
-            told = _told(job, frames(numbers), done * len(order))
-            write_film(job, told, ticks, job.folder.partial / name)
         draw_steps(job, trace, pictures)
     write_walk_page(job, trace, pictures)
-
-
-def end_frames(places: Sequence[tuple[int, float]]) -> list[int]:
-    """Return the frames at the ends of the legs, each end once."""
-    frames = {leg + int(share): frame for frame, (leg, share) in enumerate(places) if share in (0, 1)}
-    return list(frames.values())
-
-
-def _told(job: Job[Any], frames: Iterable[NDArray[np.uint8]], done: int) -> Iterator[NDArray[np.uint8]]:
-    for number, frame in enumerate(frames, done + 1):
-        job.report.step(number)
-        yield frame
 
 
 def draw_steps(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:

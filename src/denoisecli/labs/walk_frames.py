@@ -1,22 +1,21 @@
 """The runs of a walk: sampled batch by batch, decoded, put away on the disk, and looked at again one by one.
 
-Memory holds the starting noise and the final latents of every frame, and the pictures of a few batches, however long
-the walk is.
+Memory holds the final latents of every frame, and the pictures of a few batches, however long the walk is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from ..errors import RunFolderError
+from ..metrics import picture_distance
 from ..trace import Trace
 from .sampling import Sample, batch_key, sample_each
-from .walk_pacing import better, jumps, next_places, thinned
+from .walk_pacing import better, jumps, neighbours, next_places, thinned
 from .walk_way import Place, Way, even_places
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..config.walk import WalkConfig
     from ..diffusion.models import Model
+    from ..media.picture_file import PictureWriter
     from ..run import RunFolder
     from .plan import Job
 
@@ -83,39 +83,6 @@ class Kept:
         return arrays
 
 
-@dataclass(frozen=True)
-class Walked:
-    """A finished walk: its places in order and the sample number of each; the rest is read from `kept`.
-
-    finals: (frame, C, h, w). jumps: of each frame to the next. pacings: largest and mean jump of each way to space
-    as many frames. decoder: what drew the pictures.
-    """
-
-    places: list[Place]
-    numbers: list[int]
-    finals: NDArray[np.float32]
-    jumps: list[float]
-    pacings: dict[str, dict[str, float] | None]
-    kept: Kept
-    record: dict[str, Any]
-    decoder: str
-
-    def picture(self, frame: int) -> NDArray[np.uint8]:
-        """Return the finished picture of a frame, (H, W, 3)."""
-        return self.kept.picture(self.numbers[frame])
-
-
-class Finals:
-    """The finished pictures of a walk as an array (frame, H, W, 3), each read when it is asked for."""
-
-    def __init__(self, walked: Walked) -> None:
-        self.walked = walked
-        self.shape = (len(walked.places), *walked.picture(0).shape)
-
-    def __getitem__(self, place: tuple[int]) -> NDArray[np.uint8]:
-        return self.walked.picture(place[0])
-
-
 class Walker:
     """Samples places, and measures how different the pictures there are."""
 
@@ -128,10 +95,10 @@ class Walker:
         self.finals: list[NDArray[np.float32]] = []
         self.record: dict[str, Any] = {}
         self.drawer = decoder(model, job.config.decode.finals)
-        self.distance = lru_cache(maxsize=None)(self._distance)
+        self.distance = lru_cache(maxsize=None)(self._distance)  # RMS difference of two finished pictures, 0 to 1
 
-    def sample(self, places: Iterable[Place]) -> None:
-        """Sample at these places."""
+    def sample(self, places: Iterable[Place], then: Callable[[list[Place]], None] = lambda _: None) -> None:
+        """Sample at these places; after every batch `then` is told which are there now."""
         start = len(self.samples)
         self.samples.places += places
         self.numbers |= {place: start + i for i, place in enumerate(self.samples.places[start:])}
@@ -140,6 +107,19 @@ class Walker:
             self.kept.add(indices)
             self.finals += list(part["final"])
             self.record = part.record
+            then([self.samples.places[index] for index in indices])
+
+    def picture(self, place: Place) -> NDArray[np.uint8]:
+        """Return the finished picture of a place that has been sampled, (H, W, 3)."""
+        return self.kept.picture(self.numbers[place])
+
+    def guesses(self, place: Place) -> NDArray[np.float32]:
+        """Return its guesses x̂₀ at the states of the sheet but for the last, (row, C, h, w)."""
+        return self.kept.guesses(self.numbers[place])
+
+    def final(self, place: Place) -> NDArray[np.float32]:
+        """Return its final latents, (C, h, w)."""
+        return self.finals[self.numbers[place]]
 
     def _thin(self, whole: Trace) -> Trace:
         """Return what is kept of a batch: the final latents, their pictures, and the guesses that a sheet shows."""
@@ -151,27 +131,66 @@ class Walker:
         return Trace(whole.lab, arrays, whole.record)
 
     def _distance(self, a: Place, b: Place) -> float:
-        """Return the RMS difference of two finished pictures, 0 to 1."""
-        first, second = (self.kept.picture(self.numbers[place]).astype(np.float32) for place in (a, b))
-        return float(np.sqrt(np.mean(np.square(first - second), dtype=np.float64)) / 255)
+        return picture_distance(self.picture(a), self.picture(b))
 
 
-def walk(job: Job[WalkConfig], model: Model, way: Way, states: Sequence[int]) -> Walked:
-    """Sample the walk and return it. states: those that the sheet shows, rising; the last is the run's last."""
-    config = job.config
-    walker = Walker(job, model, way, states)
+def paced(walker: Walker) -> list[Place]:
+    """Return where the frames go: known before anything is sampled in even pacing, found by sampling in the other."""
+    config = walker.job.config
     even = even_places(config.legs, config.frames, loop=config.loop)
     extra = extra_runs(config, len(even))
-    job.report.stage("sample", (len(even) + extra) * config.steps)
-    walker.sample(even)
-    places = even
-    if config.pacing == "perceptual":
-        places = respaced(walker, even, extra)
-    pacings = {"even": spread(walker, even), "perceptual": None if places is even else spread(walker, places)}
-    numbers = [walker.numbers[place] for place in places]
-    finals = np.stack([walker.finals[number] for number in numbers])
-    between = jumps(places, walker.distance, loop=config.loop)
-    return Walked(places, numbers, finals, between, pacings, walker.kept, walker.record, walker.drawer.name)
+    walker.job.report.stage("sample", (len(even) + extra) * config.steps)
+    if config.pacing == "even":
+        return even
+    walker.sample(ends_first(even))
+    return respaced(walker, even, extra)
+
+
+def ends_first(places: Sequence[Place]) -> list[Place]:
+    """Return the places with the ends before all others: the film shows them from its first frame on."""
+    return sorted(places, key=lambda place: place.end is None)
+
+
+def gather(
+    walker: Walker,
+    places: Sequence[Place],
+    pictures: PictureWriter,
+    jumps: NDArray[np.float64],
+    then: Callable[[list[int]], None],
+) -> None:
+    """Sample what is not there yet, and put every frame into `pictures` and its changes into `jumps` as it comes.
+
+    jumps: (frame,), of each frame to the next. then: is told which frames have come.
+    """
+    number = {place: frame for frame, place in enumerate(places)}
+    after = dict(neighbours(range(len(places)), loop=walker.job.config.loop))
+    before = {b: a for a, b in after.items()}
+    there: set[int] = set()
+
+    def come(found: Iterable[Place]) -> None:
+        frames = sorted(number[place] for place in found if place in number)
+        there.update(frames)
+        with walker.job.timed("encode"):
+            pictures.add("final", (((frame,), walker.picture(places[frame])) for frame in frames))
+        for a in {*frames, *(before.get(frame, -1) for frame in frames)} & there:
+            if after.get(a, -1) in there:
+                jumps[a] = float(f"{walker.distance(places[a], places[after[a]]):.6g}")  # as the trace keeps it
+        then(frames)
+
+    come([place for place in places if place in walker.numbers])
+    walker.sample(ends_first([place for place in places if place not in walker.numbers]), come)
+
+
+def six_figures(value: float | None) -> float | None:
+    """Return a number as the trace keeps it."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def spreads(walker: Walker, places: Sequence[Place]) -> dict[str, dict[str, float] | None]:
+    """Return the largest and the mean jump of as many frames spaced either way; None where it was not tried."""
+    config = walker.job.config
+    even = even_places(config.legs, config.frames, loop=config.loop)
+    return {"even": spread(walker, even), "perceptual": spread(walker, places) if config.pacing != "even" else None}
 
 
 def extra_runs(config: WalkConfig, frames: int) -> int:

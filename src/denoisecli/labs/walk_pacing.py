@@ -8,17 +8,19 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 from .walk_way import Place, midpoint
 
 Distance = Callable[[Place, Place], float]
 """How different the finished pictures at two places are."""
 
+T = TypeVar("T")
 TOO_WIDE = 0.7  # of the largest jump: those above it are halved in the same round
 
 
-def neighbours(places: Sequence[Place], *, loop: bool) -> list[tuple[Place, Place]]:
-    """Return the pairs that follow each other."""
+def neighbours(places: Sequence[T], *, loop: bool) -> list[tuple[T, T]]:
+    """Return the pairs that follow each other, of places or of their numbers."""
     return [*pairwise(places), *([(places[-1], places[0])] if loop else [])]
 
 

@@ -7,9 +7,11 @@ from these pictures (37 dB and better from what the decoder gave), so that drawi
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -42,14 +44,19 @@ def write_pictures(path: Path, views: Mapping[str, Any]) -> Path:
 
     A view needs `.shape` and indexing by a whole place alone, so it may read its pictures from a disk.
     """
-    shapes = {name: {"shape": [int(side) for side in view.shape]} for name, view in views.items()}
-    with whole_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
-        archive.writestr(_entry(INDEX), json.dumps({"views": shapes}, indent=1))
+    with writing_pictures(path, {name: tuple(map(int, view.shape)) for name, view in views.items()}) as file:
         for name, view in views.items():
-            places = np.ndindex(*view.shape[:-3])
-            for place, coded in _coded_side_by_side(view, places):
-                archive.writestr(_entry(_name(name, place)), coded)
+            file.add(name, ((place, view[place]) for place in np.ndindex(*view.shape[:-3])))
     return path
+
+
+@contextlib.contextmanager
+def writing_pictures(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[PictureWriter]:
+    """Yield a picture file of views of these shapes, (…, H, W, 3), to be filled; whole when the block ends well."""
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        listed = {name: {"shape": list(shape)} for name, shape in shapes.items()}
+        archive.writestr(_entry(INDEX), json.dumps({"views": listed}, indent=1))
+        yield PictureWriter(path, archive, dict(shapes))
 
 
 def webp(picture: Picture) -> bytes:
@@ -66,17 +73,20 @@ def webp(picture: Picture) -> bytes:
 class PictureFile(Mapping[str, "View"]):
     """An open pictures.zip: its views by name. Pictures are decoded when they are asked for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, archive: zipfile.ZipFile, shapes: dict[str, tuple[int, ...]]) -> None:
+        self.path, self.shapes, self._archive = path, shapes, archive
+        self._decoded = lru_cache(maxsize=IN_MEMORY)(self._decode)
+
+    @classmethod
+    def open(cls, path: Path) -> PictureFile:
         """Open the file. Raises NotRecorded where there is none, MediaError where it is damaged."""
-        self.path = path
         if not path.is_file():
             raise NotRecorded(f"{path.parent} holds no {path.name}.", "Make the run again with --force.")
         try:
-            self._archive = zipfile.ZipFile(path)
-            self.shapes = _shapes(self._archive.read(INDEX))
+            archive = zipfile.ZipFile(path)
+            return cls(path, archive, _shapes(archive.read(INDEX)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise self._damaged(error) from None
-        self._decoded = lru_cache(maxsize=IN_MEMORY)(self._decode)
+            raise _damaged(path, error) from None
 
     def __getitem__(self, name: str) -> View:
         if name not in self.shapes:
@@ -97,7 +107,7 @@ class PictureFile(Mapping[str, "View"]):
                 raise ValueError(f"{entry} is too large")
             return self._archive.read(entry)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise self._damaged(error) from None
+            raise _damaged(self.path, error) from None
 
     def picture(self, name: str, place: Place) -> Picture:
         """Return one picture, (H, W, 3)."""
@@ -110,10 +120,7 @@ class PictureFile(Mapping[str, "View"]):
                     raise ValueError(f"{_name(name, place)} is {image.width}×{image.height}")
                 return np.asarray(image.convert("RGB"))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise self._damaged(error) from None
-
-    def _damaged(self, error: Exception) -> MediaError:
-        return MediaError(f"{self.path} is damaged: {error}.", "Make the run again with --force.")
+            raise _damaged(self.path, error) from None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -124,6 +131,25 @@ class PictureFile(Mapping[str, "View"]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class PictureWriter(PictureFile):
+    """A picture file in the making. What is in already can be read, by other threads too."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile, shapes: dict[str, tuple[int, ...]]) -> None:
+        super().__init__(path, archive, shapes)
+        self._one_at_a_time = threading.Lock()  # a ZipFile refuses to read in one thread while it writes in another
+
+    def add(self, name: str, pictures: Iterable[tuple[Place, Picture]]) -> None:
+        """Put pictures of a view at their places; each place once."""
+        for place, coded in _coded_side_by_side(pictures):
+            with self._one_at_a_time:
+                self._archive.writestr(_entry(_name(name, place)), coded)
+
+    def coded(self, name: str, place: Place) -> bytes:
+        """Return one picture as the WebP that the file holds."""
+        with self._one_at_a_time:
+            return super().coded(name, place)
 
 
 class View:
@@ -167,12 +193,17 @@ class View:
         return found
 
 
-def _coded_side_by_side(view: Any, places: Iterable[Place]) -> Iterator[tuple[Place, bytes]]:
+def _coded_side_by_side(pictures: Iterable[tuple[Place, Picture]]) -> Iterator[tuple[Place, bytes]]:
     """Encode in threads (libwebp lets go of the interpreter), a bounded number of pictures at a time."""
-    places = iter(places)
+    pictures = iter(pictures)
     with ThreadPoolExecutor(max(1, min(8, os.cpu_count() or 1))) as pool:
-        while some := list(islice(places, AT_ONCE)):
-            yield from zip(some, pool.map(webp, [view[place] for place in some]), strict=True)
+        while some := list(islice(pictures, AT_ONCE)):
+            coded = pool.map(webp, [picture for _, picture in some])
+            yield from zip([place for place, _ in some], coded, strict=True)
+
+
+def _damaged(path: Path, error: Exception) -> MediaError:
+    return MediaError(f"{path} is damaged: {error}.", "Make the run again with --force.")
 
 
 def _name(view: str, place: Place) -> str:

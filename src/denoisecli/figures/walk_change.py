@@ -1,0 +1,99 @@
+"""The walk's curve: how much the picture changes from frame to frame, growing as the film goes on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..metrics import picture_distance
+from .curves import Plot, PlotFrame, draw_playhead_at, draw_plot, smooth
+from .paint import Point, polyline
+from .theme import Theme
+from .walk_layout import WalkLayout
+
+if TYPE_CHECKING:
+    from .walk import WalkFacts
+
+AHEAD = 2  # so many frames beyond the one that is drawn have to be known: the curve's slope depends on them
+LEAST, MOST = 0.005, 1.5  # edges of the plot, in differences of the ends
+TICKS = {1.0: "100%", 0.1: "10%", 0.01: "1%"}
+PIECE = 12  # points of the curve from one frame to the next
+
+
+@dataclass
+class ChangeCurve:
+    """How much the picture changes from frame to frame: a line that grows with the film, and stays when it runs back.
+
+    In differences of the ends, on a logarithmic axis of fixed edges, so that no frame has to know the largest change.
+    """
+
+    facts: WalkFacts
+    plot: PlotFrame
+    unit: float
+    theme: Theme
+    reached: int = 0
+
+    @classmethod
+    def on(
+        cls, image: Image.Image, layout: WalkLayout, facts: WalkFacts, ends: Sequence[NDArray[np.uint8]], theme: Theme
+    ) -> ChangeCurve | None:
+        """Draw the empty plot; None where it has no room, or the walk no way between its ends."""
+        if layout.plot is None or len(facts.places) < 3:
+            return None
+        names = facts.course.names
+        titles = ("change from frame to frame · 100% is from end to end", "change from frame to frame", "change")
+        plot = Plot(
+            [],
+            titles,
+            ends=(names[0], names[0 if facts.course.loop else -1]),
+            bottom=math.log10(LEAST),
+            top=math.log10(MOST),
+            ticks=[(math.log10(value), word) for value, word in TICKS.items()],
+        )
+        drawn = draw_plot(image, layout.plot, plot, theme, layout.measures.text)
+        return cls(facts, drawn, _end_to_end(facts, ends), theme)
+
+    def heights(self, frame: int) -> NDArray[np.float64]:
+        """Return the logarithms of the changes up to the frame after this one."""
+        heights: NDArray[np.float64] = np.log10(np.maximum(speeds_until(self.facts.jumps, frame) / self.unit, LEAST))
+        return heights
+
+    def points(self, frame: int) -> list[Point]:
+        """Return the pixels of the changes up to the frame after this one."""
+        last = len(self.facts.places) - 1
+        return [self.plot.at(index / last, float(height)) for index, height in enumerate(self.heights(frame))]
+
+    def grow(self, image: Image.Image, frame: int) -> None:
+        """Draw the line on to this frame, where it is not yet."""
+        while self.reached < frame:
+            self.reached += 1
+            piece = smooth(self.points(self.reached), PIECE)[(self.reached - 1) * PIECE : self.reached * PIECE + 1]
+            polyline(image, piece, 4 * self.plot.scale, self.theme.teal, clip=self.plot.clip)
+
+    def draw_now(self, image: Image.Image, frame: int) -> None:
+        """Draw the playhead."""
+        x = frame / (len(self.facts.places) - 1)
+        draw_playhead_at(image, self.plot, x, [(float(self.heights(frame)[frame]), self.theme.teal)], self.theme)
+
+
+def speeds_until(jumps: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
+    """Return the mean of the jumps before and after every frame up to the next one, (≤ frame + AHEAD,).
+
+    jumps: (frame,), of each frame to the next; those up to the next frame are read. The first frame has none before it,
+    in a loop neither, where the last one is not known yet.
+    """
+    after = jumps[: frame + AHEAD]
+    mean: NDArray[np.float64] = np.nanmean(np.stack([np.r_[np.nan, after[:-1]], after]), axis=0)
+    return mean
+
+
+def _end_to_end(facts: WalkFacts, ends: Sequence[NDArray[np.uint8]]) -> float:
+    """Return how much the pictures at the ends of a leg differ, 0..1, on the mean; 1 where they are the same."""
+    legs = [facts.ends_of(leg) for leg in range(facts.course.legs)]
+    return float(np.mean([picture_distance(ends[a], ends[b]) for a, b in legs])) or 1.0
