@@ -5,11 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.layout import strip_layout
 from denoisecli.figures.theme import DARK, THEMES, FilmStyle
 from denoisecli.figures.walk import WalkDrawing, frame_order, walk_facts
+from denoisecli.figures.walk_change import AHEAD, ChangeCurve
 from denoisecli.figures.walk_fade import SideBySide, fade_frames
 from denoisecli.figures.walk_layout import walk_layout
 from denoisecli.figures.walk_map import Course, way_map
@@ -119,6 +121,46 @@ def test_change_is_known_at_every_frame():
     assert np.isfinite(facts.speeds).all()
     assert facts.speeds[0] == pytest.approx(facts.jumps[0])
     assert facts.speeds[1] == pytest.approx((facts.jumps[0] + facts.jumps[1]) / 2)
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_frame_knows_nothing_of_what_comes_after_the_next_but_one(loop):
+    """So that films can be drawn while their walk is being sampled, and `render` draws the same."""
+    known, blind = walk_facts(record(loop=loop)), walk_facts(record(loop=loop))
+    whole = list(drawing(known, (640, 360)).frames(range(len(known.places))))
+    for frame in range(len(known.places)):
+        blind.jumps[frame + AHEAD :] = np.nan
+        *_, last = drawing(blind, (640, 360)).frames(range(frame + 1))
+        assert np.array_equal(last, whole[frame])
+        blind.jumps[:] = known.jumps
+
+
+def test_on_the_way_back_the_whole_curve_is_there():
+    facts = walk_facts(record())
+    there, back = (list(drawing(facts, (640, 360)).frames(order))[-1] for order in ([0, 1], [*range(9), 1]))
+    area = walk_layout((640, 360), (64, 64), 1, 2).plot
+    new = np.flatnonzero((there != back).any(axis=(0, 2)))  # columns
+    assert area.x + area.width / 8 < new.min() < area.x + area.width / 2
+    assert new.max() == pytest.approx(area.right, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [(3, {"100%"}), (24, {"100%", "10%"}), (60, {"100%", "10%", "1%"}), (600, {"10%", "1%", "0.1%"})],
+)
+def test_the_curves_axis_follows_from_the_number_of_frames(frames, words):
+    facts = walk_facts(record(("seed 7", "seed 21"), frames=frames))
+    size = (1920, 1080)
+    layout = walk_layout(size, (64, 64), 1, 2)
+    change = ChangeCurve.on(Image.new("RGB", size), layout, facts, [picture(0), picture(1)], DARK)
+    assert {word for _, word in change.plot.plot.ticks} == words
+
+
+def test_ends_that_do_not_differ_are_no_unit():
+    facts = walk_facts(record(("cfg 1", "cfg 3", "cfg 9"), kind="scales"))
+    facts.jumps[:] = 0
+    same = WalkDrawing(facts, lambda _: picture(0), [picture(0)] * 3, FilmStyle((640, 360)))
+    assert len(list(same.frames(range(9)))) == 9
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)

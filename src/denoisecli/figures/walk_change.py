@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..metrics import picture_distance
-from .curves import Plot, PlotFrame, draw_playhead_at, draw_plot, smooth
+from .curves import Plot, PlotFrame, draw_playhead_at, draw_plot, smooth, top_of
 from .paint import Point, polyline
 from .theme import Theme
 from .walk_layout import WalkLayout
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from .walk import WalkFacts
 
 AHEAD = 2  # so many frames beyond the one that is drawn have to be known: the curve's slope depends on them
-LEAST, MOST = 0.005, 1.5  # edges of the plot, in differences of the ends
-TICKS = {1.0: "100%", 0.1: "10%", 0.01: "1%"}
+LEAST, MOST = 0.3, 60.0  # edges of the plot, in even shares of the difference of the ends; pictures take detours
+HIGHEST = 1.5  # in differences of the ends
+TICKS = {1.0: "100%", 0.1: "10%", 0.01: "1%", 1e-3: "0.1%", 1e-4: "0.01%"}
 PIECE = 12  # points of the curve from one frame to the next
 
 
@@ -30,7 +31,8 @@ PIECE = 12  # points of the curve from one frame to the next
 class ChangeCurve:
     """How much the picture changes from frame to frame: a line that grows with the film, and stays when it runs back.
 
-    In differences of the ends, on a logarithmic axis of fixed edges, so that no frame has to know the largest change.
+    In differences of the ends, on a logarithmic axis whose edges follow from the number of frames, so that no frame has
+    to know the largest change.
     """
 
     facts: WalkFacts
@@ -48,20 +50,24 @@ class ChangeCurve:
             return None
         names = facts.course.names
         titles = ("change from frame to frame · 100% is from end to end", "change from frame to frame", "change")
+        steps = (len(facts.places) - (not facts.course.loop)) / facts.course.legs
+        low, high = LEAST / steps, min(MOST / steps, HIGHEST)
         plot = Plot(
             [],
             titles,
             ends=(names[0], names[0 if facts.course.loop else -1]),
-            bottom=math.log10(LEAST),
-            top=math.log10(MOST),
-            ticks=[(math.log10(value), word) for value, word in TICKS.items()],
+            bottom=math.log10(low),
+            top=math.log10(high),
+            ticks=[(math.log10(value), word) for value, word in TICKS.items() if 1.2 * low < value < high],
         )
         drawn = draw_plot(image, layout.plot, plot, theme, layout.measures.text)
         return cls(facts, drawn, _end_to_end(facts, ends), theme)
 
     def heights(self, frame: int) -> NDArray[np.float64]:
-        """Return the logarithms of the changes up to the frame after this one."""
-        heights: NDArray[np.float64] = np.log10(np.maximum(speeds_until(self.facts.jumps, frame) / self.unit, LEAST))
+        """Return the logarithms of the changes up to the frame after this one; those off the plot stay at its edges."""
+        speeds = speeds_until(self.facts.jumps, frame) / self.unit
+        edges = self.plot.plot.bottom, top_of(self.plot.plot)
+        heights: NDArray[np.float64] = np.clip(np.log10(np.maximum(speeds, 1e-9)), *edges)
         return heights
 
     def points(self, frame: int) -> list[Point]:

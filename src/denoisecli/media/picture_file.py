@@ -32,7 +32,8 @@ INDEX = "index.json"
 QUALITY, EFFORT = 90, 3  # 12 kB a picture of 256²; a higher effort saves little and costs twice the time
 MOST_SIDE = 16_383  # of a WebP, in pixels
 MOST_BYTES = 1 << 28  # of one stored picture: more is no picture of ours
-IN_MEMORY = 256  # decoded pictures kept at hand
+IN_MEMORY = 256 << 20  # bytes of decoded pictures kept at hand, and no more than MOST_KEPT of them
+MOST_KEPT = 256
 AT_ONCE = 32  # pictures encoded side by side
 
 Picture = NDArray[np.uint8]  # (H, W, 3), sRGB
@@ -75,7 +76,8 @@ class PictureFile(Mapping[str, "View"]):
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, shapes: dict[str, tuple[int, ...]]) -> None:
         self.path, self.shapes, self._archive = path, shapes, archive
-        self._decoded = lru_cache(maxsize=IN_MEMORY)(self._decode)
+        largest = max((int(np.prod(shape[-3:])) for shape in shapes.values()), default=1)
+        self._decoded = lru_cache(maxsize=min(MOST_KEPT, max(1, IN_MEMORY // largest)))(self._decode)
 
     @classmethod
     def open(cls, path: Path) -> PictureFile:
