@@ -128,6 +128,16 @@ def tiny_text_sd() -> Any:
     return pipe
 
 
+def tiny_distilled_sd() -> Any:
+    """Return `tiny_text_sd` with a denoiser that is told the guidance scale, as latent consistency models are."""
+    from diffusers import UNet2DConditionModel
+
+    pipe = tiny_text_sd()
+    torch.manual_seed(0)
+    pipe.register_modules(unet=UNet2DConditionModel.from_config(pipe.unet.config, time_cond_proj_dim=8).eval())
+    return pipe
+
+
 def letter_tokenizer(length: int) -> Any:
     """Return a CLIP tokenizer that knows letters only: one token for each letter, word by word."""
     import json

@@ -13,7 +13,7 @@ from denoisecli.diffusion.noise import generators, starting_noise
 from denoisecli.diffusion.sample import OutOfMemory, is_out_of_memory, sample_batch
 from denoisecli.diffusion.schedule import use_sampler
 from denoisecli.errors import SamplingError, UsageError
-from tests.tiny import tiny_text_sd
+from tests.tiny import tiny_distilled_sd, tiny_text_sd
 
 STEPS = 4
 SHAPE = (4, 8, 8)
@@ -48,6 +48,28 @@ def plain(model, seeds, scale, sampler):
 def test_the_result_is_the_plain_calls_bit_for_bit(model, sampler):
     trace = batch(model, sampler=sampler)
     np.testing.assert_array_equal(trace.x_t[:, -1], plain(model, [1, 2], 7.5, sampler))
+
+
+@pytest.fixture
+def distilled():
+    info = ModelInfo("tiny-lcm", "sd1", "0" * 64, "epsilon", SHAPE, 2, (16, 16))
+    return Model(tiny_distilled_sd(), info, torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize("scale", [1, 5])
+def test_a_distilled_model_is_told_its_scale(distilled, scale):
+    """Bit by bit the plain call, which hands the scale to the denoiser and runs no unconditional half."""
+    trace = batch(distilled, scales=(scale, scale))
+    np.testing.assert_array_equal(trace.x_t[:, -1], plain(distilled, [1, 2], scale, "ddim"))
+    assert [run["cfg"] for run in trace.record["runs"]] == [scale, scale]
+    assert "eps_uncond" not in trace
+    other = batch(distilled, scales=(scale + 1, scale + 1))
+    assert (other.x_t[:, -1] != trace.x_t[:, -1]).any()
+
+
+def test_a_distilled_model_takes_one_scale_a_batch(distilled):
+    with pytest.raises(UsageError, match="tiny-lcm takes one guidance scale a batch, not 3, 12"):
+        batch(distilled, scales=(3, 12))
 
 
 def test_the_record_says_what_was_run(model):

@@ -1,7 +1,6 @@
 """The guidance lab: its folder and numbers, the laws of guidance, thrift that changes nothing, and bad input."""
 
 import json
-import shutil
 from pathlib import Path
 
 import jsonschema
@@ -10,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-import denoisecli
 from denoisecli.config.cfg_sweep import CfgSweepConfig
 from denoisecli.config.load import Layer, build
 from denoisecli.diffusion.guidance import SteppedScale, takes_guidance
@@ -147,22 +145,6 @@ def test_an_interrupted_sweep_goes_on_with_the_same_bytes(tmp_path):
     a, b = (load(planned(tmp_path / name, **values).make(Report())) for name in "ab")
     rows = [{row["path"]: row["sha256"] for row in one.record["artifacts"]} for one in (a, b)]
     assert rows[0] == rows[1]
-
-
-@pytest.fixture(scope="module")
-def distilled(tmp_path_factory):
-    """The pocket model with a denoiser that takes the scale as an input, as latent consistency models do."""
-    from diffusers import UNet2DConditionModel
-
-    pocket, folder = Path(denoisecli.__file__).parent / "pocket", tmp_path_factory.mktemp("lcm") / "model"
-    shutil.copytree(pocket, folder, ignore=shutil.ignore_patterns("unet", "loras"))
-    torch.manual_seed(0)
-    UNet2DConditionModel(
-        sample_size=32, block_out_channels=(16, 16), layers_per_block=1, cross_attention_dim=128, norm_num_groups=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        time_cond_proj_dim=8,
-    ).save_pretrained(folder / "unet")  # fmt: skip
-    return folder
 
 
 def test_a_model_without_guidance_is_shown_at_scale_one(tmp_path, distilled):

@@ -7,7 +7,7 @@ import pytest
 from denoisecli.config.schema import SampleConfig
 from denoisecli.errors import SamplingError
 from denoisecli.labs.plan import Job
-from denoisecli.labs.sampling import Sample, batch_size, native_size, resolved, sample_all, sample_each
+from denoisecli.labs.sampling import Sample, batch_size, load, native_size, resolved, sample_all, sample_each
 from denoisecli.report import Report
 from denoisecli.run import RunFolder
 
@@ -50,6 +50,13 @@ def pocket():
     from denoisecli.diffusion.models import load_model
 
     return load_model("pocket")
+
+
+def test_a_distilled_model_hears_no_negative_prompt(tmp_path, distilled):
+    notes = Notes()
+    config = SampleConfig(model=str(distilled), negative_prompt="clouds")
+    load(Job(config, RunFolder(tmp_path / "run", "0" * 8), notes))
+    assert notes.warnings == [f"the model {distilled} is distilled and hears no negative prompt"]
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import denoisecli
 from denoisecli.config.load import load_configs, settings
 from denoisecli.config.walk import WalkConfig
 from denoisecli.diffusion.noise import starting_noise
-from denoisecli.errors import ConfigError
+from denoisecli.errors import ConfigError, UsageError
 from denoisecli.labs.walk import plan
 from denoisecli.labs.walk_pacing import jumps, next_places, thinned
 from denoisecli.labs.walk_way import Place, even_places, midpoint
@@ -290,6 +290,17 @@ def test_killed_anywhere_it_goes_on_with_the_same_bytes(tmp_path, sampled):
     whole = made(tmp_path / "whole", *pairs)
     assert digests(tmp_path / "run") == digests(tmp_path / "whole")
     assert resumed.record["runs"] == whole.record["runs"]
+
+
+def test_a_distilled_model_walks(tmp_path, distilled):
+    """Its scale is an input that a batch shares, so a walk between scales goes one by one."""
+    trace = made(tmp_path / "run", f"model={distilled}", "seeds=[7, 21]", "frames=3")
+    assert [run["cfg"] for run in trace.record["runs"]] == [7.5] * 3
+    scales = [f"model={distilled}", "between.scales=[1, 9]", "frames=3"]
+    with pytest.raises(UsageError, match="one guidance scale a batch, not 1, 9, 5"):
+        made(tmp_path / "batch", *scales)
+    finals = made(tmp_path / "scales", *scales, "batch=1")["final"]
+    assert np.abs(finals[0] - finals[2]).max() > 0
 
 
 def test_scale_0_is_the_unconditional_run(tmp_path):

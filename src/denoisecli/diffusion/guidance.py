@@ -64,8 +64,12 @@ def guides(scale: float) -> bool:
 
 
 def takes_guidance(pipe: Any) -> bool:
-    """Return whether the pipeline mixes two halves. Distilled models (LCM) take the scale as an input instead."""
+    """Return whether the pipeline mixes two halves."""
+    return hasattr(type(pipe), "do_classifier_free_guidance") and not takes_scale_as_input(pipe)
+
+
+def takes_scale_as_input(pipe: Any) -> bool:
+    """Return whether the denoiser is told the scale instead, as distilled models are (LCM, guidance-distilled Flux)."""
     denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
     config = getattr(denoiser, "config", {})
-    distilled = config.get("time_cond_proj_dim") is not None or bool(config.get("guidance_embeds"))
-    return hasattr(type(pipe), "do_classifier_free_guidance") and not distilled
+    return config.get("time_cond_proj_dim") is not None or bool(config.get("guidance_embeds"))

@@ -22,7 +22,7 @@ import torch
 
 from ..errors import SamplingError, UsageError
 from ..trace import Trace
-from .guidance import SteppedScale, guided, rescaled, scale_at
+from .guidance import SteppedScale, guided, rescaled, scale_at, takes_scale_as_input
 from .schedule import (
     Level,
     Levels,
@@ -256,10 +256,11 @@ class _Tape:
         return [one.initial_seed() for one in generator] if generator else [None] * n
 
     def _cfg(self, uncond: torch.Tensor | None, n: int) -> list[float | None]:
-        """Return each sample's guidance scale; 1 where the pipeline ran no unconditional half."""
+        """Return each sample's guidance scale; 1 where the pipeline ran no unconditional half and tells none."""
         if self.scales is not None:
             return list(self.scales)
-        told = 1.0 if uncond is None else getattr(self.pipe, "guidance_scale", None)
+        alone = uncond is None and not takes_scale_as_input(self.pipe)
+        told = 1.0 if alone else getattr(self.pipe, "guidance_scale", None)
         return [told if told is None else float(told)] * n
 
     def fill(self, trace: Trace) -> None:

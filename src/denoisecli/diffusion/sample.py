@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import SamplingError, UsageError
-from .guidance import guides
+from .guidance import guides, takes_guidance
 from .loading import quiet
 from .noise import generators_after_start
 from .recorder import record
@@ -56,12 +56,16 @@ def sample_batch(
     spacing: of the timesteps (see `use_sampler`).
     scales: numbers, or SteppedScales for one a step. Samples of a stochastic sampler draw from a
     generator each, so a batch does not couple them.
+    A model that takes no guidance is told the scale, if it listens, and it has to be the same for the whole batch.
     Raises OutOfMemory, SamplingError (latents that are no numbers), UsageError.
     """
     pipe = model.pipe
     use_sampler(pipe, sampler, spacing)
     _check_eta(pipe, eta, sampler)
-    guided = any(guides(scale) for scale in scales)
+    guided = takes_guidance(pipe) and any(guides(scale) for scale in scales)
+    if not takes_guidance(pipe) and len(set(scales)) > 1:
+        told = ", ".join(f"{scale:g}" for scale in dict.fromkeys(scales))
+        raise UsageError(f"The model {model.info.ref} takes one guidance scale a batch, not {told}.", "Set batch: 1.")
     start = torch.as_tensor(noise).to(model.dtype)
     factor = model.info.scale_factor
     call = {
@@ -72,7 +76,7 @@ def sample_batch(
         "height": height or start.shape[-2] * factor,
         "width": width or start.shape[-1] * factor,
         "num_inference_steps": steps,
-        "guidance_scale": ANY_GUIDANCE if guided else 1.0,
+        "guidance_scale": ANY_GUIDANCE if guided else float(scales[0]),
         "eta": eta,
         "generator": generators_after_start(seeds, start.shape[1:]),
         "output_type": "latent",

@@ -80,6 +80,8 @@ def load(job: Job[Any]) -> Model:
             add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
     warn_of_lost_words(job, model, config.prompt)
     warn_of_lost_words(job, model, config.negative_prompt, "the negative prompt")
+    if config.cfg is not None:
+        warn_of_no_guidance(job, model)
     job.report.step(1)
     return model
 
@@ -87,6 +89,19 @@ def load(job: Job[Any]) -> Model:
 def keep_models() -> None:
     """From now on, let runs of this process share the model that was loaded last, instead of loading it for each."""
     kept.shelf.on = True
+
+
+def warn_of_no_guidance(job: Job[Any], model: Model) -> None:
+    """Tell what the config asks for and a distilled model cannot do: it has no unconditional half."""
+    from ..diffusion.guidance import takes_guidance, takes_scale_as_input
+
+    config: SamplingConfig = job.config
+    if takes_guidance(model.pipe):
+        return
+    if config.negative_prompt:
+        job.report.warn(f"the model {model.info.ref} is distilled and hears no negative prompt")
+    if config.cfg != 1 and not takes_scale_as_input(model.pipe):
+        job.report.warn(f"the model {model.info.ref} takes no guidance: cfg {config.cfg:g} changes nothing")
 
 
 def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "the prompt") -> None:
