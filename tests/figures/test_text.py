@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from denoisecli.figures.text import FONTS, Type, clean, draw_text, line_mask, measure, shorten, wrap
+from denoisecli.figures.text import FONTS, Type, clean, draw_text, line_mask, measure, shorten, shorten_list, wrap
 
 INTER, MONO = Type(size=24), Type("JetBrainsMono-Regular", 24)
 
@@ -81,6 +81,14 @@ def test_long_text_ends_in_an_ellipsis():
     assert lines[-1].endswith("…")
     assert shorten("a lighthouse", INTER, 80).endswith("…")
     assert shorten("short", INTER, 800) == "short"
+
+
+def test_a_list_loses_whole_parts():
+    said = "DDIM · 20 steps · cfg 7.5"
+    assert shorten_list(said, INTER, measure(said, INTER)) == said
+    assert shorten_list(said, INTER, measure(said, INTER) - 1) == "DDIM · 20 steps"
+    assert shorten_list(said, INTER, measure("DDIM · 2", INTER)) == "DDIM"
+    assert shorten_list(said, INTER, measure("DDI", INTER)).endswith("…")
 
 
 def test_a_word_without_spaces_is_broken():

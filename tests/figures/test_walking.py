@@ -83,6 +83,15 @@ def test_map_stays_in_its_box(ends, loop, round_):
         assert course.at(leg, 1.0) == pytest.approx(course.at(leg + 1, 0.0))
 
 
+@pytest.mark.parametrize(("frames", "dots"), [(24, True), (60, True), (400, False)])
+def test_frames_too_close_to_be_told_apart_have_no_dots(frames, dots):
+    box, course = Box(0, 0, 700, 370), Course(("seed 7", "seed 21"), loop=False, round=True)
+    image = Image.new("RGB", (700, 370), DARK.ground)
+    way_map(course, box, DARK, 24).draw_static(image, [(0, k / (frames - 1)) for k in range(frames)])
+    found = (np.asarray(image) == DARK.tick).all(axis=-1).any()
+    assert found == dots
+
+
 def test_two_seeds_lie_at_right_angles_as_independent_noises_do():
     course = Course(("seed 7", "seed 21"), loop=False, round=True)
     (ax, ay), (bx, by) = course.at(0, 0.0), course.at(0, 1.0)

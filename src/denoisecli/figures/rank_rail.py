@@ -10,7 +10,7 @@ from .boxes import Box
 from .curves import Plot, PlotFrame, draw_labels, draw_playhead, draw_plot
 from .grid import Grid
 from .layout import DeckLayout, Measures, RailBoxes, prompt_room, rail_boxes
-from .text import draw_text, measure, shorten, side_bearing, wrap
+from .text import draw_text, measure, shorten_list, side_bearing, wrap
 from .theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, FilmStyle, Theme, Type
 
 
@@ -53,7 +53,7 @@ class SliderRail:
             draw_text(image, (self.boxes.prompt.x, baseline), line, style, self.theme.ink)
             baseline += style.line_height
         meta, mono = self.boxes.meta, MONO.at(self.text)
-        said = shorten(self.slider.settings, mono, meta.width)
+        said = shorten_list(self.slider.settings, mono, meta.width)
         draw_text(image, (meta.x, meta.y + 0.5 * meta.height + 0.36 * self.text), said, mono, self.theme.quiet)
         for name, x in zip(self.slider.names, self.columns, strict=False):
             draw_text(image, (x, self.boxes.numbers.y + 0.8 * self.text), name, PLAIN.at(self.text), self.theme.quiet)

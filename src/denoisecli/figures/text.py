@@ -189,6 +189,14 @@ def shorten(text: str, style: Type, width: float) -> str:
     return text[:low].rstrip(" ,;·") + "…"
 
 
+def shorten_list(text: str, style: Type, width: float) -> str:
+    """Return as many of the parts between " · " as fit whole into `width` pixels; at least some of the first."""
+    parts = text.split(" · ")
+    while len(parts) > 1 and measure(" · ".join(parts), style) > width:
+        parts.pop()
+    return shorten(" · ".join(parts), style, width)
+
+
 def _break_word(word: str, style: Type, width: float) -> list[str]:
     pieces: list[str] = []
     while word and measure(word, style) > width:

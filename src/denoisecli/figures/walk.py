@@ -12,7 +12,7 @@ from PIL import Image
 
 from .facts import settings_line
 from .paint import paste_rounded
-from .text import clean, draw_text, measure, shorten, side_bearing, wrap
+from .text import clean, draw_text, measure, shorten, shorten_list, side_bearing, wrap
 from .theme import HERO, MONO, PLAIN, PROMPT, RGB, FilmStyle, Theme, mix
 from .walk_change import ChangeCurve
 from .walk_layout import WalkLayout, prompt_size, prompt_width, walk_layout
@@ -190,7 +190,7 @@ def _draw_words(image: Image.Image, layout: WalkLayout, settings: str, notes: Se
     """Write the settings, and what stays the same and what does not."""
     text, meta, note = layout.measures.text, layout.meta, layout.note
     mono, plain = MONO.at(text), PLAIN.at(text)
-    draw_text(image, (meta.x, meta.y + 1.1 * text), shorten(settings, mono, meta.width), mono, theme.quiet)
+    draw_text(image, (meta.x, meta.y + 1.1 * text), shorten_list(settings, mono, meta.width), mono, theme.quiet)
     for index, said in enumerate(notes):
         baseline = note.y + (1.1 + 1.5 * index) * text
         draw_text(image, (note.x, baseline), shorten(said, plain, note.width), plain, theme.quiet)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from .layout import strip_layout
 from .panels import PictureView, draw_panels
-from .text import draw_text, shorten
+from .text import draw_text, shorten, shorten_list
 from .theme import MONO, PROMPT, PROMPT_SIZE, FilmStyle
 from .timeline import Mark, Timeline
 from .walk import Frame, WalkFacts
@@ -69,7 +69,9 @@ def fade_frames(shown: SideBySide, order: Sequence[int], style: FilmStyle) -> It
     said = shorten(" → ".join(facts.prompts), prompt, head.width if tall else beside)
     draw_text(base, (head.x, head.y + text), said, prompt, theme.ink)
     low = head.bottom - 0.3 * text
-    draw_text(base, (head.x, low), shorten(facts.settings, mono, beside if tall else head.width), mono, theme.quiet)
+    draw_text(
+        base, (head.x, low), shorten_list(facts.settings, mono, beside if tall else head.width), mono, theme.quiet
+    )
     for frame in order:
         image = base.copy()
         draw_panels(image, layout.grid, [view], frame, layout.measures.px(6))

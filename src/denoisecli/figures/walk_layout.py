@@ -80,7 +80,7 @@ def prompt_size(measures: Measures) -> float:
 def _stacked(measures: Measures, picture: Box, room: Box, prompt_lines: int, note_lines: int) -> WalkLayout:
     prompt, meta, note = _head(measures, room, prompt_lines, note_lines)
     tall = measures.shape == "tall"
-    hero = Box(room.x, note.bottom + measures.px(14 if tall else 30), room.width, measures.px(84 if tall else 112))
+    hero = Box(room.x, note.bottom + measures.px(24 if tall else 30), room.width, measures.px(84 if tall else 112))
     air = measures.px(18 if tall else 34)
     left = room.bottom - hero.bottom - air
     plot_height = round(min(left * 0.36, measures.text * 9))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ APART = 2.1  # between the middles of two pictures, in their own sides: so that 
 SIDES = (0.46, 0.4, 0.34, 0.29, 0.24, 0.2, 0.17, 0.14, 0.11)  # of the box's height: how large pictures are tried
 MOST_NUMBERS = 16  # of ends without pictures that still get their number
 LEAST_SIDE = 64  # pixels at 1080 lines; smaller pictures are left out
-MOST_DOTS = 240
+DOTS_APART = 9  # pixels at 1080 lines from dot to dot; where frames lie closer there are none
 ON_LEG = 48  # points that draw one leg
 
 
@@ -84,8 +85,14 @@ class WayMap:
         unit = self.text / 24
         for leg in range(self.course.legs):
             polyline(image, [self.pixel(point) for point in self.course.line(leg)], 6 * unit, self.theme.line)
-        if len(places) <= MOST_DOTS:
+        if self._has_dots(places):
             discs(image, [self.pixel(self.course.at(*place)) for place in places], 4 * unit, self.theme.tick)
+
+    def _has_dots(self, places: Sequence[tuple[int, float]]) -> bool:
+        """Return whether the frames lie far enough apart on the mean to be told from each other."""
+        points = [self.pixel(point) for leg in range(self.course.legs) for point in self.course.line(leg)]
+        length = sum(math.dist(a, b) for a, b in pairwise(points))
+        return length >= DOTS_APART * self.text / 24 * (len(places) - 1)
 
     def thumbs(self, ends: Sequence[Any]) -> list[Image.Image]:
         """Return the ends' pictures, (H, W, 3) each, as small squares."""
@@ -100,7 +107,7 @@ class WayMap:
             polyline(image, [self.pixel(point) for point in self.course.line(before)], 6 * unit, self.theme.amber)
         if share > 0:
             polyline(image, [self.pixel(point) for point in self.course.line(leg, share)], 6 * unit, self.theme.amber)
-        if len(places) <= MOST_DOTS:
+        if self._has_dots(places):
             passed = [self.pixel(self.course.at(*place)) for place in places[:frame]]
             discs(image, passed, 2.6 * unit, self.theme.ground)
         for end, thumb in enumerate(thumbs):
