@@ -62,6 +62,14 @@ def test_folder_is_whole(tmp_path, a, b):
         assert min(sheet.size) > 300
 
 
+def test_the_film_comes_in_the_formats_of_the_first_run(tmp_path):
+    runs = [stored(tmp_path / "a", "film.formats=[gif, webm]"), stored(tmp_path / "b", random=1)]
+    made = compare_runs(*runs, Report(), runs_dir=tmp_path / "runs")
+    films = {row["path"] for row in made.record["artifacts"] if row["kind"] == "film"}
+    assert films == {"film.mp4", "film.gif", "film.webm"}
+    assert all((made.folder / film).stat().st_size for film in films)
+
+
 def test_difference_of_equal_pictures_is_empty_and_of_others_is_not(tmp_path):
     from denoisecli.compare import compare
     from denoisecli.figures.versus import Versus

@@ -137,15 +137,16 @@ def _draw(versus: Versus, record: dict[str, Any], folder: RunFolder, report_to: 
     from ..figures.versus import versus_frames
     from ..figures.versus_sheet import versus_sheet
     from ..media.images import save_png
-    from ..media.video import write_video
+    from .films import encode
 
     film = Film.model_validate((record.get("config") or {}).get("film") or {})
     style = FilmStyle(film.size, versus.theme)
     repeats = holds(len(versus.comparison.states), film.hold_s, film.fps)
     report_to.stage("figures", len(repeats) + 1)
     frames = zip(_told(versus_frames(versus, style), report_to), repeats, strict=True)
-    write_video(frames, folder.partial / "film.mp4", film.fps, {"title": "comparison"}, tick=math.gcd(*repeats))
-    report_to.artifact(folder.path, folder.add(folder.partial / "film.mp4", "film"))
+    notes, path = {"title": "comparison"}, folder.partial / "film.mp4"
+    for written in encode(film, frames, path, notes, math.gcd(*repeats), report_to.warn):
+        report_to.artifact(folder.path, folder.add(written, "film"))
     save_png(versus_sheet(versus), folder.partial / "sheet.png")
     report_to.step(len(repeats) + 1)
     report_to.artifact(folder.path, folder.add(folder.partial / "sheet.png", "sheet"))

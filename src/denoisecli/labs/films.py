@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..config.schema import Film
     from ..figures.theme import FilmStyle
     from .plan import Job
 
@@ -39,11 +40,21 @@ def write_film(job: Job[Any], frames: Iterable[NDArray[np.uint8]], repeats: list
 
 def encode_film(job: Job[Any], frames: Iterable[NDArray[np.uint8]], repeats: list[int], path: Path) -> list[Path]:
     """Write frames as `write_film` does and return the files, which are not noted yet."""
+    notes = {"title": job.config.title, "comment": f"denoisecli {job.config.lab}"}
+    return encode(job.config.film, zip(frames, repeats, strict=True), path, notes, math.gcd(*repeats), job.report.warn)
+
+
+def encode(
+    film: Film,
+    held: Iterable[tuple[NDArray[np.uint8], int]],
+    path: Path,
+    notes: Mapping[str, str],
+    tick: int,
+    say: Callable[[str], None],
+) -> list[Path]:
+    """Write (frame, repeats) to `path` (.mp4) and beside it in the formats that `film` asks for; see `write_films`."""
     from ..media.video import write_films
 
-    formats = dict.fromkeys(("mp4", *job.config.film.formats))
-    paths = [path.with_suffix(f".{name}") for name in formats]
     path.parent.mkdir(exist_ok=True)
-    notes = {"title": job.config.title, "comment": f"denoisecli {job.config.lab}"}
-    held = zip(frames, repeats, strict=True)
-    return write_films(held, paths, job.config.film.fps, notes, tick=math.gcd(*repeats), say=job.report.warn)
+    paths = [path.with_suffix(f".{name}") for name in dict.fromkeys(("mp4", *film.formats))]
+    return write_films(held, paths, film.fps, notes, tick=tick, say=say)
