@@ -22,6 +22,7 @@ from denoisecli.cli.app import app
         pytest.param(["sampel"], 2, "Did you mean 'sample'?", id="unknown command"),
         pytest.param(["sample", "--stpes", "3"], 2, "--steps", id="unknown option"),
         pytest.param(["sample", "absent.yaml"], 2, "absent.yaml: there is no such config file.", id="no config"),
+        pytest.param(["sample", "a lighthouse"], 2, "A prompt is given with --prompt.", id="a prompt for a config"),
         pytest.param(
             ["sample", "--steps", "0"], 2, "--steps: steps: 0 is out of range (want 1 to 1000)", id="no steps"
         ),

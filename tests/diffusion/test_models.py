@@ -288,4 +288,8 @@ def test_what_a_prompt_loses(folder):
     assert models.truncated(pipe, "a cat") == ""
     lost = models.truncated(pipe, "cat " * 5000)
     assert 14_000 < len(lost.replace(" ", "")) < 15_000
+    pocket = load_model("pocket").pipe  # of 30 words, and bytes for what is no word
+    cuts = [models.truncated(pocket, "a " * words + "灯台 at dusk") for words in range(20, 31)]
+    assert any(not cut.startswith("灯") and cut for cut in cuts)
+    assert not any("\ufffd" in cut for cut in cuts)
     assert models.unknown_words(pipe, "a b purple, PURPLE cat") == ["purple", "cat"]

@@ -131,6 +131,8 @@ def documents_in(name: str) -> list[Document]:
             return read_documents(file.read(MAX_BYTES + 1), name)
     except FileNotFoundError:
         hint = "Write one with: denoisecli config init LAB > config.yaml"
+        if path.suffix.lower() not in (".yaml", ".yml"):
+            hint = "A prompt is given with --prompt. A config is written with: denoisecli config init LAB > config.yaml"
         raise ConfigError(f"{name}: there is no such config file.", hint) from None
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror}.") from None

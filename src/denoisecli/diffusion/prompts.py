@@ -15,7 +15,8 @@ def truncated(pipe: Any, prompt: str) -> str:
         return ""
     room = tokenizer.model_max_length - 2  # the start and the end token
     ids = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
-    return str(tokenizer.decode(ids[room:], skip_special_tokens=False)).strip()
+    lost = str(tokenizer.decode(ids[room:], skip_special_tokens=False))
+    return lost.lstrip("\ufffd").strip()  # the first token may be the rest of a character that was cut in two
 
 
 def unknown_words(pipe: Any, prompt: str) -> list[str]:

@@ -1,8 +1,9 @@
-"""Text as pixels: measured, wrapped, shortened and drawn the same on every machine.
+"""Text as pixels: measured, wrapped, shortened and drawn the same on every machine, as far as our fonts reach.
 
-Glyphs are placed one by one and drawn at four times their size, then averaged down: no hinting, no system font, no
-shaping library. Marks (the macron of ᾱ, the hat of x̂) are centred over their letter; subscripts (xₜ, x̂₀) are small,
-lowered letters. A character that no bundled font has is drawn as an empty box.
+Glyphs are placed one by one and drawn at four times their size, then averaged down: no hinting, no shaping library.
+Marks (the macron of ᾱ, the hat of x̂) are centred over their letter; subscripts (xₜ, x̂₀) are small, lowered letters.
+What no bundled font has is drawn in one of the machine's, shaped and in its own direction, a whole run at once (灯台,
+منارة); what none has, as an empty box.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
+from . import system_fonts
 from .theme import PLAIN, RGB, Type
 
 FONTS = Path(__file__).parent / "fonts"
@@ -24,13 +26,17 @@ ASCENT, DESCENT, OVERHANG = 1.1, 0.35, 0.15  # of the size: the room that a line
 SUBSCRIPT_SIZE, SUBSCRIPT_DROP = 0.74, 0.16
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₒₓₕₖₗₘₙₚₛₜ", "0123456789+−=()aeoxhklmnpst", strict=True))
 MISSING = "□"
+SELECTORS = {chr(code) for code in range(0xFE00, 0xFE10)}
 
 Align = Literal["left", "center", "right"]
 
 
 @dataclass(frozen=True)
 class Glyph:
-    """One character with its marks, at x (pixels at four times the size) from the start of the line."""
+    """One character with its marks, at x (pixels at four times the size) from the start of the line.
+
+    In a font of the machine, whose face is the path of its file, `character` is a whole run.
+    """
 
     x: float
     character: str
@@ -40,14 +46,29 @@ class Glyph:
 
 
 def clean(text: str) -> str:
-    """Return `text` on one line, composed, without control, formatting, private or unassigned characters."""
+    """Return `text` on one line, composed, without control, formatting, private or unassigned characters.
+
+    The selectors of a character's colour or shape (behind many emoji) go too: they draw nothing themselves.
+    """
     spaced = " ".join(unicodedata.normalize("NFC", text).split())
-    return "".join(character for character in spaced if unicodedata.category(character)[0] != "C")
+    return "".join(one for one in spaced if unicodedata.category(one)[0] != "C" and one not in SELECTORS)
+
+
+def boxes(text: str) -> str:
+    """Return the characters of `text` for which neither we nor this machine have a font, each once."""
+    spelled = _spelled(clean(text), PLAIN.face)
+    return "".join(dict.fromkeys(one for one in spelled if _source(PLAIN.face, one)[1] == MISSING != one))
 
 
 @lru_cache(maxsize=256)
 def _font(face: str, size: float) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(FONTS / f"{face}.ttf", size, layout_engine=ImageFont.Layout.BASIC)
+    if _is_bundled(face):
+        return ImageFont.truetype(FONTS / f"{face}.ttf", size, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(face, size)
+
+
+def _is_bundled(face: str) -> bool:
+    return not Path(face).is_absolute()
 
 
 @lru_cache(maxsize=4096)
@@ -60,11 +81,16 @@ def _has(face: str, character: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _source(face: str, character: str) -> tuple[str, str]:
-    """Return the (face, character) to draw: another bundled face, or the box, where `face` has no such glyph."""
+    """Return the (face, character) to draw; where `face` has none, of another of ours, of the machine, or the box."""
     for candidate in (face, PLAIN.face):
         if _has(candidate, character):
             return candidate, character
-    return PLAIN.face, MISSING
+    found = system_fonts.font_with(character)
+    return (found, character) if found else (PLAIN.face, MISSING)
+
+
+def _is_ours(face: str, character: str) -> bool:
+    return _has(face, character) or _has(PLAIN.face, character)
 
 
 @lru_cache(maxsize=8192)
@@ -79,22 +105,52 @@ def _kerning(face: str, size: float, left: str, right: str) -> float:
 
 
 def _spelled(text: str, face: str) -> str:
-    """Compose letters and marks, except where only the letter alone is in the fonts (ᾱ is α and a macron)."""
-    return "".join(
-        unicodedata.normalize("NFD", character) if _source(face, character)[1] == MISSING else character
-        for character in unicodedata.normalize("NFC", text)
-    )
+    """Compose letters and marks, except where only the letter alone is in our fonts (ᾱ is α and a macron)."""
+    spelled = ""
+    for character in unicodedata.normalize("NFC", text):
+        parts = unicodedata.normalize("NFD", character)
+        apart = len(parts) > 1 and not _is_ours(face, character) and _is_ours(face, parts[0])
+        spelled += parts if apart else character
+    return spelled
 
 
 def _clusters(text: str, face: str) -> list[tuple[str, str]]:
-    """Split into (character, its combining marks)."""
+    """Split into (character, its combining marks); what one font of the machine draws is one run, and has no marks."""
     found: list[tuple[str, str]] = []
+    before = ""  # the font of the machine that the last character needs
     for character in _spelled(text, face):
+        source = _source(face, SUBSCRIPTS.get(character, character))[0]
+        now = "" if _is_bundled(source) else source
+        joins = before and (
+            now == before or unicodedata.combining(character) or unicodedata.category(character) == "Mc"
+        )
+        if joins:
+            found[-1] = (found[-1][0] + character, "")
+            continue
         if unicodedata.combining(character) and found:
             found[-1] = (found[-1][0], found[-1][1] + character)
         else:
             found.append((character, ""))
-    return found
+        before = now
+    return _with_spaces(found, face)
+
+
+def _with_spaces(clusters: list[tuple[str, str]], face: str) -> list[tuple[str, str]]:
+    """Join runs of one font across the spaces between them: so words that go from right to left follow each other."""
+    joined: list[tuple[str, str]] = []
+    for written, marks in clusters:
+        run = _run_font(written, face)
+        if run and len(joined) > 1 and joined[-1][0] == " " and _run_font(joined[-2][0], face) == run:
+            joined[-2:] = [(f"{joined[-2][0]} {written}", "")]
+        else:
+            joined.append((written, marks))
+    return joined
+
+
+def _run_font(written: str, face: str) -> str | None:
+    """Return the file of the machine's font that draws this run, None for a character of ours."""
+    source = _source(face, SUBSCRIPTS.get(written[0], written[0]))[0]
+    return None if _is_bundled(source) else source
 
 
 @lru_cache(maxsize=2048)
@@ -106,13 +162,14 @@ def _place(text: str, style: Type) -> tuple[tuple[Glyph, ...], float]:
     x = 0.0
     before: tuple[str, str] | None = None
     for written, marks in _clusters(text, style.face):
-        face, character = _source(style.face, SUBSCRIPTS.get(written, written))
+        run = _run_font(written, style.face)
+        face, character = (run, written) if run else _source(style.face, SUBSCRIPTS.get(written, written))
         lowered = written in SUBSCRIPTS
         scale = SUBSCRIPT_SIZE if lowered else 1.0
         advance = _advance(face, size * scale, character)
-        if before and before[0] == face and not lowered:
+        if before and before[0] == face and not lowered and not run:
             x += _kerning(face, size, before[1], character)
-        inset = (digit - advance) / 2 if style.tabular and character.isdigit() else 0.0
+        inset = (digit - advance) / 2 if style.tabular and character.isdigit() and not run else 0.0
         glyphs.append(Glyph(x + inset, character, marks, face, lowered))
         x += advance + 2 * inset + style.tracking * size
         before = None if lowered or inset else (face, character)
@@ -131,7 +188,7 @@ def _draw_glyph(draw: ImageDraw.ImageDraw, glyph: Glyph, x: float, baseline: flo
     draw.text((x, baseline), glyph.character, fill=255, font=font, anchor="ls")
     for mark in glyph.marks:
         face, shape = _source(glyph.face, mark)
-        if shape == MISSING:
+        if shape == MISSING or not _is_bundled(face):
             continue
         shift = _ink_middle(glyph.face, size, glyph.character) - _ink_middle(face, size, shape)
         draw.text((x + shift, baseline), shape, fill=255, font=_font(face, size), anchor="ls")

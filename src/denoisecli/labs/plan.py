@@ -22,6 +22,7 @@ from ..run import CONFIG_FILE, RunFolder, name_folder, run_hash
 from ..trace import STATES_FILE, TRACE_FILE, Trace
 
 Config = TypeVar("Config", bound=LabConfig)
+MOST_SHOWN = 12  # characters that have no font
 STAGES = ("load", "sample", "decode", "figures", "encode")
 
 
@@ -68,6 +69,7 @@ class Plan(Generic[Config]):
         try:
             with self.folder.open():
                 report.start(self.folder.path, self.config.lab, self.config.title)
+                _warn_of_boxes(report, self.config.title)
                 job = Job(self.config, self.folder, report)
                 trace = self.recipe(job)
                 self._write(trace, job)
@@ -103,6 +105,17 @@ class Plan(Generic[Config]):
             "environment": dict.fromkeys(("torch", "diffusers", "device", "dtype"))
             | {"python": platform.python_version()},
         }
+
+
+def _warn_of_boxes(report: Report, title: str) -> None:
+    """Tell which characters of the title neither we nor this machine can draw."""
+    if title.isascii():
+        return
+    from ..figures.text import boxes
+
+    if missing := boxes(title):
+        shown = missing if len(missing) <= MOST_SHOWN else missing[:MOST_SHOWN] + "..."
+        report.warn(f"no font on this machine draws {shown}: films and sheets show boxes (Noto fonts have nearly all)")
 
 
 def plan(
