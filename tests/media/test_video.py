@@ -3,6 +3,7 @@ import resource
 import stat
 import subprocess
 import sys
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from denoisecli.errors import MediaError
+from denoisecli.media.ffmpeg import ffmpeg_path
 from denoisecli.media.loops import SIDES
 from denoisecli.media.video import FORMATS, write_films, write_video
 
@@ -130,6 +132,62 @@ def test_all_formats_from_one_drawing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
 
 
+def fake_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    script = tmp_path / "ffmpeg"
+    script.write_text(f"#!/bin/sh\n{body}\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(script))
+
+
+LAST = 'for last; do :; done; echo half > "$last"; '
+
+
+@pytest.mark.parametrize(("name", "error"), [("webm", 4), ("gif", 4), ("webp", 4)])
+def test_every_format_shows_the_pictures_that_were_drawn(tmp_path, name, error):
+    """Frame by frame, by the mean over pixels: a GIF has 256 dithered colours, WebM and WebP are lossy."""
+    share = np.tile(np.abs(np.linspace(-1, 1, 96)), (64, 1))[..., None]  # teal, amber, teal
+    field = (242 - share * 142, 185 + share * 23, 80 + share * 108)
+    drawn = [np.roll(np.concatenate(field, axis=-1), 12 * k, axis=1).astype(np.uint8) for k in range(6)]
+    path = write_films([(frame, 4) for frame in drawn], [tmp_path / f"film.{name}"], 10, tick=4)[0]
+    if name == "webm":
+        shown = decoded(path)
+    else:
+        with Image.open(path) as picture:
+            shown = []
+            for k in range(picture.n_frames):
+                picture.seek(k)
+                shown.append(np.asarray(picture.convert("RGB")))
+    assert len(shown) == len(drawn)
+    for got, frame in zip(shown, drawn, strict=True):
+        assert np.abs(got.astype(int) - frame).mean() < error
+
+
+REAL = 'exec "$REAL_FFMPEG" "$@"'
+
+
+@pytest.mark.parametrize("name", ["gif", "webp"])
+@pytest.mark.parametrize(
+    ("second", "match"),
+    [
+        pytest.param("kill -9 $$", "signal 9", id="killed"),
+        pytest.param("echo 'No space left on device' >&2; exit 1", "disk is full", id="full"),
+        pytest.param(LAST + ': > "$last"', "wrote an empty file", id="nothing"),
+    ],
+)
+def test_a_loop_whose_frames_wait_in_vain_leaves_nothing(tmp_path, monkeypatch, name, second, match):
+    """The first ffmpeg, which takes the frames, ends well; the one that makes the picture of them dies."""
+    monkeypatch.setenv("REAL_FFMPEG", ffmpeg_path())
+    fake_ffmpeg(tmp_path, monkeypatch, f'case "$*" in *ffv1*) {REAL};; esac; {second}')
+    folder = tmp_path / "out"
+    folder.mkdir()
+    waiting = set(Path(tempfile.gettempdir()).glob("denoisecli-*"))
+    with pytest.raises(MediaError, match=match) as error:
+        write_films(held(moving()), [folder / f"film.{name}"], 10, tick=4)
+    assert f"film.{name}" in error.value.message
+    assert not list(folder.iterdir())
+    assert set(Path(tempfile.gettempdir()).glob("denoisecli-*")) <= waiting
+
+
 def test_a_gif_is_bounded_in_size(tmp_path):
     frame = np.zeros((1080, 1920, 3), np.uint8)
     with Image.open(write_video([(frame, 1)], tmp_path / "big.gif", 5)) as picture:
@@ -159,16 +217,6 @@ def test_what_cannot_be_written_is_said(tmp_path, name, match):
     with pytest.raises(MediaError, match=match):
         write_video(frames, tmp_path / name, 10)
     assert list(tmp_path.iterdir()) == []
-
-
-def fake_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
-    script = tmp_path / "ffmpeg"
-    script.write_text(f"#!/bin/sh\n{body}\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(script))
-
-
-LAST = 'for last; do :; done; echo half > "$last"; '
 
 
 @pytest.mark.parametrize(
