@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from . import weights
+from .loading import quiet
 
 if TYPE_CHECKING:
     from .models import Model
@@ -40,8 +41,10 @@ def _load(model: Model, path: Path, name: str) -> None:
     keys = weights.read_header(path)
     if not any("lora" in key.lower() for key in keys):
         raise ModelError(f"{path} holds no LoRA weights: none of its {len(keys)} keys names one.")
+    folder, file = str(path.parent), path.name
     try:
-        model.pipe.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name, use_safetensors=True)
+        with quiet():
+            model.pipe.load_lora_weights(folder, weight_name=file, adapter_name=name, use_safetensors=True)
     except Exception as error:  # noqa: BLE001 - diffusers and peft raise many kinds for one reason: it does not fit
         what = " ".join(str(error).split())[:200]
         raise ModelError(f"{path} does not fit the model {model.info.ref}: {what}") from None
