@@ -84,6 +84,16 @@ def test_frames_are_drawn_as_they_come_and_the_films_are_the_same(job):
     assert films(job) == beside
 
 
+def test_progress_rises_by_one_whichever_film_tells(job):
+    told = []
+    job.report.stage = lambda name, total: told.append((name, total))
+    job.report.step = lambda done, **_: told.append(done)
+    with filming(job, walk_facts(record()), Finals(), beside=False) as going:
+        going.add(range(FRAMES))
+    shown = 2 * (2 * FRAMES - 1)  # there and back, twice
+    assert told == [("figures", shown), *range(1, shown + 1)]
+
+
 def test_sampling_that_fails_ends_its_films(job):
     with pytest.raises(KeyboardInterrupt), filming(job, facts_to_come()[0], Finals(), beside=True) as going:
         going.add([*ENDS, 1, 2])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterable
@@ -115,51 +116,60 @@ class Console:
 
 
 class Both(Report):
-    """Hands everything on to two reports: the eyes' and the script's."""
+    """Hands everything on to two reports, the eyes' and the script's, one thread at a time: films have their own."""
 
     def __init__(self, eyes: Report, script: Report) -> None:
         self.parts = (eyes, script)
+        self.lock = threading.RLock()
         self.wants_guess = eyes.wants_guess
 
     def start(self, run: Path, lab: str, title: str) -> None:
         """Hand on."""
-        for part in self.parts:
-            part.start(run, lab, title)
+        with self.lock:
+            for part in self.parts:
+                part.start(run, lab, title)
 
     def stage(self, name: str, total: int) -> None:
         """Hand on."""
-        for part in self.parts:
-            part.stage(name, total)
+        with self.lock:
+            for part in self.parts:
+                part.stage(name, total)
 
     def step(self, done: int, **details: Any) -> None:
         """Hand on."""
-        for part in self.parts:
-            part.step(done, **details)
+        with self.lock:
+            for part in self.parts:
+                part.step(done, **details)
 
     def guess(self, picture: NDArray[np.uint8]) -> None:
         """Hand on."""
-        for part in self.parts:
-            part.guess(picture)
+        with self.lock:
+            for part in self.parts:
+                part.guess(picture)
 
     def warn(self, text: str) -> None:
         """Hand on."""
-        for part in self.parts:
-            part.warn(text)
+        with self.lock:
+            for part in self.parts:
+                part.warn(text)
 
     def artifact(self, run: Path, row: dict[str, Any]) -> None:
         """Hand on."""
-        for part in self.parts:
-            part.artifact(run, row)
+        with self.lock:
+            for part in self.parts:
+                part.artifact(run, row)
 
     def done(self, run: Path, *, fresh: bool) -> None:
         """Hand on."""
-        for part in self.parts:
-            part.done(run, fresh=fresh)
+        with self.lock:
+            for part in self.parts:
+                part.done(run, fresh=fresh)
 
     def close(self) -> None:
         """Hand on."""
-        for part in self.parts:
-            part.close()
+        with self.lock:
+            for part in self.parts:
+                part.close()
 
 
 class Folders(Report):

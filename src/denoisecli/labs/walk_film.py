@@ -155,15 +155,19 @@ class _Progress:
     """Counts the frames that are drawn, and tells of them once the sampling's own progress is at its end."""
 
     def __init__(self, job: Job[Any]) -> None:
-        self.job, self.telling, self.number = job, False, itertools.count(1)
+        self.job, self.telling, self.done, self.lock = job, False, 0, threading.Lock()
 
     def begin(self, total: int) -> None:
-        self.job.report.stage("figures", total)
-        self.telling = True
+        """Tell from now on; what was drawn beside the sampling is done already."""
+        with self.lock:
+            self.job.report.stage("figures", total)
+            self.telling = True
 
     def counted(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Hand frames on and count them."""
         for frame in frames:
-            done = next(self.number)
-            if self.telling:
-                self.job.report.step(done)
+            with self.lock:
+                self.done += 1
+                if self.telling:
+                    self.job.report.step(self.done)
             yield frame
