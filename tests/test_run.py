@@ -71,6 +71,41 @@ def test_foreign_files_are_refused(tmp_path):
         assert RunFolder(tmp_path, "aaaaaaaa").done
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_force_never_replaces_what_is_no_run(tmp_path, force):
+    thesis = tmp_path / "thesis" / "chapter.tex"
+    thesis.parent.mkdir()
+    thesis.write_text("all my work")
+    folder = RunFolder(tmp_path, "aaaaaaaa", force)
+    with pytest.raises(RunFolderError, match="files that are no run") as caught:
+        assert folder.done
+    assert "--force" not in caught.value.hint
+    assert thesis.read_text() == "all my work"
+
+
+def test_force_never_replaces_a_run_that_holds_files_of_yours(tmp_path):
+    finished(tmp_path / "x")
+    (tmp_path / "x" / ".DS_Store").write_text("")
+    assert not RunFolder(tmp_path / "x", "bbbbbbbb", force=True).done
+    (tmp_path / "x" / "notes.txt").write_text("all my work")
+    with pytest.raises(RunFolderError, match=r"files that the run did not make: notes\.txt") as caught:
+        assert RunFolder(tmp_path / "x", "bbbbbbbb", force=True).done
+    assert "Move what you want to keep" in caught.value.hint
+    assert RunFolder(tmp_path / "x", "aaaaaaaa").done  # as it is, it may stay
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_of_yours_with_the_partials_name_stays(tmp_path, force):
+    (tmp_path / "x.partial").mkdir()
+    (tmp_path / "x.partial" / "notes.txt").write_text("all my work")
+    with (
+        pytest.raises(RunFolderError, match="files that are no unfinished run"),
+        RunFolder(tmp_path / "x", "aaaaaaaa", force).open(),
+    ):
+        pytest.fail("opened")
+    assert (tmp_path / "x.partial" / "notes.txt").read_text() == "all my work"
+
+
 def test_file_in_the_way(tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises(RunFolderError, match="is a file, not a folder"):

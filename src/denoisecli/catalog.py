@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InUse, RunFolderError
-from .run import CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside
+from .run import ERROR_FILE, PARTIAL, WORK, aside, files_in, some_of, strangers
 from .summary import Summary, summary
-from .trace import SCHEMA, STATES_FILE, TRACE_FILE
+from .trace import SCHEMA, TRACE_FILE
 
 MOST_BYTES = 1 << 28  # of a trace.json that is read: more is none of ours
 DONE, UNFINISHED, FAILED = "done", "partial", "failed"
-ALWAYS_OURS = frozenset({CONFIG_FILE, STATES_FILE, TRACE_FILE})
-DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # of file managers
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def words(record: dict[str, Any]) -> Summary:
 
 def size_of(folder: Path) -> int:
     """Return the bytes of all files in `folder`; what vanishes while we look counts nothing."""
-    return sum(_bytes(path) for path in _files(folder))
+    return sum(_bytes(path) for path in files_in(folder))
 
 
 def check_deletable(folder: Path) -> None:
@@ -112,11 +110,9 @@ def check_deletable(folder: Path) -> None:
     if folder.is_symlink() or (entry := entry_of(folder)) is None:
         what = "a link, not a run" if folder.is_symlink() else "no run of ours"
         raise RunFolderError(f"{folder} is {what}.", "Nothing was deleted. See: denoisecli ls")
-    if entry.state == DONE and (strangers := _strangers(folder)):
-        more = f" and {len(strangers) - 3} more" if len(strangers) > 3 else ""
-        what = f"{', '.join(strangers[:3])}{more}"
+    if entry.state == DONE and (found := strangers(folder)):
         hint = "Nothing was deleted. Move what you want to keep, then delete the folder yourself."
-        raise RunFolderError(f"{folder} holds files that the run did not make: {what}.", hint)
+        raise RunFolderError(f"{folder} holds files that the run did not make: {some_of(found)}.", hint)
     with _idle(folder):
         pass
 
@@ -138,14 +134,6 @@ def delete(folder: Path) -> None:
         raise RunFolderError(f"{left} cannot be deleted: {error.strerror}.") from None
 
 
-def _strangers(folder: Path) -> list[str]:
-    """Return the files in a finished run's folder that its trace does not name, sorted."""
-    rows = (record_of(folder) or {}).get("artifacts")
-    listed = {str(row.get("path")) for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
-    found = {path.relative_to(folder).as_posix() for path in _files(folder) if path.name not in DROPPINGS}
-    return sorted(found - listed - ALWAYS_OURS)
-
-
 @contextlib.contextmanager
 def _idle(folder: Path) -> Iterator[None]:
     """Let no process make the run of this partial folder. Raises InUse where one does already."""
@@ -160,13 +148,6 @@ def _idle(folder: Path) -> Iterator[None]:
                 hint = "Nothing was deleted. Stop that process first, or wait for it."
                 raise InUse(f"{folder} is being made by a process now.", hint) from None
         yield
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield all that is not a folder in `folder`, links among them; no link is followed."""
-    for here, below, files in os.walk(folder):
-        yield from (Path(here, name) for name in files)
-        yield from (path for name in below if (path := Path(here, name)).is_symlink())
 
 
 def _bytes(path: Path) -> int:

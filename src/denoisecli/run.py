@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import DiskFull, InUse, RunFolderError
-from .trace import TRACE_FILE, write_arrays
+from .trace import STATES_FILE, TRACE_FILE, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,7 @@ WORK = "work"
 PARTIAL = ".partial"
 SLUG_LENGTH = 48
 RUNS_DIR = Path("runs")
+DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # of file managers
 
 
 def run_hash(config: dict[str, Any], identity: str) -> str:
@@ -75,23 +76,40 @@ class RunFolder:
 
     @property
     def done(self) -> bool:
-        """Whether this very run is there, whole. Raises RunFolderError where another run holds the name."""
+        """Whether this very run is there, whole, and is to stay.
+
+        Raises RunFolderError where another run holds the name, or, to be replaced by `force`, more than a run does.
+        """
         if not self.path.exists() and not self.path.is_symlink():
             return False
         if not self.path.is_dir():
             raise RunFolderError(f"{self.path} is a file, not a folder.", "Choose another with -o.")
-        if self.force or not any(self.path.iterdir()):
+        if not any(self.path.iterdir()):
             return False
         found = _hash_of(self.path / self.record)
+        if not found:
+            raise RunFolderError(
+                f"{self.path} holds files that are no run.", "Choose another folder with -o, or delete it yourself."
+            )
+        if self.force:
+            self._check_replaceable()
+            return False
         if found == self.hash:
             return True
-        what = "the run of another config" if found else "files that are no run"
-        raise RunFolderError(f"{self.path} holds {what}.", "Choose another folder with -o, or replace it with --force.")
+        hint = "Choose another folder with -o, or replace it with --force."
+        raise RunFolderError(f"{self.path} holds the run of another config.", hint)
+
+    def _check_replaceable(self) -> None:
+        """Raise RunFolderError where the folder holds more than the run that --force is to replace."""
+        if found := strangers(self.path, self.record):
+            hint = "Move what you want to keep, or choose another folder with -o."
+            raise RunFolderError(f"{self.path} holds files that the run did not make: {some_of(found)}.", hint)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[RunFolder]:
         """Lock the partial folder, keep what an interrupted run of the same config left, and let go at the end."""
         with _plain_errors(self.path):
+            self._check_partial()
             self.partial.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             try:
@@ -107,6 +125,13 @@ class RunFolder:
             finally:
                 if self._lock:
                     self._lock.close()
+
+    def _check_partial(self) -> None:
+        """Raise RunFolderError where what has the partial folder's name is none of ours: it would be emptied."""
+        marks = (self.work / "hash", self.work / "lock", self.partial / ERROR_FILE)
+        if self.partial.is_dir() and any(self.partial.iterdir()) and not any(mark.exists() for mark in marks):
+            hint = "Move it away, or choose another folder with -o."
+            raise RunFolderError(f"{self.partial} holds files that are no unfinished run.", hint)
 
     def finish(self) -> Path:
         """Drop the work files and rename the whole folder into place, an old one of the same name replaced."""
@@ -222,11 +247,39 @@ def aside(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")
 
 
+def strangers(folder: Path, record: str = TRACE_FILE) -> list[str]:
+    """Return the files in a finished run's folder that its record does not name, sorted."""
+    rows = (_read(folder / record) or {}).get("artifacts")
+    listed = {str(row.get("path")) for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    found = {path.relative_to(folder).as_posix() for path in files_in(folder) if path.name not in DROPPINGS}
+    return sorted(found - listed - {record, CONFIG_FILE, STATES_FILE})
+
+
+def files_in(folder: Path) -> Iterator[Path]:
+    """Yield all that is not a folder in `folder`, links among them; no link is followed."""
+    for here, below, files in os.walk(folder):
+        yield from (Path(here, name) for name in files)
+        yield from (path for name in below if (path := Path(here, name)).is_symlink())
+
+
+def some_of(names: list[str], most: int = 3) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _hash_of(record: Path) -> str | None:
+    found = (_read(record) or {}).get("hash")
+    return None if found is None else str(found)
+
+
+def _read(record: Path) -> dict[str, Any] | None:
+    """Return a trace.json or compare.json; None where there is none that can be read."""
     try:
-        return str(json.loads(record.read_text(encoding="utf-8"))["hash"])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def _empty(folder: Path, keep: str) -> None:

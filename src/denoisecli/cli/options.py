@@ -93,7 +93,9 @@ Loop = Annotated[Optional[bool], typer.Option("--loop", help="Go on from the las
 Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", parser=whole, help="Denoising steps.")]  # noqa: UP045
 Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", parser=number, help="Guidance scale.")]  # noqa: UP045
 Device = Annotated[Optional[str], typer.Option("--device", metavar="D", help="auto, cuda, mps or cpu.")]  # noqa: UP045
-Force = Annotated[bool, typer.Option("--force", help="Make the run again, also over another run's folder.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Make the run again, also over another run; never over other files.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
