@@ -43,6 +43,16 @@ def test_entries(tmp_path):
     assert json.loads(json.dumps(found[bad].row))["run"] == str(bad)
 
 
+def test_an_unfinished_run_is_what_its_config_says(tmp_path):
+    half = unfinished(tmp_path / "anywhere" / "x")
+    (half / "config.yaml").write_text("lab: walk\nprompt: a mill\nseeds: [7, 21]\nsampler: ddim\nsteps: 9\ncfg: 7.5\n")
+    broken = unfinished(tmp_path / "walk" / "a-lake-0a1b2c3d")
+    (broken / "config.yaml").write_text("lab: [")
+    found = {entry.run: entry for entry in entries([tmp_path])}
+    assert (found[half].lab, found[half].title, found[half].settings) == ("walk", "a mill", "DDIM · 9 steps · cfg 7.5")
+    assert (found[broken].lab, found[broken].title) == ("walk", "a lake")
+
+
 @pytest.mark.parametrize("roots", [["a", "a"], [".", "a"], ["a/x", "."]], ids=str)
 def test_each_run_once(tmp_path, monkeypatch, roots):
     hand_made(tmp_path / "a" / "x"), hand_made(tmp_path / "a" / "y")

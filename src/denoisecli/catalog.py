@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import InUse, RunFolderError
-from .run import ERROR_FILE, PARTIAL, WORK, aside, files_in, some_of, strangers
+from .errors import ConfigError, InUse, RunFolderError
+from .run import CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside, files_in, some_of, strangers
 from .summary import Summary, summary
 from .trace import SCHEMA, TRACE_FILE
 
@@ -162,12 +162,24 @@ def _unfinished(folder: Path) -> Entry | None:
     note = _error(folder / ERROR_FILE)
     if note is None and not any((folder / WORK / mark).is_file() for mark in ("hash", "lock")):
         return None
+    config = _config(folder / CONFIG_FILE)
     name, _, _ = folder.name.removesuffix(PARTIAL).rpartition("-")
-    title = (name or folder.name.removesuffix(PARTIAL)).replace("-", " ")
+    named = (name or folder.name.removesuffix(PARTIAL)).replace("-", " ")
+    about = words({"lab": config["lab"], "config": config}) if config else Summary(folder.parent.name, named, (), ())
     state, note = (UNFINISHED, {}) if note is None else (FAILED, note)
-    return Entry(
-        folder, folder.parent.name, state, title, "", None, size_of(folder), note.get("error"), note.get("hint")
-    )
+    size, error, hint = size_of(folder), note.get("error"), note.get("hint")
+    return Entry(folder, about.lab, state, about.title, about.line, None, size, error, hint)
+
+
+def _config(path: Path) -> dict[str, Any] | None:
+    """Return the config that a run in the making wrote down; None where there is none that can be read."""
+    from .config.yaml import read_documents
+
+    try:
+        values = read_documents(path.read_bytes(), str(path))[0].data
+    except (OSError, ConfigError):
+        return None
+    return values if isinstance(values.get("lab"), str) else None
 
 
 def _error(path: Path) -> dict[str, str] | None:

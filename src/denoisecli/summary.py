@@ -62,7 +62,13 @@ def _walk(record: dict[str, Any], config: dict[str, Any]) -> tuple[str, list[str
     way = " → ".join([*ends, *(ends[:1] if config.get("loop") else [])])
     cfg = _number(config.get("cfg"))
     frames = len(record.get("runs") or [])
-    parts = [way, f"{frames} frames", *_sampling(config), f"cfg {cfg}" if cfg else "", *_extras(config)]
+    parts = [
+        way,
+        f"{frames} frames" if frames else "",
+        *_sampling(config),
+        f"cfg {cfg}" if cfg else "",
+        *_extras(config),
+    ]
     return str(config.get("prompt") or "a walk"), parts
 
 

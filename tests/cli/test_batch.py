@@ -105,7 +105,7 @@ def test_first_ctrl_c_finishes_what_is_in_hand(batch, tmp_path):
     process.send_signal(signal.SIGINT)
     code, out, err = ended(process)
     assert code == 130
-    assert "Interrupted. The same command goes on where it stopped." in err
+    assert "Interrupted. The same command goes on with the runs that are not finished." in err
     runs = [tmp_path / run for run in [first, *out]]
     assert 1 <= len(runs) <= 3
     assert all((run / "trace.json").is_file() for run in runs)

@@ -187,8 +187,13 @@ def test_interrupted_run_leaves_nothing_half_and_goes_on(tmp_path, stage, number
     arguments = [*SMALL, "--seed", "7-8", "-o", "run"]
     code, errors = interrupted(tmp_path, arguments, stage, number)
     assert code == 130, errors
-    assert "Interrupted" in errors
+    kept = (tmp_path / "run.partial").exists()
+    assert kept == (stage in ("decode", "figures"))  # the one batch was finished
+    said = "goes on after the last batch" if kept else "the same command begins anew"
+    assert said in errors.splitlines()[-1]
     assert "Traceback" not in errors
+    if kept:
+        assert "lab: sample" in (tmp_path / "run.partial" / "config.yaml").read_text()
     assert not (tmp_path / "run").exists()
     again = [sys.executable, "-m", "denoisecli", "sample", *arguments]
     assert subprocess.run(again, cwd=tmp_path, capture_output=True, check=False).returncode == 0

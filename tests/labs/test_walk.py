@@ -323,7 +323,7 @@ def test_interrupted_in_the_middle_of_a_batch_it_keeps_the_batches_before(tmp_pa
                 break
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "Interrupted. The same command goes on where it stopped."
+    assert said.splitlines()[-1] == "Interrupted. The same command goes on after the last batch that was finished."
     partial = tmp_path / "run.partial"
     assert [path.name for path in partial.glob("work/batch-*.safetensors")] == ["batch-00000-2.safetensors"]
     assert not list(partial.glob(".*part*"))

@@ -129,7 +129,8 @@ def engine_of(address: str | None, cpus: float, gpus: float, jobs: int | None, p
 def end(console: Console, stop: Stop, failed: int) -> None:
     """Leave with the exit code that tells how it went."""
     if stop.asked and not stop.why:
-        console.interrupted()
+        console.report.close()
+        console.say("Interrupted. The same command goes on with the runs that are not finished.")
         raise typer.Exit(EXIT_INTERRUPTED)
     if stop.why:
         console.say(f"{stop.why} No more runs were begun; the same command goes on where this one stopped.")

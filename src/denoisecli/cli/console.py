@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import DenoiseError
 from ..report import Report
+from ..run import PARTIAL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +41,7 @@ class Console:
 
     def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
         self.json, self.quiet, self.verbose = json, quiet, verbose
-        self.report: Report = self._report()
-        self.run: Path | None = None
+        self.report = self._report()
 
     @classmethod
     def set_up(cls, *, json: bool, quiet: bool, verbose: bool) -> Console:
@@ -49,7 +49,7 @@ class Console:
         cls.current = cls(json=json, quiet=quiet, verbose=verbose)
         return cls.current
 
-    def _report(self) -> Report:
+    def _report(self) -> Both:
         eyes: Report
         if self.quiet:
             eyes = Warnings(self)
@@ -110,9 +110,15 @@ class Console:
         self.fail(DenoiseError(f"{type(error).__name__}: {what}", hint))
 
     def interrupted(self) -> None:
-        """Tell what an interruption left behind."""
+        """Tell what an interruption left behind: a run's partial folder stays where a whole batch is in it."""
         self.report.close()
-        self.say("Interrupted. The same command goes on where it stopped.")
+        run = self.report.run
+        if run is None:
+            self.say("Interrupted.")
+        elif run.with_name(run.name + PARTIAL).exists():
+            self.say("Interrupted. The same command goes on after the last batch that was finished.")
+        else:
+            self.say("Interrupted before anything was finished that could be kept: the same command begins anew.")
 
 
 class Both(Report):
@@ -121,10 +127,12 @@ class Both(Report):
     def __init__(self, eyes: Report, script: Report) -> None:
         self.parts = (eyes, script)
         self.lock = threading.RLock()
+        self.run: Path | None = None  # that is being made, or was made last
         self.wants_guess = eyes.wants_guess
 
     def start(self, run: Path, lab: str, title: str) -> None:
         """Hand on."""
+        self.run = run
         with self.lock:
             for part in self.parts:
                 part.start(run, lab, title)

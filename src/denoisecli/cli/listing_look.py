@@ -83,7 +83,8 @@ def print_unfinished(entry: Entry) -> None:
     console = RichConsole(highlight=False, markup=False)
     console.print(plain(entry.title), style="bold")
     console.print(Text(f"{entry.lab} · ").append(entry.state, COLOURS[entry.state]))
-    console.print(plain(entry.error or "Interrupted, or being made now. The same command goes on where it stopped."))
+    hint = "Interrupted, or being made now. The same command goes on after the last finished batch."
+    console.print(plain(entry.error or hint))
     if entry.hint:
         console.print(plain(entry.hint))
     _print_place(console, entry)

@@ -68,6 +68,7 @@ class Plan(Generic[Config]):
             return self.folder.path
         try:
             with self.folder.open():
+                (self.folder.partial / CONFIG_FILE).write_text(plain_yaml(self.config), encoding="utf-8")
                 report.start(self.folder.path, self.config.lab, self.config.title)
                 _warn_of_boxes(report, self.config.title)
                 job = Job(self.config, self.folder, report)
@@ -83,9 +84,8 @@ class Plan(Generic[Config]):
         return self.folder.path
 
     def _write(self, trace: Trace, job: Job[Config]) -> None:
-        """Write config.yaml, states.safetensors and trace.json; the trace comes last and lists the others."""
+        """Write states.safetensors and trace.json; the trace comes last and lists the others."""
         partial = self.folder.partial
-        (partial / CONFIG_FILE).write_text(plain_yaml(self.config), encoding="utf-8")
         trace.record = self._record() | trace.record
         trace.save(partial)
         job.artifact(partial / CONFIG_FILE, "config")
