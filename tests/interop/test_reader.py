@@ -233,7 +233,7 @@ def test_other_labs(tmp_path, lab, seeds):
     found = config_of(png(tmp_path / "x.png", parameters=INFO), tmp_path, lab)
     assert (found.lab, found.seeds, found.prompt) == (lab, seeds, "a cat")
     if lab == "cfg-sweep":
-        assert len(found.scales) == 4
+        assert found.scales == (1, 3, 4, 7.5, 12)  # the picture's own among the usual ones
 
 
 def test_our_chunk_names_no_folder_of_this_machine():

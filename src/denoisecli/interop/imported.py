@@ -58,7 +58,10 @@ class Imported:
             self.values["model"] = found or "pocket"
             return
         self.elsewhere["model"] = base_name(name)
-        self.note(f'The model "{base_name(name)}" is not in this folder; put its path or hub id into `model`.')
+        self.note(
+            f'The model "{base_name(name)}" is not in this folder, so the built-in pocket model paints, and paints '
+            "another picture: put the path or hub id into `model`, or name it with --model."
+        )
 
     def add_lora(self, name: str, scale: float) -> None:
         """Take a LoRA by its file's name, where there is such a file here; else keep it as a comment."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..config.schema import LabConfig
+from ..config.schema import LABS, LabConfig
 from ..config.write import yaml_of
 from ..errors import NotRecorded
 from . import a1111_reader, comfyui_reader, invokeai_reader, own
@@ -52,7 +52,9 @@ def _fit(imported: Imported, lab: str) -> None:
     if lab == "cfg-sweep" and cfg is not None:
         del imported.values["cfg"]
         if not scales:
-            imported.note(f"The picture's cfg was {cfg:g}; the sweep takes its usual scales.")
+            usual = LABS["cfg-sweep"].model_fields["scales"].default
+            imported.values["scales"] = sorted({*usual, float(cfg)})
+            imported.note(f"The picture's cfg {cfg:g} is among the sweep's scales.")
 
 
 def read_texts(texts: Mapping[str, str]) -> Imported | None:
