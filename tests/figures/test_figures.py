@@ -14,9 +14,11 @@ from denoisecli.figures.latent import (
     latent_rgb,
     robust_limits,
 )
+from denoisecli.figures.rail import _fitting_settings
 from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet, deck_sheet
 from denoisecli.figures.strip import view_frames
-from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, THEMES, FilmStyle, theme_named
+from denoisecli.figures.text import measure
+from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, MONO, THEMES, FilmStyle, theme_named
 from denoisecli.figures.timeline import Mark, Timeline, spread
 from denoisecli.figures.timing import holds, tick
 from denoisecli.scale import canvas_latents
@@ -106,6 +108,21 @@ def test_facts_of_a_run():
     assert facts.layout is not None
     assert facts.layout.shape == (4, 11)
     assert facts.committed["layout"] <= facts.committed["detail"]
+
+
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [
+        ("DPM++ 2M Karras · 6 steps · cfg 8 · seed 5", "DPM++ 2M Karras · 6 steps · cfg 8 · seed 5"),
+        ("DPM++ 2M Karras · 6 steps · cfg 8", "DPM++ 2M Karras · cfg 8 · seed 5"),
+        ("DPM++ 2M Karras · cfg 8", "DPM++ 2M Karras · cfg 8"),
+        ("DPM++ 2M", "DPM++ 2…"),
+    ],
+)
+def test_the_sampler_is_the_last_setting_to_be_left_out(room, said):
+    style = MONO.at(24)
+    settings = "DPM++ 2M Karras · 6 steps · cfg 8 · seed 5"
+    assert _fitting_settings(settings, style, measure(room, style)) == said
 
 
 @pytest.mark.parametrize(

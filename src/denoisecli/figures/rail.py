@@ -10,7 +10,7 @@ from ..metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
 from .curves import Curve, Plot, PlotFrame, Threshold, draw_labels, draw_playhead, draw_plot
 from .facts import Facts, mean, three_figures, timestep
 from .layout import DeckLayout, RailBoxes, prompt_room, rail_boxes
-from .text import draw_text, measure, shorten, side_bearing, wrap
+from .text import draw_text, measure, shorten_list, side_bearing, wrap
 from .theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, Theme, Type
 
 TITLES = ("distance of the guess to the final picture", "distance to the final picture", "distance to final")
@@ -107,8 +107,8 @@ def settling_plot(facts: Facts, theme: Theme) -> Plot | None:
 
 
 def _fitting_settings(settings: str, style: Type, width: float) -> str:
-    """Leave out the parts in the middle before anything is cut."""
+    """Leave out what fits not: the steps first, since the number of the state says how many there are."""
     parts = settings.split(" · ")
-    while len(parts) > 2 and measure(" · ".join(parts), style) > width:
-        parts.pop(0)
-    return shorten(" · ".join(parts), style, width)
+    if len(parts) > 2 and measure(settings, style) > width:
+        del parts[1]
+    return shorten_list(" · ".join(parts), style, width)
