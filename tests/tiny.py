@@ -138,6 +138,23 @@ def tiny_distilled_sd() -> Any:
     return pipe
 
 
+def tiny_text_sdxl(*, zeros: bool = True) -> Any:
+    """Return `tiny_sdxl` with text encoders. zeros: it takes zeros for the embeddings of no negative prompt."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    pipe, parts = tiny_sdxl(), {}
+    for number, kind, name in ((0, CLIPTextModel, "text_encoder"), (1, CLIPTextModelWithProjection, "text_encoder_2")):
+        torch.manual_seed(number)
+        config = CLIPTextConfig(
+            hidden_size=32, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, vocab_size=258,
+            max_position_embeddings=16, bos_token_id=256, eos_token_id=257, pad_token_id=257, projection_dim=32,
+        )  # fmt: skip
+        parts |= {name: kind(config).eval(), name.replace("text_encoder", "tokenizer"): letter_tokenizer(16)}
+    pipe.register_modules(**parts)
+    pipe.register_to_config(force_zeros_for_empty_prompt=zeros)
+    return pipe
+
+
 def letter_tokenizer(length: int) -> Any:
     """Return a CLIP tokenizer that knows letters only: one token for each letter, word by word."""
     import json

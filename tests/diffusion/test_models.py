@@ -1,6 +1,7 @@
 """References to models: what loads, and the one sentence for what does not."""
 
 import json
+import shutil
 import socket
 import struct
 
@@ -79,6 +80,53 @@ def test_device_and_dtype_that_cannot_be_had(folder, device, dtype, message):
         load_model(str(folder / "tiny"), device, dtype)
 
 
+def edited(config, **values):
+    """Change entries of a JSON file."""
+    config.write_text(json.dumps(json.loads(config.read_text()) | values))
+
+
+def test_what_else_lies_in_a_folder_does_not_count(folder, tmp_path):
+    """Clones of a hub repository hold pointers to checkpoints that were not fetched, scripts and pictures."""
+    shutil.copytree(folder / "tiny", tmp_path / "tiny")
+    before = identity(str(tmp_path / "tiny"))
+    (tmp_path / "tiny" / "v1-5.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+    (tmp_path / "tiny" / "convert.py").write_text("raise SystemExit")
+    assert load_model(str(tmp_path / "tiny")).info.sha256 == before
+
+
+def test_a_denoiser_that_does_not_say_its_size(folder, tmp_path):
+    shutil.copytree(folder / "tiny", tmp_path / "tiny")
+    edited(tmp_path / "tiny" / "unet" / "config.json", sample_size=None)
+    assert load_model(str(tmp_path / "tiny")).info.latent_shape == (4, 64, 64)
+
+
+@pytest.mark.parametrize("shards", ["100MB", "20KB"])
+def test_weights_in_half_precision_alone(tmp_path, shards):
+    tiny_text_sd().save_pretrained(tmp_path / "half", variant="fp16", max_shard_size=shards)
+    assert sampled(load_model(str(tmp_path / "half"))).isfinite().all()
+    assert (shards == "20KB") == bool(list((tmp_path / "half" / "unet").glob("*-of-*")))
+
+
+def test_a_file_and_its_own_configs_are_one_model(folder, tmp_path):
+    shutil.copytree(folder / "tiny", tmp_path / "m")
+    shutil.copy(folder / "tiny.safetensors", tmp_path / "m.safetensors")
+    before = identity(str(tmp_path / "m.safetensors"))
+    edited(tmp_path / "m" / "scheduler" / "scheduler_config.json", prediction_type="v_prediction")
+    assert identity(str(tmp_path / "m.safetensors")) != before
+    assert load_model(str(tmp_path / "m.safetensors")).info.prediction_type == "v_prediction"
+
+
+def test_a_file_without_some_of_its_weights(folder, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(folder / "tiny", tmp_path / "m")
+    tensors = load_file(folder / "tiny.safetensors")
+    del tensors["model.diffusion_model.out.2.weight"]
+    save_file(tensors, tmp_path / "m.safetensors")
+    with pytest.raises(ModelError, match=r"such as unet\.conv_out\.weight|cannot be loaded"):
+        load_model(str(tmp_path / "m.safetensors"))
+
+
 HEADER = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
 WHOLE = struct.pack("<Q", len(HEADER)) + HEADER + bytes(16)
 BAD_WEIGHTS = [
@@ -111,8 +159,6 @@ def test_a_file_that_is_no_weights_file(tmp_path, content, message):
 
 @pytest.mark.parametrize(("content", "message"), BAD_WEIGHTS[-4:-2])
 def test_a_folder_with_such_a_file(folder, tmp_path, content, message):
-    import shutil
-
     shutil.copytree(folder / "tiny", tmp_path / "tiny")
     (tmp_path / "tiny" / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(content)
     with pytest.raises(ModelError, match=message):
@@ -207,11 +253,18 @@ def test_a_hub_id_in_the_cache_is_found_and_listed(folder, tmp_path, monkeypatch
             lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "no .safetensors", id="no weights"
         ),
         pytest.param(lambda f: (f / "unet" / "config.json").write_text("{"), "cannot be loaded", id="broken config"),
+        pytest.param(
+            lambda f: edited(f / "model_index.json", _class_name="FluxPipeline"), "is a FluxPipeline", id="flux"
+        ),
+        pytest.param(
+            lambda f: edited(f / "scheduler" / "scheduler_config.json", _class_name="EDMEulerScheduler"),
+            "noise levels of EDM",
+            id="edm",
+        ),
+        pytest.param(lambda f: (f / "unet" / "code.py").write_text("1"), "code of its own", id="code in a part"),
     ],
 )
 def test_a_folder_that_is_not_whole(folder, tmp_path, spoil, message):
-    import shutil
-
     shutil.copytree(folder / "tiny", tmp_path / "tiny")
     spoil(tmp_path / "tiny")
     with pytest.raises(ModelError, match=message) as caught:
@@ -220,8 +273,6 @@ def test_a_folder_that_is_not_whole(folder, tmp_path, spoil, message):
 
 
 def test_code_in_a_model_is_not_run(folder, tmp_path):
-    import shutil
-
     shutil.copytree(folder / "tiny", tmp_path / "tiny")
     index = tmp_path / "tiny" / "model_index.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | {"_class_name": ["pipeline", "Mine"]}))
@@ -272,8 +323,6 @@ def test_pocket_loads_and_samples_without_the_network(monkeypatch):
 
 @pocket
 def test_damaged_pocket_weights_are_said(tmp_path, monkeypatch):
-    import shutil
-
     shutil.copytree(models.POCKET, tmp_path / "pocket")
     monkeypatch.setattr(models, "POCKET", tmp_path / "pocket")
     file = tmp_path / "pocket" / "unet" / "diffusion_pytorch_model.safetensors"

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from denoisecli.diffusion import sample
+from denoisecli.diffusion.embeddings import encoded, stacked
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import generators, starting_noise
 from denoisecli.diffusion.sample import OutOfMemory, is_out_of_memory, sample_batch
 from denoisecli.diffusion.schedule import use_sampler
 from denoisecli.errors import SamplingError, UsageError
-from tests.tiny import tiny_distilled_sd, tiny_text_sd
+from tests.tiny import tiny_distilled_sd, tiny_text_sd, tiny_text_sdxl
 
 STEPS = 4
 SHAPE = (4, 8, 8)
@@ -27,7 +28,7 @@ def model():
 
 def batch(model, seeds=(1, 2), scales=(7.5, 7.5), sampler="ddim", **more):
     arguments = {"noise": starting_noise(seeds, SHAPE), "scales": scales, "steps": STEPS, "sampler": sampler}
-    return sample_batch(model, prompt="a cat", negative_prompt="dog", seeds=seeds, **(arguments | more))
+    return sample_batch(model, **({"prompt": "a cat", "negative_prompt": "dog", "seeds": seeds} | arguments | more))
 
 
 def plain(model, seeds, scale, sampler):
@@ -65,6 +66,29 @@ def test_a_distilled_model_is_told_its_scale(distilled, scale):
     assert "eps_uncond" not in trace
     other = batch(distilled, scales=(scale + 1, scale + 1))
     assert (other.x_t[:, -1] != trace.x_t[:, -1]).any()
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+@pytest.mark.parametrize("embedded", [True, False])
+def test_no_negative_prompt_is_what_the_pipeline_makes_of_none(zeros, embedded):
+    """SDXL takes zeros for it, not the embeddings of an empty text; also between prompts."""
+    info = ModelInfo("tiny-xl", "sdxl", "0" * 64, "epsilon", SHAPE, 2, (16, 16))
+    model = Model(tiny_text_sdxl(zeros=zeros), info, torch.device("cpu"), torch.float32)
+    embeds = stacked([encoded(model, "a cat")] * 2) if embedded else None
+    trace = batch(model, negative_prompt="", embeds=embeds, sampler="euler")
+    use_sampler(model.pipe, "euler")
+    alone = model.pipe(
+        "a cat", num_images_per_prompt=2, generator=generators([1, 2]), guidance_scale=7.5, num_inference_steps=STEPS,
+        output_type="latent", height=16, width=16,
+    ).images.numpy()  # fmt: skip
+    np.testing.assert_array_equal(trace.x_t[:, -1], alone)
+
+
+@pytest.mark.parametrize(("sampler", "steps"), [("lcm", 60), ("ddim", 1000)])
+def test_steps_that_a_sampler_cannot_take(model, sampler, steps):
+    with pytest.raises(UsageError, match=f"'{sampler}' cannot take {steps} steps of this model"):
+        batch(model, sampler=sampler, steps=steps)
+    assert "set_timesteps" not in vars(model.pipe.scheduler)
 
 
 def test_a_distilled_model_takes_one_scale_a_batch(distilled):

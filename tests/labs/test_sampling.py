@@ -1,13 +1,25 @@
 """Batches: how they are split, halved when memory runs out, and joined again."""
 
 import contextlib
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from denoisecli.config.schema import SampleConfig
-from denoisecli.errors import SamplingError
+from denoisecli.diffusion.models import Model, ModelInfo
+from denoisecli.errors import SamplingError, UsageError
 from denoisecli.labs.plan import Job
-from denoisecli.labs.sampling import Sample, batch_size, load, native_size, resolved, sample_all, sample_each
+from denoisecli.labs.sampling import (
+    Sample,
+    batch_size,
+    check_size,
+    load,
+    native_size,
+    resolved,
+    sample_all,
+    sample_each,
+)
 from denoisecli.report import Report
 from denoisecli.run import RunFolder
 
@@ -54,9 +66,32 @@ def pocket():
 
 def test_a_distilled_model_hears_no_negative_prompt(tmp_path, distilled):
     notes = Notes()
-    config = SampleConfig(model=str(distilled), negative_prompt="clouds")
+    config = SampleConfig(model=str(distilled), negative_prompt="clouds", size=(64, 64))
     load(Job(config, RunFolder(tmp_path / "run", "0" * 8), notes))
     assert notes.warnings == [f"the model {distilled} is distilled and hears no negative prompt"]
+
+
+def test_scale_0_is_told(tmp_path):
+    notes = Notes()
+    load(Job(SampleConfig(cfg=0, size=(64, 64)), RunFolder(tmp_path / "run", "0" * 8), notes))
+    assert notes.warnings == ["cfg 0 ignores the prompt; no guidance, which other tools may call 0, is 1"]
+
+
+def test_a_transformer_paints_whole_patches():
+    patches = SimpleNamespace(config={"patch_size": 2})
+    info = ModelInfo("sd3", "sd3", "0" * 64, "flow_prediction", (4, 8, 8), 2, (16, 16))
+    model = Model(SimpleNamespace(transformer=patches), info, None, None)
+    check_size(model, (64, 72))
+    with pytest.raises(UsageError, match="does not fit this model: it paints in steps of 4") as caught:
+        check_size(model, (66, 64))
+    assert caught.value.hint in ("Try 64x64.", "Try 68x64.")
+
+
+def test_the_size_of_a_file_is_in_the_configs_beside_it(tmp_path, distilled):
+    (tmp_path / "m.safetensors").write_bytes(b"")
+    assert native_size(tmp_path / "m.safetensors") == (512, 512)
+    shutil.copytree(distilled, tmp_path / "m")
+    assert native_size(tmp_path / "m.safetensors") == (256, 256)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import torch
 
 from ..errors import SamplingError
 from . import preview
+from .loading import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,10 +101,11 @@ class VaeDecoder:
 
     def _decode_float32(self, latents: NDArray[Any], dtype: torch.dtype) -> NDArray[np.uint8]:
         """Decode once more in float32: half precision overflows in some decoders, SDXL's first of all."""
-        try:
-            pictures = self._run(latents) if self.vae.to(torch.float32) else None
-        finally:
-            self.vae.to(dtype)
+        with quiet():
+            try:
+                pictures = self._run(latents) if self.vae.to(torch.float32) else None
+            finally:
+                self.vae.to(dtype)
         if pictures is None or not bool(torch.isfinite(pictures).all()):
             raise SamplingError(f"The {self.name} gives no picture for these latents: its values are not numbers.")
         return to_uint8(pictures)

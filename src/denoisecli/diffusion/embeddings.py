@@ -36,7 +36,7 @@ def encoded(model: Model, prompt: str, negative_prompt: str = "") -> Embeddings:
         "device": model.device,
         "num_images_per_prompt": 1,
         "do_classifier_free_guidance": True,
-        "negative_prompt": negative_prompt,
+        "negative_prompt": negative_prompt or None,
     }
     with quiet():
         found = model.pipe.encode_prompt(**{name: value for name, value in given.items() if name in known})

@@ -16,12 +16,15 @@ import torch
 
 from ..errors import ModelError, UsageError
 from . import weights
+from .models import configs_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 LAYOUT_SD1 = Path(__file__).parent / "layouts" / "sd1"
+
+HALF = ".fp16"  # in the names of weights in half precision
 
 # What diffusers and transformers say that is no news here.
 _HARMLESS = (
@@ -79,34 +82,42 @@ def load_pipeline(path: Path, dtype: torch.dtype) -> Any:
             problem = _one_line(error)
     if problem:
         raise ModelError(f"{path} cannot be loaded: {problem}")
+    if empty := _without_weights(pipe):
+        raise ModelError(f"{path} lacks weights that its configs ask for, such as {empty}.")
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def _without_weights(pipe: Any) -> str | None:
+    """Return the name of a parameter for which the model's files had nothing, or None."""
+    parts = ((name, part) for name, part in pipe.components.items() if isinstance(part, torch.nn.Module))
+    named = (f"{name}.{key}" for name, part in parts for key, value in part.named_parameters() if value.is_meta)
+    return next(named, None)
 
 
 def _from_folder(path: Path, dtype: torch.dtype) -> Any:
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-    halves = list((path / "unet").glob("*.fp16.safetensors")) if (path / "unet").is_dir() else []
-    whole = (path / "unet" / "diffusion_pytorch_model.safetensors").is_file()
+    found = [file.name for part in ("unet", "transformer") for file in (path / part).glob("*.safetensors")]
+    halves = [name for name in found if HALF in name]
     return DiffusionPipeline.from_pretrained(
         path,
         **_dtype_argument(dtype),
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
-        variant="fp16" if halves and not whole else None,
+        variant="fp16" if halves and halves == found else None,
         low_cpu_mem_usage=find_spec("accelerate") is not None,
     )
 
 
 def _from_file(path: Path, dtype: torch.dtype) -> Any:
-    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+    import diffusers
 
     layout = _layout(path)
     own = {"tokenizer": clip_tokenizer()} if layout == LAYOUT_SD1 else {}
-    return StableDiffusionPipeline.from_single_file(
-        path, config=str(layout), local_files_only=True, **own, **_dtype_argument(dtype)
-    )
+    kind = getattr(diffusers, json.loads((layout / "model_index.json").read_text(encoding="utf-8"))["_class_name"])
+    return kind.from_single_file(path, config=str(layout), local_files_only=True, **own, **_dtype_argument(dtype))
 
 
 def clip_tokenizer() -> Any:
@@ -144,12 +155,12 @@ def _layout(path: Path) -> Path:
 
     Raises ModelError where the file's tensor names are those of another family.
     """
-    beside = path.with_suffix("")
-    if (beside / "model_index.json").is_file():
+    if (beside := configs_beside(path)) is not None:
         return beside
     names = weights.read_header(path).keys()
     foreign = next((what for mark, what in _FOREIGN.items() if any(mark in name for name in names)), None)
     if foreign or not any(name.startswith("model.diffusion_model.") for name in names):
+        beside = path.with_suffix("")
         raise ModelError(
             f"{path} is {foreign or 'not a Stable Diffusion 1.x checkpoint'}; a single file must be a 1.x checkpoint.",
             f"Give a diffusers folder, or put the model's configs (model_index.json and so on) into {beside}/.",
@@ -171,11 +182,16 @@ def download(ref: str) -> Path:
     """Return the cache folder of a hub model, fetching the safetensors that its pipeline needs."""
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
+    problem = ""
     with _silent_hub():
-        try:
-            return Path(DiffusionPipeline.download(ref, use_safetensors=True, trust_remote_code=False))
-        except Exception as error:  # noqa: BLE001  network, permission and naming errors are all one to the user
-            problem = _one_line(error)
+        for variant in (None, "fp16"):  # some repositories hold half precision alone
+            try:
+                folder = DiffusionPipeline.download(ref, use_safetensors=True, trust_remote_code=False, variant=variant)
+                return Path(folder)
+            except Exception as error:  # noqa: BLE001  network, permission and naming errors are all one to the user
+                problem = problem or _one_line(error)
+            if _OFFLINE.search(problem):
+                break
     if _OFFLINE.search(problem):
         raise ModelError(
             f"{ref} is not on this machine, and the hub cannot be reached.",

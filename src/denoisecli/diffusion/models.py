@@ -32,6 +32,10 @@ __all__ = [
 ]  # fmt: skip
 
 POCKET = Path(__file__).parent.parent / "pocket"
+PIPELINES = tuple(
+    f"{kind}Pipeline" for kind in ("StableDiffusion", "StableDiffusionXL", "StableDiffusion3", "LatentConsistencyModel")
+)
+UNKNOWN_SIDE = 64  # of the latents of a model that does not say: 512 pixels
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -70,9 +74,21 @@ class ModelRow:
 
 
 def identity(ref: str) -> str:
-    """Return the sha256 that stands for the model: a file's own, or that of all weights and configs of a folder."""
+    """Return the sha256 that stands for the model: a file's own, or that of all weights and configs of a folder.
+
+    A file with configs of its own beside it is the two together.
+    """
     path = locate(ref)
-    return weights.hashed([path]) if path.is_file() else weights.hashed(_folder_files(path), root=path)
+    if not path.is_file():
+        return weights.hashed(_folder_files(path), root=path)
+    configs = configs_beside(path)
+    return weights.hashed([path, *_folder_files(configs)], root=path.parent) if configs else weights.hashed([path])
+
+
+def configs_beside(path: Path) -> Path | None:
+    """Return the folder of a single file's own configs: its name without the suffix; None where there is none."""
+    beside = path.with_suffix("")
+    return beside if (beside / "model_index.json").is_file() else None
 
 
 def lora_identity(file: str) -> str:
@@ -156,14 +172,15 @@ def _info(ref: str, pipe: Any) -> ModelInfo:
     from .schedule import prediction_type_of
 
     denoiser = getattr(pipe, "unet", None) or pipe.transformer
-    side = denoiser.config.sample_size
+    side = denoiser.config.get("sample_size") or UNKNOWN_SIDE
     height, width = (side, side) if isinstance(side, int) else side
+    path = locate(ref)
     factor = pipe.vae_scale_factor
     family = family_of(type(pipe).__name__, denoiser.config.get("cross_attention_dim"))
     return ModelInfo(
         ref=ref,
         family="pocket" if ref == "pocket" else family,
-        sha256=identity(ref),
+        sha256=weights.hashed([path]) if path.is_file() else identity(ref),  # of a file its own: A1111 names it so
         prediction_type=prediction_type_of(pipe.scheduler),
         latent_shape=(denoiser.config.in_channels, height, width),
         scale_factor=factor,
@@ -178,6 +195,8 @@ def _check(ref: str, path: Path) -> None:
         if path.suffix.lower() != ".safetensors":
             raise ModelError(f"{path} is not a model: a folder or a .safetensors file is wanted.")
         weights.read_header(path)
+        if (configs := configs_beside(path)) is not None:
+            _check_kind(configs)
         return
     with _damage_told(ref):
         _check_folder(path)
@@ -200,26 +219,47 @@ def _check_folder(path: Path) -> None:
     if not index.is_file():
         raise ModelError(f"{path} is not a diffusers folder: it has no model_index.json.")
     components = _json(index, strict=True)
-    if not isinstance(components.get("_class_name"), str) or list(path.rglob("*.py")):
+    parts = _parts(path)
+    if not isinstance(components.get("_class_name"), str) or any(list(part.rglob("*.py")) for part in parts):
         raise ModelError(f"{path} wants to run code of its own, which denoisecli never does.", "Choose another model.")
-    for name, value in components.items():
-        if isinstance(value, list) and len(value) == 2 and value[0] and not (path / name).is_dir():
-            raise ModelError(f"{path} is not whole: its {name} folder is missing.", "Download it again.")
-    for part in ("unet", "transformer", "vae"):
-        folder = path / part
+    _check_kind(path)
+    for part in parts:
+        if not part.is_dir():
+            raise ModelError(f"{path} is not whole: its {part.name} folder is missing.", "Download it again.")
+    for name in ("unet", "transformer", "vae"):
+        folder = path / name
         if folder.is_dir() and not list(folder.glob("*.safetensors")):
             pickled = [file for file in folder.iterdir() if file.suffix in weights.PICKLES]
             if pickled:
                 weights.refuse_pickle(pickled[0])
             raise ModelError(f"{folder} holds no .safetensors weights.", "Download the model again.")
-    for file in path.rglob("*.safetensors"):
-        weights.read_header(file)
+    for part in parts:
+        for file in part.rglob("*.safetensors"):
+            weights.read_header(file)
+
+
+def _check_kind(path: Path) -> None:
+    """Raise ModelError where the configs in `path` are of a pipeline that the labs cannot drive."""
+    name = str(_json(path / "model_index.json").get("_class_name"))
+    if name not in PIPELINES:
+        hint = "denoisecli.record(pipe) records other pipelines in Python."
+        raise ModelError(f"{path} is a {name}; the labs paint with Stable Diffusion 1, 2, XL, 3 and LCM.", hint)
+    scheduler = str(_json(path / "scheduler" / "scheduler_config.json").get("_class_name"))
+    if scheduler.startswith("EDM"):
+        raise ModelError(f"{path} has the noise levels of EDM ({scheduler}), which no sampler here has.")
+
+
+def _parts(path: Path) -> list[Path]:
+    """Return the folders that a model_index.json names, whether they are there or not."""
+    index = _json(path / "model_index.json")
+    return [path / name for name, value in index.items() if isinstance(value, list) and len(value) == 2 and value[0]]
 
 
 def _folder_files(path: Path) -> list[Path]:
-    """Return the files that decide what a diffusers folder computes."""
+    """Return the files that decide what a diffusers folder computes; what else lies in it does not count."""
     kinds = (".safetensors", ".json", ".txt")
-    return [file for file in path.rglob("*") if file.suffix in kinds and file.is_file()]
+    found = [file for part in _parts(path) for file in part.rglob("*") if file.suffix in kinds and file.is_file()]
+    return [path / "model_index.json", *found]
 
 
 def _json(path: Path, *, strict: bool = False) -> dict[str, Any]:

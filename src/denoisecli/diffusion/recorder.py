@@ -256,11 +256,12 @@ class _Tape:
         return [one.initial_seed() for one in generator] if generator else [None] * n
 
     def _cfg(self, uncond: torch.Tensor | None, n: int) -> list[float | None]:
-        """Return each sample's guidance scale; 1 where the pipeline ran no unconditional half and tells none."""
+        """Return each sample's guidance scale: 1 where there was no unconditional half, None where it is not known."""
         if self.scales is not None:
             return list(self.scales)
-        alone = uncond is None and not takes_scale_as_input(self.pipe)
-        told = 1.0 if alone else getattr(self.pipe, "guidance_scale", None)
+        told = getattr(self.pipe, "guidance_scale", None)
+        if uncond is None and not takes_scale_as_input(self.pipe):
+            told = None if getattr(self.pipe, "do_classifier_free_guidance", False) else 1.0
         return [told if told is None else float(told)] * n
 
     def fill(self, trace: Trace) -> None:

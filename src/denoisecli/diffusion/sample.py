@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from .recorder import record
 from .schedule import spacing_of, use_sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,7 +72,7 @@ def sample_batch(
     factor = model.info.scale_factor
     call = {
         "prompt": prompt,
-        "negative_prompt": negative_prompt if guided else None,
+        "negative_prompt": (negative_prompt or None) if guided else None,  # SDXL may take zeros for none
         "num_images_per_prompt": len(start),
         "latents": start.to(model.device),
         "height": height or start.shape[-2] * factor,
@@ -92,7 +94,7 @@ def sample_batch(
         seeds=seeds,
         stop_on_nan=True,
     )
-    with quiet(), tap as trace:
+    with quiet(), _limits_told(pipe.scheduler, sampler, steps), tap as trace:
         _call(pipe, {name: value for name, value in call.items() if name in known})
     trace.record["model"] |= {
         "ref": model.info.ref,
@@ -101,6 +103,30 @@ def sample_batch(
         "timestep_spacing": spacing_of(pipe.scheduler),
     }
     return trace
+
+
+@contextmanager
+def _limits_told(scheduler: Any, sampler: str, steps: int) -> Iterator[None]:
+    """Turn what a scheduler raises at numbers of steps that it cannot take into one sentence."""
+    original = scheduler.set_timesteps
+    refusal = UsageError(
+        f"The sampler {sampler!r} cannot take {steps} steps of this model.", "Try fewer, or another one."
+    )
+
+    @functools.wraps(original)
+    def set_timesteps(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except (IndexError, ValueError):
+            raise refusal from None
+
+    scheduler.set_timesteps = set_timesteps
+    try:
+        yield
+    except IndexError:  # of a level that the model has not
+        raise refusal from None
+    finally:
+        del scheduler.set_timesteps
 
 
 def _call(pipe: Any, arguments: dict[str, Any]) -> None:

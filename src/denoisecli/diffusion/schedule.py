@@ -177,13 +177,18 @@ def use_sampler(pipe: Any, name: str, spacing: str | None = None) -> None:
     if sampler.flow != (kind_of(pipe.scheduler) == "flow"):
         wants = "flow_euler" if not sampler.flow else "ddim"
         raise UsageError(f"The sampler {name!r} does not fit this model.", f"Choose {wants!r} for it.")
+    if type(pipe).__name__ == "LatentConsistencyModelPipeline" and name != "lcm":
+        raise UsageError(
+            f"A latent consistency model is not sampled by {name!r}.", "Choose 'lcm' for it, and 4 to 8 steps."
+        )
     scheduler_class = getattr(diffusers, sampler.class_name)
     config = _CAME_FROM.get(pipe.scheduler, pipe.scheduler.config)
     # Clipping to −1..1 is for pixels; some classes default to it, and a latent model's config may not say.
     options = dict(sampler.options)
     if spacing and sampler.spaced:
         options["timestep_spacing"] = spacing
-    pipe.scheduler = scheduler_class.from_config({"clip_sample": False, **config}, **options)
+    unclipped = {} if sampler.flow else {"clip_sample": False}
+    pipe.scheduler = scheduler_class.from_config({**unclipped, **config}, **options)
     _CAME_FROM[pipe.scheduler] = config
 
 

@@ -43,14 +43,17 @@ def resolved(config: Config) -> tuple[Config, str]:
 
 
 def native_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) in pixels that the model in a diffusers folder was made for, without loading it."""
+    """Return (width, height) in pixels that a model was made for, without loading it."""
     if path.is_file():
-        return SD1_SIDE, SD1_SIDE
+        configs = models.configs_beside(path)
+        return native_size(configs) if configs else (SD1_SIDE, SD1_SIDE)
     denoiser = next((path / name for name in ("unet", "transformer") if (path / name).is_dir()), None)
     try:
         if denoiser is None:
             raise KeyError("unet")
-        side = json.loads((denoiser / "config.json").read_text())["sample_size"]
+        side = json.loads((denoiser / "config.json").read_text()).get("sample_size")
+        if side is None:
+            raise KeyError("sample_size")
         levels = json.loads((path / "vae" / "config.json").read_text())["block_out_channels"]
     except (OSError, ValueError, KeyError) as error:
         hint = "Give one: --set size=512x512"
@@ -78,10 +81,12 @@ def load(job: Job[Any]) -> Model:
         use_sampler(model.pipe, config.sampler, config.spacing)
         if config.loras:
             add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
-    warn_of_lost_words(job, model, config.prompt)
+    check_size(model, _size(config))
+    if not getattr(getattr(config, "between", None), "prompts", None):  # else `prompt` is not what is painted
+        warn_of_lost_words(job, model, config.prompt)
     warn_of_lost_words(job, model, config.negative_prompt, "the negative prompt")
     if config.cfg is not None:
-        warn_of_no_guidance(job, model)
+        warn_of_guidance(job, model)
     job.report.step(1)
     return model
 
@@ -91,12 +96,25 @@ def keep_models() -> None:
     kept.shelf.on = True
 
 
-def warn_of_no_guidance(job: Job[Any], model: Model) -> None:
-    """Tell what the config asks for and a distilled model cannot do: it has no unconditional half."""
+def check_size(model: Model, size: tuple[int, int]) -> None:
+    """Raise UsageError where a size, (width, height), does not fit: a transformer cuts latents into patches."""
+    denoiser = getattr(model.pipe, "transformer", None)
+    step = model.info.scale_factor * (denoiser.config.get("patch_size") or 1 if denoiser is not None else 1)
+    if any(side % step for side in size):
+        near = "x".join(str(max(1, round(side / step)) * step) for side in size)
+        raise UsageError(
+            f"size: {size[0]}x{size[1]} does not fit this model: it paints in steps of {step}.", f"Try {near}."
+        )
+
+
+def warn_of_guidance(job: Job[Any], model: Model) -> None:
+    """Tell where a scale does what one may not expect: 0 hears no prompt, and a distilled model has no two halves."""
     from ..diffusion.guidance import takes_guidance, takes_scale_as_input
 
     config: SamplingConfig = job.config
     if takes_guidance(model.pipe):
+        if config.cfg == 0:
+            job.report.warn("cfg 0 ignores the prompt; no guidance, which other tools may call 0, is 1")
         return
     if config.negative_prompt:
         job.report.warn(f"the model {model.info.ref} is distilled and hears no negative prompt")
