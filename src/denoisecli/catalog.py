@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, InUse, RunFolderError
-from .run import CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside, files_in, some_of, strangers
+from .run import COMPARE_FILE, CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside, files_in, some_of, strangers
 from .summary import Summary, summary
 from .trace import SCHEMA, TRACE_FILE
 
@@ -107,14 +107,26 @@ def size_of(folder: Path) -> int:
 
 def check_deletable(folder: Path) -> None:
     """Raise RunFolderError, or InUse, where the folder is more than a run that nobody is making."""
-    if folder.is_symlink() or (entry := entry_of(folder)) is None:
+    entry = None if folder.is_symlink() else entry_of(folder)
+    compared = entry is None and is_comparison(folder)
+    if entry is None and not compared:
         what = "a link, not a run" if folder.is_symlink() else "no run of ours"
         raise RunFolderError(f"{folder} is {what}.", "Nothing was deleted. See: denoisecli ls")
-    if entry.state == DONE and (found := strangers(folder)):
+    whole = compared or (entry is not None and entry.state == DONE)
+    if whole and (found := strangers(folder, COMPARE_FILE if compared else TRACE_FILE)):
         hint = "Nothing was deleted. Move what you want to keep, then delete the folder yourself."
         raise RunFolderError(f"{folder} holds files that the run did not make: {some_of(found)}.", hint)
     with _idle(folder):
         pass
+
+
+def is_comparison(folder: Path) -> bool:
+    """Return whether `denoisecli compare` made this folder."""
+    try:
+        found = json.loads((folder / COMPARE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return not folder.is_symlink() and isinstance(found, dict) and {"hash", "artifacts", "a", "b"} <= found.keys()
 
 
 def delete(folder: Path) -> None:

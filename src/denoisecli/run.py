@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "config.yaml"
 ERROR_FILE = "error.json"
+COMPARE_FILE = "compare.json"
 WORK = "work"
 PARTIAL = ".partial"
 SLUG_LENGTH = 48

@@ -27,6 +27,7 @@ from denoisecli.cli.app import app
             ["sample", "--steps", "0"], 2, "--steps: steps: 0 is out of range (want 1 to 1000)", id="no steps"
         ),
         pytest.param(["sample", "--cfg", "nan"], 2, "--cfg: cfg: nan is not a finite number", id="cfg nan"),
+        pytest.param(["sample", "--seed", "-1"], 2, "seed -1 is out of range", id="a random seed"),
         pytest.param(["sample", "--seed", "x"], 2, '--seed: seeds: "x" is not a seed', id="seed"),
         pytest.param(["sample", "--seed", "5-1"], 2, '"5-1" runs backwards', id="seed range"),
         pytest.param(["sample", "--set", "sampler=dimm"], 2, 'did you mean "ddim"?', id="sampler"),

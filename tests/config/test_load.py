@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from denoisecli.config.load import Layer, build, environment, flags, load_any, load_configs, settings
+from denoisecli.config.load import Layer, build, environment, flags, load_any, load_configs, settings, unknown_variables
 from denoisecli.config.schema import Lora, SampleConfig
 from denoisecli.errors import ConfigError
 
@@ -88,6 +88,28 @@ def test_wrong_file(tmp_path, raw, says):
     path.write_bytes(raw)
     with pytest.raises(ConfigError, match=says):
         load_configs(SampleConfig, [str(path)])
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("DENOISECLI_STEPZ", "did you mean DENOISECLI_STEPS?"),
+        ("DENOISECLI_FILM_THEME", "did you mean DENOISECLI_FILM__THEME?"),
+        ("DENOISECLI_XYZZY", "does nothing"),
+        ("DENOISECLI_FRAMES", None),  # of another lab
+        ("DENOISECLI_RUNS_DIR", None),
+        ("DENOISE", None),
+    ],
+)
+def test_variables_that_do_nothing_are_told(name, says):
+    found = unknown_variables({name: "1"})
+    assert bool(found) == bool(says)
+    assert all(says in sentence and name in sentence for sentence in found)
+
+
+def test_a_key_of_a_block_is_found_from_its_name():
+    with pytest.raises(ConfigError, match=r'theme: unknown key; did you mean "film\.theme"\?'):
+        load_configs(SampleConfig, [], [settings(SampleConfig, ["theme=light"])])
 
 
 @pytest.mark.parametrize("name", ["absent.yaml", "."])

@@ -341,4 +341,8 @@ def test_what_a_prompt_loses(folder):
     cuts = [models.truncated(pocket, "a " * words + "灯台 at dusk") for words in range(20, 31)]
     assert any(not cut.startswith("灯") and cut for cut in cuts)
     assert not any("\ufffd" in cut for cut in cuts)
+    assert models.truncated(pocket, "a " * 26 + "it's a quoted lighthouse") in (
+        "quoted lighthouse",
+        "a quoted lighthouse",
+    )
     assert models.unknown_words(pipe, "a b purple, PURPLE cat") == ["purple", "cat"]

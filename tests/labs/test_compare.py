@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from denoisecli.catalog import delete
 from denoisecli.errors import NotRecorded, RunFolderError, UsageError
 from denoisecli.figures.theme import DARK
 from denoisecli.labs.compare import compare_runs, rows_by_view
@@ -60,6 +61,20 @@ def test_folder_is_whole(tmp_path, a, b):
     assert frames == states - 1 + 5
     with Image.open(made.folder / "sheet.png") as sheet:
         assert min(sheet.size) > 300
+
+
+def test_rm_knows_a_comparison(tmp_path):
+    made = compare_runs(stored(tmp_path / "a"), stored(tmp_path / "b", random=1), Report(), out=tmp_path / "c").folder
+    (made / "notes.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match=r"did not make: notes\.txt"):
+        delete(made)
+    (made / "notes.txt").unlink()
+    delete(made)
+    assert not made.exists()
+    made.mkdir()
+    (made / "compare.json").write_text('{"hash": "1"}')  # of somebody else
+    with pytest.raises(RunFolderError, match="no run of ours"):
+        delete(made)
 
 
 def test_the_film_comes_in_the_formats_of_the_first_run(tmp_path):

@@ -48,6 +48,13 @@ def compared(tmp_path_factory):
 # What a run leaves
 
 
+def test_a_prompt_without_a_guess_is_told(tmp_path):
+    warnings, report = [], Report()
+    report.warn = warnings.append
+    plan(config("prompt=a castle"), tmp_path / "run", None, force=False).make(report)
+    assert [text for text in warnings if "--guess" in text]
+
+
 def test_a_run_is_whole(run):
     files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert files == {

@@ -48,10 +48,11 @@ class Root(TyperGroup):
         except MemoryError as error:
             Console.current.fail(DenoiseError("There is not enough memory for this.", "Try a smaller size or batch."))
             raise typer.Exit(EXIT_FAILED) from error
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
             if _is_usage(error):
+                Console.emit_usage(error)
                 raise
             Console.current.crash(error)
             raise typer.Exit(EXIT_FAILED) from error

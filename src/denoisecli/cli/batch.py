@@ -150,7 +150,7 @@ def list_runs(schedule: Schedule, console: Console) -> None:
         if isinstance(found, Run):
             left += 1
             first += [found.config] if left <= SOME else []
-            console.planned_run(found.path, "would be made")
+            console.planned_run(found.path, f"would be made: {found.label}" if found.label else "would be made")
         elif found.state == "done":
             console.planned_run(str(found.path), "is done already")
         elif found.state == "failed":

@@ -72,9 +72,12 @@ class Console:
 
     def planned_run(self, path: str, state: str) -> None:
         """Print where a run would be, and in words whether it is there."""
-        if not self.quiet:
+        line = json.dumps({"event": "plan", "run": path}) if self.json else path
+        if not self.quiet and sys.stdout.isatty() and not self.json:
+            line = f"{path} {state}"  # one line, since both streams are on one screen
+        elif not self.quiet:
             self.say(f"{path} {state}")
-        print(json.dumps({"event": "plan", "run": path}) if self.json else path)  # noqa: T201
+        print(line)  # noqa: T201
 
     def tell(self, notes: Iterable[str]) -> None:
         """Print sentences that a person should know, as warnings on stderr alone."""
@@ -102,6 +105,12 @@ class Console:
             self.say(error.hint)
         if self.json:
             print(json.dumps({"event": "error", "message": error.message, "hint": error.hint}), flush=True)  # noqa: T201
+
+    @staticmethod
+    def emit_usage(error: Any) -> None:
+        """Print what was wrong with a command line that was not read to its end, as an event where it says --json."""
+        if "--json" in sys.argv[1:]:
+            print(json.dumps({"event": "error", "message": error.format_message(), "hint": None}), flush=True)  # noqa: T201
 
     def crash(self, error: Exception) -> None:
         """Print an error that we did not foresee."""

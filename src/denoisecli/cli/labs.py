@@ -65,11 +65,12 @@ def run_lab(
     """Read the configs, all of them before anything starts, then make one run for each."""
     from importlib import import_module
 
-    from ..config.load import flags, load_configs, settings
+    from ..config.load import flags, load_configs, settings, unknown_variables
     from ..config.schema import LABS
     from .console import Console
 
     console = Console.set_up(**looks)
+    console.tell(unknown_variables())
     overrides = [flags(**given), settings(LABS[lab], set_ or [])]
     loaded: list[LabConfig] = load_configs(LABS[lab], configs or [], overrides)
     if out is not None and len(loaded) > 1:

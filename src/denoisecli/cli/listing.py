@@ -92,19 +92,19 @@ def show(run: Run, json: options.Json = False) -> None:
 
 @app.command()
 def rm(runs: Runs, yes: Yes = False) -> None:
-    """Delete runs, and what interrupted ones left.
+    """Delete runs, comparisons, and what interrupted runs left.
 
     Only folders are deleted that are runs, hold nothing else, and that no process is making; of several, all or none.
     The deleted folders are printed.
     """
-    from ..catalog import check_deletable, delete, entry_of
+    from ..catalog import check_deletable, delete
 
     found = [_named(folder) for folder in run_folders(runs, none_is_fine=True)]
     folders = list({folder.absolute(): folder for folder in found}.values())
     for folder in folders:
         check_deletable(folder)
     if folders and not yes:
-        _ask([entry for folder in folders if (entry := entry_of(folder))])
+        _ask(folders)
     for folder in folders:
         delete(folder)
         _print_path(folder)
@@ -152,18 +152,20 @@ def _named(folder: Path) -> Path:
     return folder.resolve() if folder.name in ("", "..") else folder
 
 
-def _ask(entries: list[Entry]) -> None:
+def _ask(folders: list[Path]) -> None:
     """Ask on a terminal. Raises UsageError where there is none, Exit where the answer is no."""
+    from ..catalog import entry_of, size_of
     from ..errors import UsageError
     from .console import plain
     from .listing_look import size
 
     if not sys.stdin.isatty():
         raise UsageError("Nothing was deleted.", "Add --yes to delete without being asked.")
-    for entry in entries:
-        typer.echo(plain(f"{entry.run}  {entry.title}"), err=True)
-    total = size(sum(entry.bytes for entry in entries))
-    if not typer.confirm(f"Delete {len(entries)} run{'s' * (len(entries) != 1)}, {total}?", err=True):
+    for folder in folders:
+        entry = entry_of(folder)
+        typer.echo(plain(f"{folder}  {entry.title if entry else 'a comparison'}"), err=True)
+    total = size(sum(map(size_of, folders)))
+    if not typer.confirm(f"Delete {len(folders)} run{'s' * (len(folders) != 1)}, {total}?", err=True):
         typer.echo("Nothing was deleted.", err=True)
         raise typer.Exit(EXIT_FAILED)
 

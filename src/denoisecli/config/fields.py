@@ -45,6 +45,8 @@ def _seeds_of(item: Any) -> list[int]:
 
 
 def _seed_range(text: str) -> list[int]:
+    if re.fullmatch(r"-\d{1,20}", text):
+        raise ValueError(f"seed {text} is out of range (want 0 to 2^64 - 1; a random one could not be made again)")
     match = re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", text)
     if not match:
         raise ValueError(f'"{text}" is not a seed (want a whole number, or a range such as "1-4")')

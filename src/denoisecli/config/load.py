@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from .fields import did_you_mean
 from .schema import LABS, LabConfig
 from .yaml import MAX_BYTES, Document, read_documents, read_value
 
+OTHER_VARIABLES = {"runs_dir"}
 ENV_PREFIX = "DENOISECLI_"
 Config = TypeVar("Config", bound=LabConfig)
 Key = tuple[str | int, ...]
@@ -93,6 +95,21 @@ def environment(lab: type[LabConfig], environ: Mapping[str, str] = os.environ) -
         if name.startswith(ENV_PREFIX) and path[0] in lab.model_fields and path[0] != "lab":
             _set(layer, tuple(path), read_setting(lab, tuple(path), text, name), name)
     return layer
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a sentence for each DENOISECLI_ variable that is a setting of no lab, and so does nothing."""
+    known = {key for lab in LABS.values() for key in lab.model_fields} - {"lab"}
+    film = {key for lab in LABS.values() for key in keys_at(lab, ("film",))}
+    sentences = []
+    for name in sorted(environ):
+        key = name.removeprefix(ENV_PREFIX).lower().partition("__")[0]
+        if name.startswith(ENV_PREFIX) and key not in known | OTHER_VARIABLES:
+            wanted = {word: word for word in known} | {f"film_{word}": f"film__{word}" for word in film}
+            close = get_close_matches(key, wanted, n=1)
+            guess = f"; did you mean {ENV_PREFIX}{wanted[close[0]].upper()}?" if close else ""
+            sentences.append(f"the variable {name} is no setting and does nothing{guess}")
+    return sentences
 
 
 def settings(lab: type[LabConfig], pairs: Iterable[str]) -> Layer:
@@ -193,8 +210,10 @@ def _dotted(loc: Key) -> str:
 def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        known = keys_at(lab, error["loc"][:-1])
-        guess = did_you_mean(str(error["loc"][-1]), known)
+        *place, key = error["loc"]
+        known = keys_at(lab, tuple(place))
+        deeper = [f"{block}.{key}" for block in known if key in keys_at(lab, (*place, block))]
+        guess = f'; did you mean "{deeper[0]}"?' if deeper else did_you_mean(str(key), known)
         return f"unknown key{guess or ' (known here: ' + ', '.join(known) + ')'}"
     if kind == "value_error":
         return str(context["error"])

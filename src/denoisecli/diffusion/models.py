@@ -259,7 +259,8 @@ def _folder_files(path: Path) -> list[Path]:
     """Return the files that decide what a diffusers folder computes; what else lies in it does not count."""
     kinds = (".safetensors", ".json", ".txt")
     found = [file for part in _parts(path) for file in part.rglob("*") if file.suffix in kinds and file.is_file()]
-    return [path / "model_index.json", *found]
+    index = path / "model_index.json"
+    return [index, *found] if index.is_file() else found
 
 
 def _json(path: Path, *, strict: bool = False) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from typing import Any
 
@@ -14,9 +15,14 @@ def truncated(pipe: Any, prompt: str) -> str:
     if tokenizer is None:
         return ""
     room = tokenizer.model_max_length - 2  # the start and the end token
-    ids = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
-    lost = str(tokenizer.decode(ids[room:], skip_special_tokens=False))
-    return lost.lstrip("\ufffd").strip()  # the first token may be the rest of a character that was cut in two
+
+    def fits(length: int) -> bool:
+        return bool(len(tokenizer(prompt[:length], add_special_tokens=False, verbose=False).input_ids) <= room)
+
+    kept = bisect.bisect_left(range(1, len(prompt) + 1), True, key=lambda length: not fits(length))
+    cut = prompt[:kept].rpartition(" ")  # a word that is cut in two is lost, where words are told by spaces
+    straddles = kept < len(prompt) and not prompt[kept].isspace() and not prompt[kept - 1 : kept].isspace()
+    return prompt[len(cut[0]) if straddles and cut[1] else kept :].strip()
 
 
 def unknown_words(pipe: Any, prompt: str) -> list[str]:

@@ -16,14 +16,12 @@ from .. import __version__
 from ..compare import Comparison, compare, report
 from ..errors import NotRecorded, RunFolderError
 from ..report import Report
-from ..run import RunFolder, name_folder, run_hash
+from ..run import COMPARE_FILE, RunFolder, name_folder, run_hash
 from ..trace import STATES_FILE, Trace, load
 
 if TYPE_CHECKING:
     from ..figures.versus import Versus
     from ..media.picture_file import PictureFile
-
-COMPARE_FILE = "compare.json"
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ def plan(config: NoiseConfig, out: Path | None, runs_dir: Path | None, *, force:
 
 def make(job: Job[NoiseConfig]) -> Trace:
     """Draw the noise once, jump to every level, measure, draw. This is the whole lab."""
+    if job.config.prompt is not None and not job.config.guess:
+        job.report.warn("the prompt is what a model is told with --guess; without it nothing is painted from words")
     picture = clean_picture(job.config)
     schedules = [schedule_named(name) for name in job.config.compared]
     levels = [schedule.paced(job.config.frames, job.config.pacing) for schedule in schedules]

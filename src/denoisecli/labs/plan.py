@@ -18,7 +18,7 @@ from .. import __version__
 from ..config.schema import LabConfig
 from ..config.write import plain_yaml
 from ..report import Report
-from ..run import CONFIG_FILE, RunFolder, name_folder, run_hash
+from ..run import CONFIG_FILE, RunFolder, name_folder, run_hash, some_of
 from ..trace import STATES_FILE, TRACE_FILE, Trace
 
 Config = TypeVar("Config", bound=LabConfig)
@@ -64,6 +64,10 @@ class Plan(Generic[Config]):
     def make(self, report: Report) -> Path:
         """Make the run unless it is done, and return its folder. Interrupted, it goes on at the last whole batch."""
         if self.folder.done:
+            if missing := missing_files(self.folder.path):
+                report.warn(
+                    f"{self.folder.path} lacks {some_of(missing)}; `denoisecli render` draws films and sheets again"
+                )
             report.done(self.folder.path, fresh=False)
             return self.folder.path
         try:
@@ -105,6 +109,12 @@ class Plan(Generic[Config]):
             "environment": dict.fromkeys(("torch", "diffusers", "device", "dtype"))
             | {"python": platform.python_version()},
         }
+
+
+def missing_files(run: Path) -> list[str]:
+    """Return the files that a finished run's trace names and that are not there any more."""
+    rows = json.loads((run / TRACE_FILE).read_text(encoding="utf-8")).get("artifacts") or []
+    return [row["path"] for row in rows if not (run / row["path"]).exists()]
 
 
 def _warn_of_boxes(report: Report, title: str) -> None:
