@@ -196,7 +196,7 @@ def _check(ref: str, path: Path) -> None:
             raise ModelError(f"{path} is not a model: a folder or a .safetensors file is wanted.")
         weights.read_header(path)
         if (configs := configs_beside(path)) is not None:
-            _check_kind(configs)
+            check_kind(configs)
         return
     with _damage_told(ref):
         _check_folder(path)
@@ -222,7 +222,7 @@ def _check_folder(path: Path) -> None:
     parts = _parts(path)
     if not isinstance(components.get("_class_name"), str) or any(list(part.rglob("*.py")) for part in parts):
         raise ModelError(f"{path} wants to run code of its own, which denoisecli never does.", "Choose another model.")
-    _check_kind(path)
+    check_kind(path)
     for part in parts:
         if not part.is_dir():
             raise ModelError(f"{path} is not whole: its {part.name} folder is missing.", "Download it again.")
@@ -238,10 +238,10 @@ def _check_folder(path: Path) -> None:
             weights.read_header(file)
 
 
-def _check_kind(path: Path) -> None:
+def check_kind(path: Path) -> None:
     """Raise ModelError where the configs in `path` are of a pipeline that the labs cannot drive."""
-    name = str(_json(path / "model_index.json").get("_class_name"))
-    if name not in PIPELINES:
+    name = _json(path / "model_index.json").get("_class_name")
+    if isinstance(name, str) and name not in PIPELINES:
         hint = "denoisecli.record(pipe) records other pipelines in Python."
         raise ModelError(f"{path} is a {name}; the labs paint with Stable Diffusion 1, 2, XL, 3 and LCM.", hint)
     scheduler = str(_json(path / "scheduler" / "scheduler_config.json").get("_class_name"))

@@ -47,6 +47,7 @@ def native_size(path: Path) -> tuple[int, int]:
     if path.is_file():
         configs = models.configs_beside(path)
         return native_size(configs) if configs else (SD1_SIDE, SD1_SIDE)
+    models.check_kind(path)
     denoiser = next((path / name for name in ("unet", "transformer") if (path / name).is_dir()), None)
     try:
         if denoiser is None:
