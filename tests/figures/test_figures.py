@@ -6,7 +6,7 @@ from denoisecli.errors import NotRecorded, UsageError
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Curve, Plot, draw_bars, draw_labels, draw_playhead, draw_plot, smooth
 from denoisecli.figures.deck import deck_frames
-from denoisecli.figures.facts import run_facts, three_figures, timestep
+from denoisecli.figures.facts import run_facts, settings_line, three_figures, timestep
 from denoisecli.figures.latent import (
     channel_mosaic,
     channel_pictures,
@@ -99,6 +99,20 @@ def test_the_noise_condenses_into_the_picture():
         np.abs(np.diff(frame[100:300, 120:700].astype(int), axis=1)).mean() for frame in frames[:: len(frames) - 1]
     )
     assert noisy > 2 * clean
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("pocket", ""),
+        (None, ""),
+        ("/home/me/models/dream.safetensors", " · dream"),
+        ("stable-diffusion-v1-5/stable-diffusion-v1-5", " · stable-diffusion-v1-5"),
+        ("~/models/tiny/", " · tiny"),
+    ],
+)
+def test_a_model_that_is_not_built_in_is_named(model, said):
+    assert settings_line({"sampler": "ddim", "cfg": 3, "model": model}, 4) == f"DDIM · 4 steps · cfg 3{said}"
 
 
 def test_facts_of_a_run():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,12 +58,18 @@ def run_facts(trace: Trace) -> Facts:
 
 
 def settings_line(config: dict[str, Any], steps: int) -> str:
-    """Return "DDIM · 20 steps · cfg 7.5" of a config."""
+    """Return "DDIM · 20 steps · cfg 7.5" of a config, and the model where it is not the built-in one."""
     parts = [sampler_label(str(config["sampler"]))] if config.get("sampler") else []
     parts.append(f"{steps} step{'' if steps == 1 else 's'}")
     if config.get("cfg") is not None:
         parts.append(f"cfg {config['cfg']:g}")
-    return " · ".join(parts)
+    return " · ".join([*parts, *model_name(config)])
+
+
+def model_name(config: Mapping[str, Any]) -> list[str]:
+    """Return the last part of the model's path or hub id; nothing for the built-in model, or where there is none."""
+    name = PurePath(str(config.get("model") or "pocket")).name.removesuffix(".safetensors")
+    return [] if name == "pocket" else [clean(name)]
 
 
 def sampler_label(name: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .curves import Curve, Plot
-from .facts import run_facts, sampler_label
+from .facts import model_name, run_facts, sampler_label
 from .text import clean
 from .theme import RGB, Theme, mix
 
@@ -114,6 +114,7 @@ def settings_line(config: dict[str, Any], labels: Sequence[str], steps: int) -> 
     low, high = config.get("guidance_interval") or (0, 1)
     if (low, high) != (0, 1):
         parts.append(f"guided from {100 * low:g} to {100 * high:g} % of the way")
+    parts += model_name(config)
     if config.get("negative_prompt"):
         parts.append(f"not: {clean(str(config['negative_prompt']))}")
     return " · ".join(parts)

@@ -46,9 +46,11 @@ def shown_states(count: int, pictures_each: int) -> list[int]:
 
 
 def model_word(record: Mapping[str, Any]) -> list[str]:
-    """Return the model's name, or nothing where the record has none."""
-    ref = (record.get("model") or {}).get("ref") or (record.get("config") or {}).get("model")
-    return [clean(str(ref))] if ref else []
+    """Return the model's name, or nothing where the settings name it, as they do in films, or nobody knows it."""
+    configured, ref = (record.get("config") or {}).get("model"), (record.get("model") or {}).get("ref")
+    if configured is None:
+        return [clean(str(ref))] if ref else []
+    return ["pocket"] if configured == "pocket" else []
 
 
 def seeds_word(seeds: Sequence[str]) -> str:
