@@ -166,3 +166,20 @@ test("runs are filtered by all words, ordered, and compared by their settings", 
   assert.deepEqual(differences(null, null), []);
   assert.deepEqual([0, 999, 14_900_000, 2.5e9].map(megabytes), ["0 B", "999 B", "14.9 MB", "2.5 GB"]);
 });
+
+test("a filter takes words from their start, numbers whole, and a number behind a setting for that one", () => {
+  const run = (number, title, settings, config) => ({ number, lab: "sample", title, settings, state: "done", folder: `run-${number}`, bytes: 1, config });
+  const runs = [
+    run(0, "a lighthouse", "DDIM · 20 steps · cfg 7.5 · seed 7", { cfg: 7.5, steps: 20, seeds: "[7]", size: "[128, 128]", "decode.tile": 12 }),
+    run(1, "12 delighted gulls", "Euler · 6 steps · cfg 12 · 2 seeds", { cfg: 12, steps: 6, seeds: "[20, 21]", sampler: "euler" }),
+    run(2, "a (foggy) bay: 夕暮れの灯台", "cfg 0.5, 3, 12 · LCM · seed 120", { scales: "[0.5, 3.0, 12.0]", steps: 6, seeds: "[120]", model: "sd-v1-5" }),
+  ];
+  const cases = [
+    ["light", [0]], ["house", []], ["cfg 12", [1, 2]], ["12", [0, 1, 2]], ["cfg 7", []], ["7", [0]], ["7.5", [0]], ["0.50", [2]],
+    ["seed 7", [0]], ["seeds 20", [1]], ["steps 20", [0]], ["step 6 cfg 12", [1, 2]], ["cfg=12 euler", [1]], ["sampler = eul", [1]],
+    ["gulls 12", [1]], ["tile=12", [0]], ["128", [0]], ["v1-5", [2]], ["(fog", [2]], ["灯台", [2]], ["cfg=", [0, 1, 2]], ["seed 7 [.*", []],
+  ];
+  for (const [words, want] of cases) {
+    assert.deepEqual(runs.filter((one) => passes(one, { words, lab: "" })).map((one) => one.number), want, words);
+  }
+});

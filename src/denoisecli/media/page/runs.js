@@ -18,12 +18,54 @@ export function ordered(runs, name) {
   return [...runs].sort(ORDERS[name].by);
 }
 
-/** Every word has to be somewhere in the run: title, settings, lab, state, folder, or "key=value" of its config. */
+/**
+ * Whether the run has all that was typed: words, each at the start of one of its words; numbers, whole; and settings,
+ * as "cfg 12" or "sampler=euler".
+ */
 export function passes(run, { words, lab }) {
   if (lab && run.lab !== lab) return false;
-  run.text ??= [run.title, run.settings, run.lab, run.state, run.folder, ...Object.entries(run.config ?? {}).map(([key, value]) => `${key}=${value}`)]
-    .join("\n").toLowerCase();
-  return words.toLowerCase().split(/\s+/).every((word) => run.text.includes(word));
+  run.facts ??= factsOf(run);
+  return asked(words, run.facts).every(({ name, value }) =>
+    run.facts.some((fact) => (!name || isNamed(fact, name)) && says(fact, value)));
+}
+
+const NUMBER = /^-?\d+(\.\d+)?$/;
+const NUMBERS = /(?<![\p{L}\p{N}]|\d\.)-?\d+(\.\d+)?(?![\p{L}\p{N}]|\.\d)/gu;
+const SPACELESS = /^[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Thai}]/u; // scripts whose words have no gaps
+
+/** What a run says: [{names, text, numbers}], names of a setting or none. */
+function factsOf({ title, settings, lab, state, folder, config }) {
+  const fact = (names, text, values = text) =>
+    ({ names, text: text.toLowerCase(), numbers: (values.match(NUMBERS) ?? []).map(Number) });
+  return [
+    ...[title, lab, state, folder].map((text) => fact([], text)),
+    ...settings.split(" · ").map((text) => fact(text.toLowerCase().match(/\p{L}+/gu) ?? [], text)),
+    ...Object.entries(config ?? {}).map(([key, value]) => fact([key, key.split(".").pop()], `${key} ${value}`, String(value))),
+  ];
+}
+
+/** Return [{name?, value}] of what was typed; a number behind the name of a setting is meant for it. */
+function asked(words, facts) {
+  const found = [];
+  for (const word of words.toLowerCase().replace(/\s*=\s*/g, "=").split(/\s+/).filter(Boolean)) {
+    const before = found[found.length - 1];
+    const [name, value] = word.split(/=(.*)/s);
+    if (value !== undefined) found.push({ name, value });
+    else if (NUMBER.test(word) && before && !before.name && facts.some((fact) => isNamed(fact, before.value))) {
+      found[found.length - 1] = { name: before.value, value: word };
+    } else found.push({ value: word });
+  }
+  return found;
+}
+
+function isNamed({ names }, name) {
+  return names.some((own) => own === name || own === `${name}s` || `${own}s` === name);
+}
+
+function says({ text, numbers }, value) {
+  if (NUMBER.test(value)) return numbers.includes(Number(value));
+  const start = /^[\p{L}\p{N}]/u.test(value) && !SPACELESS.test(value) ? "(?<![\\p{L}\\p{N}]|\\d\\.)" : "";
+  return new RegExp(start + value.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "u").test(text);
 }
 
 /** Return [{key, a, b}] of the settings that differ; a or b is null where one has none. */

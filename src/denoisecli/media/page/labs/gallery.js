@@ -16,7 +16,8 @@ export function lab(data, blobs) {
   const blobOf = (number) => new Blob([bytesOf(coded(`thumb/${number}`))], { type: "image/webp" });
 
   const search = element("input", {
-    type: "search", placeholder: "prompt, seed, model, …", "aria-label": "filter", "aria-keyshortcuts": "/",
+    type: "search", placeholder: "prompt, model, cfg 12, seed 7, …", "aria-label": "filter", "aria-keyshortcuts": "/",
+    title: "words match from their start, numbers whole; cfg 12 and sampler=euler match that setting",
     oninput: () => store.change({ words: search.value }),
   });
   const choose = makeTabs({
