@@ -192,6 +192,45 @@ def test_one_seed_has_nothing_to_compare(show, tmp_path):
     assert opened.page.locator("[aria-label=compare]").count() == 0
 
 
+@pytest.fixture(scope="module")
+def wordy(tmp_path_factory):
+    """A deck whose prompt has 300 words."""
+    return deck_page(tmp_path_factory.mktemp("wordy"), prompt=" ".join(f"word{number}" for number in range(300)))
+
+
+@pytest.mark.parametrize(("size", "lines"), [((1400, 900), 3), ((400, 800), 2)])
+def test_a_long_prompt_is_cut_until_all_of_it_is_asked_for(show, wordy, size, lines):
+    opened = show(wordy, size)
+    title = opened.page.locator("h1")
+    high = "h1 => [h1.offsetHeight / parseFloat(getComputedStyle(h1).lineHeight), h1.scrollHeight - h1.offsetHeight]"
+    assert title.evaluate(high)[0] == pytest.approx(lines, abs=0.1)
+    assert opened.page.locator("figure").first.bounding_box()["y"] < 0.3 * size[1]
+    if size[0] >= 1280:
+        assert opened.page.evaluate("document.documentElement.scrollHeight") <= size[1]
+    button = opened.page.get_by_role("button", name="show all")
+    assert button.get_attribute("aria-expanded") == "false"
+    button.focus()
+    opened.press("Enter")
+    shown, hidden = title.evaluate(high)
+    assert shown > lines + 2
+    assert hidden <= 1
+    button = opened.page.get_by_role("button", name="show less")
+    assert button.get_attribute("aria-expanded") == "true"
+    opened.press(" ")
+    assert title.evaluate(high)[0] == pytest.approx(lines, abs=0.1)
+
+
+def test_paper_has_the_whole_prompt(show, wordy):
+    opened = show(wordy)
+    opened.page.emulate_media(media="print")
+    assert opened.page.locator("h1").evaluate("h1 => h1.scrollHeight - h1.offsetHeight") <= 1
+    assert not opened.page.get_by_role("button", name="show all").is_visible()
+
+
+def test_a_short_prompt_has_no_button(show, deck):
+    assert not show(deck).page.locator(".unfold").is_visible()
+
+
 SIZES = [(390, 844), (820, 1180), (1280, 860), (1920, 1080), (1024, 600)]
 
 

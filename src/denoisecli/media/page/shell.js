@@ -2,6 +2,7 @@
 
 import { makeCommand } from "./copy.js";
 import { element } from "./dom.js";
+import { makeTitle } from "./title.js";
 
 const SIDE = 380; // pixels that the side has at least, beside the stage
 const GAP = 32; // between them, as in style.css
@@ -9,13 +10,11 @@ const LEAST = 320; // pixels that the stage has, however narrow its pictures
 const NARROW = 820; // narrower windows have one column
 
 /**
- * data: {prompt, settings, command, note?}. tabs: the switch in the head, or nothing. keys: the line of keys.
+ * data: {title, settings, command, note?}. tabs: the switch in the head, or nothing. keys: the line of keys.
  * Returns {side, foot, fit}; fit() lays the stage out again.
  */
 export function makeShell({ data, stage, tabs, keys }) {
-  const head = element("header", {},
-    element("div", {}, element("h1", { text: data.title }), element("p", { class: "meta", text: data.settings })),
-    tabs ?? null);
+  const head = element("header", {}, makeTitle(data), tabs ?? null);
   const side = element("section", { class: "side", "aria-label": "numbers" });
   const foot = element("section", { class: "foot", "aria-label": "timeline" });
   const hints = element("footer", {}, element("span", { class: "keys", text: keys }), data.command ? makeCommand(data.command) : null);
