@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { bytesOf, arrayOf } from "../../src/denoisecli/media/page/bytes.js";
 import { atHand, chosen, inMode, modesOf, seen } from "../../src/denoisecli/media/page/compare.js";
 import { labelPlace, monotoneTangents, smoothPath } from "../../src/denoisecli/media/page/curve.js";
-import { fitPanels } from "../../src/denoisecli/media/page/fit.js";
+import { fitPanels, fitStrip, nearestShown, shownAt } from "../../src/denoisecli/media/page/fit.js";
 import { corrupt, levelOf, thinned } from "../../src/denoisecli/media/page/noising.js";
 import { fitMap, nearest } from "../../src/denoisecli/media/page/map.js";
 import { keptOf, makeProduct, signedPixels } from "../../src/denoisecli/media/page/product.js";
@@ -101,6 +101,29 @@ test("panels never leave their room, whatever their number", () => {
 test("four squares stand two by two in a square room, side by side in a wide one", () => {
   assert.equal(fitPanels(4, 1, 560, 560, 12).columns, 2);
   assert.equal(fitPanels(4, 1, 1200, 280, 12).columns, 4);
+});
+
+test("panels that are little larger get no more columns", () => {
+  assert.equal(fitPanels(4, 1, 1428, 702, 12).columns, 4);
+  assert.equal(fitPanels(4, 1, 1428, 702, 12, 1.25).columns, 2);
+  assert.equal(fitPanels(3, 1, 908, 300, 12, 1.25).columns, 3);
+});
+
+test("a strip shows whole pictures, large enough to be seen, both ends among them", () => {
+  for (const [count, rows, ratio, width, windowHeight] of [
+    [4, 1, 1, 1264, 900], [21, 4, 1, 1264, 900], [21, 6, 1.5, 312, 800], [51, 1, 1, 312, 844], [9, 3, 0.5, 1144, 720], [1, 1, 1, 300, 600],
+  ]) {
+    const fit = fitStrip({ count, rows, ratio, width, windowHeight });
+    assert.ok(Math.abs(fit.width / fit.height - ratio) < 0.06 * ratio, `${fit.width} × ${fit.height}`);
+    assert.ok(fit.width <= fit.pitch - fit.gap + 1e-9 && Math.min(fit.width, fit.height) >= 13);
+    assert.ok(Math.max(fit.width, fit.height) >= 28);
+    assert.ok(fit.rows * (fit.height + fit.gap) - fit.gap <= 0.15 * windowHeight + 1);
+    assert.deepEqual([shownAt(0, fit.shown, count), fit.shown === 1 || shownAt(fit.shown - 1, fit.shown, count) === count - 1], [0, true]);
+    for (let place = 0; place < fit.shown; place++) assert.equal(nearestShown(shownAt(place, fit.shown, count), fit.shown, count), place);
+  }
+  assert.equal(fitStrip({ count: 21, rows: 4, ratio: 1, width: 1264, windowHeight: 900 }).rows, 4);
+  assert.equal(fitStrip({ count: 7, rows: 4, ratio: 1, width: 1264, windowHeight: 900 }).rows, 1); // small and far apart
+  assert.equal(fitStrip({ count: 21, rows: 6, ratio: 1, width: 1264, windowHeight: 900 }).rows, 1); // too thin
 });
 
 test("a smooth line never overshoots its points", () => {

@@ -51,7 +51,7 @@ def test_keys_go_through_scales_and_states(show, sweep, keys, scale, state):
 
 @pytest.mark.parametrize(("across", "down", "scale", "state"), [(0.99, 0.05, "12", "8"), (0.01, 0.95, "1", "0")])
 def test_the_strip_has_both(show, sweep, across, down, scale, state):
-    opened = show(sweep[0])
+    opened = show(sweep[0], PHONE)  # where pictures of four rows stand close together
     box = opened.page.locator(".strip").bounding_box()
     opened.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
     opened.settle()
@@ -217,10 +217,28 @@ def test_nothing_hangs_out_of_the_window(show, sweep, keys):
         assert width < 1280 or whole[1] <= height
 
 
+@pytest.mark.parametrize("scales", [(1, 5, 12), (1, 3, 7.5, 12), tuple(range(1, 9))], ids=len)
+@pytest.mark.parametrize("steps", [8, 20])
+def test_the_room_is_used_and_nothing_is_cut_off(show, tmp_path, scales, steps):
+    opened = show(sweep_page(tmp_path, scales=list(scales), seeds=2, steps=steps)[0])
+    for width, height in ((1400, 900), (1280, 720), (1920, 1080)):
+        opened.page.set_viewport_size({"width": width, "height": height})
+        opened.settle()
+        assert opened.page.evaluate("document.documentElement.scrollHeight") <= height, (width, height)
+        footer, last = (opened.page.locator(name).last.bounding_box() for name in ("footer", "figure canvas"))
+        assert height - 40 <= footer["y"] + footer["height"] <= height
+        blank = opened.page.locator(".foot").bounding_box()["y"] - last["y"] - last["height"]
+        assert blank < 0.25 * height, (width, height)
+    opened.page.set_viewport_size({"width": 400, "height": 800})
+    opened.settle()
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert opened.page.locator("figure").first.bounding_box()["y"] < 300
+
+
 def test_many_scales_have_one_row_at_a_time(show, tmp_path):
     path, _, _ = sweep_page(tmp_path, scales=[1.0 + k for k in range(12)], steps=3)
     opened = show(path)
-    assert opened.page.locator(".strip").bounding_box()["height"] <= 58
+    assert opened.page.locator(".strip").bounding_box()["height"] <= 80
     opened.page.get_by_role("button", name="One").click()
     opened.press("ArrowUp")
     assert opened.text(".hero b") == "4"

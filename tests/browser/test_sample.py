@@ -1,3 +1,4 @@
+import io
 import re
 
 import numpy as np
@@ -198,7 +199,7 @@ def wordy(tmp_path_factory):
     return deck_page(tmp_path_factory.mktemp("wordy"), prompt=" ".join(f"word{number}" for number in range(300)))
 
 
-@pytest.mark.parametrize(("size", "lines"), [((1400, 900), 3), ((400, 800), 2)])
+@pytest.mark.parametrize(("size", "lines"), [((1400, 900), 3), ((1280, 720), 2), ((400, 800), 2)])
 def test_a_long_prompt_is_cut_until_all_of_it_is_asked_for(show, wordy, size, lines):
     opened = show(wordy, size)
     title = opened.page.locator("h1")
@@ -229,6 +230,25 @@ def test_paper_has_the_whole_prompt(show, wordy):
 
 def test_a_short_prompt_has_no_button(show, deck):
     assert not show(deck).page.locator(".unfold").is_visible()
+
+
+@pytest.mark.parametrize("size", [(1400, 900), (1920, 1080), (400, 800)])
+def test_a_strip_of_few_states_has_whole_pictures(show, tmp_path, size):
+    from PIL import Image
+
+    from denoisecli.media.picture_file import PictureFile
+
+    opened = show(deck_page(tmp_path, seeds=1, steps=3), size)
+    opened.press("End")
+    framed, strip = (opened.page.locator(name).bounding_box() for name in (".strip .frame", ".strip"))
+    assert framed["width"] == pytest.approx(framed["height"], abs=2)
+    shot = opened.page.locator(".strip").screenshot()
+    left = round(framed["x"] - strip["x"]) + 3
+    side = round(framed["width"]) - 6
+    small = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))[:side, left : left + side]
+    with PictureFile.open(tmp_path / "pictures.zip") as stored:
+        whole = Image.fromarray(stored["guess"][0, 3]).resize(small.shape[1::-1], Image.Resampling.LANCZOS)
+    assert np.abs(small.astype(int) - np.asarray(whole))[4:-4, 4:-4].mean() < 6
 
 
 SIZES = [(390, 844), (820, 1180), (1280, 860), (1920, 1080), (1024, 600)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import DESK, PHONE
 from tests.browser.pages import walk_page
 from tests.browser.test_sample import HOSTILE, SIZES, drag, share_of
 
@@ -111,8 +111,9 @@ def test_states_of_the_runs_along_the_way(show, way):
 
 
 def test_the_strip_of_states_has_both(show, way):
-    opened = show(way[0])
+    opened = show(way[0], PHONE)  # where pictures of three rows stand close together
     opened.press("2")
+    opened.page.locator(".strip:visible").scroll_into_view_if_needed()
     box = opened.page.locator(".strip:visible").bounding_box()
     opened.page.mouse.click(box["x"] + 0.99 * box["width"], box["y"] + 0.05 * box["height"])
     opened.settle()
@@ -120,6 +121,15 @@ def test_the_strip_of_states_has_both(show, way):
     opened.page.locator("input[aria-label=state]").focus()
     opened.press("ArrowRight")
     assert (opened.text(".hero b"), opened.texts("dd")[2]) == ("seed 42", "2 · t 300")
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE, (1280, 720)])
+def test_the_strip_on_the_way_has_whole_pictures(show, way, size):
+    opened = show(way[0], size)
+    opened.press("2")
+    framed = opened.page.locator(".strip:visible .frame").bounding_box()
+    assert framed["width"] == pytest.approx(framed["height"], abs=2)
+    assert framed["height"] >= 28
 
 
 def test_a_loop_plays_round(show, tmp_path):

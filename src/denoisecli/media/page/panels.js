@@ -26,10 +26,10 @@ export function makeStage() {
     return panels;
   };
 
-  /** Fit the panels into width × height pixels; returns the pixels that they really take. */
-  const layOut = (width, height) => {
+  /** Fit the panels into width × height pixels, `gain` as in fitPanels; returns the pixels that they really take. */
+  const layOut = (width, height, gain) => {
     const count = seam ? 1 : Math.max(1, panels.length);
-    const fit = fitPanels(count, ratio, width, Math.max(LEAST, height), GAP);
+    const fit = fitPanels(count, ratio, width, Math.max(LEAST, height), GAP, gain);
     node.style.setProperty("--columns", String(fit.columns));
     node.style.setProperty("--wide", `${fit.width}px`);
     node.style.setProperty("--ratio", String(ratio));

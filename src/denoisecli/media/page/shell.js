@@ -7,6 +7,7 @@ import { makeTitle } from "./title.js";
 const SIDE = 380; // pixels that the side has at least, beside the stage
 const GAP = 32; // between them, as in style.css
 const LEAST = 320; // pixels that the stage has, however narrow its pictures
+const GAIN = 1.25; // pictures that much smaller are fine beside a wider side, with nothing blank below them
 const NARROW = 820; // narrower windows have one column
 
 /**
@@ -26,10 +27,16 @@ export function makeShell({ data, stage, tabs, keys }) {
     const narrow = window.innerWidth < NARROW;
     const room = main.clientWidth - (narrow ? 0 : SIDE + GAP);
     const height = narrow ? window.innerHeight * 0.6 : window.innerHeight - outside(main, foot);
-    const taken = stage.layOut(room, height);
-    main.style.setProperty("--stage", `${Math.max(taken, Math.min(room, LEAST))}px`);
+    const layOut = (high) => {
+      const taken = stage.layOut(room, high, narrow ? 1 : GAIN);
+      main.style.setProperty("--stage", `${Math.max(taken, Math.min(room, LEAST))}px`);
+    };
+    main.style.setProperty("--room", narrow ? "0px" : `${height}px`);
+    layOut(height);
+    if (!narrow && side.offsetHeight > height) layOut(side.offsetHeight); // the page is higher than the window anyway
   };
-  new ResizeObserver(fit).observe(main);
+  const watch = new ResizeObserver(fit);
+  [main, head, foot].forEach((node) => watch.observe(node));
   window.addEventListener("resize", fit);
   return { head, side, foot, fit };
 }

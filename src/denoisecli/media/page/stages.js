@@ -11,5 +11,5 @@ export function makeStages(stages) {
     Object.entries(stages).forEach(([key, stage]) => (stage.node.hidden = key !== name));
   };
   use(now);
-  return { node, use, layOut: (width, height) => stages[now].layOut(width, height) };
+  return { node, use, layOut: (...room) => stages[now].layOut(...room) };
 }

@@ -1,79 +1,65 @@
-/** The step strip: a small picture of every state, in one row or several, the present one framed; drag to scrub. */
+/** The step strip: whole small pictures of the states, in one row or several, the present one framed; drag to scrub. */
 
 import { draggable, element } from "./dom.js";
+import { fitStrip, nearestShown, shownAt } from "./fit.js";
 import { hoverHint } from "./plot.js";
 
-const GAP = 3;
-const LEAST = 22; // pixels a picture is wide; with more states than fit, only every so many is drawn
-const LEAST_ROW = 18; // pixels a row is high
-const [TALLEST, ROOM] = [56, 128]; // pixels: of one row, and of all rows together where that is less for each
-
 /**
- * onScrub(index, share, row), hint(…): the state under the pointer, where in the strip that is, 0..1, and the row.
- * count: states. rows: how many at most; fewer are drawn where they would get too thin: then only the one at hand.
+ * onScrub(index, along, row), hint(…): the state under the pointer, how far it is from the middle of the first picture to
+ * that of the last, 0..1, and the row.
+ * count: states; of more than fit, evenly spread ones are drawn, both ends among them.
+ * rows: how many at most; where they would get too thin, only the one at hand is drawn.
  * colours: of the rows, shown as a bar before each.
  * picture(index, row): what to draw, a canvas or bitmap, or nothing yet. ratio: width / height.
- * Returns {node, draw, move, pitch}: pitch() is the pixels from one state to the next; move(index, row).
+ * Returns {node, draw, move, pitch}: pitch() is the pixels from one picture to the next; move(index, row).
  */
 export function makeStrip({ count, rows = 1, colours = [], ratio, picture, smooth, onScrub, hint }) {
   const canvas = element("canvas", { class: "thumbs", "aria-hidden": "true" });
   const frame = element("i", { class: "frame" });
   const bars = colours.map((colour) => element("i", { class: "bar", colour }));
   const node = element("div", { class: "strip" }, canvas, frame, ...bars);
-  const pitch = () => (node.clientWidth + GAP) / count;
-  const at = (share) => Math.min(count - 1, Math.floor(share * count));
-  const rowAt = (down) => (shownRows() === 1 ? row : Math.min(rows - 1, Math.floor(down * rows)));
-  draggable(node, (share, down) => onScrub(at(share), share, rowAt(down)));
-  if (hint) hoverHint(node, node, (share, down) => hint(at(share), share, rowAt(down)));
-  let row = 0;
-  const shownRows = () => (rows * (LEAST_ROW + GAP) > ROOM ? 1 : rows);
-  const rowHeight = () => {
-    const width = pitch() * every() - GAP;
-    const most = shownRows() === 1 ? TALLEST : (ROOM + GAP) / shownRows() - GAP;
-    return Math.max(LEAST_ROW, Math.min(most, Math.round(width / ratio)));
+  const fit = () => fitStrip({ count, rows, ratio, width: node.clientWidth, windowHeight: window.innerHeight });
+  const under = (share, down) => {
+    const { shown, rows: lines } = fit();
+    const along = Math.min(1, Math.max(0, (share * shown - 0.5) / Math.max(1, shown - 1)));
+    return [Math.round(along * (count - 1)), along, lines === 1 ? row : Math.min(rows - 1, Math.floor(down * rows))];
   };
-  const every = () => Math.max(1, Math.ceil(LEAST / pitch()));
+  draggable(node, (share, down) => onScrub(...under(share, down)));
+  if (hint) hoverHint(node, node, (share, down) => hint(...under(share, down)));
+  let row = 0;
   const draw = () => {
     const scale = window.devicePixelRatio || 1;
-    const width = pitch() * every() - GAP;
-    const height = rowHeight();
-    const whole = shownRows() * (height + GAP) - GAP;
+    const { shown, rows: lines, pitch, width, height, gap } = fit();
+    const whole = lines * (height + gap) - gap;
     canvas.width = Math.round(node.clientWidth * scale);
     canvas.height = Math.round(whole * scale);
     node.style.setProperty("--height", `${whole}px`);
     node.style.setProperty("--row", `${height}px`);
     bars.forEach((bar, line) => {
-      bar.style.setProperty("top", `${line * (height + GAP)}px`);
-      bar.hidden = shownRows() === 1;
+      bar.style.setProperty("top", `${line * (height + gap)}px`);
+      bar.hidden = lines === 1;
     });
     const ink = canvas.getContext("2d");
     ink.scale(scale, scale);
     ink.imageSmoothingEnabled = smooth();
     ink.imageSmoothingQuality = "high";
-    for (let line = 0; line < shownRows(); line++) {
-      for (let index = 0; index < count; index += every()) {
-        const source = picture(index, shownRows() === 1 ? row : line);
-        if (source) cover(ink, source, index * pitch(), line * (height + GAP), width, height);
+    for (let line = 0; line < lines; line++) {
+      for (let place = 0; place < shown; place++) {
+        const source = picture(shownAt(place, shown, count), lines === 1 ? row : line);
+        if (source) ink.drawImage(source, (place + 0.5) * pitch - (gap + width) / 2, line * (height + gap), width, height);
       }
     }
   };
   const move = (index, inRow = 0) => {
+    const { shown, rows: lines, pitch, width, height, gap } = fit();
     if (inRow !== row) {
       row = inRow;
-      if (shownRows() === 1) draw();
+      if (lines === 1) draw();
     }
-    node.style.setProperty("--top", `${shownRows() === 1 ? 0 : row * (rowHeight() + GAP)}px`);
-    const shown = Math.floor(index / every()) * every();
-    node.style.setProperty("--left", `${shown * pitch()}px`);
-    node.style.setProperty("--width", `${pitch() * every() - GAP}px`);
+    node.style.setProperty("--top", `${lines === 1 ? 0 : row * (height + gap)}px`);
+    node.style.setProperty("--left", `${(nearestShown(index, shown, count) + 0.5) * pitch - (gap + width) / 2}px`);
+    node.style.setProperty("--width", `${width}px`);
     node.style.setProperty("--now", String(index));
   };
-  return { node, draw, move, pitch: () => pitch() };
-}
-
-/** Draw the middle of `source` so that it fills a box of width × height. */
-function cover(ink, source, left, top, width, height) {
-  const scale = Math.max(width / source.width, height / source.height);
-  const [w, h] = [width / scale, height / scale];
-  ink.drawImage(source, (source.width - w) / 2, (source.height - h) / 2, w, h, left, top, width, height);
+  return { node, draw, move, pitch: () => fit().pitch };
 }

@@ -8,7 +8,7 @@ import { makeStrip } from "./strip.js";
 /**
  * label, count, said: of the slider. onScrub(value, row): something was dragged; a slider knows no row. advance: of the
  * player. strip: what makeStrip takes, and where its pictures are not the slider's values, at(value) → its index and
- * valueAt(index, share) → the value.
+ * valueAt(index, along) → the value.
  * Returns {move, redraw, mark, scrub, player, keys, pitch}: move(value, row); redraw() draws the strip anew;
  * mark(marks, ticks); keys(step, leap): the bindings of `listen`.
  */
@@ -27,8 +27,8 @@ export function makeTimeline({ foot, label, count, said, onScrub, advance, strip
   };
   const thumbs = makeStrip({
     count, ...rest,
-    onScrub: (index, share, inRow) => scrub(valueAt(index, share), inRow),
-    hint: (index, share, inRow) => said(valueAt(index, share), inRow),
+    onScrub: (index, along, inRow) => scrub(valueAt(index, along), inRow),
+    hint: (index, along, inRow) => said(valueAt(index, along), inRow),
   });
   const slider = makeSlider({ label, count, said, onInput: (value) => scrub(value) });
   foot.append(play, thumbs.node, slider.node);
@@ -41,6 +41,7 @@ export function makeTimeline({ foot, label, count, said, onScrub, advance, strip
     setMarks(slider, count, ...marked);
   };
   new ResizeObserver(place).observe(thumbs.node);
+  window.addEventListener("resize", place);
   document.fonts.ready.then(place);
 
   const move = (value, inRow = 0) => {

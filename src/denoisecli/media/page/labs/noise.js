@@ -44,7 +44,7 @@ export function lab(data, blobs) {
     foot: shell.foot, label: "t", count: last + 1, said, onScrub: (t) => store.change({ t }),
     strip: {
       count: THUMBS, ratio: data.size[0] / data.size[1], smooth: () => true,
-      at: (t) => Math.round((t / last) * (THUMBS - 1)), valueAt: (_, share) => clamp(((share * THUMBS - 0.5) / (THUMBS - 1)) * last),
+      at: (t) => Math.round((t / last) * (THUMBS - 1)), valueAt: (_, along) => clamp(along * last),
       picture: (index) => process.small(store.state.schedule, clamp((index / (THUMBS - 1)) * last)),
     },
     advance: () => {
