@@ -213,7 +213,7 @@ def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
         *place, key = error["loc"]
         known = keys_at(lab, tuple(place))
         deeper = [f"{block}.{key}" for block in known if key in keys_at(lab, (*place, block))]
-        guess = f'; did you mean "{deeper[0]}"?' if deeper else did_you_mean(str(key), known)
+        guess = did_you_mean(str(key), known) or (f'; did you mean "{deeper[0]}"?' if deeper else "")
         return f"unknown key{guess or ' (known here: ' + ', '.join(known) + ')'}"
     if kind == "value_error":
         return str(context["error"])
