@@ -63,40 +63,38 @@ class ChangeCurve:
         drawn = draw_plot(image, layout.plot, plot, theme, layout.measures.text)
         return cls(facts, drawn, _end_to_end(facts, ends), theme)
 
-    def heights(self, frame: int) -> NDArray[np.float64]:
-        """Return the logarithms of the changes up to the frame after this one; those off the plot stay at its edges."""
-        speeds = speeds_until(self.facts.jumps, frame) / self.unit
-        edges = self.plot.plot.bottom, top_of(self.plot.plot)
-        heights: NDArray[np.float64] = np.clip(np.log10(np.maximum(speeds, 1e-9)), *edges)
-        return heights
+    def height(self, frame: int) -> float:
+        """Return the logarithm of the change around a frame; where it is off the plot, that of the plot's edge.
 
-    def points(self, frame: int) -> list[Point]:
-        """Return the pixels of the changes up to the frame after this one."""
-        last = len(self.facts.places) - 1
-        return [self.plot.at(index / last, float(height)) for index, height in enumerate(self.heights(frame))]
+        It is the mean of the jumps before and after. The first frame has none before it, in a loop neither, where the
+        last one is not known yet.
+        """
+        change = float(np.nanmean(self.facts.jumps[max(0, frame - 1) : frame + 1])) / self.unit
+        return min(max(math.log10(max(change, 1e-9)), self.plot.plot.bottom), top_of(self.plot.plot))
+
+    def along(self, frame: int) -> float:
+        """Return where on the axis a frame is, 0..1."""
+        return frame / (len(self.facts.places) - 1)
+
+    def piece(self, frame: int) -> list[Point]:
+        """Return the line from the frame before to this one. Its slopes at both depend on their neighbours alone."""
+        first = max(0, frame - 2)
+        around = range(first, min(frame + AHEAD, len(self.facts.places)))
+        points = smooth([self.plot.at(self.along(index), self.height(index)) for index in around], PIECE)
+        end = (frame - first) * PIECE
+        return points[end - PIECE : end + 1]
 
     def grow(self, image: Image.Image, frame: int) -> None:
         """Draw the line on to this frame, where it is not yet."""
         while self.reached < frame:
             self.reached += 1
-            piece = smooth(self.points(self.reached), PIECE)[(self.reached - 1) * PIECE : self.reached * PIECE + 1]
+            piece = self.piece(self.reached)
             polyline(image, piece, 4 * self.plot.scale, self.theme.teal, clip=self.plot.clip)
 
     def draw_now(self, image: Image.Image, frame: int) -> None:
         """Draw the playhead."""
-        x = frame / (len(self.facts.places) - 1)
-        draw_playhead_at(image, self.plot, x, [(float(self.heights(frame)[frame]), self.theme.teal)], self.theme)
-
-
-def speeds_until(jumps: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
-    """Return the mean of the jumps before and after every frame up to the next one, (≤ frame + AHEAD,).
-
-    jumps: (frame,), of each frame to the next; those up to the next frame are read. The first frame has none before it,
-    in a loop neither, where the last one is not known yet.
-    """
-    after = jumps[: frame + AHEAD]
-    mean: NDArray[np.float64] = np.nanmean(np.stack([np.r_[np.nan, after[:-1]], after]), axis=0)
-    return mean
+        dots = [(self.height(frame), self.theme.teal)]
+        draw_playhead_at(image, self.plot, self.along(frame), dots, self.theme)
 
 
 def _end_to_end(facts: WalkFacts, ends: Sequence[NDArray[np.uint8]]) -> float:

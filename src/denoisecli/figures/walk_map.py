@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -88,11 +89,15 @@ class WayMap:
         if self._has_dots(places):
             discs(image, [self.pixel(self.course.at(*place)) for place in places], 4 * unit, self.theme.tick)
 
+    @cached_property
+    def length(self) -> float:
+        """How many pixels the whole way has."""
+        points = [self.pixel(point) for leg in range(self.course.legs) for point in self.course.line(leg)]
+        return sum(math.dist(a, b) for a, b in pairwise(points))
+
     def _has_dots(self, places: Sequence[tuple[int, float]]) -> bool:
         """Return whether the frames lie far enough apart on the mean to be told from each other."""
-        points = [self.pixel(point) for leg in range(self.course.legs) for point in self.course.line(leg)]
-        length = sum(math.dist(a, b) for a, b in pairwise(points))
-        return length >= DOTS_APART * self.text / 24 * (len(places) - 1)
+        return self.length >= DOTS_APART * self.text / 24 * (len(places) - 1)
 
     def thumbs(self, ends: Sequence[Any]) -> list[Image.Image]:
         """Return the ends' pictures, (H, W, 3) each, as small squares."""
