@@ -1,6 +1,7 @@
 """A run folder is whole or absent, belongs to one config, and keeps its finished batches."""
 
 import errno
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from denoisecli.errors import RunFolderError
-from denoisecli.run import RunFolder, name_folder, run_hash, slug
+from denoisecli.run import RunFolder, missing_files, name_folder, run_hash, slug
 from denoisecli.trace import Trace
 
 
@@ -104,6 +105,16 @@ def test_a_folder_of_yours_with_the_partials_name_stays(tmp_path, force):
     ):
         pytest.fail("opened")
     assert (tmp_path / "x.partial" / "notes.txt").read_text() == "all my work"
+
+
+@pytest.mark.parametrize("artifacts", [None, 3, [None, {"kind": "film"}], "film.mp4"])
+def test_a_record_that_somebody_changed_names_nothing(tmp_path, artifacts):
+    """It stops neither the run that is done nor the one that shall replace it with a traceback."""
+    finished(tmp_path / "x")
+    record = tmp_path / "x" / "trace.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"artifacts": artifacts}))
+    assert missing_files(tmp_path / "x") == []
+    assert not RunFolder(tmp_path / "x", "bbbbbbbb", force=True).done
 
 
 def test_file_in_the_way(tmp_path):

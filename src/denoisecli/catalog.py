@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, InUse, RunFolderError
-from .run import COMPARE_FILE, CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside, files_in, some_of, strangers
+from .run import COMPARE_FILE, CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside, files_in, read_table, refuse_strangers
 from .summary import Summary, summary
 from .trace import SCHEMA, TRACE_FILE
 
@@ -86,10 +85,10 @@ def record_of(folder: Path) -> dict[str, Any] | None:
     try:
         if path.stat().st_size > MOST_BYTES:
             return None
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except OSError:
         return None
-    return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None
+    record = read_table(path)
+    return record if record is not None and record.get("schema") == SCHEMA else None
 
 
 def words(record: dict[str, Any]) -> Summary:
@@ -108,25 +107,22 @@ def size_of(folder: Path) -> int:
 def check_deletable(folder: Path) -> None:
     """Raise RunFolderError, or InUse, where the folder is more than a run that nobody is making."""
     entry = None if folder.is_symlink() else entry_of(folder)
-    compared = entry is None and is_comparison(folder)
-    if entry is None and not compared:
+    hint = "Nothing was deleted. Move what you want to keep, then delete the folder yourself."
+    if entry is not None and entry.state == DONE:
+        refuse_strangers(folder, TRACE_FILE, hint)
+    elif entry is None and is_comparison(folder):
+        refuse_strangers(folder, COMPARE_FILE, hint)
+    elif entry is None:
         what = "a link, not a run" if folder.is_symlink() else "no run of ours"
         raise RunFolderError(f"{folder} is {what}.", "Nothing was deleted. See: denoisecli ls")
-    whole = compared or (entry is not None and entry.state == DONE)
-    if whole and (found := strangers(folder, COMPARE_FILE if compared else TRACE_FILE)):
-        hint = "Nothing was deleted. Move what you want to keep, then delete the folder yourself."
-        raise RunFolderError(f"{folder} holds files that the run did not make: {some_of(found)}.", hint)
     with _idle(folder):
         pass
 
 
 def is_comparison(folder: Path) -> bool:
     """Return whether `denoisecli compare` made this folder."""
-    try:
-        found = json.loads((folder / COMPARE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return not folder.is_symlink() and isinstance(found, dict) and {"hash", "artifacts", "a", "b"} <= found.keys()
+    found = read_table(folder / COMPARE_FILE) or {}
+    return not folder.is_symlink() and {"hash", "artifacts", "a", "b"} <= found.keys()
 
 
 def delete(folder: Path) -> None:
@@ -196,11 +192,8 @@ def _config(path: Path) -> dict[str, Any] | None:
 
 def _error(path: Path) -> dict[str, str] | None:
     """Return what an error.json of ours says; None where there is none."""
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(said, dict) or "error" not in said:
+    said = read_table(path)
+    if said is None or "error" not in said:
         return None
     return {name: str(text) for name, text in said.items()}
 

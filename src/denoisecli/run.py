@@ -93,18 +93,13 @@ class RunFolder:
                 f"{self.path} holds files that are no run.", "Choose another folder with -o, or delete it yourself."
             )
         if self.force:
-            self._check_replaceable()
+            hint = "Move what you want to keep, or choose another folder with -o."
+            refuse_strangers(self.path, self.record, hint)
             return False
         if found == self.hash:
             return True
         hint = "Choose another folder with -o, or replace it with --force."
         raise RunFolderError(f"{self.path} holds the run of another config.", hint)
-
-    def _check_replaceable(self) -> None:
-        """Raise RunFolderError where the folder holds more than the run that --force is to replace."""
-        if found := strangers(self.path, self.record):
-            hint = "Move what you want to keep, or choose another folder with -o."
-            raise RunFolderError(f"{self.path} holds files that the run did not make: {some_of(found)}.", hint)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[RunFolder]:
@@ -169,11 +164,7 @@ class RunFolder:
     @property
     def error(self) -> dict[str, str] | None:
         """What `fail` left behind, or None."""
-        try:
-            found = json.loads((self.partial / ERROR_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
+        return read_table(self.partial / ERROR_FILE)
 
     def add(self, path: Path, kind: str) -> dict[str, Any]:
         """Note a finished file below `partial` as an artifact and return its row."""
@@ -248,12 +239,22 @@ def aside(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")
 
 
-def strangers(folder: Path, record: str = TRACE_FILE) -> list[str]:
-    """Return the files in a finished run's folder that its record does not name, sorted."""
-    rows = (_read(folder / record) or {}).get("artifacts")
-    listed = {str(row.get("path")) for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+def refuse_strangers(folder: Path, record: str, hint: str) -> None:
+    """Raise RunFolderError where a finished run's folder holds files that its record does not name."""
     found = {path.relative_to(folder).as_posix() for path in files_in(folder) if path.name not in DROPPINGS}
-    return sorted(found - listed - {record, CONFIG_FILE, STATES_FILE})
+    if strangers := sorted(found - _listed(folder, record) - {record, CONFIG_FILE, STATES_FILE}):
+        raise RunFolderError(f"{folder} holds files that the run did not make: {some_of(strangers)}.", hint)
+
+
+def missing_files(folder: Path) -> list[str]:
+    """Return the files that a finished run's trace names and that are not there any more, sorted."""
+    return sorted(path for path in _listed(folder, TRACE_FILE) if not (folder / path).exists())
+
+
+def _listed(folder: Path, record: str) -> set[str]:
+    rows = (read_table(folder / record) or {}).get("artifacts")
+    rows = [row for row in rows if isinstance(row, dict) and "path" in row] if isinstance(rows, list) else []
+    return {str(row["path"]) for row in rows}
 
 
 def files_in(folder: Path) -> Iterator[Path]:
@@ -270,14 +271,14 @@ def some_of(names: list[str], most: int = 3) -> str:
 
 
 def _hash_of(record: Path) -> str | None:
-    found = (_read(record) or {}).get("hash")
+    found = (read_table(record) or {}).get("hash")
     return None if found is None else str(found)
 
 
-def _read(record: Path) -> dict[str, Any] | None:
-    """Return a trace.json or compare.json; None where there is none that can be read."""
+def read_table(path: Path) -> dict[str, Any] | None:
+    """Return what a trace.json, compare.json or error.json holds; None where there is none that can be read."""
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

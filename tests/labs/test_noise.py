@@ -48,6 +48,16 @@ def compared(tmp_path_factory):
 # What a run leaves
 
 
+def test_what_a_finished_run_lacks_is_told(tmp_path):
+    make(tmp_path / "run")
+    (tmp_path / "run" / "film.mp4").unlink()
+    warnings, report = [], Report()
+    report.warn = warnings.append
+    plan(config(), tmp_path / "run", None, force=False).make(report)
+    again = "`denoisecli render` draws films and sheets again"
+    assert warnings == [f"{tmp_path / 'run'} lacks film.mp4; {again}"]
+
+
 def test_a_prompt_without_a_guess_is_told(tmp_path):
     warnings, report = [], Report()
     report.warn = warnings.append

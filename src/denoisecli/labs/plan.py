@@ -18,7 +18,7 @@ from .. import __version__
 from ..config.schema import LabConfig
 from ..config.write import plain_yaml
 from ..report import Report
-from ..run import CONFIG_FILE, RunFolder, name_folder, run_hash, some_of
+from ..run import CONFIG_FILE, RunFolder, missing_files, name_folder, run_hash, some_of
 from ..trace import STATES_FILE, TRACE_FILE, Trace
 
 Config = TypeVar("Config", bound=LabConfig)
@@ -109,12 +109,6 @@ class Plan(Generic[Config]):
             "environment": dict.fromkeys(("torch", "diffusers", "device", "dtype"))
             | {"python": platform.python_version()},
         }
-
-
-def missing_files(run: Path) -> list[str]:
-    """Return the files that a finished run's trace names and that are not there any more."""
-    rows = json.loads((run / TRACE_FILE).read_text(encoding="utf-8")).get("artifacts") or []
-    return [row["path"] for row in rows if not (run / row["path"]).exists()]
 
 
 def _warn_of_boxes(report: Report, title: str) -> None:
