@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from .digest import file_sha256
 from .errors import DiskFull, InUse, RunFolderError
 from .trace import STATES_FILE, TRACE_FILE, write_arrays
 
@@ -168,13 +169,9 @@ class RunFolder:
 
     def add(self, path: Path, kind: str) -> dict[str, Any]:
         """Note a finished file below `partial` as an artifact and return its row."""
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
         row = {
             "path": path.relative_to(self.partial).as_posix(),
-            "sha256": digest.hexdigest(),
+            "sha256": file_sha256(path),
             "bytes": path.stat().st_size,
             "kind": kind,
         }

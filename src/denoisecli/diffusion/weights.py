@@ -12,11 +12,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..digest import file_sha256
 from ..errors import ModelError
 
 PICKLES = (".ckpt", ".bin", ".pt", ".pth", ".pkl")
 MAX_HEADER = 100_000_000  # the limit of the safetensors library itself
-_CHUNK = 1 << 22
 
 
 def refuse_pickle(path: Path) -> None:
@@ -127,11 +127,7 @@ def _remember(note: Path, digest: str) -> None:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+        return file_sha256(path)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
-    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ import numpy as np
 
 from .. import __version__
 from ..compare import Comparison, compare, report
+from ..digest import file_sha256
 from ..errors import NotRecorded, RunFolderError
 from ..report import Report
 from ..run import COMPARE_FILE, RunFolder, name_folder, run_hash
@@ -68,7 +68,7 @@ def _folder(
     a: Path, b: Path, traces: tuple[Trace, Trace], out: Path | None, runs_dir: Path | None, *, force: bool
 ) -> RunFolder:
     film = traces[0].record.get("config", {}).get("film")
-    digest = run_hash({"a": _digest(a), "b": _digest(b), "film": film}, __version__)
+    digest = run_hash({"a": file_sha256(a / STATES_FILE), "b": file_sha256(b / STATES_FILE), "film": film}, __version__)
     names = [trace.record.get("config", {}).get("prompt") or trace.lab for trace in traces]
     title = names[0] if names[0] == names[1] else f"{names[0]} {names[1]}"
     folder = name_folder("compare", str(title), digest, out, runs_dir, force=force)
@@ -79,14 +79,6 @@ def _folder(
                 f"{folder.path} is one of the runs that are compared.", "Choose another folder with -o."
             )
     return folder
-
-
-def _digest(run: Path) -> str:
-    digest = hashlib.sha256()
-    with (run / STATES_FILE).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _pictures(run: Path) -> PictureFile:

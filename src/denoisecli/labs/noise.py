@@ -5,7 +5,6 @@ Without `space: latent` and `guess` no model is loaded and no torch imported.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from ..diffusion.forward import (
     measured_correlations,
     schedule_named,
 )
+from ..digest import file_sha256
 from ..errors import ConfigError
 from ..trace import Trace
 from . import plan as plans
@@ -102,8 +102,7 @@ def _picture_identity(config: NoiseConfig) -> str:
         return "lighthouse"
     path = _image_path(config.image)
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise ConfigError(f"image: {config.image} cannot be read: {error.strerror}.") from None
 
