@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from denoisecli.batch.messages import Outcome
 from denoisecli.batch.packing import sample_together
 from denoisecli.batch.place import Place
+from denoisecli.batch.processes import Stop, Workers
+from denoisecli.batch.queue import Engine, Schedule
 from denoisecli.batch.ray_engine import LOCAL, RayEngine
-from denoisecli.batch.runs import Outcome
-from denoisecli.batch.schedule import Engine, Schedule
 from denoisecli.batch.variations import product
-from denoisecli.batch.workers import Stop, Workers
-from denoisecli.config.schema import SampleConfig
+from denoisecli.config.base import SampleConfig
 from denoisecli.report import Report
 
 LIGHT = ("steps=4", "views=[guess]", "film.size=640x360")  # of every run: one seed, a small film
@@ -70,7 +70,7 @@ def sampling() -> None:
     """
     import torch
 
-    from denoisecli.diffusion.kept import shelf
+    from denoisecli.diffusion.model_cache import shelf
     from denoisecli.diffusion.models import load_model
 
     torch.set_num_threads(1)

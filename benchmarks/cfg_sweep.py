@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from denoisecli.config.schema import PROMPT
+from denoisecli.config.base import PROMPT
+from denoisecli.diffusion.batch import sample_batch
 from denoisecli.diffusion.decode import decoder
 from denoisecli.diffusion.guidance import SteppedScale
 from denoisecli.diffusion.models import Model, load_model
 from denoisecli.diffusion.noise import starting_noise
-from denoisecli.diffusion.sample import sample_batch
 from denoisecli.metrics import clipped, contrast, sameness, saturation
 from denoisecli.trace import Trace
 

@@ -74,7 +74,7 @@ def shapes() -> list[tuple[int, int]]:
 
 def make_lora(path: Path) -> None:
     """Write the file, kohya layout, layer by layer."""
-    from denoisecli.diffusion.lora.files import Planned, encode, writing
+    from denoisecli.lora.safetensors import Planned, encode, writing
 
     rng = np.random.default_rng(0)
     layers = {f"lora_unet_layer_{index}": shape for index, shape in enumerate(shapes())}

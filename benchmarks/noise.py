@@ -16,12 +16,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from denoisecli.config.noise import NoiseConfig
-from denoisecli.diffusion.forward import schedule_named
-from denoisecli.figures.noising import NoiseDrawing, frame_order
 from denoisecli.figures.theme import FilmStyle, theme_named
-from denoisecli.labs.noise import clean_picture, forward_trace, plan
+from denoisecli.labs.noise.config import NoiseConfig
+from denoisecli.labs.noise.figures.film import NoiseDrawing, frame_order
+from denoisecli.labs.noise.lab import clean_picture, forward_trace, plan
 from denoisecli.media.video import Held, write_video
+from denoisecli.process.forward import schedule_named
 
 GOAL = 1.3
 

@@ -23,14 +23,14 @@ from typing import Any
 
 import torch
 
-from denoisecli.config.walk import WalkConfig
 from denoisecli.diffusion.loading import quiet
 from denoisecli.diffusion.models import Model, load_model
-from denoisecli.diffusion.schedule import use_sampler
-from denoisecli.labs.plan import Job
-from denoisecli.labs.walk import plan
-from denoisecli.labs.walk_frames import Walker
-from denoisecli.labs.walk_way import Way, even_places
+from denoisecli.diffusion.scheduler import use_sampler
+from denoisecli.labs.job import Job
+from denoisecli.labs.walk.config import WalkConfig
+from denoisecli.labs.walk.frames import Walker
+from denoisecli.labs.walk.lab import plan
+from denoisecli.labs.walk.way import Way, even_places
 from denoisecli.report import Report
 
 BATCH = 8

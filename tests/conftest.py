@@ -1,6 +1,12 @@
 """What every test has: one thread a worker (two workers on two cores would wait for each other), no network."""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "figures" / "golden"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -10,3 +16,12 @@ os.environ["COLUMNS"] = "100"
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write the golden pictures anew")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
+    """Return a check that a picture looks like `golden/NAME.png`."""
+    from tests.golden import check_golden  # NumPy comes after the threads are set
+
+    update = request.config.getoption("--update-golden")
+    return lambda name, picture: check_golden(GOLDEN / f"{name}.png", picture, update=update)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from denoisecli.config.base import LABS
 from denoisecli.config.load import load_configs, settings
-from denoisecli.config.schema import LABS
 from denoisecli.config.write import plain_yaml
 from denoisecli.media.video import write_video
 

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from denoisecli.batch.runs import Outcome
+from denoisecli.batch.messages import Outcome
 
 
 def outcome(run, state="made", worker=1, **more):

@@ -3,9 +3,9 @@
 import pytest
 
 from denoisecli.batch.estimate import estimate
-from denoisecli.cli.batch_look import duration, room, words
-from denoisecli.config.schema import SampleConfig
-from tests.runs import hand_made_run
+from denoisecli.cli.batch_report import duration, room, words
+from denoisecli.config.base import SampleConfig
+from tests.hand_made import hand_made_run
 
 
 def deck(**keys):

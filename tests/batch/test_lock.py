@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from denoisecli.batch.lock import held
-from denoisecli.batch.schedule import Shard
+from denoisecli.batch.queue import Shard
 from denoisecli.errors import InUse, RunFolderError
 
 ALL = Shard()

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import denoisecli
+from denoisecli.batch.messages import Outcome, Run, Warned
 from denoisecli.batch.packing import sample_together
 from denoisecli.batch.place import Place
-from denoisecli.batch.runs import Outcome, Run, Warned
 from denoisecli.batch.worker import make_pack
-from denoisecli.config.schema import SampleConfig
-from denoisecli.diffusion.kept import shelf
+from denoisecli.config.base import SampleConfig
+from denoisecli.diffusion.model_cache import shelf
 from denoisecli.diffusion.models import POCKET, load_model
 from denoisecli.report import Report
 
@@ -114,7 +114,7 @@ def digests(folder):
 
 def test_nothing_sticks_from_run_to_run(tmp_path):
     """LoRA, sampler, and the model of another lab: run k of a batch is byte for byte the run alone."""
-    from denoisecli.config.schema import LABS
+    from denoisecli.config.base import LABS
 
     lora = {"file": str(LORA), "scale": 0.7}
     walk = LABS["walk"](
@@ -168,7 +168,7 @@ def test_pack_that_does_not_fit_is_halved(tmp_path):
 
 def test_sample_that_goes_wrong_leaves_the_others_alone(tmp_path, monkeypatch):
     """A pack that fails is sampled run by run, so that only the faulty run fails."""
-    from denoisecli.diffusion import sample
+    from denoisecli.diffusion import batch as sample
     from denoisecli.errors import SamplingError
 
     original = sample.sample_batch

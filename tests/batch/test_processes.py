@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from denoisecli.batch.messages import Outcome, Run
 from denoisecli.batch.place import Place
-from denoisecli.batch.runs import Outcome, Run
-from denoisecli.batch.workers import Stop, Workers, gpus, share_machine
-from denoisecli.config.schema import LABS
-
-from . import bodies
+from denoisecli.batch.processes import Stop, Workers, gpus, share_machine
+from denoisecli.config.base import LABS
+from tests.batch import bodies
 
 
 def runs(tmp_path, count):
@@ -169,7 +168,7 @@ def test_gpus(monkeypatch, told, cards):
 
 
 def test_signals_are_named():
-    from denoisecli.batch.workers import _cause
+    from denoisecli.batch.processes import _cause
 
     assert _cause(-signal.SIGSEGV) == "killed by SIGSEGV"
     assert _cause(1) == "exit code 1"

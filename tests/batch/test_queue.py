@@ -4,16 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from denoisecli.batch.messages import Outcome, Run
 from denoisecli.batch.packing import packed
 from denoisecli.batch.place import Place
-from denoisecli.batch.runs import Outcome, Run
-from denoisecli.batch.schedule import Schedule, Shard
+from denoisecli.batch.queue import Schedule, Shard
 from denoisecli.batch.variations import product
-from denoisecli.config.schema import LABS
+from denoisecli.config.base import LABS
 from denoisecli.config.yaml import read_documents
-from tests.runs import hand_made_run
-
-from .bodies import outcome
+from tests.batch.bodies import outcome
+from tests.hand_made import hand_made_run
 
 
 def schedule(tmp_path, *vary, settings=("size=64", "steps=2"), **more):
@@ -97,7 +96,7 @@ def test_one_run_under_two_names_is_made_once(tmp_path):
 
 
 def test_two_runs_that_share_a_name_by_chance(tmp_path, monkeypatch):
-    from denoisecli.labs import plan
+    from denoisecli.labs import job as plan
 
     monkeypatch.setattr(plan, "run_hash", lambda *_: "00000000")
     found = outcomes(schedule(tmp_path, "seed=1-2"), Backwards())

@@ -6,19 +6,19 @@ import time
 
 import pytest
 
+from denoisecli.batch.messages import Outcome
 from denoisecli.batch.place import Place
+from denoisecli.batch.processes import Stop
+from denoisecli.batch.queue import Schedule
 from denoisecli.batch.ray_engine import RayEngine, Request, check_room
 from denoisecli.batch.remote import RemotePlace
-from denoisecli.batch.runs import Outcome
-from denoisecli.batch.schedule import Schedule
 from denoisecli.batch.variations import product
-from denoisecli.batch.workers import Stop
 from denoisecli.config.yaml import read_documents
 from denoisecli.errors import UsageError
+from tests.batch.test_processes import runs
 
 from . import bodies
 from .stores import files, new_url
-from .test_workers import runs
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own, of which it has many
 NOISE = b"lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360}\n"

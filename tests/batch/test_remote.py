@@ -11,16 +11,16 @@ import fsspec
 import pytest
 
 from denoisecli.batch import remote
+from denoisecli.batch.messages import Outcome
 from denoisecli.batch.place import Place
+from denoisecli.batch.processes import Stop, Workers
+from denoisecli.batch.queue import Schedule
 from denoisecli.batch.remote import RemotePlace
-from denoisecli.batch.runs import Outcome
-from denoisecli.batch.schedule import Schedule
 from denoisecli.batch.variations import product
 from denoisecli.batch.worker import make_pack
-from denoisecli.batch.workers import Stop, Workers
 from denoisecli.config.yaml import read_documents
 from denoisecli.errors import RemoteError, SamplingError, UsageError
-from denoisecli.labs import noise
+from denoisecli.labs.noise import lab as noise
 from denoisecli.report import Report
 
 from .stores import files, new_url

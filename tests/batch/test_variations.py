@@ -3,7 +3,7 @@
 import pytest
 
 from denoisecli.batch.variations import product, variation
-from denoisecli.config.schema import LABS
+from denoisecli.config.base import LABS
 from denoisecli.config.yaml import read_documents
 from denoisecli.errors import ConfigError
 

@@ -5,10 +5,10 @@ import { bytesOf, arrayOf } from "../../src/denoisecli/media/page/bytes.js";
 import { atHand, chosen, inMode, modesOf, seen } from "../../src/denoisecli/media/page/compare.js";
 import { labelPlace, monotoneTangents, smoothPath } from "../../src/denoisecli/media/page/curve.js";
 import { fitPanels, fitStrip, nearestShown, shownAt } from "../../src/denoisecli/media/page/fit.js";
-import { corrupt, levelOf, thinned } from "../../src/denoisecli/media/page/noising.js";
-import { fitMap, nearest } from "../../src/denoisecli/media/page/map.js";
-import { keptOf, makeProduct, signedPixels } from "../../src/denoisecli/media/page/product.js";
-import { differences, megabytes, ordered, passes } from "../../src/denoisecli/media/page/runs.js";
+import { corrupt, levelOf, thinned } from "../../src/denoisecli/labs/noise/noising.js";
+import { fitMap, nearest } from "../../src/denoisecli/labs/walk/map.js";
+import { keptOf, makeProduct, signedPixels } from "../../src/denoisecli/labs/lora_rank/product.js";
+import { differences, megabytes, ordered, passes } from "../../src/denoisecli/tools/gallery/runs.js";
 import { wordPlaces } from "../../src/denoisecli/media/page/slider.js";
 import { decibels, percent, range, short, tenths, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
 

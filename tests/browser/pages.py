@@ -5,27 +5,31 @@ from pathlib import Path
 
 import numpy as np
 
-from denoisecli.config.cfg_sweep import CfgSweepConfig
-from denoisecli.config.noise import SCHEDULES, NoiseConfig
-from denoisecli.diffusion.forward import schedule_named
-from denoisecli.figures.pages import cfg_sweep, lora_rank, noise, sample, walk
-from denoisecli.figures.rank_pictures import Painted
-from denoisecli.labs.cfg_numbers import sameness_rows, sweep_rows
-from denoisecli.labs.cfg_scales import swept_scales
-from denoisecli.labs.gallery import make_gallery
-from denoisecli.labs.lora_matrix import bolt, cut_matrix
-from denoisecli.labs.noise import clean_picture, forward_trace
+from denoisecli.labs.cfg_sweep import page as cfg_sweep
+from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
+from denoisecli.labs.cfg_sweep.numbers import sameness_rows, sweep_rows
+from denoisecli.labs.cfg_sweep.scales import swept_scales
+from denoisecli.labs.lora_rank import page as lora_rank
+from denoisecli.labs.lora_rank.figures.pictures import Painted
+from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix
+from denoisecli.labs.noise import page as noise
+from denoisecli.labs.noise.config import SCHEDULES, NoiseConfig
+from denoisecli.labs.noise.lab import clean_picture, forward_trace
 from denoisecli.labs.pages import page_of
 from denoisecli.labs.pictures import Pictures
+from denoisecli.labs.sample import page as sample
+from denoisecli.labs.walk import page as walk
 from denoisecli.media.page import write_page
 from denoisecli.media.picture_file import PictureFile, write_pictures
+from denoisecli.process.forward import schedule_named
 from denoisecli.report import Report
-from denoisecli.run import RunFolder
+from denoisecli.runs.folder import RunFolder
+from denoisecli.tools.gallery.tool import make_gallery
 from denoisecli.trace import Trace
 from tests.figures.fakes import PROMPT, blurred, fake_run, scene
-from tests.figures.test_rank import subject_file
-from tests.figures.test_walking import record
-from tests.runs import hand_made_run
+from tests.hand_made import hand_made_run
+from tests.labs.lora_rank.figures.test_matrix import subject_file
+from tests.labs.walk.figures.test_film import record
 
 COMMAND = "denoisecli sample --seed 7 --seed 21 --seed 42"
 

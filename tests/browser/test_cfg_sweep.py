@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from denoisecli.figures.sweep_anatomy import heat_colours
 from denoisecli.figures.theme import DARK
+from denoisecli.labs.cfg_sweep.figures.anatomy import heat_colours
 from tests.browser.conftest import PHONE
 from tests.browser.pages import sweep_page
 from tests.browser.test_sample import HOSTILE, SIZES, share_of

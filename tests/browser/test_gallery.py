@@ -5,12 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from denoisecli.labs.gallery import make_gallery
 from denoisecli.media.picture_file import write_pictures
 from denoisecli.report import Report
+from denoisecli.tools.gallery.tool import make_gallery
 from tests.browser.conftest import PHONE
 from tests.browser.pages import gallery_page
-from tests.runs import hand_made_run
+from tests.hand_made import hand_made_run
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from denoisecli.figures.rank import signed_picture
 from denoisecli.figures.theme import DARK
+from denoisecli.labs.lora_rank.figures.matrix import signed_picture
 from tests.browser.pages import lora_page
 from tests.browser.test_sample import HOSTILE, SIZES, drag
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from denoisecli.figures.rank import signed_picture
 from denoisecli.figures.theme import DARK
-from denoisecli.labs.lora_matrix import bolt, cut_matrix
+from denoisecli.labs.lora_rank.figures.matrix import signed_picture
+from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix
 from tests.browser.conftest import PHONE
 from tests.browser.pages import matrix_page
 from tests.browser.test_sample import SIZES, drag, share_of

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from denoisecli.config.noise import SCHEDULES
-from denoisecli.diffusion.forward import corrupt, schedule_named
-from denoisecli.labs.noise import to_uint8
+from denoisecli.labs.noise.config import SCHEDULES
+from denoisecli.labs.noise.lab import to_uint8
+from denoisecli.process.forward import corrupt, schedule_named
 from tests.browser.pages import noise_page
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from denoisecli.run import RunFolder
-from tests.runs import hand_made_run
+from denoisecli.runs.folder import RunFolder
+from tests.hand_made import hand_made_run
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from denoisecli.run import RunFolder
-from tests.runs import hand_made_run
+from denoisecli.runs.folder import RunFolder
+from tests.hand_made import hand_made_run
 
 HOSTILE = "[bold]x[/nonsense]\x1b[2J\x07\nsecond line \u202e"
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import denoisecli
-from denoisecli.run import run_hash
+from denoisecli.runs.folder import run_hash
 
 from .conftest import SMALL
 

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.runs import hand_made_run
+from tests.hand_made import hand_made_run
 
 
 def test_runs_from_arguments_and_from_stdin(run, tmp_path):

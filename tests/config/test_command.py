@@ -2,9 +2,9 @@ import shlex
 
 import pytest
 
+from denoisecli.config.base import LABS
 from denoisecli.config.command import command_of
 from denoisecli.config.load import Layer, build, settings
-from denoisecli.config.schema import LABS
 
 CASES = [
     pytest.param("sample", [], "denoisecli sample", id="defaults"),

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from denoisecli.config.base import Lora, SampleConfig
 from denoisecli.config.load import Layer, build, environment, flags, load_any, load_configs, settings, unknown_variables
-from denoisecli.config.schema import Lora, SampleConfig
 from denoisecli.errors import ConfigError
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from denoisecli.config.base import LABS, SampleConfig
 from denoisecli.config.load import Layer, build, load_any
-from denoisecli.config.schema import LABS, SampleConfig
 from denoisecli.config.write import commented_yaml, plain_yaml
 from denoisecli.config.yaml import read_documents
 

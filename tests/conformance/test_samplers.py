@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from denoisecli.diffusion.recorder import record
-from denoisecli.diffusion.schedule import levels, use_sampler
+from denoisecli.diffusion.scheduler import levels, use_sampler
 from denoisecli.scale import canvas_latents
 from tests.conformance.gaussian import MEAN, gaussian_pipe, solution
 from tests.tiny import embeds, make_scheduler, noise

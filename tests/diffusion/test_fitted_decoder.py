@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from denoisecli.diffusion import preview
+from denoisecli.diffusion import fitted_decoder as preview
 from denoisecli.diffusion.decode import VaeDecoder, decoder
 from denoisecli.diffusion.models import load_model
 from denoisecli.diffusion.noise import starting_noise
@@ -18,7 +18,7 @@ def model():
 @pytest.fixture(scope="module")
 def latents(model):
     """Clean latents of the model's own, and noise over them at several levels: (level, sample, C, h, w)."""
-    from denoisecli.diffusion.sample import sample_batch
+    from denoisecli.diffusion.batch import sample_batch
 
     noise = starting_noise([1, 2, 3], (4, 16, 16))
     trace = sample_batch(

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from denoisecli.config.noise import SCHEDULES
 from denoisecli.diffusion.decode import decoder
-from denoisecli.diffusion.forward import draw_noise, schedule_named
 from denoisecli.diffusion.models import Model, ModelInfo, load_model
-from denoisecli.diffusion.one_jump import encode, jump_levels, one_jump_guesses
+from denoisecli.diffusion.one_step import encode, jump_levels, one_jump_guesses
 from denoisecli.errors import ModelError
-from denoisecli.figures.scene import lighthouse
+from denoisecli.labs.noise.config import SCHEDULES
+from denoisecli.labs.noise.scene import lighthouse
+from denoisecli.process.forward import draw_noise, schedule_named
 from tests.tiny import tiny_sdxl
 
 

@@ -13,7 +13,7 @@ import torch
 import denoisecli
 from denoisecli.diffusion.guidance import guided, rescaled
 from denoisecli.diffusion.recorder import _GIVES_X0, record
-from denoisecli.diffusion.schedule import Level, levels, predicted_x0, use_sampler
+from denoisecli.diffusion.scheduler import Level, levels, predicted_x0, use_sampler
 from denoisecli.errors import SamplingError, UsageError
 from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from denoisecli.config.samplers import SAMPLERS
-from denoisecli.diffusion import schedule
+from denoisecli.diffusion import scheduler as schedule
 from denoisecli.errors import UsageError
 from denoisecli.scale import canvas_latents, to_unit_variance
 from denoisecli.trace import Trace

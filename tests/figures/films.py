@@ -5,25 +5,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from denoisecli.compare import compare
-from denoisecli.figures.deck import deck_frames
-from denoisecli.figures.noising import NoiseDrawing
-from denoisecli.figures.rank import matrix_frames
-from denoisecli.figures.rank_blocks import file_frames
-from denoisecli.figures.rank_pictures import rank_frames, scale_frames
-from denoisecli.figures.strip import view_frames
-from denoisecli.figures.sweep import sweep_frames
-from denoisecli.figures.sweep_anatomy import anatomy_frames
 from denoisecli.figures.theme import FilmStyle
-from denoisecli.figures.versus import Versus, versus_frames
-from denoisecli.figures.walk import WalkDrawing, walk_facts
-from denoisecli.figures.walk_fade import SideBySide, fade_frames
-from denoisecli.labs.lora_matrix import bolt, cut_matrix
+from denoisecli.labs.cfg_sweep.figures.anatomy import anatomy_frames
+from denoisecli.labs.cfg_sweep.figures.film import sweep_frames
+from denoisecli.labs.lora_rank.figures.blocks import file_frames
+from denoisecli.labs.lora_rank.figures.matrix import matrix_frames
+from denoisecli.labs.lora_rank.figures.pictures import rank_frames, scale_frames
+from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix
+from denoisecli.labs.noise.figures.film import NoiseDrawing
+from denoisecli.labs.sample.figures.deck import deck_frames
+from denoisecli.labs.sample.figures.single_view import view_frames
+from denoisecli.labs.walk.figures.cross_fade import SideBySide, fade_frames
+from denoisecli.labs.walk.figures.film import WalkDrawing, walk_facts
+from denoisecli.tools.compare.film import Versus, versus_frames
+from denoisecli.tools.compare.states import compare
 from tests.figures.fakes import PROMPT, fake_run, scene
-from tests.figures.test_noising import noise_trace
-from tests.figures.test_rank import painted, subject_file
-from tests.figures.test_sweep import STEPS, fake_anatomy, fake_sweep
-from tests.figures.test_walking import record
+from tests.labs.cfg_sweep.figures.test_film import STEPS, fake_anatomy, fake_sweep
+from tests.labs.lora_rank.figures.test_matrix import painted, subject_file
+from tests.labs.noise.figures.test_film import noise_trace
+from tests.labs.walk.figures.test_film import record
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from denoisecli.figures.layout import (
     rail_boxes,
     strip_layout,
 )
-from denoisecli.figures.rank import matrix_boxes
-from denoisecli.figures.rank_rail import slider_layout
-from denoisecli.figures.sweep_head import make_head
-from denoisecli.figures.sweep_layout import sweep_layout
+from denoisecli.figures.slider import slider_layout
 from denoisecli.figures.theme import FilmStyle
-from denoisecli.figures.walk import MOST_PROMPT_LINES
-from denoisecli.figures.walk_layout import walk_layout
+from denoisecli.labs.cfg_sweep.figures.head import make_head
+from denoisecli.labs.cfg_sweep.figures.layout import sweep_layout
+from denoisecli.labs.lora_rank.figures.matrix import matrix_boxes
+from denoisecli.labs.walk.figures.film import MOST_PROMPT_LINES
+from denoisecli.labs.walk.figures.layout import walk_layout
 
 SIZES = [
     (1920, 1080),

@@ -3,17 +3,19 @@ import json
 import numpy as np
 import pytest
 
-from denoisecli.figures.pages import cfg_sweep, lora_rank, walk
-from denoisecli.figures.pages.body import MOST_PICTURES, page_colours, page_fonts, shown_states
-from denoisecli.figures.pages.noise import bounded
-from denoisecli.figures.pages.sample import sample_page
+from denoisecli.figures.page_body import MOST_PICTURES, page_colours, page_fonts, shown_states
 from denoisecli.figures.theme import THEMES
-from denoisecli.labs.lora_matrix import bolt, cut_matrix
+from denoisecli.labs.cfg_sweep import page as cfg_sweep
+from denoisecli.labs.lora_rank import page as lora_rank
+from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix
+from denoisecli.labs.noise.page import bounded
+from denoisecli.labs.sample.page import sample_page
+from denoisecli.labs.walk import page as walk
 from denoisecli.trace import Trace
 from tests.figures.fakes import fake_run
-from tests.figures.test_rank import painted, subject_file
-from tests.figures.test_sweep import fake_sweep
-from tests.figures.test_walking import record
+from tests.labs.cfg_sweep.figures.test_film import fake_sweep
+from tests.labs.lora_rank.figures.test_matrix import painted, subject_file
+from tests.labs.walk.figures.test_film import record
 
 
 def page_of(seeds=2, steps=5, **changes):
@@ -55,7 +57,7 @@ def test_long_runs_show_evenly_spread_states(count, each, want):
 
 
 def test_thinned_states_keep_their_numbers(monkeypatch):
-    monkeypatch.setattr("denoisecli.figures.pages.body.MOST_PICTURES", 12)
+    monkeypatch.setattr("denoisecli.figures.page_body.MOST_PICTURES", 12)
     body, trace = page_of(steps=10)
     assert [row["index"] for row in body.data["states"]] == [0, 5, 10]
     assert body.data["note"] == "3 of 11 states are shown."
@@ -207,7 +209,7 @@ def test_a_walk_says_its_frames_and_its_map(loop):
 
 
 def test_a_long_walk_shows_evenly_spread_frames_its_ends_and_those_of_the_sheet(monkeypatch):
-    monkeypatch.setattr("denoisecli.figures.pages.body.MOST_PICTURES", 20)
+    monkeypatch.setattr("denoisecli.figures.page_body.MOST_PICTURES", 20)
     body = way_of(frames=60)
     assert body.data["note"] == f"{len(body.data['frames'])} of 119 frames are shown."
     assert [body.data["frames"][at]["index"] for at in body.data["map"]["pictures"]] == [0, 59, 118]

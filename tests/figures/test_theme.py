@@ -8,8 +8,8 @@ import pytest
 
 from denoisecli.errors import UsageError
 from denoisecli.figures import theme as theme_module
-from denoisecli.figures.sweep_facts import ramp
 from denoisecli.figures.theme import DARK, LIGHT, THEMES, Theme, theme_named
+from denoisecli.labs.cfg_sweep.figures.facts import ramp
 from tests.figures.colour import EYES, contrast, difference
 
 FIGURES = Path(theme_module.__file__).parent

@@ -8,11 +8,11 @@ import zlib
 import pytest
 from PIL import Image
 
+from denoisecli.config.base import LABS, SampleConfig
 from denoisecli.config.load import load_configs
-from denoisecli.config.schema import LABS, SampleConfig
 from denoisecli.errors import NotRecorded
-from denoisecli.interop import own
-from denoisecli.interop.chunks import picture_texts
+from denoisecli.interop import own_chunk as own
+from denoisecli.interop.png_text import picture_texts
 from denoisecli.interop.reader import config_text, import_image
 from denoisecli.interop.recipe import shot
 

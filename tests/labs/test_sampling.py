@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from denoisecli.config.schema import SampleConfig
+from denoisecli.config.base import SampleConfig
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.errors import SamplingError, UsageError
-from denoisecli.labs.plan import Job
+from denoisecli.labs.job import Job
 from denoisecli.labs.sampling import (
     Sample,
     batch_size,
@@ -21,7 +21,7 @@ from denoisecli.labs.sampling import (
     sample_each,
 )
 from denoisecli.report import Report
-from denoisecli.run import RunFolder
+from denoisecli.runs.folder import RunFolder
 
 
 class Notes(Report):

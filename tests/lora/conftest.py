@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.diffusion.lora.made import kohya_tensors, renamed, save
+from tests.lora.made import kohya_tensors, renamed, save
 
 
 @pytest.fixture

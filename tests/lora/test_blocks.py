@@ -2,8 +2,8 @@
 
 import pytest
 
-from denoisecli.diffusion.lora.blocks import MOST_BLOCKS, block_of, blocks_of, made_for, short_name
-from denoisecli.diffusion.lora.keys import Layer
+from denoisecli.lora.blocks import MOST_BLOCKS, block_of, blocks_of, made_for, short_name
+from denoisecli.lora.keys import Layer
 
 
 def layer(name, columns=10):

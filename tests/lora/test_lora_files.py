@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.numpy import load, load_file, save
 
-from denoisecli.diffusion.lora.files import decode, encode, header_for, open_tensors, writing
 from denoisecli.errors import ModelError
+from denoisecli.lora.safetensors import decode, encode, header_for, open_tensors, writing
 
 PLAIN = save({"a.lora_down.weight": np.ones((2, 3), np.float32), "b": np.arange(4, dtype=np.float16)})
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from denoisecli.diffusion.lora.lora import open_lora
 from denoisecli.errors import ModelError
-from tests.diffusion.lora.made import factors, kohya_tensors, save
+from denoisecli.lora.file import open_lora
+from tests.lora.made import factors, kohya_tensors, save
 
 UP, DOWN = factors(6, 5, 2)
 KOHYA = (".lora_down.weight", ".lora_up.weight", "kohya")

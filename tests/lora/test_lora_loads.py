@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from denoisecli.diffusion.lora.files import encode
-from denoisecli.diffusion.lora.fit import misfits, plain_name
-from denoisecli.diffusion.lora.lora import open_lora
-from denoisecli.diffusion.lora.truncate import truncate
-from tests.diffusion.lora.made import factors, save
+from denoisecli.lora.file import open_lora
+from denoisecli.lora.fit import misfits, plain_name
+from denoisecli.lora.safetensors import encode
+from denoisecli.lora.truncate import truncate
+from tests.lora.made import factors, save
 from tests.tiny import tiny_sd
 
 RANK, CUT, ALPHA = 4, 2, 3.0
@@ -82,8 +82,8 @@ def _best(lora, layer, rank):
 def test_the_pocket_model_takes_its_cuts(tmp_path, capfd):
     from denoisecli.diffusion.adapters import add_loras
     from denoisecli.diffusion.models import load_model
-    from denoisecli.labs.lora_images import module_shapes
-    from tests.diffusion.lora.made import pocket_tensors
+    from denoisecli.labs.lora_rank.images import module_shapes
+    from tests.lora.made import pocket_tensors
 
     path = save(pocket_tensors(rank=4), tmp_path / "in.safetensors")
     model = load_model("pocket", "cpu")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisecli.diffusion.lora.ranks import Rule, energy_kept
+from denoisecli.lora.ranks import Rule, energy_kept
 
 FOUR = np.array([2.0, 1.0, 1.0, 0.5])  # squares 4, 1, 1, 0.25: 6.25
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from denoisecli.diffusion.lora.spectrum import decompose, nearest, singular_values
+from denoisecli.lora.spectrum import decompose, nearest, singular_values
 
 sides = st.integers(1, 24)
 

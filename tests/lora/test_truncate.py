@@ -8,11 +8,11 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from denoisecli.diffusion.lora.lora import open_lora
-from denoisecli.diffusion.lora.ranks import Rule
-from denoisecli.diffusion.lora.truncate import spectra, truncate, truncated_size
 from denoisecli.errors import ModelError
-from tests.diffusion.lora.made import kohya_tensors, renamed, save
+from denoisecli.lora.file import open_lora
+from denoisecli.lora.ranks import Rule
+from denoisecli.lora.truncate import spectra, truncate, truncated_size
+from tests.lora.made import kohya_tensors, renamed, save
 
 
 def changes(path):

@@ -13,11 +13,12 @@ from denoisecli.media.picture_file import PictureFile, write_pictures
 
 LOOK = Look({"ground": "#000000"}, {"ground": "#ffffff"})
 HOSTILE = "</script><script>alert(1)</script><!-- \u2028 &amp; $title"
-LABS = sorted(path.stem for path in (HERE / "labs").glob("*.js"))
+ROOMS = sorted(HERE.parents[1].glob("*/*/page.js"))
+SAMPLE = HERE.parents[1] / "labs" / "sample" / "page.js"
 
 
 def page(**changes):
-    return page_html(Page(**({"lab": "sample", "title": "t", "data": {"title": "t"}, "look": LOOK} | changes)))
+    return page_html(Page(**({"script": SAMPLE, "title": "t", "data": {"title": "t"}, "look": LOOK} | changes)))
 
 
 def test_no_word_of_a_run_can_end_the_script_element():
@@ -42,9 +43,9 @@ def test_no_number_that_json_does_not_know(number):
         json_text(number)
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", ROOMS, ids=lambda path: path.parent.name)
 def test_policy_names_the_very_style_and_script(lab):
-    text = page(lab=lab)
+    text = page(script=lab)
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1]
     for tag, source in (("style", "style"), ('script type="module"', "script")):
         body = re.search(f"<{tag}>(.*?)</{source}>", text, re.DOTALL)[1]
@@ -55,13 +56,13 @@ def test_policy_names_the_very_style_and_script(lab):
     assert " style=" not in re.sub(r"<(style|script).*?</\1>", "", text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", ROOMS, ids=lambda path: path.parent.name)
 def test_each_module_comes_once_and_behind_those_it_imports(lab):
     text = script(lab)
     defined = re.findall(r"^const \$(\w+) = ", text, re.MULTILINE)
     assert len(defined) == len(set(defined))
     assert defined[-1] == "main"
-    assert lab.replace("-", "_") in defined
+    assert lab.parent.name in defined
     assert not re.search(r"^(import|export) ", text, re.MULTILINE)
     for use in re.finditer(r"= \$(\w+);", text):
         assert text.index(f"const ${use[1]} = ") < use.start()

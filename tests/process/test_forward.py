@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from denoisecli.config.noise import SCHEDULES
-from denoisecli.diffusion import forward
-from denoisecli.diffusion.forward import Levels, corrupt, draw_noise, schedule_named
+from denoisecli.labs.noise.config import SCHEDULES
+from denoisecli.process import forward
+from denoisecli.process.forward import Levels, corrupt, draw_noise, schedule_named
 
 VP = [name for name in SCHEDULES if name != "rectified_flow"]
 every_schedule = pytest.mark.parametrize("name", SCHEDULES)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from denoisecli.catalog import check_deletable, delete, entries, entry_of, record_of
+from denoisecli.runs.catalog import check_deletable, delete, entries, entry_of, record_of
 from denoisecli.errors import InUse, RunFolderError
-from denoisecli.run import RunFolder, aside
-from tests.runs import hand_made_run
+from denoisecli.runs.folder import RunFolder, aside
+from tests.hand_made import hand_made_run
 
 
 def unfinished(path, error=None):

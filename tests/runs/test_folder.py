@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from denoisecli.errors import RunFolderError
-from denoisecli.run import RunFolder, missing_files, name_folder, run_hash, slug
+from denoisecli.runs.folder import RunFolder, missing_files, name_folder, run_hash, slug
 from denoisecli.trace import Trace
 
 

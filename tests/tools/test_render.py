@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from denoisecli.config.base import LABS
 from denoisecli.config.load import Layer, build
-from denoisecli.config.schema import LABS
 from denoisecli.errors import MediaError, NotRecorded, UsageError
-from denoisecli.labs import render
 from denoisecli.report import Report
+from denoisecli.tools import render
 from denoisecli.trace import load
 
 FILM = {"size": "640x360", "fps": 5, "hold_s": 0.2}
@@ -36,7 +36,9 @@ def made(name, folder, **more):
     lab, values = RUNS[name]
     config = build(LABS[lab], [Layer(values | more)])
     return (
-        import_module(f"denoisecli.labs.{lab.replace('-', '_')}").plan(config, None, folder, force=False).make(Report())
+        import_module(f"denoisecli.labs.{lab.replace('-', '_')}.lab")
+        .plan(config, None, folder, force=False)
+        .make(Report())
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config.schema import LabConfig
+from denoisecli.config.base import LabConfig
+
 from ..errors import NotRecorded
 from ..trace import TRACE_FILE, load_record
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import InUse, RunFolderError
-from .schedule import Shard
+from .queue import Shard
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..config.schema import LabConfig
+from denoisecli.config.base import LabConfig
 
 State = Literal["made", "done", "failed", "stopped", "skipped"]
 """made: just now; done: was there already; stopped: by a signal, goes on next time; skipped: not asked for."""

@@ -11,12 +11,13 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..config.schema import LabConfig, SampleConfig
+from denoisecli.config.base import LabConfig, SampleConfig
+from denoisecli.labs.job import Job, Plan
+
 from ..errors import DenoiseError
-from ..labs.plan import Job, Plan
 from ..labs.sampling import batch_size
 from ..report import Report
-from .runs import Pack, Run
+from .messages import Pack, Run
 
 if TYPE_CHECKING:
     from ..diffusion.embeddings import Embeddings

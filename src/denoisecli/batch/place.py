@@ -9,12 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..config.schema import LabConfig
+from denoisecli.config.base import LabConfig
+from denoisecli.labs.job import Plan
+from denoisecli.runs.folder import RUNS_DIR
+
 from ..errors import DenoiseError
-from ..labs.plan import Plan
 from ..report import Report
-from ..run import RUNS_DIR
-from .runs import Run
+from .messages import Run
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Place:
 
     def plan(self, config: LabConfig) -> Plan[Any]:
         """Return the plan of a run. Nothing is loaded; raises DenoiseError where it cannot be one."""
-        instrument = import_module(f"..labs.{config.lab.replace('-', '_')}", __package__)
+        instrument = import_module(f"denoisecli.labs.{config.lab.replace('-', '_')}.lab")
         plan: Plan[Any] = instrument.plan(config, None, self.folder, force=self.force)
         return plan
 

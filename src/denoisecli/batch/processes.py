@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from .messages import Message, Outcome, Pack, Run
 from .place import Place
-from .runs import Message, Outcome, Pack, Run
-from .tries import tried
+from .retry import tried
 from .worker import make_pack
 
 Body = Callable[[Pack, Place, int, Callable[[Message], None], Callable[[], bool]], None]

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..config.schema import LabConfig
-from ..errors import ConfigError, DenoiseError
+from denoisecli.config.base import LabConfig
+from denoisecli.errors import ConfigError, DenoiseError
+
+from .messages import Message, Outcome, Pack, Run, Settled
 from .packing import packed
 from .place import Place
-from .runs import Message, Outcome, Pack, Run, Settled
 from .variations import Product
 
 

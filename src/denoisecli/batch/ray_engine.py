@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError
+from .messages import Message, Outcome, Pack, Progress
 from .place import Place
-from .runs import Message, Outcome, Pack, Progress
-from .tries import tried
+from .processes import POLL_S, Body, Stop
+from .retry import tried
 from .worker import make_pack
-from .workers import POLL_S, Body, Stop
 
 LOCAL = "local"
 MOST_JOBS = 1024

@@ -16,11 +16,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from denoisecli.labs.job import Plan
+from denoisecli.runs.folder import ERROR_FILE, PARTIAL, failure_note
+
 from ..diffusion.weights import cache_dir
 from ..errors import DenoiseError, RemoteError, UsageError
-from ..labs.plan import Plan
 from ..report import Report
-from ..run import ERROR_FILE, PARTIAL, failure_note
 from ..trace import TRACE_FILE
 from .place import Place
 

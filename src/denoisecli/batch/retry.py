@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .messages import Outcome, Pack, Run
 from .place import Place
-from .runs import Outcome, Pack, Run
 
 MOST_TRIES = 2
 

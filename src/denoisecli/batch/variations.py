@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from denoisecli.config.base import LABS, LabConfig
+
 from ..config.fields import did_you_mean
 from ..config.load import Layer, build, environment, field_at, keys_at, lab_named, read_setting
-from ..config.schema import LABS, LabConfig
 from ..config.yaml import MAX_BYTES, Document, read_value
 from ..errors import ConfigError
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..config.schema import SampleConfig
+from denoisecli.config.base import SampleConfig
+from denoisecli.labs.job import Plan
+
 from ..errors import DenoiseError, DiskFull
-from ..labs.plan import Plan
 from ..report import Report
+from .messages import Message, Outcome, Pack, Progress, Run, Warned
 from .packing import sample_together
 from .place import Place
-from .runs import Message, Outcome, Pack, Progress, Run, Warned
 
 EVERY_S = 0.2  # between two words on how far a stage is
 

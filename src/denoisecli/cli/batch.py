@@ -14,10 +14,11 @@ from . import options
 from .app import EXIT_INTERRUPTED, app
 
 if TYPE_CHECKING:
+    from denoisecli.batch.processes import Stop
+    from denoisecli.batch.queue import Engine, Schedule
+
     from ..batch.place import Place
-    from ..batch.schedule import Engine, Schedule
-    from ..batch.workers import Stop
-    from .batch_look import Look
+    from .batch_report import Look
     from .console import Console
 
 EXIT_SOME_FAILED = 3
@@ -76,10 +77,11 @@ def batch(
     dry_run: options.DryRun = False,
 ) -> None:
     """Many runs: every combination of what varies, sampled together where that is possible."""
+    from denoisecli.batch.processes import Stop
+    from denoisecli.batch.queue import Schedule
+
     from ..batch.lock import held
-    from ..batch.schedule import Schedule
-    from ..batch.workers import Stop
-    from .batch_look import look
+    from .batch_report import look
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
@@ -118,7 +120,7 @@ def place_at(text: str | None, *, force: bool) -> Place:
 def engine_of(address: str | None, cpus: float, gpus: float, jobs: int | None, place: Place, stop: Stop) -> Engine:
     """Return what makes the runs: processes here, or actors on a Ray cluster."""
     if address is None:
-        from ..batch.workers import Workers
+        from denoisecli.batch.processes import Workers
 
         return Workers(jobs or 1, place, stop)
     from ..batch.ray_engine import RayEngine, Request
@@ -140,10 +142,11 @@ def end(console: Console, stop: Stop, failed: int) -> None:
 
 def list_runs(schedule: Schedule, console: Console) -> None:
     """Print every run and whether it is there, then what the rest will take, judged by its first hundred."""
+    from denoisecli.batch.messages import Run
+    from denoisecli.runs.folder import RUNS_DIR
+
     from ..batch.estimate import estimate
-    from ..batch.runs import Run
-    from ..run import RUNS_DIR
-    from .batch_look import words
+    from .batch_report import words
 
     left, first = 0, []
     for found in schedule.looked_at():
@@ -163,10 +166,11 @@ def guess(schedule: Schedule) -> str:
     """Return in words what the whole schedule will take, judged by its first hundred runs."""
     from itertools import islice
 
+    from denoisecli.batch.messages import Run
+    from denoisecli.runs.folder import RUNS_DIR
+
     from ..batch.estimate import estimate
-    from ..batch.runs import Run
-    from ..run import RUNS_DIR
-    from .batch_look import words
+    from .batch_report import words
 
     first = [found.config for found in islice(schedule.looked_at(), SOME) if isinstance(found, Run)]
     return words(estimate(first, len(schedule), schedule.place.root or RUNS_DIR))
@@ -185,7 +189,7 @@ def products(configs: list[str], settings: list[str], variations: list[str]) -> 
 
 def shard_of(text: str | None) -> Any:
     """Read `2/8`. Raises UsageError."""
-    from ..batch.schedule import Shard
+    from denoisecli.batch.queue import Shard
 
     if text is None:
         return Shard()
@@ -197,7 +201,7 @@ def shard_of(text: str | None) -> Any:
 
 def follow(schedule: Schedule, engine: Engine, eyes: Look, samples: int, stop: Stop) -> int:
     """Make all runs, show what is told of them, and return how many failed. A full disk ends it: all would fail."""
-    from ..batch.runs import Outcome
+    from denoisecli.batch.messages import Outcome
 
     failed = 0
     for message in schedule.run(engine, samples):

@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from ..batch.estimate import Estimate
-from ..batch.runs import Message, Outcome, Settled, Warned
+from denoisecli.batch.estimate import Estimate
+from denoisecli.batch.messages import Message, Outcome, Settled, Warned
+
 from .console import Console
 
 

@@ -11,8 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..batch.runs import Message, Outcome, Progress, Settled
-from .batch_look import Look
+from denoisecli.batch.messages import Message, Outcome, Progress, Settled
+
+from .batch_report import Look
 from .console import Console, plain
 from .live import WORDS
 

@@ -25,9 +25,10 @@ def compare(
     verbose: Verbose = False,
 ) -> None:
     """The first state that differs, how far, and why."""
-    from ..labs.compare import compare_runs
+    from denoisecli.tools.compare.tool import compare_runs
+
     from .console import Console
-    from .runs import run_folders
+    from .run_arguments import run_folders
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
     a, b = run_folders([run_a, run_b])

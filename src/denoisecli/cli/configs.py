@@ -40,8 +40,9 @@ def schema(lab: Lab) -> None:
 
 
 def _lab(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - its type would import pydantic
+    from denoisecli.config.base import LABS
+
     from ..config.fields import did_you_mean
-    from ..config.schema import LABS
     from ..errors import UsageError
 
     if name not in LABS:

@@ -13,15 +13,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from denoisecli.runs.folder import PARTIAL
+
 from ..errors import DenoiseError
 from ..report import Report
-from ..run import PARTIAL
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..run import RunFolder
+    from denoisecli.runs.folder import RunFolder
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 

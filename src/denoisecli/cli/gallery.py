@@ -39,9 +39,10 @@ def gallery(
 
     Links to the runs are relative, so the page and the runs can be moved and served together.
     """
+    from denoisecli.tools.gallery.tool import INDEX_FILE, make_gallery, place_of
+
     from ..errors import UsageError
     from ..figures.theme import THEMES
-    from ..labs.gallery import INDEX_FILE, make_gallery, place_of
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)

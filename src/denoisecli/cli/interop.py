@@ -34,8 +34,9 @@ def import_(
 
     The config goes to stdout; what is not the same here is told on stderr, and in the config's comments.
     """
+    from denoisecli.config.base import LABS
+
     from ..config.fields import did_you_mean
-    from ..config.schema import LABS
     from ..errors import UsageError
     from ..interop.reader import config_text, import_image
     from .console import Console
@@ -72,7 +73,7 @@ def export(
     """
     from ..interop.export import exported
     from .console import Console
-    from .runs import run_folders
+    from .run_arguments import run_folders
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
     [folder] = run_folders([run])

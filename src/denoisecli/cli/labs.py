@@ -12,7 +12,7 @@ from . import options
 from .app import app
 
 if TYPE_CHECKING:
-    from ..config.schema import LabConfig
+    from denoisecli.config.base import LabConfig
 
 BEFORE = {"configs": options.Configs, "out": options.Out, "runs_dir": options.RunsDir, "set_": options.Set}
 AFTER = {
@@ -65,8 +65,9 @@ def run_lab(
     """Read the configs, all of them before anything starts, then make one run for each."""
     from importlib import import_module
 
+    from denoisecli.config.base import LABS
+
     from ..config.load import flags, load_configs, settings, unknown_variables
-    from ..config.schema import LABS
     from .console import Console
 
     console = Console.set_up(**looks)
@@ -75,7 +76,7 @@ def run_lab(
     loaded: list[LabConfig] = load_configs(LABS[lab], configs or [], overrides)
     if out is not None and len(loaded) > 1:
         raise UsageError(f"-o names one folder, but there are {len(loaded)} configs.", "Use --runs-dir instead.")
-    instrument = import_module(f"..labs.{lab.replace('-', '_')}", __package__)
+    instrument = import_module(f"denoisecli.labs.{lab.replace('-', '_')}.lab")
     for config in loaded:
         run = instrument.plan(config, out, runs_dir, force=force)
         if dry_run:

@@ -14,10 +14,10 @@ import typer
 
 from . import options
 from .app import EXIT_FAILED, app
-from .runs import Runs, run_folders
+from .run_arguments import Runs, run_folders
 
 if TYPE_CHECKING:
-    from ..catalog import Entry
+    from denoisecli.runs.catalog import Entry
 
 Folders = Annotated[
     Optional[list[Path]],  # noqa: UP045 - typer reads it at run time on 3.10
@@ -54,8 +54,9 @@ def ls(
 
     For eyes on a terminal, one path a line in a pipe, one JSON object a line with --json.
     """
-    from ..catalog import entries
-    from .listing_look import print_list
+    from denoisecli.runs.catalog import entries
+
+    from .listing_print import print_list
 
     roots = roots_of(folders, runs_dir)
     _check_labs(lab or [])
@@ -72,9 +73,10 @@ def ls(
 @app.command(short_help="Show one run: settings, numbers, files, times.")
 def show(run: Run, json: options.Json = False) -> None:
     """Show one run: settings, numbers, files, times; of one that failed, why."""
-    from ..catalog import entry_of, record_of
+    from denoisecli.runs.catalog import entry_of, record_of
+
     from ..errors import NotRecorded
-    from .listing_look import print_run, print_unfinished
+    from .listing_print import print_run, print_unfinished
 
     [folder] = run_folders([run])
     entry = entry_of(folder)
@@ -97,7 +99,7 @@ def rm(runs: Runs, yes: Yes = False) -> None:
     Only folders are deleted that are runs, hold nothing else, and that no process is making; of several, all or none.
     The deleted folders are printed.
     """
-    from ..catalog import check_deletable, delete
+    from denoisecli.runs.catalog import check_deletable, delete
 
     found = [_named(folder) for folder in run_folders(runs, none_is_fine=True)]
     folders = list({folder.absolute(): folder for folder in found}.values())
@@ -112,8 +114,9 @@ def rm(runs: Runs, yes: Yes = False) -> None:
 
 def roots_of(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
     """Return where to look. Raises UsageError for a named folder that is none; there may be no runs folder yet."""
+    from denoisecli.runs.folder import RUNS_DIR
+
     from ..errors import UsageError
-    from ..run import RUNS_DIR
 
     roots = folders or [runs_dir or RUNS_DIR]
     for root in roots:
@@ -123,8 +126,9 @@ def roots_of(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
 
 
 def _check_labs(names: list[str]) -> None:
+    from denoisecli.config.base import LABS
+
     from ..config.fields import did_you_mean
-    from ..config.schema import LABS
     from ..errors import UsageError
 
     for name in names:
@@ -154,10 +158,11 @@ def _named(folder: Path) -> Path:
 
 def _ask(folders: list[Path]) -> None:
     """Ask on a terminal. Raises UsageError where there is none, Exit where the answer is no."""
-    from ..catalog import entry_of, size_of
+    from denoisecli.runs.catalog import entry_of, size_of
+
     from ..errors import UsageError
     from .console import plain
-    from .listing_look import size
+    from .listing_print import size
 
     if not sys.stdin.isatty():
         raise UsageError("Nothing was deleted.", "Add --yes to delete without being asked.")

@@ -14,7 +14,7 @@ from rich.text import Text
 from .console import plain
 
 if TYPE_CHECKING:
-    from ..catalog import Entry
+    from denoisecli.runs.catalog import Entry
 
 COLOURS = {"done": "green", "partial": "yellow", "failed": "red"}
 WIDTHS = (9, 16, 7, 8)  # of lab, created, state, size
@@ -63,7 +63,7 @@ def _print_entry(console: RichConsole, entry: Entry, indent: int, *, wide: bool)
 
 def print_run(entry: Entry, record: dict[str, Any]) -> None:
     """Print a finished run. Raises TypeError and its kin on a record that is not as we write it."""
-    from ..summary import summary
+    from denoisecli.runs.summary import summary
 
     about = summary(record)
     console = RichConsole(highlight=False, markup=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import options
 from .app import app
-from .runs import Runs, run_folders
+from .run_arguments import Runs, run_folders
 
 
 @app.command(short_help="New film, sheet and page from a stored run.")
@@ -24,8 +24,9 @@ def render(
     What may change is how a run is drawn: --set film.size=1080x1080 --set film.theme=light. The result lies where the
     lab itself would have put it; with nothing changed, the run is drawn anew in its place.
     """
+    from denoisecli.tools.render import plan
+
     from ..errors import UsageError
-    from ..labs.render import plan
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)

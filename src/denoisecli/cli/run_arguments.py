@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
+
 from .options import COPY_IT, folder_or_url
 
 Runs = Annotated[list[str], typer.Argument(metavar="RUN", help="Run folders; - reads them from stdin, one a line.")]

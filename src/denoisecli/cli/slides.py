@@ -9,7 +9,7 @@ import typer
 
 from .app import app
 from .options import Json, Quiet, Verbose
-from .runs import Runs, run_folders
+from .run_arguments import Runs, run_folders
 
 TalkOut = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="talk.pptx, or talk.md for Marp or Quarto.")]
 Title = Annotated[Optional[str], typer.Option("--title", metavar="TEXT", help="Begin with a title slide.")]  # noqa: UP045
@@ -29,7 +29,8 @@ def slides(
     verbose: Verbose = False,
 ) -> None:
     """One slide a run, its film playing by itself."""
-    from ..labs.talk import make_talk
+    from denoisecli.tools.slides.tool import make_talk
+
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)

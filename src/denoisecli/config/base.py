@@ -154,10 +154,10 @@ def __getattr__(name: str) -> Any:
     """Gather LABS on first use: some configs are in modules of their own, which import this one."""
     if name != "LABS":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .cfg_sweep import CfgSweepConfig
-    from .lora_rank import LoraRankConfig
-    from .noise import NoiseConfig
-    from .walk import WalkConfig
+    from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
+    from denoisecli.labs.lora_rank.config import LoraRankConfig
+    from denoisecli.labs.noise.config import NoiseConfig
+    from denoisecli.labs.walk.config import WalkConfig
 
     configs: list[type[LabConfig]] = [NoiseConfig, SampleConfig, CfgSweepConfig, WalkConfig, LoraRankConfig]
     labs = {str(config.model_fields["lab"].default): config for config in configs}

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .schema import LabConfig
+from .base import LabConfig
 
 FLAGS = ("model", "prompt", "steps", "cfg", "seed", "image", "lora")  # the others go by --set
 

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ..errors import ConfigError
+from .base import LABS, LabConfig
 from .fields import did_you_mean
-from .schema import LABS, LabConfig
 from .yaml import MAX_BYTES, Document, read_documents, read_value
 
 OTHER_VARIABLES = {"runs_dir"}

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from .schema import LabConfig
+from .base import LabConfig
 
 
 def plain_yaml(config: LabConfig) -> str:

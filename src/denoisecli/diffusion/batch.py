@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..errors import SamplingError, UsageError
+from denoisecli.errors import SamplingError, UsageError
+
 from .guidance import guides, takes_guidance
 from .loading import quiet
 from .noise import generators_after_start
 from .recorder import record
-from .schedule import spacing_of, use_sampler
+from .scheduler import spacing_of, use_sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from ..trace import Trace
+    from denoisecli.trace import Trace
+
     from .models import Model
 
 ANY_GUIDANCE = 2.0

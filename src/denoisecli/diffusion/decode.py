@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import SamplingError
-from . import preview
+from . import fitted_decoder as preview
 from .loading import quiet
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from . import weights
-from .kept import shelf
+from .model_cache import shelf
 from .prompts import truncated, unknown_words
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _row(ref: str, path: Path) -> ModelRow:
 
 
 def _info(ref: str, pipe: Any) -> ModelInfo:
-    from .schedule import prediction_type_of
+    from .scheduler import prediction_type_of
 
     denoiser = getattr(pipe, "unet", None) or pipe.transformer
     side = denoiser.config.get("sample_size") or UNKNOWN_SIDE

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..errors import ModelError
-from .schedule import Level, kind_of, predicted_x0, prediction_type_of
+from denoisecli.errors import ModelError
+
+from .scheduler import Level, kind_of, predicted_x0, prediction_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ import torch
 from ..errors import SamplingError, UsageError
 from ..trace import Trace
 from .guidance import SteppedScale, guided, rescaled, scale_at, takes_scale_as_input
-from .schedule import (
+from .scheduler import (
     Level,
     Levels,
     kind_of,
@@ -34,7 +34,7 @@ from .schedule import (
     prediction_type_of,
     starts_step,
 )
-from .thrift import evaluate, row_sources
+from .shared_rows import evaluate, row_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,15 +13,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..config.samplers import SAMPLERS
-from ..errors import UsageError
+from denoisecli.config.samplers import SAMPLERS
+from denoisecli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from ..scale import ScheduleKind
+    from denoisecli.scale import ScheduleKind
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..text import clean
-from ..theme import HERO, MONO, PAPER, PLAIN, PROMPT, RGB, Theme, mix
+from .text import clean
+from .theme import HERO, MONO, PAPER, PLAIN, PROMPT, RGB, Theme, mix
 
 MOST_PICTURES = 3000  # that a page holds; of longer runs it shows fewer states
 FONTS = {
@@ -26,12 +27,13 @@ FONTS = {
 class Body:
     """The content of a page.
 
-    data: what the lab's script reads, serialises to JSON; "title" and "settings" are on every page.
+    script: the module that builds the page, `page.js` of the lab's room.
+    data: what it reads, serialises to JSON; "title" and "settings" are on every page.
     pictures: the stored pictures that it shows, (view, index, …), each embedded as "view/index/…".
     arrays: uint8, int16 or float32.
     """
 
-    lab: str
+    script: Path
     data: dict[str, Any]
     pictures: Sequence[tuple[Any, ...]] = ()
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)

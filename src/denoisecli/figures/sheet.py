@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from denoisecli.labs.sample.figures.deck import VIEWS
+
 from ..trace import Trace
-from .deck import VIEWS
 from .facts import Facts, run_facts, three_figures, timestep
 from .latent import enlarged
 from .paint import paste_rounded

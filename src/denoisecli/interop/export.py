@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..catalog import record_of
+from denoisecli.runs.catalog import record_of
+
 from ..config.fields import did_you_mean
 from ..errors import NotRecorded, UsageError
-from .a1111 import infotext
-from .comfyui import api_graph, drawing
-from .losses import a1111_losses, comfyui_losses
+from .a1111.write import infotext
+from .comfyui.write import api_graph, drawing
+from .gaps import a1111_losses, comfyui_losses
 from .recipe import Recipe, recipe_of
 
 

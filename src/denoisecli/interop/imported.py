@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..config.schema import LabConfig
+from denoisecli.config.base import LabConfig
+
 from .files import base_name, found_here
 
 LORA_TAG = re.compile(r"<(?:lora|lyco):([^:<>]{1,200})(?::([^<>]{0,60}))?>")

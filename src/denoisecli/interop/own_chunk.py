@@ -10,7 +10,8 @@ import json
 import re
 from typing import Any
 
-from ..config.schema import SampleConfig, SamplingConfig
+from denoisecli.config.base import SampleConfig, SamplingConfig
+
 from .files import base_name, in_hub_cache
 from .imported import Imported
 from .recipe import Shot

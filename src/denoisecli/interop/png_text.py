@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-from ..config.schema import SamplingConfig
-from . import own
-from .a1111 import infotext
-from .comfyui import api_graph, drawing
-from .losses import comfyui_losses
+from denoisecli.config.base import SamplingConfig
+
+from . import own_chunk as own
+from .a1111.write import infotext
+from .comfyui.write import api_graph, drawing
+from .gaps import comfyui_losses
 from .recipe import Shot, recipe
 
 

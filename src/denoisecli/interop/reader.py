@@ -6,11 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..config.schema import LABS, LabConfig
+from denoisecli.config.base import LABS, LabConfig
+
 from ..config.write import yaml_of
 from ..errors import NotRecorded
-from . import a1111_reader, comfyui_reader, invokeai_reader, own
+from . import own_chunk as own
+from .a1111 import read as a1111_reader
+from .comfyui import read as comfyui_reader
 from .imported import Imported
+from .invokeai import read as invokeai_reader
 from .metadata import TEXT, texts_of
 
 READERS: tuple[tuple[str, Callable[[str], Imported | None]], ...] = (

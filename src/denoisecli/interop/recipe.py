@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..config.cfg_sweep import CfgSweepConfig
-from ..config.lora_rank import LoraRankConfig
+from denoisecli.config.base import LABS, Lora, SamplingConfig
+from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
+from denoisecli.labs.lora_rank.config import LoraRankConfig
+from denoisecli.labs.walk.config import WalkConfig
+
 from ..config.samplers import SAMPLERS, Sampler
-from ..config.schema import LABS, Lora, SamplingConfig
-from ..config.walk import WalkConfig
 from ..errors import NotRecorded, UsageError
 
 MOST_SHOTS = 64  # a graph of more is no help to anyone

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..config.schema import Film
+    from denoisecli.config.base import Film
+
     from ..figures.theme import FilmStyle
-    from .plan import Job
+    from .job import Job
 
 
 def film_style(job: Job[Any]) -> FilmStyle:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from .. import __version__
-from ..config.schema import LabConfig
-from ..config.write import plain_yaml
-from ..report import Report
-from ..run import CONFIG_FILE, RunFolder, missing_files, name_folder, run_hash, some_of
-from ..trace import STATES_FILE, TRACE_FILE, Trace
+from denoisecli import __version__
+from denoisecli.config.base import LabConfig
+from denoisecli.config.write import plain_yaml
+from denoisecli.report import Report
+from denoisecli.runs.folder import CONFIG_FILE, RunFolder, missing_files, name_folder, run_hash, some_of
+from denoisecli.trace import STATES_FILE, TRACE_FILE, Trace
 
 Config = TypeVar("Config", bound=LabConfig)
 MOST_SHOWN = 12  # characters that have no font
@@ -115,7 +115,7 @@ def _warn_of_boxes(report: Report, title: str) -> None:
     """Tell which characters of the title neither we nor this machine can draw."""
     if title.isascii():
         return
-    from ..figures.text import boxes
+    from denoisecli.figures.text import boxes
 
     if missing := boxes(title):
         shown = missing if len(missing) <= MOST_SHOWN else missing[:MOST_SHOWN] + "..."

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ..trace import PAGE_FILE
 
 if TYPE_CHECKING:
-    from ..config.schema import SamplingConfig
-    from ..config.walk import WalkConfig
-    from ..figures.pages.body import Body
+    from denoisecli.config.base import SamplingConfig
+    from denoisecli.figures.page_body import Body
+    from denoisecli.labs.walk.config import WalkConfig
+
     from ..media.page import Look, Page
     from ..media.picture_file import PictureFile
     from ..trace import Trace
-    from .plan import Job
+    from .job import Job
 
 
 def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved: Sequence[str] = ()) -> Path:
@@ -35,7 +36,7 @@ def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved:
 
 def write_walk_page(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> Path:
     """Write the page of a walk, from stored things only."""
-    from ..figures.pages.walk import walk_page
+    from denoisecli.labs.walk.page import walk_page
 
     body = walk_page(trace, pictures.shapes, back=job.config.there_and_back)
     return write_page(job, body, pictures, resolved_keys(job.config))
@@ -54,12 +55,13 @@ def page_of(body: Body, pictures: Mapping[str, Any], theme: str, command: str | 
     coded, note = fitted(pictures, body.pictures)
     notes = [said for said in (body.data.get("note"), note) if said]
     data = body.data | {"command": command, "note": " ".join(notes) or None}
-    return Page(body.lab, data["title"], data, look_of(theme), coded, body.arrays)
+    return Page(body.script, data["title"], data, look_of(theme), coded, body.arrays)
 
 
 def look_of(theme: str) -> Look:
     """Return the look of pages in the theme called so."""
-    from ..figures.pages.body import page_colours, page_fonts, paper_colours
+    from denoisecli.figures.page_body import page_colours, page_fonts, paper_colours
+
     from ..figures.theme import theme_named
     from ..media.page import Look
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..diffusion.models import Model
     from ..media.picture_file import PictureFile, PictureWriter
     from ..trace import Trace
-    from .plan import Job
+    from .job import Job
 
 AT_ONCE = 16  # latents handed to a decoder, which splits them further where memory is short
 IN_MEMORY = 1 << 30  # bytes of uint8 pictures; more than this goes to the disk
@@ -42,8 +42,9 @@ class Pictures:
 
 def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     """Decode canvases and guesses with the states' decoder and the finished pictures with the finals' one."""
+    from denoisecli.diffusion.fitted_decoder import examples
+
     from ..diffusion.decode import decoder
-    from ..diffusion.preview import examples
 
     canvases, guesses = canvas_latents(trace), trace.x0
     with job.timed("decode"):

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..config.schema import SamplingConfig
-from ..diffusion import kept, models
+from denoisecli.config.base import SamplingConfig
+from denoisecli.diffusion import model_cache as kept
+from denoisecli.diffusion import models
+from denoisecli.runs.folder import run_hash
+
 from ..errors import ModelError, UsageError
-from ..run import run_hash
 from ..trace import Trace
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ..diffusion.embeddings import Embeddings
     from ..diffusion.models import Model
     from ..interop.recipe import Shot
-    from .plan import Job
+    from .job import Job
 
     OnStep = Callable[[int, int, NDArray[np.float32]], None]
 
@@ -72,8 +74,9 @@ def batch_size(size: tuple[int, int], samples: int) -> int:
 
 def load(job: Job[Any]) -> Model:
     """Load the model with its LoRAs and sampler, and warn of words it will not hear."""
+    from denoisecli.diffusion.scheduler import use_sampler
+
     from ..diffusion.adapters import add_loras
-    from ..diffusion.schedule import use_sampler
 
     config: SamplingConfig = job.config
     job.report.stage("load", 1)
@@ -136,8 +139,8 @@ def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "th
 
 def settings_inside(model: Model, config: SamplingConfig, made: Shot, picture: NDArray[np.uint8]) -> dict[str, str]:
     """Return the text chunks of a finished picture, (H, W, 3): what made it, for this and other tools."""
-    from ..diffusion.schedule import spacing_of
-    from ..interop.chunks import picture_texts
+    from denoisecli.diffusion.scheduler import spacing_of
+    from denoisecli.interop.png_text import picture_texts
 
     size = (picture.shape[1], picture.shape[0])
     return picture_texts(config, made, size, model.info.sha256, spacing_of(model.pipe.scheduler))
@@ -199,10 +202,11 @@ def sample_each(
 
 def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Trace | None:
     """Sample one batch; None where it does not fit memory and could be halved."""
+    from denoisecli.diffusion.batch import OutOfMemory, sample_batch
+
     from ..diffusion.adapters import set_strengths
     from ..diffusion.embeddings import stacked
     from ..diffusion.noise import starting_noise
-    from ..diffusion.sample import OutOfMemory, sample_batch
 
     config: SamplingConfig = job.config
     width, height = _size(config)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError
+from denoisecli.errors import ModelError
 
 KEY = "lora_adapter_metadata"
 

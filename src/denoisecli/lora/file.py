@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ModelError
+from denoisecli.errors import ModelError
+
 from .adapter import AdapterConfig
-from .files import DTYPES, TensorFile, decode, open_tensors
 from .keys import Layer, layers_of
+from .safetensors import DTYPES, TensorFile, decode, open_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import ModelError
-from .files import TensorInfo
+from denoisecli.errors import ModelError
+
+from .safetensors import TensorInfo
 
 LAYOUTS = {
     "kohya": (re.compile(r"(.+)\.lora_down\.weight"), r"\1.lora_up.weight"),

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ModelError
+from denoisecli.errors import ModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

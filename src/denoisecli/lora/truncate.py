@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ModelError
+from denoisecli.errors import ModelError
+
 from .adapter import KEY
-from .files import DTYPES, Planned, copy_plan, decode, encode, file_size, writing
+from .file import LoraFile
 from .keys import Layer
-from .lora import LoraFile
+from .safetensors import DTYPES, Planned, copy_plan, decode, encode, file_size, writing
 from .spectrum import Decomposition, decompose, singular_values
 from .threads import in_order
 

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError, InUse, RunFolderError
-from .run import COMPARE_FILE, CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside, files_in, read_table, refuse_strangers
+from denoisecli.errors import ConfigError, InUse, RunFolderError
+from .folder import COMPARE_FILE, CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside, files_in, read_table, refuse_strangers
 from .summary import Summary, summary
-from .trace import SCHEMA, TRACE_FILE
+from denoisecli.trace import SCHEMA, TRACE_FILE
 
 MOST_BYTES = 1 << 28  # of a trace.json that is read: more is none of ours
 DONE, UNFINISHED, FAILED = "done", "partial", "failed"
@@ -181,7 +181,7 @@ def _unfinished(folder: Path) -> Entry | None:
 
 def _config(path: Path) -> dict[str, Any] | None:
     """Return the config that a run in the making wrote down; None where there is none that can be read."""
-    from .config.yaml import read_documents
+    from denoisecli.config.yaml import read_documents
 
     try:
         values = read_documents(path.read_bytes(), str(path))[0].data

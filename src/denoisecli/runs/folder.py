@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from .digest import file_sha256
-from .errors import DiskFull, InUse, RunFolderError
-from .trace import STATES_FILE, TRACE_FILE, write_arrays
+from denoisecli.digest import file_sha256
+from denoisecli.errors import DiskFull, InUse, RunFolderError
+from denoisecli.trace import STATES_FILE, TRACE_FILE, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from .config.samplers import SAMPLERS
+from denoisecli.config.samplers import SAMPLERS
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..config.load import Layer, build, settings
-from ..config.schema import LABS, LabConfig
-from ..errors import NotRecorded, UsageError
-from ..media.picture_file import PICTURES_FILE, PictureFile
-from ..trace import Trace, load
-from . import plan as plans
-from .plan import STAGES, Job, Plan
+from denoisecli.config.base import LABS, LabConfig
+from denoisecli.config.load import Layer, build, settings
+from denoisecli.errors import NotRecorded, UsageError
+from denoisecli.labs import job as plans
+from denoisecli.labs.job import STAGES, Job, Plan
+from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
+from denoisecli.trace import Trace, load
 
 DRAWN = {
     "noise": ("film", "loop"),
@@ -50,7 +50,7 @@ class Redraw:
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(self.run / path, target)
             job.artifact(target, kind)
-        lab = import_module(f".{job.config.lab.replace('-', '_')}", __package__)
+        lab = import_module(f"denoisecli.labs.{job.config.lab.replace('-', '_')}.lab")
         stored = job.folder.partial / PICTURES_FILE
         if not stored.exists():
             lab.draw(job, trace, None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from denoisecli.interop.a1111_reader import parse, read
+from denoisecli.interop.a1111.read import parse, read
 
 # A comment on AUTOMATIC1111/stable-diffusion-webui pull request 15333
 LIGHTNING = (

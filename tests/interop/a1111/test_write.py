@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisecli.config.schema import SampleConfig
-from denoisecli.interop.a1111 import escaped, infotext, quote, unescaped
-
-from .made import recipe_for
+from denoisecli.config.base import SampleConfig
+from denoisecli.interop.a1111.write import escaped, infotext, quote, unescaped
+from tests.interop.made import recipe_for
 
 # modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui
 PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from denoisecli.interop.comfyui_reader import read
+from denoisecli.interop.comfyui.read import read
 
 # The shape of ComfyUI_frontend's defaultGraph.ts, with texts of our own
 OLD = {

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from denoisecli.interop.comfyui_reader import read
-
-from .made import graph
+from denoisecli.interop.comfyui.read import read
+from tests.interop.made import graph
 
 PLAIN = {
     "seeds": [8566257], "steps": 20, "cfg": 8.0, "sampler": "euler", "spacing": "linspace",

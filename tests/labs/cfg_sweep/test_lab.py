@@ -9,21 +9,21 @@ import pytest
 import torch
 from PIL import Image
 
-from denoisecli.config.cfg_sweep import CfgSweepConfig
 from denoisecli.config.load import Layer, build
+from denoisecli.diffusion.batch import sample_batch
 from denoisecli.diffusion.guidance import SteppedScale, takes_guidance
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import starting_noise
 from denoisecli.diffusion.recorder import record
-from denoisecli.diffusion.sample import sample_batch
 from denoisecli.errors import ConfigError
-from denoisecli.labs import cfg_sweep
-from denoisecli.labs.cfg_scales import guide_label, scale_steps, swept_scales, taken_apart
+from denoisecli.labs.cfg_sweep import lab as cfg_sweep
+from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
+from denoisecli.labs.cfg_sweep.scales import guide_label, scale_steps, swept_scales, taken_apart
 from denoisecli.report import Report
 from denoisecli.trace import load
 from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl, tiny_text_sd
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
 FILM = {"size": "640x360", "fps": 5, "hold_s": 0.2}
 SCALES = [0, 1, 7.5, [[0, 12], [0.5, 3]]]
 STEPS, SHAPE = 4, (4, 8, 8)

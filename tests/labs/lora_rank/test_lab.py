@@ -9,13 +9,13 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from denoisecli.config.load import Layer, build
-from denoisecli.config.lora_rank import LoraRankConfig
 from denoisecli.errors import ConfigError, MediaError, ModelError, UsageError
-from denoisecli.labs.lora_matrix import bolt, cut_matrix, read_matrix, usual_ranks
-from denoisecli.labs.lora_rank import plan
+from denoisecli.labs.lora_rank.config import LoraRankConfig
+from denoisecli.labs.lora_rank.lab import plan
+from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix, read_matrix, usual_ranks
 from denoisecli.report import Report
 from denoisecli.trace import load
-from tests.diffusion.lora.made import kohya_tensors, pocket_tensors, save
+from tests.lora.made import kohya_tensors, pocket_tensors, save
 
 SMALL = {"size": "640x360", "fps": 5, "hold_s": 0.2}
 
@@ -284,9 +284,9 @@ def test_pictures_say_what_made_them(painted):
 def test_words_that_a_lora_was_trained_on(prompt, said):
     from types import SimpleNamespace
 
-    from denoisecli.diffusion.lora.lora import open_lora
-    from denoisecli.labs.lora_file import find_lora
-    from denoisecli.labs.lora_images import warn_of_trigger_words
+    from denoisecli.labs.lora_rank.file import find_lora
+    from denoisecli.labs.lora_rank.images import warn_of_trigger_words
+    from denoisecli.lora.file import open_lora
 
     warnings = []
     job = SimpleNamespace(config=SimpleNamespace(prompt=prompt), report=SimpleNamespace(warn=warnings.append))
@@ -303,8 +303,8 @@ def test_a_lora_of_another_model(tmp_path):
 
 
 def test_an_interrupted_run_goes_on_behind_its_last_variant(painted, tmp_path, monkeypatch):
-    import denoisecli.labs.lora_images as images
-    from denoisecli.diffusion import sample
+    import denoisecli.labs.lora_rank.images as images
+    from denoisecli.diffusion import batch as sample
 
     trace, folder = painted
     values = {name: trace.record["config"][name] for name in ("lora", "ranks", "images", "seeds", "steps", "scales")}
@@ -328,7 +328,7 @@ def test_an_interrupted_run_goes_on_behind_its_last_variant(painted, tmp_path, m
 
 
 def test_the_pocket_models_own_loras(tmp_path, monkeypatch):
-    import denoisecli.labs.lora_file as lab
+    import denoisecli.labs.lora_rank.file as lab
 
     monkeypatch.setattr(lab, "POCKET_LORAS", tmp_path)
     with pytest.raises(ModelError, match="has no LoRA of its own here"):
@@ -345,8 +345,8 @@ def test_the_pocket_models_own_loras(tmp_path, monkeypatch):
 
 
 def test_a_piece_of_a_layer(style):
-    from denoisecli.diffusion.lora.lora import open_lora
-    from denoisecli.labs.lora_subject import PIECE, strongest_piece
+    from denoisecli.labs.lora_rank.subject import PIECE, strongest_piece
+    from denoisecli.lora.file import open_lora
 
     with open_lora(style) as lora:
         layer = max(lora.layers, key=lambda layer: layer.full)

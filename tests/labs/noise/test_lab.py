@@ -12,15 +12,15 @@ from PIL import Image
 
 import denoisecli
 from denoisecli.config.load import load_configs, settings
-from denoisecli.config.noise import SCHEDULES, NoiseConfig
 from denoisecli.config.write import commented_yaml
-from denoisecli.diffusion.forward import corrupt, draw_noise
 from denoisecli.errors import ConfigError, DenoiseError
-from denoisecli.figures.scene import lighthouse
-from denoisecli.labs.noise import clean_picture, plan, to_uint8
+from denoisecli.labs.noise.config import SCHEDULES, NoiseConfig
+from denoisecli.labs.noise.lab import clean_picture, plan, to_uint8
+from denoisecli.labs.noise.scene import lighthouse
+from denoisecli.process.forward import corrupt, draw_noise
 from denoisecli.report import Report
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "trace.schema.json").read_text())
 SMALL = ["size=64", "frames=3", "film.size=320x320", "sheet=[0,999]", "film.hold_s=0.1"]
 

@@ -9,14 +9,14 @@ import pytest
 
 import denoisecli
 from denoisecli.config.load import load_configs, settings
-from denoisecli.config.noise import NoiseConfig
-from denoisecli.diffusion import one_jump
-from denoisecli.labs import noise
-from denoisecli.labs.noise import plan
-from denoisecli.labs.noise_model import guess_errors
+from denoisecli.diffusion import one_step as one_jump
+from denoisecli.labs.noise import lab as noise
+from denoisecli.labs.noise.config import NoiseConfig
+from denoisecli.labs.noise.lab import plan
+from denoisecli.labs.noise.model import guess_errors
 from denoisecli.report import Report
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
 SMALL = ["size=64", "frames=3", "film.size=480x320", "sheet=[0,999]", "film.hold_s=0.1", "device=cpu"]
 
 

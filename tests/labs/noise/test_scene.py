@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from denoisecli.figures.scene import lighthouse
+from denoisecli.labs.noise.scene import lighthouse
 
 
 def patch(picture, x, y, reach=0.012):

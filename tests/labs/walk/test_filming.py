@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 
 from denoisecli.config.load import load_configs, settings
-from denoisecli.config.walk import WalkConfig
 from denoisecli.errors import MediaError
-from denoisecli.figures.walk import walk_facts
-from denoisecli.labs import walk, walk_film
-from denoisecli.labs.plan import Job
-from denoisecli.labs.walk_film import Arrivals, Stopped, filming
+from denoisecli.labs.job import Job
+from denoisecli.labs.walk import filming as walk_film
+from denoisecli.labs.walk import lab as walk
+from denoisecli.labs.walk.config import WalkConfig
+from denoisecli.labs.walk.figures.film import walk_facts
+from denoisecli.labs.walk.filming import Arrivals, Stopped, filming
 from denoisecli.report import Report
-from denoisecli.run import RunFolder
+from denoisecli.runs.folder import RunFolder
 from tests.figures.fakes import scene
-from tests.figures.test_walking import record
+from tests.labs.walk.figures.test_film import record
 
 FRAMES = 9  # of `record`: two legs of five, one shared
 ENDS = [0, 4, 8]

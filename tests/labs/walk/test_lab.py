@@ -17,15 +17,15 @@ from PIL import Image
 
 import denoisecli
 from denoisecli.config.load import load_configs, settings
-from denoisecli.config.walk import WalkConfig
 from denoisecli.diffusion.noise import starting_noise
 from denoisecli.errors import ConfigError, UsageError
-from denoisecli.labs.walk import plan
-from denoisecli.labs.walk_pacing import jumps, next_places, thinned
-from denoisecli.labs.walk_way import Place, even_places, midpoint
+from denoisecli.labs.walk.config import WalkConfig
+from denoisecli.labs.walk.lab import plan
+from denoisecli.labs.walk.pacing import jumps, next_places, thinned
+from denoisecli.labs.walk.way import Place, even_places, midpoint
 from denoisecli.report import Report
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
 SMALL = ["steps=2", "size=64", "film.size=320x320", "film.hold_s=0.1"]
 LATENT = (4, 8, 8)
 
@@ -129,7 +129,7 @@ def test_other_walks_take_one_noise():
 def test_committed_config_is_the_default():
     from denoisecli.config.write import commented_yaml
 
-    assert (Path(__file__).parents[2] / "configs" / "walk.yaml").read_text() == commented_yaml(WalkConfig)
+    assert (Path(__file__).parents[3] / "configs" / "walk.yaml").read_text() == commented_yaml(WalkConfig)
 
 
 # The walk, on the pocket model
@@ -165,7 +165,7 @@ def test_noises_follow_the_formula_and_keep_their_norm(walked):
 def test_a_frame_is_the_plain_pipelines_run_of_its_noise(walked):
     """Bit by bit, in a batch of the same shape; diffusers alone, without a recorder."""
     from denoisecli.diffusion.models import load_model
-    from denoisecli.diffusion.schedule import use_sampler
+    from denoisecli.diffusion.scheduler import use_sampler
 
     trace, model = walked[1], load_model("pocket")
     use_sampler(model.pipe, "ddim")
@@ -245,7 +245,7 @@ def test_between_scales(tmp_path):
 
 
 def test_between_lora_strengths(tmp_path):
-    from tests.diffusion.lora.made import pocket_tensors, save
+    from tests.lora.made import pocket_tensors, save
 
     lora = save(pocket_tensors(rank=4), tmp_path / "bent.safetensors")
     pairs = ["seeds=[7]", "frames=3", f"loras=[{{file: {lora}, scale: 0.5}}]"]

@@ -5,8 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from denoisecli.compare import FLOAT_NOISE, Setting, align, compare, pair_rows, report, rows_of, sentence, settings
 from denoisecli.errors import UsageError
+from denoisecli.tools.compare.states import (
+    FLOAT_NOISE,
+    Setting,
+    align,
+    compare,
+    pair_rows,
+    report,
+    rows_of,
+    sentence,
+    settings,
+)
 from denoisecli.trace import Trace
 
 SHAPE = (4, 4, 4)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from denoisecli.catalog import delete
 from denoisecli.errors import NotRecorded, RunFolderError, UsageError
 from denoisecli.figures.theme import DARK
-from denoisecli.labs.compare import compare_runs, rows_by_view
 from denoisecli.media.picture_file import PictureFile, write_pictures
 from denoisecli.report import Report
+from denoisecli.runs.catalog import delete
+from denoisecli.tools.compare.tool import compare_runs, rows_by_view
 from denoisecli.trace import write_arrays
-from tests.runs import hand_made_run
+from tests.hand_made import hand_made_run
 
 STEPS, SIDE = 3, 64
 SMALL = ["steps=3", "size=64", "film.size=640x360", "film.hold_s=0.1"]
@@ -86,8 +86,8 @@ def test_the_film_comes_in_the_formats_of_the_first_run(tmp_path):
 
 
 def test_difference_of_equal_pictures_is_empty_and_of_others_is_not(tmp_path):
-    from denoisecli.compare import compare
-    from denoisecli.figures.versus import Versus
+    from denoisecli.tools.compare.film import Versus
+    from denoisecli.tools.compare.states import compare
     from denoisecli.trace import load
 
     a, b = stored(tmp_path / "a"), stored(tmp_path / "b", random=1)

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from denoisecli.errors import RunFolderError, UsageError
-from denoisecli.labs.gallery import make_gallery, place_of, thumbnail
 from denoisecli.media.picture_file import write_pictures
 from denoisecli.report import Report
-from tests.runs import hand_made_run
+from denoisecli.tools.gallery.tool import make_gallery, place_of, thumbnail
+from tests.hand_made import hand_made_run
 
 
 def make(root, path=None, **keys):

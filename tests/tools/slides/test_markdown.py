@@ -7,8 +7,8 @@ import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from denoisecli.media.slides import Look, Slide
-from denoisecli.media.slides_markdown import escaped, is_untouched, write
+from denoisecli.tools.slides.markdown import escaped, is_untouched, write
+from denoisecli.tools.slides.pptx import Look, Slide
 
 LOOK = Look("0f1115", "eceae4", "9aa0ab")
 ODD = [

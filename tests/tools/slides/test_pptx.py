@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from denoisecli.errors import MediaError
-from denoisecli.media import slides as module
-from denoisecli.media.film_reader import film_frame, film_info
-from denoisecli.media.slides import Look, Slide, is_untouched, places, write
 from denoisecli.media.video import write_video
-from tests.runs import flat_frames
+from denoisecli.tools.slides import pptx as module
+from denoisecli.tools.slides.film_reader import film_frame, film_info
+from denoisecli.tools.slides.pptx import Look, Slide, is_untouched, places, write
+from tests.hand_made import flat_frames
 
 P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"

@@ -4,10 +4,10 @@ import pptx
 import pytest
 
 from denoisecli.errors import MediaError, NotRecorded, UsageError
-from denoisecli.labs import talk
-from denoisecli.labs.talk import make_talk, slide_of
 from denoisecli.report import Report
-from tests.runs import MORE, hand_made_run
+from denoisecli.tools.slides import tool as talk
+from denoisecli.tools.slides.tool import make_talk, slide_of
+from tests.hand_made import MORE, hand_made_run
 
 
 class Heard(Report):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import re
 
-from .imported import Imported, number, whole
-from .samplers import from_a1111
+from ..imported import Imported, number, whole
+from ..samplers import from_a1111
 
 PAIR = re.compile(r'\s*(\w[\w \-/]{1,80}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 MOST_LINE = 20_000  # characters of pairs: the pattern's time grows with the square of them

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 
-from ..config.schema import Lora
-from .files import WEIGHTS, base_name
-from .recipe import Recipe, Shot
-from .samplers import to_a1111
+from denoisecli.config.base import Lora
+
+from ..files import WEIGHTS, base_name
+from ..recipe import Recipe, Shot
+from ..samplers import to_a1111
 
 
 def infotext(recipe: Recipe, shot: Shot) -> str:

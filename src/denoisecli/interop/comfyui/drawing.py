@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .comfyui_nodes import AFTER_SEED, KINDS, SEEDS, Node
+from .nodes import AFTER_SEED, KINDS, SEEDS, Node
 
 MUTED, BYPASSED = 2, 4  # a node's `mode`; 0 is "always"
 

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Container, Iterator
 from typing import Any
 
-from .comfyui_drawing import api_form
-from .imported import Imported, number, whole
-from .samplers import from_comfyui
+from ..imported import Imported, number, whole
+from ..samplers import from_comfyui
+from .drawing import api_form
 
 MOST_NODES = 10_000
 MOST_VISITS = 300_000  # of nodes, in all ways up together: a graph of a hundred nodes needs a thousand

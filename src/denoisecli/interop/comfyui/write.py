@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .comfyui_nodes import KINDS, SEEDS, Kind, Node
-from .files import base_name
-from .recipe import Recipe, Shot
-from .samplers import to_comfyui
+from ..files import base_name
+from ..recipe import Recipe, Shot
+from ..samplers import to_comfyui
+from .nodes import KINDS, SEEDS, Kind, Node
 
 STAND_IN = ("euler", "normal")  # for a sampler that ComfyUI has not
 GAP = (60, 50)

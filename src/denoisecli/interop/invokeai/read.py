@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .imported import Imported, number, whole
-from .samplers import from_invokeai
+from ..imported import Imported, number, whole
+from ..samplers import from_invokeai
 
 KEYS = ("invokeai_metadata", "sd-metadata")
 

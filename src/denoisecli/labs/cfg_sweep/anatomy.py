@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..figures.sweep_facts import Anatomy
+from .figures.facts import Anatomy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..config.cfg_sweep import CfgSweepConfig
-    from ..diffusion.models import Model
-    from ..media.picture_file import PictureFile
-    from ..trace import Trace
-    from .plan import Job
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.job import Job
+    from denoisecli.media.picture_file import PictureFile
+    from denoisecli.trace import Trace
+
+    from .config import CfgSweepConfig
 
 AT_ONCE = 16  # latents handed to a decoder
 
@@ -25,7 +26,7 @@ def taken_pictures(job: Job[CfgSweepConfig], model: Model, trace: Trace, scale: 
 
     The sample is the first seed's at `scale`; the trace's record notes which one it was.
     """
-    from ..diffusion.decode import decoder
+    from denoisecli.diffusion.decode import decoder
 
     if "eps_uncond" not in trace:
         return {}
@@ -54,7 +55,7 @@ def anatomy_of(trace: Trace, pictures: PictureFile) -> Anatomy | None:
 
 def guesses_of(trace: Trace, name: str, sample: int) -> NDArray[np.float32]:
     """Return the clean latents that one half predicts at every step, (step, C, h, w), by the formula of the family."""
-    from ..diffusion.schedule import Level, predicted_x0
+    from denoisecli.diffusion.scheduler import Level, predicted_x0
 
     kind, prediction = trace.record["schedule_kind"], trace.record["model"]["prediction_type"]
     levels = zip(trace.timesteps.tolist(), trace.sigmas.tolist(), trace.alpha_bars.tolist(), strict=True)

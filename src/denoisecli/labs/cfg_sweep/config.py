@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from .fields import Float, Int, Seeds, one_of
-from .schema import SamplingConfig
+from denoisecli.config.base import SamplingConfig
+from denoisecli.config.fields import Float, Int, Seeds, one_of
 
 MAX_SCALE = 100.0
 MAX_SCALES = 32

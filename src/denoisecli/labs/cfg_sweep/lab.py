@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..config.cfg_sweep import CfgSweepConfig
-from ..trace import Trace
-from . import plan as plans
-from .cfg_numbers import sameness_rows, sweep_rows
-from .cfg_scales import UNGUIDED, SweptScale, swept_scales, taken_apart
-from .sampling import SHARED, Sample, batch_size, resolved, settings_inside
+from denoisecli.labs import job as plans
+from denoisecli.labs.sampling import SHARED, Sample, batch_size, resolved, settings_inside
+from denoisecli.trace import Trace
+
+from .config import CfgSweepConfig
+from .numbers import sameness_rows, sweep_rows
+from .scales import UNGUIDED, SweptScale, swept_scales, taken_apart
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..diffusion.models import Model
-    from ..media.picture_file import PictureFile
-    from .pictures import Pictures
-    from .plan import Job, Plan
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.job import Job, Plan
+    from denoisecli.labs.pictures import Pictures
+    from denoisecli.media.picture_file import PictureFile
 
 
 def plan(config: CfgSweepConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[CfgSweepConfig]:
@@ -36,9 +37,10 @@ def plan(config: CfgSweepConfig, out: Path | None, runs_dir: Path | None, *, for
 
 def make(job: Job[CfgSweepConfig]) -> Trace:
     """Sample every seed at every scale, measure, draw. This is the whole lab."""
-    from .cfg_anatomy import taken_pictures
-    from .pictures import decode_states, stored
-    from .sampling import load
+    from denoisecli.labs.pictures import decode_states, stored
+    from denoisecli.labs.sampling import load
+
+    from .anatomy import taken_pictures
 
     model = load(job)
     scales = possible_scales(job, model)
@@ -56,7 +58,7 @@ def make(job: Job[CfgSweepConfig]) -> Trace:
 
 def possible_scales(job: Job[CfgSweepConfig], model: Model) -> list[SweptScale]:
     """Return the config's scales; for a pipeline without guidance scale 1 alone, and say so."""
-    from ..diffusion.guidance import takes_guidance
+    from denoisecli.diffusion.guidance import takes_guidance
 
     if takes_guidance(model.pipe):
         return swept_scales(job.config)
@@ -69,8 +71,8 @@ def sample_sweep(job: Job[CfgSweepConfig], model: Model, scales: Sequence[SweptS
 
     Sampling goes seed by seed, so that a batch holds the scales of one noise and its first step is run once for all.
     """
-    from ..diffusion.guidance import SteppedScale
-    from .sampling import sample_all
+    from denoisecli.diffusion.guidance import SteppedScale
+    from denoisecli.labs.sampling import sample_all
 
     config = job.config
     samples = [Sample(seed, SteppedScale(scale.steps)) for seed in config.seeds for scale in scales]
@@ -94,7 +96,7 @@ def save_finals(job: Job[CfgSweepConfig], model: Model, pictures: Pictures, scal
     """Write the finished pictures, with what made them inside."""
     from PIL import Image
 
-    from ..media.images import save_png
+    from denoisecli.media.images import save_png
 
     config = job.config
     folder = job.folder.partial / "images"
@@ -112,8 +114,8 @@ def picture_settings(
     model: Model, config: CfgSweepConfig, scale: SweptScale, seed: int, picture: NDArray[np.uint8]
 ) -> dict[str, str]:
     """Return what made a picture; where no other tool has a key for it, only A1111's text, with words of ours."""
-    from ..interop.a1111 import quote
-    from ..interop.recipe import shot
+    from denoisecli.interop.a1111.write import quote
+    from denoisecli.interop.recipe import shot
 
     cfg = scale.steps[0] if isinstance(scale.guide, tuple) else scale.guide
     texts = settings_inside(model, config, shot(config, seed, cfg), picture)
@@ -130,14 +132,15 @@ def draw(job: Job[CfgSweepConfig], folded: Trace, pictures: PictureFile) -> None
 
     folded: with its scale axis, as the run's folder holds it.
     """
-    from ..figures.pages.cfg_sweep import sweep_page
-    from ..figures.sweep import sweep_frames
-    from ..figures.sweep_anatomy import anatomy_frames
-    from ..figures.sweep_sheet import finals_strip, sweep_sheet
-    from ..media.images import save_png
-    from .cfg_anatomy import anatomy_of
-    from .films import film_style, write_state_film
-    from .pages import resolved_keys, write_page
+    from denoisecli.labs.films import film_style, write_state_film
+    from denoisecli.labs.pages import resolved_keys, write_page
+    from denoisecli.media.images import save_png
+
+    from .anatomy import anatomy_of
+    from .figures.anatomy import anatomy_frames
+    from .figures.film import sweep_frames
+    from .figures.sheet import finals_strip, sweep_sheet
+    from .page import sweep_page
 
     partial, style = job.folder.partial, film_style(job)
     trace, shown = unfold(folded), dict(pictures)

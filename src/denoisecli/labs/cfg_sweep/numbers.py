@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import metrics
+from denoisecli import metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..trace import Trace
-    from .cfg_scales import SweptScale
-    from .pictures import Pictures
+    from denoisecli.labs.pictures import Pictures
+    from denoisecli.trace import Trace
+
+    from .scales import SweptScale
 
 
 def sweep_rows(trace: Trace, pictures: Pictures, scales: Sequence[SweptScale], seeds: Sequence[int]) -> list[Any]:

@@ -1,21 +1,21 @@
 /** The sweep: one noise at every guidance scale and every state; what guidance does, in numbers and inside a step. */
 
-import { arrayOf } from "../bytes.js";
-import { heatTable, strength } from "../colours.js";
-import { atHand, makeCompare, modesOf, seen } from "../compare.js";
-import { element } from "../dom.js";
-import { listen } from "../keys.js";
-import { makeMeasures } from "../measures.js";
-import { percent, short, threeFigures, timestep } from "../numbers.js";
-import { makeStage } from "../panels.js";
-import { blit, makePictures } from "../pictures.js";
-import { makePlot } from "../plot.js";
-import { makeReadout } from "../readout.js";
-import { makeShell } from "../shell.js";
-import { makeSlider, setStops } from "../slider.js";
-import { makeStore } from "../store.js";
-import { makeTabs } from "../tabs.js";
-import { makeTimeline } from "../timeline.js";
+import { arrayOf } from "../../media/page/bytes.js";
+import { heatTable, strength } from "../../media/page/colours.js";
+import { atHand, makeCompare, modesOf, seen } from "../../media/page/compare.js";
+import { element } from "../../media/page/dom.js";
+import { listen } from "../../media/page/keys.js";
+import { makeMeasures } from "../../media/page/measures.js";
+import { percent, short, threeFigures, timestep } from "../../media/page/numbers.js";
+import { makeStage } from "../../media/page/panels.js";
+import { blit, makePictures } from "../../media/page/pictures.js";
+import { makePlot } from "../../media/page/plot.js";
+import { makeReadout } from "../../media/page/readout.js";
+import { makeShell } from "../../media/page/shell.js";
+import { makeSlider, setStops } from "../../media/page/slider.js";
+import { makeStore } from "../../media/page/store.js";
+import { makeTabs } from "../../media/page/tabs.js";
+import { makeTimeline } from "../../media/page/timeline.js";
 
 const VIEWS = {
   canvas: ["Canvas", "xₜ, the noisy latents decoded"],

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...trace import Trace
-from ..sweep_facts import Series, SweepFacts, edges, settled, sweep_facts
-from .body import Body, model_word, seeds_word, shown_states
+from denoisecli.figures.page_body import Body, model_word, seeds_word, shown_states
+from denoisecli.trace import Trace
+
+from .figures.facts import Series, SweepFacts, edges, settled, sweep_facts
+
+SCRIPT = Path(__file__).with_name("page.js")
 
 VIEWS = ("canvas", "guess")
 HALVES = ("uncond", "cond", "guided")
@@ -40,7 +44,7 @@ def sweep_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]]) -> Body:
     if "anatomy" in trace.record and len(states) > 1:
         data["anatomy"], arrays["pull"] = _anatomy(trace, facts, states)
         pictures += [(half, step) for half in HALVES for step in states[:-1]]
-    return Body("cfg-sweep", data, pictures, arrays)
+    return Body(SCRIPT, data, pictures, arrays)
 
 
 def _data(trace: Trace, facts: SweepFacts, states: list[int]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..config.cfg_sweep import CfgSweepConfig, Points
+    from .config import CfgSweepConfig, Points
 
 UNGUIDED = 1.0
 USUAL = 7.5

@@ -1,6 +1,6 @@
 /** Bars for singular values: those that are kept stand out. */
 
-import { draggable, element } from "./dom.js";
+import { draggable, element } from "../../media/page/dom.js";
 
 /**
  * onScrub(share): they were dragged to 0..1 of the width, or nothing. Returns {node, draw}: draw(values, kept) shows

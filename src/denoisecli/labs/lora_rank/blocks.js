@@ -1,8 +1,8 @@
 /** Where a LoRA's change is: a bar for each block, filled as far as a cut keeps it; under them the spectrum of any part. */
 
 import { makeBars } from "./bars.js";
-import { element } from "./dom.js";
-import { tenths } from "./numbers.js";
+import { element } from "../../media/page/dom.js";
+import { tenths } from "../../media/page/numbers.js";
 import { keptOf } from "./product.js";
 
 const WIDEST = 860; // pixels

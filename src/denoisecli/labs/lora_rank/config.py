@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from .fields import Float, Text
-from .schema import LabConfig, SamplingConfig
+from denoisecli.config.base import LabConfig, SamplingConfig
+from denoisecli.config.fields import Float, Text
 
 MAX_RANK = 4096
 MAX_CUTS = 64

@@ -9,27 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config.lora_rank import LoraRankConfig
-from ..diffusion.lora.blocks import made_for
-from ..diffusion.lora.lora import LoraFile, open_lora
-from ..diffusion.lora.ranks import Rule
-from ..diffusion.lora.truncate import rank_of, spectra, truncate, truncated_size
-from ..errors import ModelError, UsageError
-from ..trace import Trace
-from .lora_subject import by_size, keep_piece, keep_subject, kept_energy, piece_of, ranked_file, subject_of
+from denoisecli.errors import ModelError, UsageError
+from denoisecli.lora.blocks import made_for
+from denoisecli.lora.file import LoraFile, open_lora
+from denoisecli.lora.ranks import Rule
+from denoisecli.lora.truncate import rank_of, spectra, truncate, truncated_size
+from denoisecli.trace import Trace
+
+from .config import LoraRankConfig
+from .subject import by_size, keep_piece, keep_subject, kept_energy, piece_of, ranked_file, subject_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..figures.pages.lora_rank import Layers
-    from ..figures.rank import RankedMatrix
-    from ..figures.rank_blocks import RankedFile
-    from ..media.picture_file import PictureFile
-    from .plan import Job
+    from denoisecli.labs.job import Job
+    from denoisecli.media.picture_file import PictureFile
+
+    from .figures.blocks import RankedFile
+    from .figures.matrix import RankedMatrix
+    from .page import Layers
 
     Spectra = Mapping[str, NDArray[np.floating[Any]]]
 
-POCKET_LORAS = Path(__file__).parent.parent / "pocket" / "loras"
+POCKET_LORAS = Path(__file__).parents[2] / "pocket" / "loras"
 
 
 def find_lora(ref: str | None) -> Path:
@@ -49,7 +51,7 @@ def find_lora(ref: str | None) -> Path:
 
 def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
     """Return the config with file and ranks named, and the identity of what it reads."""
-    from ..diffusion.weights import hashed
+    from denoisecli.diffusion.weights import hashed
 
     path = find_lora(config.lora)
     with open_lora(path) as lora:
@@ -61,7 +63,7 @@ def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
     config = config.model_copy(update={"lora": ref, "ranks": ranks})
     identity = hashed([path])
     if config.paints:
-        from . import sampling
+        from denoisecli.labs import sampling
 
         config, model = sampling.resolved(config)
         identity += model
@@ -88,8 +90,9 @@ def make(job: Job[LoraRankConfig]) -> Trace:
     if not job.config.paints:
         draw(job, trace)
         return trace
-    from .lora_images import paint
-    from .pictures import stored
+    from denoisecli.labs.pictures import stored
+
+    from .images import paint
 
     with stored(job, {"final": paint(job, trace, path)}) as kept:
         draw(job, trace, kept)
@@ -165,8 +168,9 @@ def _rule(row: dict[str, Any]) -> Rule:
 
 def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = None) -> None:
     """Draw everything, from stored things only: blocks, the layer that changes most, what was painted, the page."""
-    from ..figures.pages.lora_rank import file_page
-    from .pages import resolved_keys, write_page
+    from denoisecli.labs.pages import resolved_keys, write_page
+
+    from .page import file_page
 
     subject, shown = subject_of(trace, job.config.title), None
     draw_blocks(job, subject)
@@ -174,7 +178,7 @@ def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = 
     if piece is not None:
         draw_layer(job, piece)
     if pictures is not None:
-        from .lora_images import draw_painted, painted
+        from .images import draw_painted, painted
 
         shown = painted(job.config, trace, pictures, subject)
         draw_painted(job, trace.record["runs"], shown)
@@ -184,8 +188,9 @@ def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = 
 
 def layers_of(trace: Trace) -> Layers:
     """Return the layers' singular values, and the rank that each of the run's rules leaves every one of them."""
-    from ..diffusion.lora.blocks import short_name
-    from ..figures.pages.lora_rank import Layers
+    from denoisecli.lora.blocks import short_name
+
+    from .page import Layers
 
     head = "singular_values/"
     found = {name.removeprefix(head): array for name, array in trace.arrays.items() if name.startswith(head)}
@@ -204,9 +209,10 @@ def _short_names(names: Iterable[str], shorten: Callable[[str], str]) -> dict[st
 
 def draw_blocks(job: Job[LoraRankConfig], subject: RankedFile) -> None:
     """Draw the blocks' film and page; they are the run's film and sheet unless it paints."""
-    from ..figures.rank_blocks import file_frames, file_page
-    from ..media.images import save_png
-    from .films import film_style, write_state_film
+    from denoisecli.labs.films import film_style, write_state_film
+    from denoisecli.media.images import save_png
+
+    from .figures.blocks import file_frames, file_page
 
     style = film_style(job)
     folder = job.folder.partial / "views" if job.config.paints else job.folder.partial
@@ -222,8 +228,9 @@ def draw_blocks(job: Job[LoraRankConfig], subject: RankedFile) -> None:
 
 def draw_layer(job: Job[LoraRankConfig], piece: RankedMatrix) -> None:
     """Draw the layer that changes most, as the toy is drawn: its strongest rows and columns at every rank."""
-    from ..figures.rank import matrix_frames
-    from .films import film_style, write_state_film
+    from denoisecli.labs.films import film_style, write_state_film
+
+    from .figures.matrix import matrix_frames
 
     path = job.folder.partial / "views" / "layer.mp4"
     with job.timed("figures"):

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config.lora_rank import LoraRankConfig
-from ..errors import ModelError
-from ..run import RunFolder
+from denoisecli.errors import ModelError
+from denoisecli.runs.folder import RunFolder
+
+from .config import LoraRankConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..diffusion.lora.lora import LoraFile
-    from ..diffusion.models import Model
-    from ..figures.rank_blocks import RankedFile
-    from ..figures.rank_pictures import Painted
-    from ..media.picture_file import PictureFile
-    from ..trace import Trace
-    from .plan import Job
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.job import Job
+    from denoisecli.lora.file import LoraFile
+    from denoisecli.media.picture_file import PictureFile
+    from denoisecli.trace import Trace
+
+    from .figures.blocks import RankedFile
+    from .figures.pictures import Painted
 
 OFF, WHOLE = "off", "whole"
 
@@ -64,8 +66,8 @@ def warn_of_trigger_words(job: Job[LoraRankConfig], lora: LoraFile) -> None:
 
 def paint(job: Job[LoraRankConfig], trace: Trace, path: Path) -> NDArray[np.uint8]:
     """Paint all variants, (variant, seed, H, W, 3), and note in the trace how far each is from the whole LoRA."""
-    from ..diffusion.lora.lora import open_lora
-    from .sampling import load
+    from denoisecli.labs.sampling import load
+    from denoisecli.lora.file import open_lora
 
     model = load(job)
     with open_lora(path) as lora:
@@ -92,7 +94,7 @@ def variants(config: LoraRankConfig, folder: Path, whole: Path, rules: Sequence[
 
 def loadable(lora: LoraFile, copy: Path) -> Path:
     """Return the file itself, or, where its alphas differ, a copy that diffusers applies rightly (`new_alphas`)."""
-    from ..diffusion.lora.truncate import truncate
+    from denoisecli.lora.truncate import truncate
 
     if len({lora.alpha(layer.alpha) for layer in lora.layers if layer.alpha}) <= 1:
         return lora.path
@@ -103,8 +105,8 @@ def loadable(lora: LoraFile, copy: Path) -> Path:
 
 def check_fit(job: Job[LoraRankConfig], path: Path, layers: Sequence[Any], model: Model) -> None:
     """Raise ModelError where the file was made for another model; warn of single layers that have no place."""
-    from ..diffusion.lora.blocks import made_for
-    from ..diffusion.lora.fit import misfits
+    from denoisecli.lora.blocks import made_for
+    from denoisecli.lora.fit import misfits
 
     wrong = misfits(layers, module_shapes(model))
     if not wrong:
@@ -120,7 +122,7 @@ def check_fit(job: Job[LoraRankConfig], path: Path, layers: Sequence[Any], model
 
 def module_shapes(model: Model) -> dict[str, tuple[int, ...]]:
     """Return the shapes of all weights that a LoRA can change, by their plain names."""
-    from ..diffusion.lora.fit import plain_name
+    from denoisecli.lora.fit import plain_name
 
     found = {}
     for part in ("unet", "transformer", "text_encoder", "text_encoder_2"):
@@ -136,8 +138,8 @@ def sample_variants(
     job: Job[LoraRankConfig], model: Model, wanted: Sequence[Variant]
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Return the final latents, (variant, seed, C, h, w), on the unit-variance scale, and the sampler's record."""
-    from ..scale import canvas_latents
-    from .sampling import Sample, batch_size, sample_all
+    from denoisecli.labs.sampling import Sample, batch_size, sample_all
+    from denoisecli.scale import canvas_latents
 
     config = job.config
     samples = [Sample(seed, config.cfg) for seed in config.seeds]
@@ -157,8 +159,8 @@ def sample_variants(
 
 def put_on(model: Model, variant: Variant, config: LoraRankConfig) -> None:
     """Take off what is on, and put on the config's other LoRAs and this variant's file."""
-    from ..diffusion.adapters import add_loras
-    from ..diffusion.loading import quiet
+    from denoisecli.diffusion.adapters import add_loras
+    from denoisecli.diffusion.loading import quiet
 
     others = [(lora.file, lora.scale) for lora in config.loras]
     own = [(str(variant.file), variant.scale)] if variant.file else []
@@ -170,7 +172,7 @@ def put_on(model: Model, variant: Variant, config: LoraRankConfig) -> None:
 
 def decode(job: Job[LoraRankConfig], model: Model, finals: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return the pictures, (variant, seed, H, W, 3)."""
-    from ..diffusion.decode import decoder
+    from denoisecli.diffusion.decode import decoder
 
     job.report.stage("decode", len(finals))
     drawer, found = decoder(model, job.config.decode.finals), []
@@ -185,10 +187,10 @@ def save_pictures(
     job: Job[LoraRankConfig], model: Model, wanted: Sequence[Variant], pictures: NDArray[np.uint8]
 ) -> None:
     """Write images/<variant>-seed-<seed>.png, with what made them inside."""
-    from ..config.schema import Lora
-    from ..interop.recipe import shot
-    from ..media.images import save_png
-    from .sampling import settings_inside
+    from denoisecli.config.base import Lora
+    from denoisecli.interop.recipe import shot
+    from denoisecli.labs.sampling import settings_inside
+    from denoisecli.media.images import save_png
 
     folder = job.folder.partial / "images"
     folder.mkdir(exist_ok=True)
@@ -231,8 +233,9 @@ def rows_with_distances(
 
 def painted(config: LoraRankConfig, trace: Trace, pictures: PictureFile, subject: RankedFile) -> Painted:
     """Gather what the figures show, from what a run has stored."""
-    from ..figures.facts import settings_line
-    from ..figures.rank_pictures import Painted
+    from denoisecli.figures.facts import settings_line
+
+    from .figures.pictures import Painted
 
     return Painted(
         prompt=config.prompt,
@@ -246,9 +249,10 @@ def painted(config: LoraRankConfig, trace: Trace, pictures: PictureFile, subject
 
 def draw_painted(job: Job[LoraRankConfig], rows: list[dict[str, Any]], shown: Painted) -> None:
     """Draw the film and sheet of the ranks, those of the strengths, or both."""
-    from ..figures.rank_pictures import rank_frames, rank_sheet, scale_frames, scale_sheet
-    from ..media.images import save_png
-    from .films import film_style, write_state_film
+    from denoisecli.labs.films import film_style, write_state_film
+    from denoisecli.media.images import save_png
+
+    from .figures.pictures import rank_frames, rank_sheet, scale_frames, scale_sheet
 
     partial, style = job.folder.partial, film_style(job)
     cuts = [row for row in rows if "bytes" in row and row["rule"] in shown.pictures]

@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..config.lora_rank import LoraRankConfig
-from . import plan as plans
+from denoisecli.labs import job as plans
+
+from .config import LoraRankConfig
 
 if TYPE_CHECKING:
-    from ..media.picture_file import PictureFile
-    from ..trace import Trace
-    from .plan import Job, Plan
+    from denoisecli.labs.job import Job, Plan
+    from denoisecli.media.picture_file import PictureFile
+    from denoisecli.trace import Trace
 
 
 def plan(config: LoraRankConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[LoraRankConfig]:
     """Return the plan of a run on a LoRA file, or, where the config names none and wants no images, on the toy."""
-    from . import lora_file, lora_matrix
+    from . import file as lora_file
+    from . import matrix as lora_matrix
 
     resolved, make = (
         (lora_file.resolved, lora_file.make)
@@ -29,7 +31,8 @@ def plan(config: LoraRankConfig, out: Path | None, runs_dir: Path | None, *, for
 
 def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = None) -> None:
     """Draw everything, from stored things only."""
-    from . import lora_file, lora_matrix
+    from . import file as lora_file
+    from . import matrix as lora_matrix
 
     if "lora" in trace.record:
         lora_file.draw(job, trace, pictures)

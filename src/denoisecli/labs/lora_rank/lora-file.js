@@ -1,22 +1,22 @@
 /** A LoRA file cut to falling rank: the same seeds under every cut and strength, the blocks, and one layer multiplied. */
 
-import { arrayOf } from "../bytes.js";
-import { makeBlocks } from "../blocks.js";
-import { makeCompare } from "../compare.js";
-import { element } from "../dom.js";
-import { listen } from "../keys.js";
-import { makeMatrix } from "../matrix.js";
-import { makeMeasures } from "../measures.js";
-import { tenths, threeFigures } from "../numbers.js";
-import { makeStage } from "../panels.js";
-import { blit, makePictures } from "../pictures.js";
-import { makePlot } from "../plot.js";
-import { makeReadout } from "../readout.js";
-import { makeShell } from "../shell.js";
-import { makeStages } from "../stages.js";
-import { makeStore } from "../store.js";
-import { makeTabs } from "../tabs.js";
-import { makeLine } from "../timeline.js";
+import { arrayOf } from "../../media/page/bytes.js";
+import { makeBlocks } from "./blocks.js";
+import { makeCompare } from "../../media/page/compare.js";
+import { element } from "../../media/page/dom.js";
+import { listen } from "../../media/page/keys.js";
+import { makeMatrix } from "./matrix.js";
+import { makeMeasures } from "../../media/page/measures.js";
+import { tenths, threeFigures } from "../../media/page/numbers.js";
+import { makeStage } from "../../media/page/panels.js";
+import { blit, makePictures } from "../../media/page/pictures.js";
+import { makePlot } from "../../media/page/plot.js";
+import { makeReadout } from "../../media/page/readout.js";
+import { makeShell } from "../../media/page/shell.js";
+import { makeStages } from "./stages.js";
+import { makeStore } from "../../media/page/store.js";
+import { makeTabs } from "../../media/page/tabs.js";
+import { makeLine } from "../../media/page/timeline.js";
 
 const NAMES = {
   ranks: ["Ranks", "the same seed under every cut"], strengths: ["Strengths", "the same seed under the whole file, ever stronger"],

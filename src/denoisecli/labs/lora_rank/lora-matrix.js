@@ -1,17 +1,17 @@
 /** The toy: a small matrix at any rank, multiplied here from its singular vectors. */
 
-import { arrayOf } from "../bytes.js";
-import { element } from "../dom.js";
-import { listen } from "../keys.js";
-import { makeMatrix, MATRIX_VIEWS } from "../matrix.js";
-import { tenths } from "../numbers.js";
-import { makePlot } from "../plot.js";
-import { keptOf } from "../product.js";
-import { makeReadout } from "../readout.js";
-import { makeShell } from "../shell.js";
-import { makeStore } from "../store.js";
-import { makeTabs } from "../tabs.js";
-import { makeTimeline } from "../timeline.js";
+import { arrayOf } from "../../media/page/bytes.js";
+import { element } from "../../media/page/dom.js";
+import { listen } from "../../media/page/keys.js";
+import { makeMatrix, MATRIX_VIEWS } from "./matrix.js";
+import { tenths } from "../../media/page/numbers.js";
+import { makePlot } from "../../media/page/plot.js";
+import { keptOf } from "./product.js";
+import { makeReadout } from "../../media/page/readout.js";
+import { makeShell } from "../../media/page/shell.js";
+import { makeStore } from "../../media/page/store.js";
+import { makeTabs } from "../../media/page/tabs.js";
+import { makeTimeline } from "../../media/page/timeline.js";
 
 export function matrixLab(data, blobs) {
   const { most, shape, whole } = data.matrix;

@@ -1,9 +1,9 @@
 /** ΔW and its copy B·A at a rank, computed here: B stands left of the product and A above it, as one multiplies. */
 
-import { arrayOf } from "./bytes.js";
+import { arrayOf } from "../../media/page/bytes.js";
 import { makeBars } from "./bars.js";
-import { themeColour } from "./colours.js";
-import { element } from "./dom.js";
+import { themeColour } from "../../media/page/colours.js";
+import { element } from "../../media/page/dom.js";
 import { makeProduct, signedPixels } from "./product.js";
 
 const [GAP, LABEL, SPECTRUM] = [14, 24, 76]; // pixels; the last is the least height of the bars and their title

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config.lora_rank import LoraRankConfig
-from ..errors import MediaError, UsageError
-from ..trace import Trace
+from denoisecli.errors import MediaError, UsageError
+from denoisecli.trace import Trace
+
+from .config import LoraRankConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..figures.rank import RankedMatrix
-    from .plan import Job
+    from denoisecli.labs.job import Job
+
+    from .figures.matrix import RankedMatrix
 
 BOLT = """
 ................
@@ -53,7 +55,7 @@ def read_matrix(path: Path) -> NDArray[np.float64]:
         return _read_npy(path)
     from PIL import Image
 
-    from ..media.images import open_picture
+    from denoisecli.media.images import open_picture
 
     picture = open_picture(path).convert("L")
     picture.thumbnail((LONGEST_PICTURE, LONGEST_PICTURE), Image.Resampling.LANCZOS)
@@ -111,7 +113,7 @@ def cut_matrix(name: str, matrix: NDArray[np.float64], ranks: tuple[int, ...]) -
     error: ‖ΔW − B·A‖ / ‖ΔW‖, measured on the product; optimum: √Σ_{i>r} σᵢ² / ‖ΔW‖, which no rank-r matrix beats
     (Eckart & Young 1936).
     """
-    from ..figures.rank import RankedMatrix
+    from .figures.matrix import RankedMatrix
 
     u, values, vt = np.linalg.svd(matrix, full_matrices=False)
     signs = np.where(u.sum(axis=0) < 0, -1.0, 1.0)  # (−u)·(−v) is u·v; this way round B is more often positive
@@ -147,11 +149,12 @@ def make(job: Job[LoraRankConfig]) -> Trace:
 
 def draw(job: Job[LoraRankConfig], trace: Trace) -> None:
     """Draw the film, the contact sheet and the page, from the matrix that the trace holds."""
-    from ..figures.pages.lora_rank import matrix_page
-    from ..figures.rank import matrix_frames, matrix_sheet
-    from ..media.images import save_png
-    from .films import film_style, write_state_film
-    from .pages import write_page
+    from denoisecli.labs.films import film_style, write_state_film
+    from denoisecli.labs.pages import write_page
+    from denoisecli.media.images import save_png
+
+    from .figures.matrix import matrix_frames, matrix_sheet
+    from .page import matrix_page
 
     partial, style = job.folder.partial, film_style(job)
     matrix = trace["delta_w"]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..facts import three_figures
-from ..rank import BREAK_EVEN, EXACT, EXACT_ERROR, RankedMatrix, percent
-from ..rank_blocks import MOST_OF_IT, RankedFile, end_word, hero, size
-from ..rank_pictures import Painted
-from .body import Body
+from denoisecli.figures.facts import three_figures
+from denoisecli.figures.page_body import Body
+
+from .figures.blocks import MOST_OF_IT, RankedFile, end_word, hero, size
+from .figures.matrix import BREAK_EVEN, EXACT, EXACT_ERROR, RankedMatrix, percent
+from .figures.pictures import Painted
+
+SCRIPT = Path(__file__).with_name("page.js")
 
 LONGEST = 256  # rows, columns and ranks that a page multiplies, at every frame; of larger matrices every so many
 MOST_SPECTRA = 1 << 20  # bytes of the layers' singular values; of larger files the blocks' alone are carried
@@ -41,7 +45,7 @@ def matrix_page(subject: RankedMatrix) -> Body:
         "start": min(most, int(np.searchsorted(share, OPENS_AT)) + 1),
         "marks": [{"text": text, "role": role, "index": at - 1} for text, role, at in places if at and at <= most],
     }
-    return Body("lora-rank", data, arrays=arrays)
+    return Body(SCRIPT, data, arrays=arrays)
 
 
 def factors(subject: RankedMatrix) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
@@ -131,7 +135,7 @@ def file_page(
         arrays |= more
         views.append("layer")
     pictures = [("final", index, seed) for index in range(len(variants)) for seed in range(len(data["seeds"]))]
-    return Body("lora-rank", data | {"views": views}, pictures, arrays)
+    return Body(SCRIPT, data | {"views": views}, pictures, arrays)
 
 
 def _cut(

@@ -1,6 +1,6 @@
 /** Several stages in one place, of which one is seen. */
 
-import { element } from "./dom.js";
+import { element } from "../../media/page/dom.js";
 
 /** stages: {name: {node, layOut}}. Returns a stage for makeShell, {node, layOut, use}: use(name) brings one forward. */
 export function makeStages(stages) {

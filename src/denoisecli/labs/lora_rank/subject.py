@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..diffusion.lora.blocks import blocks_of, made_for, short_name
-from ..diffusion.lora.ranks import energy_kept
-from ..diffusion.lora.spectrum import decompose
+from denoisecli.lora.blocks import blocks_of, made_for, short_name
+from denoisecli.lora.ranks import energy_kept
+from denoisecli.lora.spectrum import decompose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..diffusion.lora.keys import Layer
-    from ..diffusion.lora.lora import LoraFile
-    from ..figures.rank import RankedMatrix
-    from ..figures.rank_blocks import RankedFile
-    from ..trace import Trace
+    from denoisecli.lora.file import LoraFile
+    from denoisecli.lora.keys import Layer
+    from denoisecli.trace import Trace
+
+    from .figures.blocks import RankedFile
+    from .figures.matrix import RankedMatrix
 
     Spectra = Mapping[str, NDArray[np.floating[Any]]]
 
@@ -30,7 +31,7 @@ def ranked_file(
     lora: LoraFile, values: Spectra, cuts: Mapping[str, Mapping[str, int]], rows: tuple[dict[str, Any], ...], name: str
 ) -> RankedFile:
     """Gather what the figures show, block by block."""
-    from ..figures.rank_blocks import RankedFile
+    from .figures.blocks import RankedFile
 
     blocks = blocks_of(lora.layers)
     square = {
@@ -70,7 +71,7 @@ def keep_subject(trace: Trace, subject: RankedFile) -> None:
 
 def subject_of(trace: Trace, name: str) -> RankedFile:
     """Return what `keep_subject` kept."""
-    from ..figures.rank_blocks import RankedFile
+    from .figures.blocks import RankedFile
 
     lora = trace.record["lora"]
     rows = sorted((row for row in trace.record["runs"] if "bytes" in row), key=by_size)
@@ -101,7 +102,7 @@ def by_size(row: dict[str, Any]) -> tuple[int, str]:
 
 def strongest_piece(lora: LoraFile, layer: Layer, ranks: tuple[int, ...]) -> RankedMatrix:
     """Return the PIECE strongest rows and columns of a layer's ΔW, in the order of its first singular vectors."""
-    from ..figures.rank import RankedMatrix
+    from .figures.matrix import RankedMatrix
 
     parts = decompose(*lora.factors(layer))
     B, A = parts.truncated(layer.highest)
@@ -139,7 +140,7 @@ def keep_piece(trace: Trace, lora: LoraFile, values: Spectra, ranks: tuple[int, 
 
 def piece_of(trace: Trace) -> RankedMatrix | None:
     """Return what `keep_piece` kept; None where it kept none."""
-    from ..figures.rank import RankedMatrix
+    from .figures.matrix import RankedMatrix
 
     if "layer" not in trace.record:
         return None

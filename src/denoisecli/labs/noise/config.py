@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from .fields import MAX_SEED, Int, PictureSize, Text, did_you_mean, one_of
-from .schema import PROMPT, Film, LabConfig
+from denoisecli.config.base import PROMPT, Film, LabConfig
+from denoisecli.config.fields import MAX_SEED, Int, PictureSize, Text, did_you_mean, one_of
 
 SCHEDULES = ("scaled_linear", "linear", "cosine", "zero_snr", "karras", "rectified_flow")
 LAST_TIMESTEP = 999

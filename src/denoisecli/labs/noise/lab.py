@@ -12,25 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..config.noise import SCHEDULES, NoiseConfig
-from ..diffusion.forward import (
-    Levels,
-    Schedule,
-    corrupt,
-    draw_noise,
-    measured_correlations,
-    schedule_named,
-)
-from ..digest import file_sha256
-from ..errors import ConfigError
-from ..trace import Trace
-from . import plan as plans
+from denoisecli.digest import file_sha256
+from denoisecli.errors import ConfigError
+from denoisecli.labs import job as plans
+from denoisecli.process.forward import Levels, Schedule, corrupt, draw_noise, measured_correlations, schedule_named
+from denoisecli.trace import Trace
+
+from .config import SCHEDULES, NoiseConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..media.picture_file import PictureFile
-    from .plan import Job, Plan
+    from denoisecli.labs.job import Job, Plan
+    from denoisecli.media.picture_file import PictureFile
 
     Picture = NDArray[np.uint8]
 
@@ -43,7 +37,7 @@ def plan(config: NoiseConfig, out: Path | None, runs_dir: Path | None, *, force:
     """Return the plan of a run; the picture is looked at, nothing is drawn yet."""
     identity = [_picture_identity(config)]
     if config.needs_model:
-        from ..diffusion import models
+        from denoisecli.diffusion import models
 
         identity.append(models.identity(config.model))
     if config.size is None:
@@ -61,7 +55,7 @@ def make(job: Job[NoiseConfig]) -> Trace:
     with job.timed("sample"):
         trace = forward_trace(job.config, picture, schedules, levels)
     if job.config.needs_model:
-        from .noise_model import add_model_views
+        from .model import add_model_views
 
         add_model_views(job, trace, picture, levels[0])
     trace.record["config"] = json.loads(job.config.model_dump_json())
@@ -75,13 +69,13 @@ def make(job: Job[NoiseConfig]) -> Trace:
 
 def clean_picture(config: NoiseConfig) -> Picture:
     """Return the picture that is to drown, (h, w, 3) sRGB: the lighthouse, or the user's own, cut to the size."""
-    from ..figures.scene import lighthouse
+    from .scene import lighthouse
 
     if config.size is None:
         raise ConfigError("The size is not resolved yet.")
     if config.image is None:
         return lighthouse(config.size)
-    from ..media.images import open_picture
+    from denoisecli.media.images import open_picture
 
     picture = open_picture(_image_path(config.image))
     return np.asarray(ImageOps.fit(picture, config.size, Image.Resampling.LANCZOS))
@@ -110,15 +104,15 @@ def _picture_identity(config: NoiseConfig) -> str:
 def _natural_size(config: NoiseConfig) -> tuple[int, int]:
     """Return the size that fills the film's panel at a whole number of screen pixels each, or the model's own."""
     if config.needs_model:
-        from ..diffusion import models
-        from .sampling import native_size
+        from denoisecli.diffusion import models
+        from denoisecli.labs.sampling import native_size
 
         return native_size(models.locate(config.model))
-    from ..figures.noise_layout import picture_room
+    from .figures.layout import picture_room
 
     proportions = (1, 1)
     if config.image is not None:
-        from ..media.images import open_picture
+        from denoisecli.media.images import open_picture
 
         proportions = open_picture(_image_path(config.image)).size
     panels = len(config.compared)
@@ -189,12 +183,13 @@ def _number(value: Any) -> float | None:
 
 def draw(job: Job[NoiseConfig], trace: Trace, _: PictureFile | None = None) -> None:
     """Draw the film, the contact sheet and the page, from the trace alone: it holds all that this lab shows."""
-    from ..figures.noise_sheet import noise_sheet
-    from ..figures.noising import NoiseDrawing, frame_order
-    from ..figures.pages.noise import noise_page
-    from ..media.images import save_png
-    from .films import film_style, write_film
-    from .pages import write_page
+    from denoisecli.labs.films import film_style, write_film
+    from denoisecli.labs.pages import write_page
+    from denoisecli.media.images import save_png
+
+    from .figures.film import NoiseDrawing, frame_order
+    from .figures.sheet import noise_sheet
+    from .page import noise_page
 
     config, style = job.config, film_style(job)
     order = frame_order(config.frames, round(config.film.hold_s * config.film.fps), loop=config.loop)
@@ -222,7 +217,7 @@ def _told(job: Job[Any], number: int, frame: Picture) -> Picture:
 
 def save_stills(job: Job[NoiseConfig], trace: Trace, schedules: list[Schedule]) -> None:
     """Write x_t at the sheet's timesteps, one PNG each, pixel for pixel."""
-    from ..media.images import save_png
+    from denoisecli.media.images import save_png
 
     folder = job.folder.partial / "images"
     folder.mkdir(exist_ok=True)

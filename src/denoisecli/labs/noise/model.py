@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..diffusion.forward import Levels, corrupt, draw_noise
-from ..metrics import LAYOUT_CYCLES
+from denoisecli.metrics import LAYOUT_CYCLES
+from denoisecli.process.forward import Levels, corrupt, draw_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..config.noise import NoiseConfig
-    from ..diffusion.decode import Decoder
-    from ..diffusion.models import Model
-    from ..trace import Trace
-    from .plan import Job
+    from denoisecli.diffusion.decode import Decoder
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.job import Job
+    from denoisecli.trace import Trace
+
+    from .config import NoiseConfig
 
 AT_ONCE = 8  # latents handed to the decoder
 
@@ -27,8 +28,8 @@ def add_model_views(job: Job[NoiseConfig], trace: Trace, picture: NDArray[np.uin
     latent_x0, latent_eps: (C, h, w); latent_pictures, guess_pictures: (frame, H, W, 3) uint8; guess_error,
     guess_error_layout, guess_error_detail: (frame,), see `guess_errors`. ε of the latents is drawn from the same seed.
     """
-    from ..diffusion.decode import decoder
-    from ..diffusion.one_jump import encode, facts
+    from denoisecli.diffusion.decode import decoder
+    from denoisecli.diffusion.one_step import encode, facts
 
     model = _load(job)
     trace.record |= facts(model)
@@ -75,8 +76,8 @@ def guess_errors(guesses: NDArray[np.float32], x0: NDArray[np.float32]) -> dict[
 
 
 def _load(job: Job[NoiseConfig]) -> Model:
-    from ..diffusion.models import load_model
-    from .sampling import warn_of_lost_words
+    from denoisecli.diffusion.models import load_model
+    from denoisecli.labs.sampling import warn_of_lost_words
 
     config = job.config
     job.report.stage("load", 1)
@@ -92,7 +93,7 @@ def _guess(
     job: Job[NoiseConfig], model: Model, x0: NDArray[np.float32], eps: NDArray[np.float32], levels: Levels
 ) -> NDArray[np.float32]:
     """Return x̂0 of every frame, (frame, C, h, w). Finished batches are kept for a killed run to go on."""
-    from ..diffusion.one_jump import one_jump_guesses
+    from denoisecli.diffusion.one_step import one_jump_guesses
 
     job.report.stage("sample", len(levels.timesteps))
     found: list[NDArray[np.float32]] = []

@@ -1,17 +1,17 @@
 /** The noise lab: drag t, and x_t is computed here, pixel by pixel, from x₀ and ε. */
 
-import { arrayOf } from "../bytes.js";
-import { element } from "../dom.js";
-import { listen } from "../keys.js";
-import { corrupt, levelOf, thinned } from "../noising.js";
-import { decibels, threeFigures } from "../numbers.js";
-import { makeStage } from "../panels.js";
-import { makePlot } from "../plot.js";
-import { makeReadout } from "../readout.js";
-import { makeShell } from "../shell.js";
-import { makeStore } from "../store.js";
-import { makeTabs } from "../tabs.js";
-import { makeTimeline } from "../timeline.js";
+import { arrayOf } from "../../media/page/bytes.js";
+import { element } from "../../media/page/dom.js";
+import { listen } from "../../media/page/keys.js";
+import { corrupt, levelOf, thinned } from "./noising.js";
+import { decibels, threeFigures } from "../../media/page/numbers.js";
+import { makeStage } from "../../media/page/panels.js";
+import { makePlot } from "../../media/page/plot.js";
+import { makeReadout } from "../../media/page/readout.js";
+import { makeShell } from "../../media/page/shell.js";
+import { makeStore } from "../../media/page/store.js";
+import { makeTabs } from "../../media/page/tabs.js";
+import { makeTimeline } from "../../media/page/timeline.js";
 
 const VIEWS = [["x_t", "Noisy xₜ"], ["x0", "Picture x₀"], ["eps", "Noise ε"]];
 const THUMBS = 16;

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...trace import Trace
-from ..noise_views import LABELS
-from ..text import clean
-from .body import Body
+from denoisecli.figures.page_body import Body
+from denoisecli.figures.text import clean
+from denoisecli.trace import Trace
+
+from .figures.views import LABELS
+
+SCRIPT = Path(__file__).with_name("page.js")
 
 LONGEST = 512  # pixels a side at most: the page computes all of them at every frame
 EPS_UNIT = 4096  # ε is embedded as whole multiples of 1/4096, up to ±8: 1/64 of a grey level is lost
@@ -63,7 +66,7 @@ def noise_page(trace: Trace, tables: Mapping[str, Table]) -> Body:
         "signals": np.stack([tables[name].signals for name in names]).astype(np.float32),
         "noises": np.stack([tables[name].noises for name in names]).astype(np.float32),
     }
-    return Body("noise", data, arrays=arrays)
+    return Body(SCRIPT, data, arrays=arrays)
 
 
 def bounded(x0: NDArray[Any], eps: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

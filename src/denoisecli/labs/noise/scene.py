@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .theme import RGB, mix, rgb
+from denoisecli.figures.theme import RGB, mix, rgb
 
 Point = tuple[float, float]
 Picture = NDArray[np.uint8]  # (H, W, 3), sRGB

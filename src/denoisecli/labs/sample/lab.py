@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..config.schema import SampleConfig
-from . import plan as plans
-from .sampling import Sample, batch_size, resolved, settings_inside
+from denoisecli.config.base import SampleConfig
+from denoisecli.labs import job as plans
+from denoisecli.labs.sampling import Sample, batch_size, resolved, settings_inside
 
 if TYPE_CHECKING:
-    from ..diffusion.models import Model
-    from ..media.picture_file import PictureFile
-    from ..trace import Trace
-    from .pictures import Pictures
-    from .plan import Job, Plan
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.job import Job, Plan
+    from denoisecli.labs.pictures import Pictures
+    from denoisecli.media.picture_file import PictureFile
+    from denoisecli.trace import Trace
 
 
 def plan(config: SampleConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[SampleConfig]:
@@ -28,8 +28,8 @@ def plan(config: SampleConfig, out: Path | None, runs_dir: Path | None, *, force
 
 def make(job: Job[SampleConfig]) -> Trace:
     """Sample, measure, draw. This is the whole lab."""
-    from .pictures import decode_states, stored
-    from .sampling import load, sample_all
+    from denoisecli.labs.pictures import decode_states, stored
+    from denoisecli.labs.sampling import load, sample_all
 
     model = load(job)
     samples = [Sample(seed, job.config.cfg) for seed in job.config.seeds]
@@ -44,7 +44,7 @@ def make(job: Job[SampleConfig]) -> Trace:
 
 def describe(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
     """Add to the trace's record how the pictures settled, and which decoder drew them."""
-    from ..metrics import measure
+    from denoisecli.metrics import measure
 
     with job.timed("figures"):
         rows = measure(trace, pictures.guess)
@@ -57,8 +57,8 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
     """Write the finished pictures, with what made them inside."""
     from PIL import Image
 
-    from ..interop.recipe import shot
-    from ..media.images import save_png
+    from denoisecli.interop.recipe import shot
+    from denoisecli.media.images import save_png
 
     config = job.config
     folder = job.folder.partial / "images"
@@ -73,13 +73,14 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
 
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw the film, the single-view films, the contact sheet and the page, from stored things only."""
-    from ..figures.deck import deck_frames
-    from ..figures.pages.sample import sample_page
-    from ..figures.sheet import deck_sheet
-    from ..figures.strip import view_frames
-    from ..media.images import save_png
-    from .films import film_style, write_state_film
-    from .pages import resolved_keys, write_page
+    from denoisecli.figures.sheet import deck_sheet
+    from denoisecli.labs.films import film_style, write_state_film
+    from denoisecli.labs.pages import resolved_keys, write_page
+    from denoisecli.media.images import save_png
+
+    from .figures.deck import deck_frames
+    from .figures.single_view import view_frames
+    from .page import sample_page
 
     config, partial, style = job.config, job.folder.partial, film_style(job)
     shown = dict(pictures)

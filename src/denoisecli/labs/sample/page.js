@@ -1,18 +1,18 @@
 /** The deck: every state of a run, scrubbed; canvas, guess or latent; one seed, all in step, or two with a seam. */
 
-import { arrayOf } from "../bytes.js";
-import { makeCompare, modesOf, seen } from "../compare.js";
-import { element } from "../dom.js";
-import { listen } from "../keys.js";
-import { decibels, range, threeFigures, timestep } from "../numbers.js";
-import { makeStage } from "../panels.js";
-import { blit, makePictures } from "../pictures.js";
-import { makePlot } from "../plot.js";
-import { makeReadout } from "../readout.js";
-import { makeShell } from "../shell.js";
-import { makeStore } from "../store.js";
-import { makeTabs } from "../tabs.js";
-import { makeTimeline } from "../timeline.js";
+import { arrayOf } from "../../media/page/bytes.js";
+import { makeCompare, modesOf, seen } from "../../media/page/compare.js";
+import { element } from "../../media/page/dom.js";
+import { listen } from "../../media/page/keys.js";
+import { decibels, range, threeFigures, timestep } from "../../media/page/numbers.js";
+import { makeStage } from "../../media/page/panels.js";
+import { blit, makePictures } from "../../media/page/pictures.js";
+import { makePlot } from "../../media/page/plot.js";
+import { makeReadout } from "../../media/page/readout.js";
+import { makeShell } from "../../media/page/shell.js";
+import { makeStore } from "../../media/page/store.js";
+import { makeTabs } from "../../media/page/tabs.js";
+import { makeTimeline } from "../../media/page/timeline.js";
 
 const NAMES = { canvas: "Canvas", guess: "Guess", latent: "Latent" };
 const TITLES = {

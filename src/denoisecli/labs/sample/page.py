@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
-from ...scale import canvas_latents
-from ...trace import Trace
-from ..facts import Facts, Series, run_facts
-from ..latent import levels, robust_limits
-from .body import Body, model_word, seeds_word, shown_states
+from denoisecli.figures.facts import Facts, Series, run_facts
+from denoisecli.figures.latent import levels, robust_limits
+from denoisecli.figures.page_body import Body, model_word, seeds_word, shown_states
+from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
+from denoisecli.scale import canvas_latents
+from denoisecli.trace import Trace
+
+SCRIPT = Path(__file__).with_name("page.js")
 
 VIEWS = ("canvas", "guess", "latent")
 
@@ -32,7 +35,7 @@ def sample_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]]) -> Body:
     height, width = shapes[stored[0]][-3:-1] if stored else trace.x_t.shape[-2:]
     data["ratio"] = width / height
     pictures = [(view, seed, state) for view in stored for seed in range(len(facts.seeds)) for state in states]
-    return Body("sample", data, pictures, arrays)
+    return Body(SCRIPT, data, pictures, arrays)
 
 
 def _data(trace: Trace, facts: Facts, states: list[int]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from .fields import Float, Int, Scale, Seeds, Text, one_of
-from .schema import Closed, Film, SamplingConfig
+from denoisecli.config.base import Closed, Film, SamplingConfig
+from denoisecli.config.fields import Float, Int, Scale, Seeds, Text, one_of
 
 PACINGS = ["even", "perceptual"]
 MOST_FRAMES = 10_000  # a leg; seven minutes of film

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .films import encode_film, film_style
+from denoisecli.labs.films import encode_film, film_style
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..config.walk import WalkConfig
-    from ..figures.walk import WalkFacts
-    from .plan import Job
+    from denoisecli.labs.job import Job
+
+    from .config import WalkConfig
+    from .figures.film import WalkFacts
 
     Frame = NDArray[np.uint8]
 
@@ -92,7 +93,7 @@ def filming(job: Job[WalkConfig], facts: WalkFacts, finals: Any, *, beside: bool
     beside: begin at once. Where the model itself takes all cores, its threads wait for each other, so a film beside
     them costs more than one after them.
     """
-    from ..figures.walk import frame_order
+    from .figures.film import frame_order
 
     config, arrivals = job.config, Arrivals(len(facts.places))
     order = frame_order(facts, max(1, round(config.film.hold_s * config.film.fps)), back=config.there_and_back)
@@ -121,9 +122,9 @@ def _makers(
     job: Job[WalkConfig], facts: WalkFacts, finals: Any, arrivals: Arrivals
 ) -> Mapping[str, Callable[[Sequence[int]], Iterator[Frame]]]:
     """Return what draws each film, by its name: frames of these numbers, waiting for those that are not there yet."""
-    from ..figures.walk import WalkDrawing
-    from ..figures.walk_change import AHEAD
-    from ..figures.walk_fade import SideBySide, fade_frames
+    from .figures.change import AHEAD
+    from .figures.cross_fade import SideBySide, fade_frames
+    from .figures.film import WalkDrawing
 
     style = film_style(job)
 

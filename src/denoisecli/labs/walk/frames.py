@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from ..errors import RunFolderError
-from ..metrics import picture_distance
-from ..trace import Trace
-from .sampling import Sample, batch_key, sample_each
-from .walk_pacing import better, jumps, neighbours, next_places, thinned
-from .walk_way import Place, Way, even_places
+from denoisecli.errors import RunFolderError
+from denoisecli.labs.sampling import Sample, batch_key, sample_each
+from denoisecli.metrics import picture_distance
+from denoisecli.trace import Trace
+
+from .pacing import better, jumps, neighbours, next_places, thinned
+from .way import Place, Way, even_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..config.walk import WalkConfig
-    from ..diffusion.models import Model
-    from ..media.picture_file import PictureWriter
-    from ..run import RunFolder
-    from .plan import Job
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.job import Job
+    from denoisecli.media.picture_file import PictureWriter
+    from denoisecli.runs.folder import RunFolder
+
+    from .config import WalkConfig
 
 BATCHES_IN_MEMORY = 4
 
@@ -87,7 +89,7 @@ class Walker:
     """Samples places, and measures how different the pictures there are."""
 
     def __init__(self, job: Job[WalkConfig], model: Model, way: Way, states: Sequence[int]) -> None:
-        from ..diffusion.decode import decoder
+        from denoisecli.diffusion.decode import decoder
 
         self.job, self.model, self.states = job, model, list(states)
         self.samples, self.kept = Samples(way), Kept(job.folder)
@@ -123,7 +125,7 @@ class Walker:
 
     def _thin(self, whole: Trace) -> Trace:
         """Return what is kept of a batch: the final latents, their pictures, and the guesses that a sheet shows."""
-        from ..scale import canvas_latents
+        from denoisecli.scale import canvas_latents
 
         with self.job.timed("decode"):
             picture = self.drawer.decode(canvas_latents(whole)[:, -1])

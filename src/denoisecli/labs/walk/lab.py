@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config.walk import WalkConfig
-from ..media.picture_file import PictureFile
-from ..trace import Trace
-from . import plan as plans
-from .pages import write_walk_page
-from .sampling import batch_size, resolved, settings_inside
-from .walk_frames import Walker, gather, paced, six_figures, spreads
-from .walk_way import Way
+from denoisecli.labs import job as plans
+from denoisecli.labs.pages import write_walk_page
+from denoisecli.labs.sampling import batch_size, resolved, settings_inside
+from denoisecli.media.picture_file import PictureFile
+from denoisecli.trace import Trace
+
+from .config import WalkConfig
+from .frames import Walker, gather, paced, six_figures, spreads
+from .way import Way
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..media.picture_file import PictureWriter
-    from .plan import Job, Plan
-    from .walk_way import Place
+    from denoisecli.labs.job import Job, Plan
+    from denoisecli.media.picture_file import PictureWriter
+
+    from .way import Place
 
 BATCH = 8  # frames at once at the most: a killed run loses one batch, and memory holds a few
 
@@ -40,11 +42,12 @@ def plan(config: WalkConfig, out: Path | None, runs_dir: Path | None, *, force: 
 
 def make(job: Job[WalkConfig]) -> Trace:
     """Sample along the way, film it while it comes, say how it changed, draw the rest. This is the whole lab."""
-    from ..figures.walk import walk_facts
-    from ..figures.walk_sheet import sheet_frames, sheet_states
-    from .pictures import storing
-    from .sampling import load, warn_of_lost_words
-    from .walk_film import filming
+    from denoisecli.labs.pictures import storing
+    from denoisecli.labs.sampling import load, warn_of_lost_words
+
+    from .figures.film import walk_facts
+    from .figures.sheet import sheet_frames, sheet_states
+    from .filming import filming
 
     config, model = job.config, load(job)
     way = Way(config, model)
@@ -102,7 +105,7 @@ def shapes(config: WalkConfig, frames: int, sheet: Mapping[str, Any]) -> dict[st
 
 def add_guesses(walker: Walker, places: Sequence[Place], pictures: PictureWriter, trace: Trace) -> None:
     """Put what walk × step shows into `pictures`, but for its last row, which is the finished pictures."""
-    from ..diffusion.decode import decoder
+    from denoisecli.diffusion.decode import decoder
 
     drawer = decoder(walker.model, walker.job.config.decode.states)
     trace.record["decoders"] = {"states": drawer.name, "finals": walker.drawer.name}
@@ -114,7 +117,7 @@ def add_guesses(walker: Walker, places: Sequence[Place], pictures: PictureWriter
 
 def describe(trace: Trace, walker: Walker, places: Sequence[Place], jumps: NDArray[np.float64]) -> None:
     """Fill the trace: what was sampled and how, and how much the picture changes from frame to frame."""
-    from ..metrics import rms
+    from denoisecli.metrics import rms
 
     trace.arrays["x_T"] = np.stack([walker.samples.way.noise(place) for place in places])
     trace.arrays["final"] = np.stack([walker.final(place) for place in places])
@@ -136,8 +139,8 @@ def _seed(config: WalkConfig, end: int | None) -> int | None:
 
 def save_ends(walker: Walker, places: Sequence[Place]) -> None:
     """Write the pictures at the ends, with what made them inside."""
-    from ..interop.recipe import walk_ends
-    from ..media.images import save_png
+    from denoisecli.interop.recipe import walk_ends
+    from denoisecli.media.images import save_png
 
     job = walker.job
     folder = job.folder.partial / "images"
@@ -159,8 +162,8 @@ def save_ends(walker: Walker, places: Sequence[Place]) -> None:
 
 def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw all from stored things: the film, the one beside a cross-fade where it is asked for, and the rest."""
-    from ..figures.walk import walk_facts
-    from .walk_film import filming
+    from .figures.film import walk_facts
+    from .filming import filming
 
     facts = walk_facts(trace.record)
     with filming(job, facts, pictures["final"], beside=True) as films:
@@ -177,10 +180,11 @@ def draw_rest(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None
 
 def draw_steps(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw walk × step, as a sheet and as a film: what the runs at some points had in mind at some of their states."""
-    from ..figures.walk_sheet import walk_sheet
-    from ..figures.walk_steps import step_frames
-    from ..media.images import save_png
-    from .films import film_style, write_state_film
+    from denoisecli.labs.films import film_style, write_state_film
+    from denoisecli.media.images import save_png
+
+    from .figures.sheet import walk_sheet
+    from .figures.steps import step_frames
 
     frames, states = trace.record["sheet"]["frames"], trace.record["sheet"]["states"]
     column = {frame: number for number, frame in enumerate(frames)}

@@ -1,6 +1,6 @@
 /** The map of a way: its ends with their pictures, a dot for each frame, the way so far, and where we are; to be dragged. */
 
-import { draggable, element, svg } from "./dom.js";
+import { draggable, element, svg } from "../../media/page/dom.js";
 
 const SIDES = [92, 76, 60, 48, 36, 0]; // pixels of the ends' pictures that are tried, the largest first
 const [LABEL, AIR] = [20, 10]; // pixels

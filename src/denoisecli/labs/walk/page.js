@@ -1,18 +1,18 @@
 /** The walk: scrub and play its frames, drag over its map, and see what the runs along it had in mind at their states. */
 
-import { element } from "../dom.js";
-import { listen } from "../keys.js";
-import { makeMap } from "../map.js";
-import { threeFigures } from "../numbers.js";
-import { makeStage } from "../panels.js";
-import { blit, makePictures } from "../pictures.js";
-import { makePlot } from "../plot.js";
-import { makeReadout } from "../readout.js";
-import { makeShell } from "../shell.js";
-import { makeSlider, setStops } from "../slider.js";
-import { makeStore } from "../store.js";
-import { makeTabs } from "../tabs.js";
-import { makeLine } from "../timeline.js";
+import { element } from "../../media/page/dom.js";
+import { listen } from "../../media/page/keys.js";
+import { makeMap } from "./map.js";
+import { threeFigures } from "../../media/page/numbers.js";
+import { makeStage } from "../../media/page/panels.js";
+import { blit, makePictures } from "../../media/page/pictures.js";
+import { makePlot } from "../../media/page/plot.js";
+import { makeReadout } from "../../media/page/readout.js";
+import { makeShell } from "../../media/page/shell.js";
+import { makeSlider, setStops } from "../../media/page/slider.js";
+import { makeStore } from "../../media/page/store.js";
+import { makeTabs } from "../../media/page/tabs.js";
+import { makeLine } from "../../media/page/timeline.js";
 
 const VIEWS = [
   ["finished", "Finished", "the picture that each frame's run ends with"],

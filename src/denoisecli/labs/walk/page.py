@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...trace import Trace
-from ..facts import three_figures, timestep
-from ..walk import WalkFacts, walk_facts
-from ..walk_map import Course
-from .body import Body, model_word, shown_states
+from denoisecli.figures.facts import three_figures, timestep
+from denoisecli.figures.page_body import Body, model_word, shown_states
+from denoisecli.trace import Trace
+
+from .figures.film import WalkFacts, walk_facts
+from .figures.map import Course
+
+SCRIPT = Path(__file__).with_name("page.js")
 
 ON_LEG = 24  # points that draw one leg of the map
 
@@ -47,7 +51,7 @@ def walk_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]], *, back: bool
     pictures += [
         ("guess", column, row) for column in range(len(sheet["frames"])) for row in range(len(rows) - 1)
     ]  # fmt: skip
-    return Body("walk", data, pictures)
+    return Body(SCRIPT, data, pictures)
 
 
 def _frame(facts: WalkFacts, frame: int) -> dict[str, Any]:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .sampling import Sample
+from denoisecli.labs.sampling import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ..config.walk import WalkConfig
-    from ..diffusion.models import Model
+    from denoisecli.diffusion.models import Model
+
+    from .config import WalkConfig
 
 NOUNS = {"seeds": "seed", "prompts": "prompt", "scales": "cfg", "strengths": "LoRA"}
 
@@ -50,8 +51,8 @@ class Way:
     """Turns places into samples: between noises on their great arc, between prompts, scales or strengths straight."""
 
     def __init__(self, config: WalkConfig, model: Model) -> None:
-        from ..diffusion.embeddings import encoded
-        from ..diffusion.noise import starting_noise
+        from denoisecli.diffusion.embeddings import encoded
+        from denoisecli.diffusion.noise import starting_noise
 
         width, height = config.size or model.info.native_size[::-1]
         factor = model.info.scale_factor
@@ -63,7 +64,7 @@ class Way:
 
     def noise(self, place: Place) -> NDArray[np.float32]:
         """Return the starting noise, (C, h, w), unit normal: `slerp` of the leg's two, or the one that there is."""
-        from ..diffusion.noise import slerp
+        from denoisecli.diffusion.noise import slerp
 
         if self.kind != "seeds":
             return np.asarray(self.noises[0].numpy())
@@ -72,7 +73,7 @@ class Way:
 
     def sample(self, place: Place) -> Sample:
         """Return what a run at this place starts from. What a sampler draws on the way is the first seed's, always."""
-        from ..diffusion.embeddings import between
+        from denoisecli.diffusion.embeddings import between
 
         first, second = self.between(place)
         config, noise = self.config, self.noise(place)

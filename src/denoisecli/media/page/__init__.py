@@ -2,13 +2,13 @@
 
 How a lab adds its page
 -----------------------
-1. `media/page/labs/<lab>.js` exports `lab(data, blobs)`: it builds the page from the shared modules (shell, stage,
+1. `labs/<lab>/page.js` exports `lab(data, blobs)`: it builds the page from the shared modules (shell, stage,
    strip, slider, plot, tabs, keys, store) and returns a promise that resolves when all pictures are decoded.
    `blobs.pictures` are base64 WebPs by name ("guess/0/12"), `blobs.arrays` typed arrays ({dtype, shape, data}).
-   Modules may `import { name } from "./other.js"` and `export` functions and constants, nothing else: `script`
-   joins them into one, each in a scope of its own.
-2. `figures/pages/<lab>.py` has a pure function of the Trace that returns a `Body`: the data that the lab's script
-   reads, and which pictures and arrays go with it.
+   Modules may `import { name } from "../../media/page/other.js"` and `export` functions and constants, nothing else:
+   `script` joins them into one, each in a scope of its own.
+2. `labs/<lab>/page.py` has a pure function of the Trace that returns a `Body`: that script, the data that it reads,
+   and which pictures and arrays go with it.
 3. The lab's `draw` calls `labs.pages.write_page(job, body, pictures)`.
 
 Every word of a run reaches the page as JSON and the screen as textContent; the Content-Security-Policy forbids the
@@ -51,9 +51,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Page:
-    """What goes into one page. data: serialises to JSON; pictures: WebP by name; arrays: uint8, int16 or float32."""
+    """What goes into one page.
 
-    lab: str
+    script: the module that builds it. data: serialises to JSON. pictures: WebP by name.
+    arrays: uint8, int16 or float32.
+    """
+
+    script: Path
     title: str
     data: Mapping[str, Any]
     look: Look
@@ -70,7 +74,7 @@ def write_page(path: Path, page: Page) -> Path:
 
 def page_html(page: Page) -> str:
     """Return the page as HTML; the same page gives the same text."""
-    style_text, script_text = style(page.look), script(page.lab)
+    style_text, script_text = style(page.look), script(page.script)
     policy = (
         "default-src 'none'; img-src data: blob:; font-src data:; "
         f"style-src '{_digest(style_text)}'; script-src '{_digest(script_text)}'; base-uri 'none'; form-action 'none'"
@@ -96,10 +100,13 @@ def json_text(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def script(lab: str) -> str:
-    """Return the modules that a lab's page needs as one: what `main.js` imports, each after those it imports."""
+def script(lab: Path) -> str:
+    """Return the modules that a page needs as one: what `main.js` imports, each after those it imports.
+
+    lab: the page's own module, which stands where `main.js` imports "./lab.js".
+    """
     texts: dict[Path, str] = {}
-    _gather(HERE / "main.js", {HERE / "lab.js": HERE / "labs" / f"{lab}.js"}, texts)
+    _gather(HERE / "main.js", {HERE / "lab.js": lab.resolve()}, texts)
     return "\n" + "\n".join(texts.values())
 
 
@@ -121,7 +128,9 @@ def _gather(path: Path, stands_for: Mapping[Path, Path], texts: dict[Path, str])
 
 
 def _scope(module: Path) -> str:
-    return "$" + module.stem.replace("-", "_")
+    """Return the name under which others see a module's exports: its own, or its room's for a `page.js`."""
+    name = module.parent.name if module.name == "page.js" else module.stem
+    return "$" + name.replace("-", "_")
 
 
 def style(look: Look) -> str:

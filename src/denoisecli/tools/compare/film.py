@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..compare import FRAMES, STATES, Comparison, Setting
-from .boxes import Box
-from .curves import Curve, Plot
-from .facts import sampler_label, three_figures
-from .layout import DeckLayout, deck_layout
-from .panels import NAMES, View, draw_labels, draw_panels
-from .rank_rail import Slider, Stop, slider_rail
-from .text import clean
-from .theme import FilmStyle, Theme
-from .timeline import Mark, Timeline
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.curves import Curve, Plot
+from denoisecli.figures.facts import sampler_label, three_figures
+from denoisecli.figures.layout import DeckLayout, deck_layout
+from denoisecli.figures.panels import NAMES, View, draw_labels, draw_panels
+from denoisecli.figures.slider import Slider, Stop, slider_rail
+from denoisecli.figures.text import clean
+from denoisecli.figures.theme import FilmStyle, Theme
+from denoisecli.figures.timeline import Mark, Timeline
+
+from .states import FRAMES, STATES, Comparison, Setting
 
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 ORDER = ("guess", "canvas")  # of the views of one pair

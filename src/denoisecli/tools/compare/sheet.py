@@ -7,15 +7,16 @@ from typing import Any
 
 from PIL import Image
 
-from ..compare import FRAMES, Setting
-from .boxes import Box
-from .curves import draw_labels, draw_plot
-from .facts import three_figures
-from .paint import rectangle
-from .sheet import Column, SheetRow, choose_columns, contact_sheet
-from .text import draw_text, shorten
-from .theme import MONO, PLAIN, STRONG, Theme
-from .versus import Versus, distance_plot, slider_of, value_text
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.curves import draw_labels, draw_plot
+from denoisecli.figures.facts import three_figures
+from denoisecli.figures.paint import rectangle
+from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet
+from denoisecli.figures.text import draw_text, shorten
+from denoisecli.figures.theme import MONO, PLAIN, STRONG, Theme
+
+from .film import Versus, distance_plot, slider_of, value_text
+from .states import FRAMES, Setting
 
 MOST_PAIRS = 8  # on a sheet; the film and compare.json have all
 TEXT_SHARE = 1 / 95  # of the width

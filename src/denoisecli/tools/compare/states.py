@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .errors import UsageError
-from .scale import canvas_latents
+from denoisecli.errors import UsageError
+from denoisecli.scale import canvas_latents
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .trace import Trace
+    from denoisecli.trace import Trace
 
 FLOAT_NOISE = 1e-5
 LEAST_SIGMA = 1e-3  # below this, noise levels count as none

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import __version__
-from ..compare import Comparison, compare, report
-from ..digest import file_sha256
-from ..errors import NotRecorded, RunFolderError
-from ..report import Report
-from ..run import COMPARE_FILE, RunFolder, name_folder, run_hash
-from ..trace import STATES_FILE, Trace, load
+from denoisecli import __version__
+from denoisecli.digest import file_sha256
+from denoisecli.errors import NotRecorded, RunFolderError
+from denoisecli.report import Report
+from denoisecli.runs.folder import COMPARE_FILE, RunFolder, name_folder, run_hash
+from denoisecli.trace import STATES_FILE, Trace, load
+
+from .states import Comparison, compare, report
 
 if TYPE_CHECKING:
-    from ..figures.versus import Versus
-    from ..media.picture_file import PictureFile
+    from denoisecli.media.picture_file import PictureFile
+
+    from .film import Versus
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _folder(
 
 
 def _pictures(run: Path) -> PictureFile:
-    from ..media.picture_file import PICTURES_FILE, PictureFile
+    from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 
     if not (run / PICTURES_FILE).is_file():
         hint = "It was made by an earlier version: make it again with --force."
@@ -108,8 +110,9 @@ def rows_by_view(pictures: PictureFile) -> dict[str, Any]:
 
 
 def _versus(found: Comparison, traces: tuple[Trace, Trace], a: Mapping[str, Any], b: Mapping[str, Any]) -> Versus:
-    from ..figures.theme import THEMES
-    from ..figures.versus import Versus
+    from denoisecli.figures.theme import THEMES
+
+    from .film import Versus
 
     configs = [trace.record.get("config") or {} for trace in traces]
     theme = THEMES.get(str((configs[0].get("film") or {}).get("theme")), THEMES["dark"])
@@ -121,13 +124,14 @@ def _versus(found: Comparison, traces: tuple[Trace, Trace], a: Mapping[str, Any]
 
 
 def _draw(versus: Versus, record: dict[str, Any], folder: RunFolder, report_to: Report) -> None:
-    from ..config.schema import Film
-    from ..figures.theme import FilmStyle
-    from ..figures.timing import holds
-    from ..figures.versus import versus_frames
-    from ..figures.versus_sheet import versus_sheet
-    from ..media.images import save_png
-    from .films import encode
+    from denoisecli.config.base import Film
+    from denoisecli.figures.theme import FilmStyle
+    from denoisecli.figures.timing import holds
+    from denoisecli.labs.films import encode
+    from denoisecli.media.images import save_png
+
+    from .film import versus_frames
+    from .sheet import versus_sheet
 
     film = Film.model_validate((record.get("config") or {}).get("film") or {})
     style = FilmStyle(film.size, versus.theme)

@@ -1,6 +1,6 @@
 /** A card for each run; its picture is made when it comes near the window. */
 
-import { element } from "./dom.js";
+import { element } from "../../media/page/dom.js";
 import { megabytes } from "./runs.js";
 
 const STATES = { partial: "not finished", failed: "failed" };

@@ -1,13 +1,13 @@
 /** Many runs: filter and sort their cards, open one, hold two against each other. */
 
-import { bytesOf } from "../bytes.js";
-import { makeCards } from "../cards.js";
-import { element } from "../dom.js";
-import { listen } from "../keys.js";
-import { makeStore } from "../store.js";
-import { makeTabs } from "../tabs.js";
-import { megabytes, ordered, ORDERS, passes } from "../runs.js";
-import { makeVersus } from "../versus.js";
+import { bytesOf } from "../../media/page/bytes.js";
+import { makeCards } from "./cards.js";
+import { element } from "../../media/page/dom.js";
+import { listen } from "../../media/page/keys.js";
+import { makeStore } from "../../media/page/store.js";
+import { makeTabs } from "../../media/page/tabs.js";
+import { megabytes, ordered, ORDERS, passes } from "./runs.js";
+import { makeVersus } from "./versus.js";
 
 export function lab(data, blobs) {
   const runs = data.runs.map((run, number) => ({ ...run, number }));

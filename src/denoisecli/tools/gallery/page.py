@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ...catalog import Entry
-from ..text import clean
-from .body import Body
+from denoisecli.figures.page_body import Body
+from denoisecli.figures.text import clean
+from denoisecli.runs.catalog import Entry
+
+SCRIPT = Path(__file__).with_name("page.js")
 
 LEFT_OUT = ("lab", "film", "batch", "views", "rows")  # how a run looks or was computed, not what it is
 LONGEST = 300  # characters of a setting that is shown
@@ -33,7 +36,7 @@ class Card:
 
 def gallery_page(cards: Sequence[Card], title: str) -> Body:
     """Return the index of runs. Its pictures are "thumb/<number of the card>"."""
-    return Body("gallery", {"title": clean(title), "runs": [_row(card) for card in cards]})
+    return Body(SCRIPT, {"title": clean(title), "runs": [_row(card) for card in cards]})
 
 
 def _row(card: Card) -> dict[str, Any]:

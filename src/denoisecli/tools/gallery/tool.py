@@ -11,16 +11,16 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ..catalog import DONE, Entry, entries, entry_of, newest_first, record_of
-from ..errors import DenoiseError, RunFolderError, UsageError
-from ..report import Report
-from ..run import RUNS_DIR
-from ..trace import PAGE_FILE
+from denoisecli.errors import DenoiseError, RunFolderError, UsageError
+from denoisecli.report import Report
+from denoisecli.runs.catalog import DONE, Entry, entries, entry_of, newest_first, record_of
+from denoisecli.runs.folder import RUNS_DIR
+from denoisecli.trace import PAGE_FILE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..figures.pages.gallery import Card
+    from .page import Card
 
 INDEX_FILE = "index.html"
 MARK = b'<meta name="generator" content="denoisecli">'
@@ -54,9 +54,10 @@ def make_gallery(roots: Sequence[Path], path: Path, report: Report, *, theme: st
 
 
 def _write(found: Sequence[Entry], roots: Sequence[Path], path: Path, report: Report, theme: str) -> None:
-    from ..figures.pages.gallery import gallery_page
-    from ..media.page import Page, write_page
-    from .pages import look_of
+    from denoisecli.labs.pages import look_of
+    from denoisecli.media.page import Page, write_page
+
+    from .page import gallery_page
 
     side = next(side for most, side in SIDES if len(found) <= most)
     report.stage("figures", len(found))
@@ -69,7 +70,7 @@ def _write(found: Sequence[Entry], roots: Sequence[Path], path: Path, report: Re
     cards = [card(entry, path.parent, f"thumb/{number}" in thumbs) for number, entry in enumerate(found)]
     body = gallery_page(cards, _title(roots))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_page(path, Page(body.lab, body.data["title"], body.data, look_of(theme), thumbs))
+    write_page(path, Page(body.script, body.data["title"], body.data, look_of(theme), thumbs))
 
 
 def place_of(roots: Sequence[Path]) -> Path:
@@ -91,7 +92,7 @@ def _title(roots: Sequence[Path]) -> str:
 
 def card(entry: Entry, base: Path, picture: bool) -> Card:
     """Return what the index shows of a run; links are relative to `base`."""
-    from ..figures.pages.gallery import Card
+    from .page import Card
 
     record = (record_of(entry.run) if entry.state == DONE else None) or {}
     config = record.get("config")
@@ -134,7 +135,7 @@ def thumbnail(run: Path, side: int) -> bytes | None:
     """Return the run's finished pictures as one WebP, at most `side` pixels a side; None where it keeps none."""
     from PIL import Image
 
-    from ..media.picture_file import webp
+    from denoisecli.media.picture_file import webp
 
     try:
         pictures = list(_finals(run)) or list(_stills(run))
@@ -149,7 +150,7 @@ def thumbnail(run: Path, side: int) -> bytes | None:
 
 def _finals(run: Path) -> Iterable[NDArray[np.uint8]]:
     """Return the finished pictures that pictures.zip holds, MOSAIC evenly spread ones of many."""
-    from ..media.picture_file import PICTURES_FILE, PictureFile
+    from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 
     if not (run / PICTURES_FILE).is_file():
         return

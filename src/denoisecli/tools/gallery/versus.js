@@ -1,11 +1,11 @@
 /** Two runs against each other: their pictures with a seam or side by side, the settings that differ, how both settled. */
 
-import { element } from "./dom.js";
-import { makeStage } from "./panels.js";
-import { blit } from "./pictures.js";
-import { makePlot } from "./plot.js";
+import { element } from "../../media/page/dom.js";
+import { makeStage } from "../../media/page/panels.js";
+import { blit } from "../../media/page/pictures.js";
+import { makePlot } from "../../media/page/plot.js";
 import { differences } from "./runs.js";
-import { makeTabs } from "./tabs.js";
+import { makeTabs } from "../../media/page/tabs.js";
 
 const MOST_ROWS = 14;
 const WIDEST = 620; // pixels of the stage

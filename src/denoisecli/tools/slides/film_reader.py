@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import MediaError
-from .ffmpeg import ffmpeg_path
+from denoisecli.errors import MediaError
+from denoisecli.media.ffmpeg import ffmpeg_path
 
 AGAIN = "Make the run again with --force."
 ONE_PNG = ("-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-")

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from .files import whole_file
-from .slides import Slide
+from denoisecli.media.files import whole_file
+
+from .pptx import Slide
 
 MARK = "# denoisecli slides, unchanged: "
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~$@^&:\"'=])")

@@ -17,8 +17,8 @@ from typing import Any
 
 from PIL import Image
 
-from ..errors import MediaError
-from .files import whole_file
+from denoisecli.errors import MediaError
+from denoisecli.media.files import whole_file
 
 SIZE_IN = (13.333, 7.5)  # of a slide, 16:9
 MARGIN_IN = 0.5

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MediaError, UsageError
-from ..report import Report
-from ..run import CONFIG_FILE
-from ..summary import Summary, summary
-from ..trace import load_record
+from denoisecli.errors import MediaError, UsageError
+from denoisecli.report import Report
+from denoisecli.runs.folder import CONFIG_FILE
+from denoisecli.runs.summary import Summary, summary
+from denoisecli.trace import load_record
 
 if TYPE_CHECKING:
-    from ..figures.theme import RGB, Theme
-    from ..media.slides import Look, Slide
+    from denoisecli.figures.theme import RGB, Theme
+
+    from .pptx import Look, Slide
 
 FILM = "film.mp4"
 POSTER = {"noise": 0.2, "walk": 0.25, "lora-rank": 0.2, "sample": 0.5}
@@ -35,7 +36,8 @@ def make_talk(
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: slides are written as .pptx or .md.")
-    from ..media import slides, slides_markdown
+    from . import markdown as slides_markdown
+    from . import pptx as slides
 
     kind: Any = slides if path.suffix.lower() == ".pptx" else slides_markdown
     if path.is_dir() or (path.exists() and not force and not kind.is_untouched(path)):
@@ -60,9 +62,10 @@ def slide_of(run: Path) -> Slide:
     """Return the slide of one run folder. Raises NotRecorded or MediaError where there is no run or no film."""
     from PIL import Image
 
-    from ..figures.theme import THEMES
-    from ..media.film_reader import film_frame, film_info
-    from ..media.slides import Slide, places
+    from denoisecli.figures.theme import THEMES
+
+    from .film_reader import film_frame, film_info
+    from .pptx import Slide, places
 
     record = load_record(run)
     words = summary(record)
@@ -115,7 +118,7 @@ def _config(run: Path) -> str:
 
 
 def _look(theme: Theme) -> Look:
-    from ..media.slides import Look
+    from .pptx import Look
 
     accents = (theme.amber, theme.teal, theme.rose, theme.tick, theme.line, theme.panel)
     return Look(_code(theme.ground), _code(theme.ink), _code(theme.quiet), tuple(map(_code, accents)))
@@ -131,16 +134,16 @@ LINE_SHARE = 0.95
 
 def _fitting(text: str, size: float, width: float, lines: int) -> str:
     """Return what of `text` fits on `lines` lines of `width` points, in whichever type the viewer has."""
-    from ..figures.text import wrap
-    from ..figures.theme import PLAIN
+    from denoisecli.figures.text import wrap
+    from denoisecli.figures.theme import PLAIN
 
     return " ".join(wrap(text, PLAIN.at(size), width * LINE_SHARE / FALLBACK, lines))
 
 
 def _details(words: Summary, size: float, width: float, *, wide: bool) -> tuple[str, ...]:
     """Return the lab and its settings: the first that fit on one line beside a caption, or each on its own line."""
-    from ..figures.text import clean, measure, shorten
-    from ..figures.theme import MONO
+    from denoisecli.figures.text import clean, measure, shorten
+    from denoisecli.figures.theme import MONO
 
     style, room = MONO.at(size), width * LINE_SHARE / FALLBACK
     parts = [clean(part) for part in (words.lab, *words.settings)]

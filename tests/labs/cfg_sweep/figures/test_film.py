@@ -5,13 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from denoisecli.figures.sweep import sweep_frames
-from denoisecli.figures.sweep_anatomy import anatomy_frames, heat_colours, top_tenth
-from denoisecli.figures.sweep_facts import Anatomy, ramp, settings_line, sweep_facts
-from denoisecli.figures.sweep_head import make_head
-from denoisecli.figures.sweep_layout import sweep_layout
-from denoisecli.figures.sweep_sheet import final_plots, finals_strip, sweep_sheet
 from denoisecli.figures.theme import DARK, THEMES, FilmStyle
+from denoisecli.labs.cfg_sweep.figures.anatomy import anatomy_frames, heat_colours, top_tenth
+from denoisecli.labs.cfg_sweep.figures.facts import Anatomy, ramp, settings_line, sweep_facts
+from denoisecli.labs.cfg_sweep.figures.film import sweep_frames
+from denoisecli.labs.cfg_sweep.figures.head import make_head
+from denoisecli.labs.cfg_sweep.figures.layout import sweep_layout
+from denoisecli.labs.cfg_sweep.figures.sheet import final_plots, finals_strip, sweep_sheet
 from denoisecli.metrics import contrast, distances, sameness, saturation
 from tests.figures.fakes import fake_run
 

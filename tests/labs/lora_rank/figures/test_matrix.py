@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from denoisecli.figures.boxes import Box
-from denoisecli.figures.rank import matrix_boxes, matrix_frames, matrix_sheet, percent, signed_picture
-from denoisecli.figures.rank_blocks import RankedFile, file_frames, file_page, hero, size
-from denoisecli.figures.rank_pictures import Painted, rank_frames, rank_sheet, scale_frames, scale_sheet
 from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, FilmStyle
-from denoisecli.labs.lora_matrix import bolt, cut_matrix
+from denoisecli.labs.lora_rank.figures.blocks import RankedFile, file_frames, file_page, hero, size
+from denoisecli.labs.lora_rank.figures.matrix import matrix_boxes, matrix_frames, matrix_sheet, percent, signed_picture
+from denoisecli.labs.lora_rank.figures.pictures import Painted, rank_frames, rank_sheet, scale_frames, scale_sheet
+from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix
 
 SIZES = [(1920, 1080), (1080, 1080), (1080, 1920), (640, 360)]
 ranked = pytest.mark.parametrize("frame", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from denoisecli.config.noise import SCHEDULES, NoiseConfig
-from denoisecli.diffusion.forward import corrupt, schedule_named
 from denoisecli.figures.boxes import Box
-from denoisecli.figures.noise_layout import Wanted, noise_layout, picture_room
-from denoisecli.figures.noise_sheet import noise_sheet
-from denoisecli.figures.noise_views import LABELS
-from denoisecli.figures.noising import NoiseDrawing, decibels, frame_order
-from denoisecli.figures.scene import lighthouse
 from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, FilmStyle
-from denoisecli.labs.noise import forward_trace, to_uint8
+from denoisecli.labs.noise.config import SCHEDULES, NoiseConfig
+from denoisecli.labs.noise.figures.film import NoiseDrawing, decibels, frame_order
+from denoisecli.labs.noise.figures.layout import Wanted, noise_layout, picture_room
+from denoisecli.labs.noise.figures.sheet import noise_sheet
+from denoisecli.labs.noise.figures.views import LABELS
+from denoisecli.labs.noise.lab import forward_trace, to_uint8
+from denoisecli.labs.noise.scene import lighthouse
+from denoisecli.process.forward import corrupt, schedule_named
 
 SIZES = [(1920, 1080), (1080, 1080), (1080, 1920), (3840, 2160), (1280, 720), (1080, 1350), (2560, 1080), (640, 360)]
 UNITS = [(328, 328), (64, 64), (512, 512), (424, 280), (280, 424), (1024, 768), (4096, 64), (256, 256)]

@@ -10,13 +10,13 @@ from PIL import Image
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.layout import strip_layout
 from denoisecli.figures.theme import DARK, THEMES, FilmStyle
-from denoisecli.figures.walk import WalkDrawing, frame_order, walk_facts
-from denoisecli.figures.walk_change import AHEAD, ChangeCurve
-from denoisecli.figures.walk_fade import SideBySide, fade_frames
-from denoisecli.figures.walk_layout import walk_layout
-from denoisecli.figures.walk_map import Course, way_map
-from denoisecli.figures.walk_sheet import sheet_frames, sheet_states, walk_sheet
-from denoisecli.figures.walk_steps import step_frames
+from denoisecli.labs.walk.figures.change import AHEAD, ChangeCurve
+from denoisecli.labs.walk.figures.cross_fade import SideBySide, fade_frames
+from denoisecli.labs.walk.figures.film import WalkDrawing, frame_order, walk_facts
+from denoisecli.labs.walk.figures.layout import walk_layout
+from denoisecli.labs.walk.figures.map import Course, way_map
+from denoisecli.labs.walk.figures.sheet import sheet_frames, sheet_states, walk_sheet
+from denoisecli.labs.walk.figures.steps import step_frames
 from tests.figures.fakes import scene
 
 SIZES = [(1920, 1080), (1280, 720), (640, 360), (1080, 1080), (1080, 1920), (3840, 2160), (320, 320)]

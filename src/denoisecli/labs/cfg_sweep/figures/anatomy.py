@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..trace import Trace
-from .boxes import Box
-from .curves import Plot, draw_playhead, draw_plot
-from .deck import Frame
-from .facts import three_figures
-from .paint import paste_rounded
-from .sweep import draw_picture, sweep_timeline
-from .sweep_facts import Anatomy, SweepFacts, scale_plot, sweep_facts
-from .sweep_head import draw_column_labels, draw_number, draw_values, make_head
-from .sweep_layout import SweepLayout, sweep_layout
-from .text import draw_text, measure, wrap
-from .theme import PLAIN, RGB, STRONG, FilmStyle, Theme, mix
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.curves import Plot, draw_playhead, draw_plot
+from denoisecli.figures.facts import three_figures
+from denoisecli.figures.paint import paste_rounded
+from denoisecli.figures.text import draw_text, measure, wrap
+from denoisecli.figures.theme import PLAIN, RGB, STRONG, FilmStyle, Theme, mix
+from denoisecli.labs.sample.figures.deck import Frame
+from denoisecli.trace import Trace
+
+from .facts import Anatomy, SweepFacts, scale_plot, sweep_facts
+from .film import draw_picture, sweep_timeline
+from .head import draw_column_labels, draw_number, draw_values, make_head
+from .layout import SweepLayout, sweep_layout
 
 BRIGHTEST = 99.5  # percentile over the whole film that becomes the brightest colour
 

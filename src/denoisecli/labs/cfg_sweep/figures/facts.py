@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .curves import Curve, Plot
-from .facts import model_name, run_facts, sampler_label
-from .text import clean
-from .theme import RGB, Theme, mix
+from denoisecli.figures.curves import Curve, Plot
+from denoisecli.figures.facts import model_name, run_facts, sampler_label
+from denoisecli.figures.text import clean
+from denoisecli.figures.theme import RGB, Theme, mix
 
 if TYPE_CHECKING:
-    from ..trace import Trace
+    from denoisecli.trace import Trace
 
 Series = NDArray[np.float64]  # (scale, seed, state), NaN where nothing is known
 TOPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2, 3, 4, 5, 8, 10)

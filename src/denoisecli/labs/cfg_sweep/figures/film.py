@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..trace import Trace
-from .curves import draw_playhead, draw_plot
-from .deck import Frame
-from .paint import paste_rounded
-from .panels import NAMES
-from .sweep_facts import SweepFacts, sweep_facts, sweep_plots
-from .sweep_head import draw_column_labels, draw_number, draw_row_labels, draw_values, make_head
-from .sweep_layout import SweepLayout, sweep_layout
-from .text import draw_text, measure
-from .theme import MONO, STRONG, FilmStyle, Theme
-from .timeline import Mark, Timeline
+from denoisecli.figures.curves import draw_playhead, draw_plot
+from denoisecli.figures.paint import paste_rounded
+from denoisecli.figures.panels import NAMES
+from denoisecli.figures.text import draw_text, measure
+from denoisecli.figures.theme import MONO, STRONG, FilmStyle, Theme
+from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.labs.sample.figures.deck import Frame
+from denoisecli.trace import Trace
+
+from .facts import SweepFacts, sweep_facts, sweep_plots
+from .head import draw_column_labels, draw_number, draw_row_labels, draw_values, make_head
+from .layout import SweepLayout, sweep_layout
 
 
 def sweep_frames(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from .boxes import Box
-from .facts import three_figures, timestep
-from .layout import Measures
-from .text import draw_text, measure, shorten, wrap
-from .theme import HERO, MONO, PLAIN, PROMPT, PROMPT_SIZE, RGB, STRONG, Theme, Type
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.facts import three_figures, timestep
+from denoisecli.figures.layout import Measures
+from denoisecli.figures.text import draw_text, measure, shorten, wrap
+from denoisecli.figures.theme import HERO, MONO, PLAIN, PROMPT, PROMPT_SIZE, RGB, STRONG, Theme, Type
 
 if TYPE_CHECKING:
-    from .sweep_layout import SweepLayout
+    from .layout import SweepLayout
 
 NUMBER = 4.6  # size of the state's number, in text sizes
 NUMBER_ROOM = 10.5  # width of the number and its words, in text sizes

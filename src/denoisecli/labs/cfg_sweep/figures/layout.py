@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .boxes import Box, around
-from .grid import Grid, GridSpec, fit_grid, panel_size
-from .layout import Measures
-from .sweep_head import Head
+from denoisecli.figures.boxes import Box, around
+from denoisecli.figures.grid import Grid, GridSpec, fit_grid, panel_size
+from denoisecli.figures.layout import Measures
+
+from .head import Head
 
 UNDER_PREFERRED = 1.15  # plots under the panels read best: beside only where panels are this much larger
 PLOTS_ACROSS = {"wide": 4, "square": 4, "tall": 2}

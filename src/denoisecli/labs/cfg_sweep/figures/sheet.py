@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..trace import Trace
-from .boxes import Box
-from .curves import Curve, Plot, draw_plot
-from .facts import run_facts
-from .paint import disc
-from .sheet import Column, SheetRow, choose_columns, contact_sheet, state_columns
-from .sweep_facts import SweepFacts, sweep_facts
-from .theme import FilmStyle, Theme
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.curves import Curve, Plot, draw_plot
+from denoisecli.figures.facts import run_facts
+from denoisecli.figures.paint import disc
+from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet, state_columns
+from denoisecli.figures.theme import FilmStyle, Theme
+from denoisecli.trace import Trace
+
+from .facts import SweepFacts, sweep_facts
 
 CELL = 256  # side of a finished picture in the strip, in pixels
 

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .boxes import Box
-from .curves import Curve, Plot, draw_labels, draw_plot
-from .paint import paste_rounded, rectangle
-from .rank import percent
-from .rank_rail import Slider, Stop, slider_layout, slider_rail
-from .text import draw_text, measure, shorten
-from .theme import HEADING, HEADING_SIZE, MONO, PLAIN, FilmStyle, Theme, mix
-from .timeline import Mark, Timeline
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.curves import Curve, Plot, draw_labels, draw_plot
+from denoisecli.figures.paint import paste_rounded, rectangle
+from denoisecli.figures.slider import Slider, Stop, slider_layout, slider_rail
+from denoisecli.figures.text import draw_text, measure, shorten
+from denoisecli.figures.theme import HEADING, HEADING_SIZE, MONO, PLAIN, FilmStyle, Theme, mix
+from denoisecli.figures.timeline import Mark, Timeline
+
+from .matrix import percent
 
 Frame = NDArray[np.uint8]
 Values = NDArray[np.float64]

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .boxes import Box
-from .curves import Curve, Plot, draw_bars
-from .paint import paste_rounded, rectangle
-from .rank_rail import Slider, Stop, slider_layout, slider_rail
-from .sheet import MOST_COLUMNS, Column, SheetRow, choose_columns, contact_sheet
-from .text import draw_text, measure
-from .theme import MONO, PLAIN, STRONG, FilmStyle, Theme
-from .timeline import Mark, Timeline
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.curves import Curve, Plot, draw_bars
+from denoisecli.figures.paint import paste_rounded, rectangle
+from denoisecli.figures.sheet import MOST_COLUMNS, Column, SheetRow, choose_columns, contact_sheet
+from denoisecli.figures.slider import Slider, Stop, slider_layout, slider_rail
+from denoisecli.figures.text import draw_text, measure
+from denoisecli.figures.theme import MONO, PLAIN, STRONG, FilmStyle, Theme
+from denoisecli.figures.timeline import Mark, Timeline
 
 Frame = NDArray[np.uint8]
 Matrix = NDArray[np.floating[Any]]

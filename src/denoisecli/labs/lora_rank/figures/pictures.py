@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .boxes import Box
-from .curves import Curve, Plot
-from .facts import three_figures
-from .layout import DeckLayout, deck_layout
-from .panels import PictureView, draw_labels, draw_panels
-from .rank import EXACT_ERROR, percent
-from .rank_blocks import end_word, file_marks, hero, size
-from .rank_rail import Slider, Stop, slider_rail
-from .sheet import Column, SheetRow, contact_sheet
-from .theme import FilmStyle, Theme
-from .timeline import Mark, Timeline
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.curves import Curve, Plot
+from denoisecli.figures.facts import three_figures
+from denoisecli.figures.layout import DeckLayout, deck_layout
+from denoisecli.figures.panels import PictureView, draw_labels, draw_panels
+from denoisecli.figures.sheet import Column, SheetRow, contact_sheet
+from denoisecli.figures.slider import Slider, Stop, slider_rail
+from denoisecli.figures.theme import FilmStyle, Theme
+from denoisecli.figures.timeline import Mark, Timeline
+
+from .blocks import end_word, file_marks, hero, size
+from .matrix import EXACT_ERROR, percent
 
 Frame = NDArray[np.uint8]
 Rows = Sequence[Mapping[str, Any]]

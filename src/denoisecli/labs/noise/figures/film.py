@@ -11,16 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..trace import Trace
-from .boxes import Box
-from .curves import Curve, Plot, PlotFrame, draw_labels, draw_plot
-from .facts import three_figures, timestep
-from .noise_layout import COMPARED, NoiseLayout, Wanted, noise_layout
-from .noise_parts import Panel, Spread, Terms
-from .noise_views import FORMULAS, View, formula_of, noise_lanes, noise_views, settings_of
-from .paint import disc, rectangle
-from .text import draw_text, measure, shorten, side_bearing, wrap
-from .theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, RGB, STRONG, VALUE_SIZE, FilmStyle, Type
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.curves import Curve, Plot, PlotFrame, draw_labels, draw_plot
+from denoisecli.figures.facts import three_figures, timestep
+from denoisecli.figures.paint import disc, rectangle
+from denoisecli.figures.text import draw_text, measure, shorten, side_bearing, wrap
+from denoisecli.figures.theme import (
+    HERO,
+    MONO,
+    MONO_STRONG,
+    PLAIN,
+    PROMPT,
+    PROMPT_SIZE,
+    RGB,
+    STRONG,
+    VALUE_SIZE,
+    FilmStyle,
+    Type,
+)
+from denoisecli.trace import Trace
+
+from .layout import COMPARED, NoiseLayout, Wanted, noise_layout
+from .parts import Panel, Spread, Terms
+from .views import FORMULAS, View, formula_of, noise_lanes, noise_views, settings_of
 
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 PLOT_TITLES = ("ᾱ, the picture's share of the power", "ᾱ, the picture's share", "ᾱ over t")

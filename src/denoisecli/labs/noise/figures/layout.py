@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from .boxes import Box, around
-from .layout import Measures
+from denoisecli.figures.boxes import Box, around
+from denoisecli.figures.layout import Measures
 
 RAIL_SHARE = 0.25  # of a wide frame's width, at least
 LABEL = 1.55  # height of a picture's label, in sizes of text

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..trace import Trace
-from .boxes import Box
-from .noise_views import Lane, Picture
-from .paint import polyline, rectangle, rounded_mask
-from .text import draw_text
-from .theme import MONO_STRONG, PLAIN, RGB, Theme
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.paint import polyline, rectangle, rounded_mask
+from denoisecli.figures.text import draw_text
+from denoisecli.figures.theme import MONO_STRONG, PLAIN, RGB, Theme
+from denoisecli.trace import Trace
+
+from .views import Lane, Picture
 
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 REACH = 3.0  # the histogram goes from −REACH to REACH

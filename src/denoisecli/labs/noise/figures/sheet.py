@@ -9,22 +9,12 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from ..trace import Trace
-from .facts import three_figures, timestep
-from .noise_views import (
-    FORMULAS,
-    Floats,
-    Lane,
-    Picture,
-    StackView,
-    View,
-    formula_of,
-    noise_lanes,
-    noise_views,
-    settings_of,
-)
-from .sheet import Column, SheetRow, contact_sheet
-from .theme import FilmStyle
+from denoisecli.figures.facts import three_figures, timestep
+from denoisecli.figures.sheet import Column, SheetRow, contact_sheet
+from denoisecli.figures.theme import FilmStyle
+from denoisecli.trace import Trace
+
+from .views import FORMULAS, Floats, Lane, Picture, StackView, View, formula_of, noise_lanes, noise_views, settings_of
 
 LEAST_SIDE, MOST_SIDE = 240, 512  # of a picture on the sheet, in pixels
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..trace import Trace
-from .facts import three_figures
-from .theme import RGB, Theme, mix
+from denoisecli.figures.facts import three_figures
+from denoisecli.figures.theme import RGB, Theme, mix
+from denoisecli.trace import Trace
 
 Floats = NDArray[np.float64]
 Picture = NDArray[np.uint8]  # (H, W, 3), sRGB

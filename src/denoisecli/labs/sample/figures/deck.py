@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..trace import Trace
-from .boxes import Box
-from .facts import Facts, run_facts
-from .layout import DeckLayout, deck_layout
-from .panels import draw_labels, draw_panels, grid_unit, run_views
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.facts import Facts, run_facts
+from denoisecli.figures.layout import DeckLayout, deck_layout
+from denoisecli.figures.panels import draw_labels, draw_panels, grid_unit, run_views
+from denoisecli.figures.theme import FilmStyle, Theme
+from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.trace import Trace
+
 from .rail import make_rail
-from .theme import FilmStyle, Theme
-from .timeline import Mark, Timeline
 
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 VIEWS = ("canvas", "guess", "latent")

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ..metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
-from .curves import Curve, Plot, PlotFrame, Threshold, draw_labels, draw_playhead, draw_plot
-from .facts import Facts, mean, three_figures, timestep
-from .layout import DeckLayout, RailBoxes, prompt_room, rail_boxes
-from .text import draw_text, measure, shorten_list, side_bearing, wrap
-from .theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, Theme, Type
+from denoisecli.figures.curves import Curve, Plot, PlotFrame, Threshold, draw_labels, draw_playhead, draw_plot
+from denoisecli.figures.facts import Facts, mean, three_figures, timestep
+from denoisecli.figures.layout import DeckLayout, RailBoxes, prompt_room, rail_boxes
+from denoisecli.figures.text import draw_text, measure, shorten_list, side_bearing, wrap
+from denoisecli.figures.theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, Theme, Type
+from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
 
 TITLES = ("distance of the guess to the final picture", "distance to the final picture", "distance to final")
 

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..metrics import picture_distance
-from .curves import Plot, PlotFrame, draw_playhead_at, draw_plot, smooth, top_of
-from .paint import Point, polyline
-from .theme import Theme
-from .walk_layout import WalkLayout
+from denoisecli.figures.curves import Plot, PlotFrame, draw_playhead_at, draw_plot, smooth, top_of
+from denoisecli.figures.paint import Point, polyline
+from denoisecli.figures.theme import Theme
+from denoisecli.metrics import picture_distance
+
+from .layout import WalkLayout
 
 if TYPE_CHECKING:
-    from .walk import WalkFacts
+    from .film import WalkFacts
 
 AHEAD = 2  # so many frames beyond the one that is drawn have to be known: the curve's slope depends on them
 LEAST, MOST = 0.3, 60.0  # edges of the plot, in even shares of the difference of the ends; pictures take detours

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .layout import strip_layout
-from .panels import PictureView, draw_panels
-from .text import draw_text, shorten, shorten_list
-from .theme import MONO, PROMPT, PROMPT_SIZE, FilmStyle
-from .timeline import Mark, Timeline
-from .walk import Frame, WalkFacts
+from denoisecli.figures.layout import strip_layout
+from denoisecli.figures.panels import PictureView, draw_panels
+from denoisecli.figures.text import draw_text, shorten, shorten_list
+from denoisecli.figures.theme import MONO, PROMPT, PROMPT_SIZE, FilmStyle
+from denoisecli.figures.timeline import Mark, Timeline
+
+from .film import Frame, WalkFacts
 
 CAPTIONS = ("the walk: a run of its own", "a cross-fade of the ends")
 

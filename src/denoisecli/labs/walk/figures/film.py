@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .facts import settings_line
-from .paint import paste_rounded
-from .text import clean, draw_text, measure, shorten, shorten_list, side_bearing, wrap
-from .theme import HERO, MONO, PLAIN, PROMPT, RGB, FilmStyle, Theme, mix
-from .walk_change import ChangeCurve
-from .walk_layout import WalkLayout, prompt_size, prompt_width, walk_layout
-from .walk_map import Course, way_map
+from denoisecli.figures.facts import settings_line
+from denoisecli.figures.paint import paste_rounded
+from denoisecli.figures.text import clean, draw_text, measure, shorten, shorten_list, side_bearing, wrap
+from denoisecli.figures.theme import HERO, MONO, PLAIN, PROMPT, RGB, FilmStyle, Theme, mix
+
+from .change import ChangeCurve
+from .layout import WalkLayout, prompt_size, prompt_width, walk_layout
+from .map import Course, way_map
 
 Frame = NDArray[np.uint8]
 MOST_PROMPT_LINES = {"wide": 4, "square": 3, "tall": 2}

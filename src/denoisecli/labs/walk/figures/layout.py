@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .boxes import Box
-from .layout import Measures
-from .theme import PROMPT_SIZE
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.layout import Measures
+from denoisecli.figures.theme import PROMPT_SIZE
 
 RAIL_SHARE = 0.3  # of a wide frame's width, at the least
 FOOT_SHARE = {"square": 0.28, "narrow": 0.36}  # of the frame's height, at the least

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .boxes import Box
-from .paint import Point, disc, discs, paste_rounded, polyline, rectangle
-from .text import draw_text, measure, shorten
-from .theme import MONO, Theme
+from denoisecli.figures.boxes import Box
+from denoisecli.figures.paint import Point, disc, discs, paste_rounded, polyline, rectangle
+from denoisecli.figures.text import draw_text, measure, shorten
+from denoisecli.figures.theme import MONO, Theme
 
 APART = 2.1  # between the middles of two pictures, in their own sides: so that the way between them is seen
 SIDES = (0.46, 0.4, 0.34, 0.29, 0.24, 0.2, 0.17, 0.14, 0.11)  # of the box's height: how large pictures are tried

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .facts import level
-from .sheet import Column, SheetRow, choose_columns, contact_sheet
-from .theme import Theme
-from .walk import walk_facts
+from denoisecli.figures.facts import level
+from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet
+from denoisecli.figures.theme import Theme
+
+from .film import walk_facts
 
 MOST_COLUMNS = 9
 MOST_ROWS = 6

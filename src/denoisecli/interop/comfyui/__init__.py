@@ -1,0 +1,1 @@
+"""ComfyUI's graphs: read and written."""

@@ -1,0 +1,1 @@
+"""InvokeAI's metadata: read."""

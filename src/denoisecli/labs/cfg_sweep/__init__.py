@@ -1,0 +1,1 @@
+"""The cfg sweep: one starting noise at several guidance scales."""

@@ -1,0 +1,1 @@
+"""What the sweep draws: pure functions of a Trace."""

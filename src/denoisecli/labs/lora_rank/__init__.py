@@ -1,0 +1,1 @@
+"""The LoRA lab: how few numbers a LoRA needs, at falling rank."""

@@ -1,0 +1,1 @@
+"""What the LoRA lab draws: pure functions of spectra, matrices and pictures."""

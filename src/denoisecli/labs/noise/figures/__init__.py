@@ -1,0 +1,1 @@
+"""What the noise lab draws: pure functions of a Trace."""

@@ -1,0 +1,1 @@
+"""What the deck draws: pure functions of a Trace and its pictures."""

@@ -1,0 +1,1 @@
+"""The walk: from seed to seed, every frame its own full run."""

@@ -1,0 +1,1 @@
+"""What the walk draws: pure functions of a Trace and its pictures."""

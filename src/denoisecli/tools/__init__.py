@@ -1,0 +1,1 @@
+"""What works on stored runs of any lab: render, compare, gallery, slides."""

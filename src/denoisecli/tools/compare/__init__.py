@@ -1,0 +1,1 @@
+"""Two runs, state by state: numbers, film, sheet."""

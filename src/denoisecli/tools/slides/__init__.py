@@ -1,0 +1,1 @@
+"""Runs as a deck of slides: PowerPoint or Markdown."""
