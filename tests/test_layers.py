@@ -21,7 +21,7 @@ FLOORS = (
 )
 """The rooms, floor by floor from the ground: a room uses those of lower floors, and none beside it."""
 
-BESIDE = {("metrics", "trace"), ("scale", "trace")}
+BESIDE = {("metrics", "trace"), ("scale", "trace"), ("trace", "metrics")}
 """Rooms of one floor that may be used by a neighbour, in this direction."""
 
 HEAVY = ("torch", "diffusers", "transformers")
