@@ -153,7 +153,7 @@ def test_no_model_is_loaded(runs, tmp_path):
     command = f"""
 import sys
 from pathlib import Path
-from denoisecli.labs import render
+from denoisecli.tools import render
 from denoisecli.report import Report
 render.plan(Path({str(runs["images"])!r}), ["theme=light"], Path({str(tmp_path / "out")!r})).make(Report())
 print(sorted(set(sys.modules) & {{"torch", "diffusers", "transformers"}}))
