@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from .test_readme import SMALL
+from .test_readme import surroundings
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TESTED = {
@@ -19,13 +19,8 @@ TESTED = {
 }  # fmt: skip
 
 
-def surroundings(**environment):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, **SMALL, "STEPS": "2", "PATH": path, **environment}
-
-
 def run(command, cwd, code=0, **environment):
-    env = surroundings(**environment)
+    env = surroundings(STEPS="2", **environment)
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
     return done.stdout

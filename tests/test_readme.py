@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import denoisecli
+from tests import warm
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,6 +20,12 @@ SMALL = {
     "DENOISECLI_STEPS": "1", "DENOISECLI_SIZE": "64", "DENOISECLI_SEEDS": "1", "DENOISECLI_FILM__SIZE": "640x360",
     "DENOISECLI_FRAMES": "3",
 }  # fmt: skip
+
+
+def surroundings(**environment):
+    """Return the environment in which `denoisecli` is found, and makes its runs small."""
+    path = os.pathsep.join([str(Path(warm.command()).parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, **SMALL, "PATH": path, **environment}
 
 
 def commands():
@@ -31,10 +38,9 @@ def commands():
 def test_command_runs(line, tmp_path):
     if "jq" in line and shutil.which("jq") is None:
         pytest.skip("jq is not installed")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", line], cwd=tmp_path, env={**os.environ, **SMALL, "PATH": path},
-        capture_output=True, text=True, check=False,
+        ["bash", "-euo", "pipefail", "-c", line], cwd=tmp_path, env=surroundings(), capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -1,10 +1,11 @@
-"""The real command in a real process, on the pocket model, as small as a run can be."""
+"""The real command in a process of its own, on the pocket model, as small as a run can be."""
 
 import os
 import subprocess
-import sys
 
 import pytest
+
+from tests import warm
 
 SMALL = ["--steps", "2", "--set", "film.size=640x360", "--set", "size=64"]
 
@@ -15,7 +16,7 @@ def run(tmp_path):
 
     def run(*arguments, env=None, stdin=None, timeout=120):
         return subprocess.run(
-            [sys.executable, "-m", "denoisecli", *map(str, arguments)],
+            [warm.command(), *map(str, arguments)],
             cwd=tmp_path, capture_output=True, text=True, input=stdin, timeout=timeout, check=False,
             env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / ".cache"), **(env or {})},
         )  # fmt: skip

@@ -5,6 +5,7 @@ import json
 import pytest
 from PIL import Image
 
+from tests import warm
 from tests.interop.made import graph, png
 
 from .conftest import SMALL
@@ -57,11 +58,10 @@ def deck(tmp_path_factory):
     """A deck of two seeds, made once, in a process of its own."""
     import os
     import subprocess
-    import sys
 
     folder = tmp_path_factory.mktemp("deck")
     command = ["sample", *SMALL, "--seed", "1-2", "--set", "sampler=euler", "-o", "run", "-q"]
-    subprocess.run([sys.executable, "-m", "denoisecli", *command], cwd=folder, check=True, env=os.environ)
+    subprocess.run([warm.command(), *command], cwd=folder, check=True, env=os.environ)
     return folder / "run"
 
 

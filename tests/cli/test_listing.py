@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from denoisecli.runs.folder import RunFolder
+from tests import warm
 from tests.hand_made import hand_made_run
 
 HOSTILE = "[bold]x[/nonsense]\x1b[2J\x07\nsecond line \u202e"
@@ -75,7 +76,7 @@ def on_a_terminal(tmp_path, *arguments, answer=b"", columns=100):
     """Run `denoisecli` on a terminal of its own and return (exit code, what was shown)."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
-    command = [sys.executable, "-m", "denoisecli", *map(str, arguments)]
+    command = [warm.command(), *map(str, arguments)]
     with subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
         os.close(theirs)
         os.write(ours, answer)
@@ -120,7 +121,7 @@ def test_names_of_any_bytes(run, tmp_path):
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/runs/caf\xe9"))
     hand_made_run(odd, film=False)
     hand_made_run(tmp_path / "runs" / "two\nlines", film=False)
-    command = [sys.executable, "-m", "denoisecli"]
+    command = [warm.command()]
     done = subprocess.run([*command, "ls"], cwd=tmp_path, capture_output=True, check=True)
     assert done.stdout == b"runs/caf\xe9\n"  # a line with a break in it would name two folders
     assert b"left out, for the line break in its name: 'runs/two\\nlines'" in done.stderr
@@ -168,7 +169,7 @@ def test_rm_of_nothing_in_a_pipe(run, runs):
 
 
 def test_rm_in_the_folder_itself(runs, tmp_path):
-    command = [sys.executable, "-m", "denoisecli", "rm", ".", "-y"]
+    command = [warm.command(), "rm", ".", "-y"]
     done = subprocess.run(command, cwd=tmp_path / ALL[2], capture_output=True, text=True, check=True)
     assert done.stdout == f"{tmp_path / ALL[2]}\n"
     assert not (tmp_path / ALL[2]).exists()

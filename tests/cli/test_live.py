@@ -4,7 +4,6 @@ import os
 import pty
 import select
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 
 from denoisecli.cli.console import plain
 from denoisecli.cli.live import half_blocks
+from tests import warm
 
 from .conftest import SMALL
 
@@ -65,7 +65,7 @@ def on_terminal(command, cwd, env):
 )
 def test_live_block(tmp_path, colour, pictures):
     env = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **colour}
-    command = [sys.executable, "-m", "denoisecli", "sample", *SMALL, "--seed", "1", "-o", "x", "-p", "[/foo] \x1b[31m"]
+    command = [warm.command(), "sample", *SMALL, "--seed", "1", "-o", "x", "-p", "[/foo] \x1b[31m"]
     out, seen = on_terminal(command, tmp_path, env)
     assert out == "x\n"
     assert "whole run" in seen

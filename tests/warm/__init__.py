@@ -1,0 +1,51 @@
+"""`denoisecli` in a process of its own, without the seconds that importing torch takes.
+
+A server imports the libraries of the models once and forks for each command; nothing of denoisecli's own is imported
+before the fork. `command()` names the program that asks it: a process with its own arguments, folder, environment,
+pipes and exit code, as `python -m denoisecli` is. What else a process inherits (limits, ignored signals, variables
+that libraries read while they are imported) is compared, and where it differs the program *is* `python -m denoisecli`.
+
+Where the start itself is the point (signals, what is imported, equal bytes from two starts), tests start
+`[sys.executable, "-m", "denoisecli"]`.
+"""
+
+import contextlib
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FOLDER = "TESTS_WARM_FOLDER"
+HERE = Path(__file__).parent
+
+
+def command() -> str:
+    """Return the program that runs `denoisecli` with the arguments it is given."""
+    return str(Path(os.environ[FOLDER]) / "denoisecli")
+
+
+@contextlib.contextmanager
+def server():
+    """Run the server for as long as the block lasts; it ends with this process, however that ends."""
+    with tempfile.TemporaryDirectory(prefix="warm-") as folder:
+        program, address = Path(folder, "denoisecli"), f"{folder}/socket"
+        ask = shlex.join([sys.executable, "-IS", str(HERE / "client.py"), address])
+        program.write_text(f'#!/bin/sh\nexec {ask} "$@"\n')
+        program.chmod(0o755)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen(64)
+            started = subprocess.Popen(
+                [sys.executable, HERE / "server.py", str(listener.fileno())], pass_fds=[listener.fileno()],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        os.environ[FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
+            started.stdin.close()
+            started.wait()
