@@ -1,8 +1,10 @@
 """The recorder against diffusers itself: the same result bit for bit, and guesses that are the scheduler's own."""
 
+import functools
 import inspect
 import itertools
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import jsonschema
@@ -111,6 +113,53 @@ def test_the_schedulers_own_x0_is_taken_where_there_is_one(pipes):
     with record(pipe) as trace:
         call(pipe)
     np.testing.assert_array_equal(trace.x0, torch.stack(own, dim=1).numpy())
+
+
+STEP_ARGUMENTS = ("model_output", "timestep", "sample")
+
+
+@contextmanager
+def by_name(scheduler, count):
+    """Let the pipeline call the scheduler's step with the last `count` of its three arguments by name."""
+    step, kept = scheduler.step, len(STEP_ARGUMENTS) - count
+
+    @functools.wraps(step)
+    def renamed(*args, **kwargs):
+        return step(*args[:kept], **dict(zip(STEP_ARGUMENTS[kept:], args[kept:], strict=True)), **kwargs)
+
+    scheduler.step = renamed
+    try:
+        yield
+    finally:
+        scheduler.step = step
+
+
+@pytest.mark.parametrize("scales", [None, (3.0, 7.0)], ids=["the pipeline's scale", "scales of ours"])
+@pytest.mark.parametrize("count", [0, 1, 3], ids=["by position", "sample by name", "all by name"])
+@pytest.mark.parametrize("bare", [False, True], ids=["signature kept", "bare wrapper"])
+def test_arguments_of_a_step_come_through_as_they_came(scales, count, bare):
+    """Somebody's wrapper around `step` may look at them by position or by name."""
+    pipe, came = tiny_sd(), []
+    step = pipe.scheduler.step
+
+    def theirs(*args, **kwargs):
+        came.append((len(args), set(kwargs)))
+        return step(*args, **kwargs)
+
+    pipe.scheduler.step = theirs if bare else functools.wraps(step)(theirs)
+
+    def painted():
+        came.clear()
+        with by_name(pipe.scheduler, count):
+            return call(pipe), came.copy()
+
+    plain, expected = painted()
+    with record(pipe, scales=scales) as trace:
+        recorded, seen = painted()
+    assert seen == expected
+    assert seen[0][0] == len(STEP_ARGUMENTS) - count
+    assert torch.equal(plain, recorded) == (scales is None)
+    np.testing.assert_array_equal(trace.x_t[:, -1], recorded.numpy())
 
 
 def test_gives_x0_names_every_such_scheduler_of_the_matrix(pipes):

@@ -129,6 +129,14 @@ def _heard(module: Any, hear: Callable[[Any], None]) -> Iterator[None]:
         hook.remove()
 
 
+def _step_signature(scheduler: Any) -> inspect.Signature:
+    """Return what `step` takes, by its class where a bare (*args, **kwargs) stands in its place."""
+    told = inspect.signature(scheduler.step)
+    if {"model_output", "timestep", "sample"} <= told.parameters.keys():
+        return told
+    return inspect.signature(functools.partial(type(scheduler).step, scheduler))
+
+
 @dataclass
 class _Run:
     """What one call of the pipeline left on the tape, step by step."""
@@ -161,7 +169,7 @@ class _Tape:
         self.on_step, self.stop_on_nan = on_step, stop_on_nan
         self.scales, self.guidance_rescale, self.seeds = scales, guidance_rescale, seeds
         self.thrifty = any(isinstance(scale, SteppedScale) for scale in scales or ())
-        self.signature = inspect.signature(pipe.scheduler.step)
+        self.signature = _step_signature(pipe.scheduler)
         self.kind, self.prediction_type = kind_of(pipe.scheduler), prediction_type_of(pipe.scheduler)
         self.gives_x0 = type(pipe.scheduler).__name__ in _GIVES_X0
         self.runs = [_Run()]
@@ -191,13 +199,16 @@ class _Tape:
         self.heard.append(output[0] if isinstance(output, tuple) else output.sample)
 
     def step(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Tap on scheduler.step: note what goes in, let the scheduler step, note what comes out."""
-        call = self.signature.bind(*args, **kwargs)
-        given = call.arguments
+        """Tap on scheduler.step: note what goes in, let the scheduler step, note what comes out.
+
+        What came by position goes on by position, what came by name by name: the step may be somebody's wrapper.
+        """
+        given = self.signature.bind(*args, **kwargs).arguments | kwargs
         uncond, cond = _halves(self.heard, given["sample"])
         self.heard = []
         if self.scales is not None:
             given["model_output"] = self._mixed(uncond, cond, self._step_now())
+            args, kwargs = self._with_output(given["model_output"], args, kwargs)
         run, opens = self.runs[-1], starts_step(self.scheduler)
         if opens:
             self._open(run, given, uncond, cond)
@@ -205,13 +216,22 @@ class _Tape:
             run.extra.append({"step": len(run.x_t) - 1, "timestep": float(given["timestep"])})
             run.extra_x_t.append(_kept(given["sample"]))
         x_t, output = given["sample"], given["model_output"]
-        result = original(*call.args, **call.kwargs)
+        result = original(*args, **kwargs)
         run.final = [_kept(result[0] if isinstance(result, tuple) else result.prev_sample)]
         if self.stop_on_nan and not bool(torch.isfinite(run.final[0]).all()):
             raise _not_a_number(len(run.x_t), self.steps)
         if opens:
             self._close(run, x_t, output, result)
         return result
+
+    def _with_output(
+        self, output: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return a step's arguments with another model_output in its place."""
+        if "model_output" in kwargs:
+            return args, kwargs | {"model_output": output}
+        place = list(self.signature.parameters).index("model_output")
+        return (*args[:place], output, *args[place + 1 :]), kwargs
 
     def _open(self, run: _Run, given: dict[str, Any], uncond: torch.Tensor | None, cond: torch.Tensor | None) -> None:
         """Note the state that a step starts from. The level is read now: stepping moves the scheduler on."""
