@@ -18,7 +18,8 @@ from tests.lora.made import kohya_tensors, renamed, save
 def changes(path):
     """Return every layer's ΔW, formed."""
     with open_lora(path) as lora:
-        return {layer.name: lora.scale(layer) * np.matmul(*lora.factors(layer)) for layer in lora.layers}
+        factors = {layer: [side.astype(np.float64) for side in lora.factors(layer)] for layer in lora.layers}
+        return {layer.name: lora.scale(layer) * np.matmul(*sides) for layer, sides in factors.items()}
 
 
 def cut(path, out, rank):
@@ -179,6 +180,80 @@ def test_what_float16_cannot_hold(tmp_path):
     with pytest.raises(ModelError, match="too large for float16"):
         cut(path, tmp_path / "cut.safetensors", 1)
     assert [entry.name for entry in tmp_path.iterdir()] == ["in.safetensors"]
+
+
+def test_what_only_an_uneven_split_holds(tmp_path):
+    """One long entry beside a long row: √σ is beyond float16, the factors that came were not."""
+    up, down = np.zeros((40, 1), np.float16), np.full((1, 768), 6e4, np.float16)
+    up[7] = 6e4
+    path = save({"a.lora_down.weight": down, "a.lora_up.weight": up}, tmp_path / "in.safetensors")
+    out = cut(path, tmp_path / "cut.safetensors", 1)
+    assert all(np.isfinite(array).all() for array in load_file(out).values())
+    np.testing.assert_allclose(changes(out)["a"], changes(path)["a"], rtol=2e-3)
+
+
+def repeated(dtype, scale, rng):
+    """Factors of rank 2 under a stored rank of 8, rows and columns repeated."""
+    up, down = ((scale * rng.standard_normal(shape)).astype(dtype) for shape in ((40, 2), (2, 24)))
+    return np.hstack([up] * 4), np.vstack([down] * 4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (np.float16, 1.0), (ml_dtypes.bfloat16, 1.0), (ml_dtypes.bfloat16, 1e30), (np.float32, 1.0),
+        (np.float32, 1e-30), (np.float32, 1e30), (np.float64, 1.0), (np.float64, 1e-30), (np.float64, 1e30),
+    ],
+)  # fmt: skip
+def test_a_file_merged_with_itself(tmp_path, dtype, scale):
+    up, down = repeated(dtype, scale, np.random.default_rng(5))
+    path = save({"a.lora_down.weight": down, "a.lora_up.weight": up}, tmp_path / "in.safetensors")
+    out = cut(path, tmp_path / "cut.safetensors", 8)
+    found = {name: array.astype(np.float64) for name, array in load_file(out).items()}
+    lengths = np.linalg.norm(found["a.lora_up.weight"], axis=0), np.linalg.norm(found["a.lora_down.weight"], axis=1)
+    roots = np.sqrt(np.linalg.svd(changes(path)["a"], compute_uv=False)[:2])
+    close = float(ml_dtypes.finfo(dtype).eps) + 1e-6
+    for side in lengths:
+        np.testing.assert_allclose(side[:2], roots, rtol=close)
+        assert (side[2:] == 0).all(), "beyond its rank a copy is zero"
+
+
+@pytest.mark.parametrize("damage", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("part", ["lora_up.weight", "lora_down.weight", "lora_mid.weight", "alpha"])
+def test_what_is_no_number_is_told_by_its_layer(tmp_path, damage, part):
+    tensors = {"c.lora_up.weight": np.ones((12, 8, 1, 1), np.float32), "c.alpha": np.array(4, np.float32),
+               "c.lora_mid.weight": np.ones((8, 8, 3, 3), np.float32),
+               "c.lora_down.weight": np.ones((8, 10, 1, 1), np.float32)}  # fmt: skip
+    tensors[f"c.{part}"].flat[-1] = damage
+    path = save(tensors, tmp_path / "in.safetensors")
+    with pytest.raises(ModelError, match=rf"c\.{part}"):
+        cut(path, tmp_path / "cut.safetensors", 2)
+
+
+def test_numbers_that_no_model_has(tmp_path):
+    tensors = {"a.lora_down.weight": np.full((2, 3), 1e200), "a.lora_up.weight": np.ones((3, 2))}
+    with pytest.raises(ModelError, match=r"a\.lora_down\.weight holds numbers above 1e\+40"):
+        cut(save(tensors, tmp_path / "in.safetensors"), tmp_path / "cut.safetensors", 1)
+
+
+def test_an_alpha_that_would_vanish_stays(tmp_path):
+    """alpha · rank'/rank is below the smallest float16: the old one stays, and the factors say the rest."""
+    tensors = kohya_tensors(alpha=6e-8, dtype=np.float16)
+    path = save(tensors, tmp_path / "in.safetensors")
+    before, after = changes(path), changes(cut(path, tmp_path / "cut.safetensors", 1))
+    for name, matrix in before.items():
+        truth = best(matrix, 1)
+        assert np.linalg.norm(after[name] - truth) <= 3e-3 * np.linalg.norm(truth)
+
+
+def test_layers_of_rank_0_are_copied(tmp_path):
+    empty = {"z.lora_down.weight": np.zeros((0, 24), np.float32), "z.lora_up.weight": np.zeros((40, 0), np.float32)}
+    path = save(kohya_tensors() | empty, tmp_path / "in.safetensors")
+    out = cut(path, tmp_path / "cut.safetensors", 2)
+    assert {name: load_file(out)[name].shape for name in empty} == {name: array.shape for name, array in empty.items()}
+    assert changes(out).keys() == changes(path).keys()
+    with pytest.raises(ModelError, match="changes nothing"):
+        changes(save(empty, tmp_path / "empty.safetensors"))
 
 
 def test_torch_stays_out():

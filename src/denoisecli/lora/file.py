@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+LARGEST = 1e40
+"""Above any float32; products of three such numbers, squared and added up, stay in float64's range."""
+
+
 @dataclass(frozen=True)
 class LoraFile:
     """A LoRA, read layer by layer: no more than one layer of it is ever in memory."""
@@ -49,12 +53,18 @@ class LoraFile:
 
         A middle factor (Tucker, as LyCORIS writes it) is multiplied into down: that is exact, and any tool reads it.
         """
-        up = self.file.read(layer.up).reshape(layer.rows, layer.rank)
-        down = self.file.read(layer.down).reshape(layer.rank, -1)
+        up, down = self._factor(layer.up, layer.rank, 1), self._factor(layer.down, layer.rank, 0)
         if layer.mid:
-            mid = self.file.read(layer.mid).reshape(layer.rank, layer.rank, -1)
-            down = np.einsum("rsk,si->rik", mid, down).reshape(layer.rank, -1)
+            mid = self._factor(layer.mid, layer.rank, 0).reshape(layer.rank, layer.rank, -1)
+            down = np.einsum("rsk,si->rik", mid, down, dtype=np.float64).reshape(layer.rank, -1)
         return up, down
+
+    def _factor(self, name: str, rank: int, axis: int) -> NDArray[np.floating[Any]]:
+        """Return a factor as a matrix that has `rank` along `axis`. Raises ModelError where it holds no weights."""
+        values = self.file.read(name)
+        if values.dtype == np.float64 and np.abs(values).max() > LARGEST:
+            raise self._too_large(name)
+        return values.reshape((-1, rank) if axis else (rank, -1))
 
     def scale(self, layer: Layer) -> float:
         """Return alpha / rank: the stored alpha, else what PEFT's metadata says, else 1."""
@@ -74,7 +84,13 @@ class LoraFile:
             raise ModelError(f"{self.path}: {name} is stored as {dtype}, which is not read here.", "Save it as F32.")
         if not np.isfinite(value):
             raise ModelError(f"{self.path}: {name} is {value}, not a number.", "Use another file.")
+        if abs(value) > LARGEST:
+            raise self._too_large(name)
         return value
+
+    def _too_large(self, name: str) -> ModelError:
+        what = f"{name} holds numbers above {LARGEST:g}, which no model has."
+        return ModelError(f"{self.path}: {what}", "The training went wrong; use another file.")
 
 
 @contextlib.contextmanager

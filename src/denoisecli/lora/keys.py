@@ -75,7 +75,10 @@ class Layer:
 
 
 def layers_of(tensors: Mapping[str, TensorInfo], path: Path) -> tuple[Layer, ...]:
-    """Return the layers, in the order of their names. Raises ModelError where this is no plain LoRA."""
+    """Return the layers, in the order of their names. Raises ModelError where this is no plain LoRA.
+
+    A layer of rank 0 changes nothing and is none of them.
+    """
     _refuse_relatives(tensors, path)
     found = []
     for name in sorted(tensors):
@@ -86,7 +89,10 @@ def layers_of(tensors: Mapping[str, TensorInfo], path: Path) -> tuple[Layer, ...
     if not found:
         raise _stranger(tensors, path)
     _check_pairs(tensors, found, path)
-    return tuple(found)
+    layers = tuple(layer for layer in found if layer.rank)
+    if not layers:
+        raise ModelError(f"{path} changes nothing: all its layers are of rank 0.", "Use another file.")
+    return layers
 
 
 def _refuse_relatives(tensors: Mapping[str, TensorInfo], path: Path) -> None:
@@ -120,7 +126,7 @@ def _layer(match: re.Match[str], up: str, layout: str, tensors: Mapping[str, Ten
     alpha = next((key for key in (f"{base}.alpha", f"{name}.alpha") if key in tensors), None)
     mid = f"{base}.lora_mid.weight" if f"{base}.lora_mid.weight" in tensors else None
     fits = len(thin.shape) >= 2 and len(tall.shape) == len(thin.shape) and tall.shape[1] == thin.shape[0]
-    if not fits or 0 in thin.shape + tall.shape or any(side != 1 for side in tall.shape[2:]):
+    if not fits or 0 in thin.shape[1:] + tall.shape[:1] + tall.shape[2:] or any(side != 1 for side in tall.shape[2:]):
         shapes = f"{_shape(tall)} and {_shape(thin)}"
         raise ModelError(f"{path}: the factors of {name} do not fit each other: {shapes}.", "Use another file.")
     if alpha and tensors[alpha].count != 1:

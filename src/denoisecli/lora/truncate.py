@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +24,12 @@ from .threads import in_order
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .spectrum import Matrix
+
 STALE = ("sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256")
+LARGEST = {"F64": float(np.finfo(np.float64).max), "F32": float(np.finfo(np.float32).max), "F16": 65504.0,
+           "BF16": 255 * 2.0**120}  # fmt: skip
+NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 Ranks = Mapping[str, int]
 """Layer names to the rank each is cut to."""
 Progress = Callable[[int], None]
@@ -143,17 +149,41 @@ def _alpha_dtype(lora: LoraFile, layer: Layer) -> str:
 
 
 def _stored(lora: LoraFile, layer: Layer, parts: Decomposition, rank: int, alpha: float | None) -> dict[str, bytes]:
-    """Return a layer's tensors at `rank`. What the new alpha does not say of the strength, rounded, `up` says."""
+    """Return a layer's tensors at `rank`. What the new alpha does not say of the strength, rounded, the factors say."""
     up, down = parts.truncated(rank)
-    found = {}
+    found, strength = {}, 1.0
     if layer.alpha and alpha is not None:
-        dtype = _alpha_dtype(lora, layer)
-        found[layer.alpha] = encode(np.array([alpha]), dtype)
-        stored = float(decode(found[layer.alpha], dtype)[0])
-        up = up * (lora.scale(layer) * rank / stored) if stored else up
-    for name, values in ((layer.up, up), (layer.down, down)):
-        dtype = lora.file.tensors[name].dtype
-        if dtype == "F16" and np.abs(values).max() > np.finfo(np.float16).max:
-            raise ModelError(f"{lora.path}: {layer.name} is too large for float16.", "Save the LoRA as F32.")
-        found[name] = encode(values, dtype)
-    return found
+        found[layer.alpha], stored = _stored_alpha(lora, layer, alpha)
+        strength = lora.scale(layer) * rank / stored if stored else 1.0
+    if strength != 1.0:  # each takes half of it, so that both go on carrying √σ
+        root = math.sqrt(abs(strength))
+        up, down = up * math.copysign(root, strength), down * root
+    kinds = {name: lora.file.tensors[name].dtype for name in (layer.up, layer.down)}
+    up, down = _fitting(lora, layer, up, down, [LARGEST[kind] for kind in kinds.values()])
+    return found | {name: encode(values, kinds[name]) for name, values in ((layer.up, up), (layer.down, down))}
+
+
+def _stored_alpha(lora: LoraFile, layer: Layer, alpha: float) -> tuple[bytes, float]:
+    """Return the bytes of a layer's new alpha and what they say: the old one, where the new vanishes or overflows."""
+    dtype, name = _alpha_dtype(lora, layer), str(layer.alpha)
+    for value in (alpha, lora.alpha(name)):
+        raw = encode(np.array([value]), dtype)
+        stored = float(decode(raw, dtype)[0])
+        if math.isfinite(stored) and (stored or not alpha):
+            break
+    return raw, stored
+
+
+def _fitting(lora: LoraFile, layer: Layer, up: Matrix, down: Matrix, largest: list[float]) -> tuple[Matrix, Matrix]:
+    """Return the factors; where one does not fit its dtype, the other takes over as much of it.
+
+    Raises ModelError where it cannot.
+    """
+    up_over, down_over = (float(np.abs(side).max()) / most for side, most in zip((up, down), largest, strict=True))
+    if max(up_over, down_over) <= 1:
+        return up, down
+    if not up_over * down_over <= 1:
+        dtype = NAMES[lora.file.tensors[layer.up].dtype]
+        raise ModelError(f"{lora.path}: {layer.name} is too large for {dtype}.", "Save the LoRA as F32.")
+    over = up_over if up_over > 1 else 1 / down_over
+    return up / over, down * over

@@ -83,7 +83,7 @@ def make(job: Job[LoraRankConfig]) -> Trace:
         rows = tuple(sorted((_row(lora, values, rule, ranks) for rule, ranks in cuts.items()), key=by_size))
         subject = ranked_file(lora, values, {row["rule"]: cuts[_rule(row)] for row in rows}, rows, job.config.title)
         record: dict[str, Any] = {"lora": about(lora), "runs": [dict(row) for row in rows]}
-        arrays = {f"singular_values/{name}": found.astype(np.float32) for name, found in values.items()}
+        arrays = {f"singular_values/{name}": _stored(found) for name, found in values.items()}
         trace = Trace("lora-rank", arrays, record)
         keep_subject(trace, subject)
         keep_piece(trace, lora, values, job.config.ranks or ())
@@ -122,6 +122,12 @@ def cut(job: Job[LoraRankConfig], lora: LoraFile) -> tuple[Spectra, dict[Rule, d
     for rule in rules:
         job.artifact(file_of(folder, rule), "lora")
     return values, cuts
+
+
+def _stored(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Return singular values as they are kept: float32, or float64 where that cannot hold the largest."""
+    held = not values[0] or 1e-30 < values[0] < np.finfo(np.float32).max
+    return values.astype(np.float32 if held else np.float64)
 
 
 def file_of(folder: Path, rule: Rule) -> Path:

@@ -41,6 +41,7 @@ BOLT = """
 
 LONGEST_PICTURE = 192  # pixels: larger pictures are reduced to it
 LONGEST_MATRIX = 4096
+LARGEST = 1e40  # squares of them, added up and squared again, stay in float64's range
 MOST_STOPS = 32
 
 
@@ -81,6 +82,8 @@ def _read_npy(path: Path) -> NDArray[np.float64]:
     matrix = np.asarray(found, dtype=np.float64)
     if not np.isfinite(matrix).all():
         raise MediaError(f"{path} holds NaN or infinite numbers.")
+    if np.abs(matrix).max() > LARGEST:
+        raise MediaError(f"{path} holds numbers above {LARGEST:g}.", "Divide it by a power of ten first.")
     return matrix
 
 

@@ -54,15 +54,23 @@ def factors(subject: RankedMatrix) -> tuple[dict[str, Any], dict[str, NDArray[np
     most = min(B.shape[1], LONGEST)
     down, across = (_thinned(length) for length in subject.matrix.shape)
     drawn = subject.matrix[np.ix_(down, across)]
-    arrays = {"B": B[down, :most], "A": A[:most, across], "delta": drawn, "values": subject.values}
+    unit = _unit(B, A)  # of each factor; the page shows nothing but ratios
+    arrays = {"B": B[down, :most] / unit, "A": A[:most, across] / unit, "delta": drawn / unit / unit}
+    arrays |= {"values": subject.values / _unit(subject.values)}
     said = {
         "name": subject.name,
         "shape": list(drawn.shape),
         "whole": list(subject.shape),
         "most": most,
-        "limit": subject.limit,
+        "limit": subject.limit / unit / unit,
     }
     return said, {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
+
+
+def _unit(*arrays: NDArray[Any]) -> float:
+    """Return a power of two by which arrays are divided to fit float32 and its squares: 1 for any ordinary ones."""
+    largest = max(float(np.abs(array).max()) for array in arrays)
+    return 1.0 if not largest or 1e-12 < largest < 1e12 else 2.0 ** np.frexp(largest)[1]
 
 
 def _thinned(length: int) -> NDArray[np.intp]:
@@ -105,7 +113,7 @@ def file_page(
     strengths = [_strength(row, subject, variants) for row in sweep]
     views = [*(["ranks"] if painted and cuts[0]["variant"] is not None else []), *(["strengths"] if strengths else [])]
     views += ["blocks"]
-    arrays = {"block_values": subject.spectra.astype(np.float32)}
+    arrays = {"block_values": (subject.spectra / _unit(subject.spectra)).astype(np.float32)}
     carried = len(layers.values) * subject.spectra.shape[1] * 4 <= MOST_SPECTRA
     if carried and layers.values:
         arrays["layer_values"] = _padded(layers.values, subject.spectra.shape[1])
@@ -192,7 +200,8 @@ def _layers(subject: RankedFile, layers: Layers) -> list[dict[str, Any]]:
 
 
 def _padded(values: Mapping[str, NDArray[Any]], length: int) -> NDArray[np.float32]:
-    return np.stack([np.pad(found, (0, length - len(found))) for found in values.values()]).astype(np.float32)
+    table = np.stack([np.pad(found, (0, length - len(found))) for found in values.values()])
+    return (table / _unit(table)).astype(np.float32)
 
 
 def _painted(painted: Painted, variants: Sequence[str]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def strongest_piece(lora: LoraFile, layer: Layer, ranks: tuple[int, ...]) -> Ran
     from .figures.matrix import RankedMatrix
 
     parts = decompose(*lora.factors(layer))
-    B, A = parts.truncated(layer.highest)
+    B, A = (side.astype(np.float64) for side in parts.truncated(layer.highest))
     found = parts.values[: layer.highest]
     rows, columns = (_strongest(np.square(side) @ found, side[:, 0]) for side in (B, A.T))
     B, A = B[rows], A[:, columns]
