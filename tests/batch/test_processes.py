@@ -14,6 +14,7 @@ from denoisecli.batch.place import Place
 from denoisecli.batch.processes import Stop, Workers, gpus, share_machine
 from denoisecli.config.base import LABS
 from tests.batch import bodies
+from tests.waiting import wait_until
 
 
 def runs(tmp_path, count):
@@ -101,6 +102,8 @@ from pathlib import Path
 from denoisecli.batch.place import Place
 from denoisecli.batch.workers import Stop, Workers
 from tests.batch import bodies
+from tests.waiting import wait_until
+from tests.waiting import wait_until
 from tests.batch.test_workers import runs
 if __name__ == "__main__":
     where = Path(sys.argv[1])
@@ -118,13 +121,6 @@ def test_worker_dies_with_its_parent(tmp_path):
         process.kill()
     worker = int(mark.read_text())
     wait_until(lambda: not alive(worker))
-
-
-def wait_until(true, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def alive(number):

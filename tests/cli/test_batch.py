@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from denoisecli.diffusion.models import POCKET
+from tests.waiting import wait_until
 
 CONFIG = "lab: sample\nsteps: 3\nsize: 64\nviews: [guess]\nfilm: {size: 640x360}\nseeds: [1]\n"
 NOISE = "lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360}\n"
@@ -45,13 +46,6 @@ def ended(process, timeout=120):
     out, err = process.communicate(timeout=timeout)
     assert "Traceback" not in err
     return process.returncode, out.splitlines(), err
-
-
-def wait_until(true, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def children(number):

@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jsonschema
@@ -17,6 +16,7 @@ from PIL import Image
 import denoisecli
 from denoisecli.runs.folder import run_hash
 from tests import warm
+from tests.waiting import wait_until
 
 from .conftest import SMALL
 
@@ -208,10 +208,8 @@ def test_killed_between_batches_resumes_with_the_same_bytes(run, tmp_path):
     arguments = [*SMALL, "--seed", "1-3", "--set", "batch=1"]
     command = [sys.executable, "-m", "denoisecli", "sample", *arguments, "-o", "run", "--json"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
         kept = tmp_path / "run.partial" / "work" / "batch-00000-1.safetensors"
-        while not kept.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(kept.exists)
         process.kill()
         process.stdout.close()
     batches = len(list(kept.parent.glob("batch-*.safetensors")))

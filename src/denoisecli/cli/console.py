@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -73,12 +73,12 @@ class Console:
 
     def planned_run(self, path: str, state: str) -> None:
         """Print where a run would be, and in words whether it is there."""
-        line = json.dumps({"event": "plan", "run": path}) if self.json else path
-        if not self.quiet and sys.stdout.isatty() and not self.json:
-            line = f"{path} {state}"  # one line, since both streams are on one screen
-        elif not self.quiet:
+        if sys.stdout.isatty() and not self.json and not self.quiet:  # both streams are on one screen
+            print(f"{path} {state}")  # noqa: T201
+            return
+        if not self.quiet:
             self.say(f"{path} {state}")
-        print(line)  # noqa: T201
+        print(json.dumps({"event": "plan", "run": path}) if self.json else path)  # noqa: T201
 
     def tell(self, notes: Iterable[str]) -> None:
         """Print sentences that a person should know, as warnings on stderr alone."""
@@ -140,54 +140,43 @@ class Both(Report):
         self.run: Path | None = None  # that is being made, or was made last
         self.wants_guess = eyes.wants_guess
 
+    def _each(self, tell: Callable[[Report], None]) -> None:
+        with self.lock:
+            for part in self.parts:
+                tell(part)
+
     def start(self, run: Path, lab: str, title: str) -> None:
         """Hand on."""
         self.run = run
-        with self.lock:
-            for part in self.parts:
-                part.start(run, lab, title)
+        self._each(lambda part: part.start(run, lab, title))
 
     def stage(self, name: str, total: int) -> None:
         """Hand on."""
-        with self.lock:
-            for part in self.parts:
-                part.stage(name, total)
+        self._each(lambda part: part.stage(name, total))
 
     def step(self, done: int, **details: Any) -> None:
         """Hand on."""
-        with self.lock:
-            for part in self.parts:
-                part.step(done, **details)
+        self._each(lambda part: part.step(done, **details))
 
     def guess(self, picture: NDArray[np.uint8]) -> None:
         """Hand on."""
-        with self.lock:
-            for part in self.parts:
-                part.guess(picture)
+        self._each(lambda part: part.guess(picture))
 
     def warn(self, text: str) -> None:
         """Hand on."""
-        with self.lock:
-            for part in self.parts:
-                part.warn(text)
+        self._each(lambda part: part.warn(text))
 
     def artifact(self, run: Path, row: dict[str, Any]) -> None:
         """Hand on."""
-        with self.lock:
-            for part in self.parts:
-                part.artifact(run, row)
+        self._each(lambda part: part.artifact(run, row))
 
     def done(self, run: Path, *, fresh: bool) -> None:
         """Hand on."""
-        with self.lock:
-            for part in self.parts:
-                part.done(run, fresh=fresh)
+        self._each(lambda part: part.done(run, fresh=fresh))
 
     def close(self) -> None:
         """Hand on."""
-        with self.lock:
-            for part in self.parts:
-                part.close()
+        self._each(lambda part: part.close())
 
 
 class Folders(Report):

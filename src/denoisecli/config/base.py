@@ -96,6 +96,11 @@ class LabConfig(Closed):
 class SamplingConfig(LabConfig):
     """What every lab that runs a model has."""
 
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The texts that the model is told to paint."""
+        return (self.prompt,)
+
     model: Text = "pocket"
     """pocket (built in, offline), a hub id, a diffusers folder, or one .safetensors file"""
     prompt: Annotated[Text, Field(max_length=100_000)] = PROMPT

@@ -100,15 +100,15 @@ def environment(lab: type[LabConfig], environ: Mapping[str, str] = os.environ) -
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Return a sentence for each DENOISECLI_ variable that is a setting of no lab, and so does nothing."""
     known = {key for lab in LABS.values() for key in lab.model_fields} - {"lab"}
-    film = {key for lab in LABS.values() for key in keys_at(lab, ("film",))}
+    given = {name: name.removeprefix(ENV_PREFIX).lower() for name in sorted(environ) if name.startswith(ENV_PREFIX)}
+    unknown = {name: key for name, key in given.items() if key.partition("__")[0] not in known | OTHER_VARIABLES}
+    film = {key for lab in LABS.values() for key in keys_at(lab, ("film",))} if unknown else set()
+    wanted = {key: key for key in known} | {f"film_{key}": f"film__{key}" for key in film}
     sentences = []
-    for name in sorted(environ):
-        key = name.removeprefix(ENV_PREFIX).lower().partition("__")[0]
-        if name.startswith(ENV_PREFIX) and key not in known | OTHER_VARIABLES:
-            wanted = {word: word for word in known} | {f"film_{word}": f"film__{word}" for word in film}
-            close = get_close_matches(key, wanted, n=1)
-            guess = f"; did you mean {ENV_PREFIX}{wanted[close[0]].upper()}?" if close else ""
-            sentences.append(f"the variable {name} is no setting and does nothing{guess}")
+    for name, key in unknown.items():
+        close = get_close_matches(key.partition("__")[0], wanted, n=1)
+        guess = f"; did you mean {ENV_PREFIX}{wanted[close[0]].upper()}?" if close else ""
+        sentences.append(f"the variable {name} is no setting and does nothing{guess}")
     return sentences
 
 

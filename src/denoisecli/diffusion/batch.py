@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from denoisecli.errors import SamplingError, UsageError
 from .guidance import guides, takes_guidance
 from .loading import quiet
 from .noise import generators_after_start
-from .recorder import record
+from .recorder import record, tapped
 from .scheduler import spacing_of, use_sampler
 
 if TYPE_CHECKING:
@@ -66,8 +65,9 @@ def sample_batch(
     pipe = model.pipe
     use_sampler(pipe, sampler, spacing)
     _check_eta(pipe, eta, sampler)
-    guided = takes_guidance(pipe) and any(guides(scale) for scale in scales)
-    if not takes_guidance(pipe) and len(set(scales)) > 1:
+    guidable = takes_guidance(pipe)
+    guided = guidable and any(guides(scale) for scale in scales)
+    if not guidable and len(set(scales)) > 1:
         told = ", ".join(f"{scale:g}" for scale in dict.fromkeys(scales))
         raise UsageError(f"The model {model.info.ref} takes one guidance scale a batch, not {told}.", "Set batch: 1.")
     start = torch.as_tensor(noise).to(model.dtype)
@@ -110,25 +110,21 @@ def sample_batch(
 @contextmanager
 def _limits_told(scheduler: Any, sampler: str, steps: int) -> Iterator[None]:
     """Turn what a scheduler raises at numbers of steps that it cannot take into one sentence."""
-    original = scheduler.set_timesteps
     refusal = UsageError(
         f"The sampler {sampler!r} cannot take {steps} steps of this model.", "Try fewer, or another one."
     )
 
-    @functools.wraps(original)
-    def set_timesteps(*args: Any, **kwargs: Any) -> Any:
+    def set_timesteps(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
             return original(*args, **kwargs)
         except (IndexError, ValueError):
             raise refusal from None
 
-    scheduler.set_timesteps = set_timesteps
-    try:
-        yield
-    except IndexError:  # of a level that the model has not
-        raise refusal from None
-    finally:
-        del scheduler.set_timesteps
+    with tapped(scheduler, "set_timesteps", set_timesteps):
+        try:
+            yield
+        except IndexError:  # of a level that the model has not
+            raise refusal from None
 
 
 def _call(pipe: Any, arguments: dict[str, Any]) -> None:

@@ -19,9 +19,11 @@ def truncated(pipe: Any, prompt: str) -> str:
     def fits(length: int) -> bool:
         return bool(len(tokenizer(prompt[:length], add_special_tokens=False, verbose=False).input_ids) <= room)
 
+    if fits(len(prompt)):
+        return ""
     kept = bisect.bisect_left(range(1, len(prompt) + 1), True, key=lambda length: not fits(length))
     cut = prompt[:kept].rpartition(" ")  # a word that is cut in two is lost, where words are told by spaces
-    straddles = kept < len(prompt) and not prompt[kept].isspace() and not prompt[kept - 1 : kept].isspace()
+    straddles = not prompt[kept].isspace() and not prompt[kept - 1 : kept].isspace()
     return prompt[len(cut[0]) if straddles and cut[1] else kept :].strip()
 
 

@@ -87,9 +87,9 @@ def record(
     if denoiser is None:
         raise UsageError(f"{type(pipe).__name__} has neither a unet nor a transformer to record.")
     with (
-        _tapped(denoiser, "forward", tape.evaluate) if tape.thrifty else nullcontext(),
-        _tapped(pipe.scheduler, "set_timesteps", tape.begin),
-        _tapped(pipe.scheduler, "step", tape.step),
+        tapped(denoiser, "forward", tape.evaluate) if tape.thrifty else nullcontext(),
+        tapped(pipe.scheduler, "set_timesteps", tape.begin),
+        tapped(pipe.scheduler, "step", tape.step),
         _heard(denoiser, tape.hear),
     ):
         yield trace
@@ -97,7 +97,7 @@ def record(
 
 
 @contextmanager
-def _tapped(owner: Any, name: str, tap: Callable[..., Any]) -> Iterator[None]:
+def tapped(owner: Any, name: str, tap: Callable[..., Any]) -> Iterator[None]:
     """Put `tap(original, *args)` in the place of a method, under the original's signature, and take it off again.
 
     Pipelines read the signature to decide what to pass, so it has to survive.

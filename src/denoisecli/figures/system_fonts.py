@@ -64,10 +64,13 @@ def font_with(character: str) -> str | None:
 
 def _draws(file: str, character: str) -> bool:
     font = _opened(file)
-    if font is None:
-        return False
+    return font is not None and has_glyph(font, character) and font.getmask(character).getbbox() is not None
+
+
+def has_glyph(font: ImageFont.FreeTypeFont, character: str) -> bool:
+    """Return whether the font draws this character as something other than its box for missing ones."""
     drawn, missing = font.getmask(character), font.getmask("\uffff")
-    return drawn.getbbox() is not None and (drawn.size != missing.size or bytes(drawn) != bytes(missing))
+    return drawn.size != missing.size or bytes(drawn) != bytes(missing)
 
 
 @lru_cache(maxsize=MOST_TRIED)

@@ -73,10 +73,7 @@ def _is_bundled(face: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _has(face: str, character: str) -> bool:
-    """Tell whether `face` draws `character` as something other than its box for missing ones."""
-    font = _font(face, 32)
-    drawn, missing = font.getmask(character), font.getmask("\uffff")
-    return character.isspace() or drawn.size != missing.size or bytes(drawn) != bytes(missing)
+    return character.isspace() or system_fonts.has_glyph(_font(face, 32), character)
 
 
 @lru_cache(maxsize=4096)
@@ -106,21 +103,21 @@ def _kerning(face: str, size: float, left: str, right: str) -> float:
 
 def _spelled(text: str, face: str) -> str:
     """Compose letters and marks, except where only the letter alone is in our fonts (ᾱ is α and a macron)."""
-    spelled = ""
-    for character in unicodedata.normalize("NFC", text):
+
+    def spelled(character: str) -> str:
         parts = unicodedata.normalize("NFD", character)
         apart = len(parts) > 1 and not _is_ours(face, character) and _is_ours(face, parts[0])
-        spelled += parts if apart else character
-    return spelled
+        return parts if apart else character
+
+    return "".join(map(spelled, unicodedata.normalize("NFC", text)))
 
 
 def _clusters(text: str, face: str) -> list[tuple[str, str]]:
     """Split into (character, its combining marks); what one font of the machine draws is one run, and has no marks."""
     found: list[tuple[str, str]] = []
-    before = ""  # the font of the machine that the last character needs
+    before: str | None = None  # the font of the machine that the last character needs
     for character in _spelled(text, face):
-        source = _source(face, SUBSCRIPTS.get(character, character))[0]
-        now = "" if _is_bundled(source) else source
+        now = _run_font(character, face)
         joins = before and (
             now == before or unicodedata.combining(character) or unicodedata.category(character) == "Mc"
         )

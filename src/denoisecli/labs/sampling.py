@@ -86,8 +86,8 @@ def load(job: Job[Any]) -> Model:
         if config.loras:
             add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
     check_size(model, _size(config))
-    if not getattr(getattr(config, "between", None), "prompts", None):  # else `prompt` is not what is painted
-        warn_of_lost_words(job, model, config.prompt)
+    for prompt in config.prompts:
+        warn_of_lost_words(job, model, prompt)
     warn_of_lost_words(job, model, config.negative_prompt, "the negative prompt")
     if config.cfg is not None:
         warn_of_guidance(job, model)

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from denoisecli.report import Report
 from denoisecli.runs.folder import RunFolder
 from tests.figures.fakes import scene
 from tests.labs.walk.figures.test_film import record
+from tests.waiting import wait_until
 
 FRAMES = 9  # of `record`: two legs of five, one shared
 ENDS = [0, 4, 8]
@@ -43,14 +43,6 @@ def job(tmp_path):
         yield Job(load_configs(WalkConfig, [], [settings(WalkConfig, pairs)])[0], folder, Report())
 
 
-def until(true, seconds=20):
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
 def films(job):
     return {path.name: path.read_bytes() for path in job.folder.partial.rglob("*.mp4")}
 
@@ -68,11 +60,11 @@ def test_frames_are_drawn_as_they_come_and_the_films_are_the_same(job):
     finals = Finals()
     with filming(job, facts, finals, beside=True) as going:
         going.add(ENDS)
-        until(lambda: sorted(finals.asked) == sorted(2 * ENDS))  # by each of the two films
+        wait_until(lambda: sorted(finals.asked) == sorted(2 * ENDS))  # by each of the two films
         finals.asked.clear()
         facts.jumps[:4] = jumps[:4]
         going.add([1, 2, 3])
-        until(lambda: finals.asked.count(2) == 2)
+        wait_until(lambda: finals.asked.count(2) == 2)
         assert set(finals.asked) == {0, 1, 2}  # frame 4 is there, but 3 needs 5 for its curve
         facts.jumps[:] = jumps
         going.add([5, 6, 7])
@@ -109,7 +101,7 @@ def test_a_film_that_fails_stops_the_sampling(job, monkeypatch):
     with pytest.raises(MediaError, match="ffmpeg"), filming(job, facts, Finals(), beside=True) as going:
         facts.jumps[:] = jumps
         going.add([*range(30), 38])
-        until(lambda: any(film.done() for film in going.films))
+        wait_until(lambda: any(film.done() for film in going.films))
         going.add([30])
         pytest.fail("the failure was not told")
 

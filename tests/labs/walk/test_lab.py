@@ -6,7 +6,6 @@ import math
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jsonschema
@@ -24,6 +23,7 @@ from denoisecli.labs.walk.lab import plan
 from denoisecli.labs.walk.pacing import jumps, next_places, thinned
 from denoisecli.labs.walk.way import Place, even_places, midpoint
 from denoisecli.report import Report
+from tests.waiting import wait_until
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
 SMALL = ["steps=2", "size=64", "film.size=320x320", "film.hold_s=0.1"]
@@ -278,9 +278,7 @@ def test_killed_anywhere_it_goes_on_with_the_same_bytes(tmp_path, sampled):
     command = [sys.executable, "-m", "denoisecli", "walk", *flags, "-o", str(tmp_path / "run"), "--quiet"]
     work = tmp_path / "run.partial" / "work"
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
-        while not (work / "batch-00004-1.safetensors").exists() and time.monotonic() < deadline:
-            time.sleep(0.005)  # the first batch that pacing asked for
+        wait_until((work / "batch-00004-1.safetensors").exists)  # the first batch that pacing asked for
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "run").exists()

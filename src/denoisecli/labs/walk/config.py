@@ -96,11 +96,14 @@ class WalkConfig(SamplingConfig):
     """how the film looks"""
 
     @property
+    def prompts(self) -> tuple[str, ...]:
+        """The texts that the model is told to paint: those at the ends, where they are what the walk goes between."""
+        return (self.between and self.between.prompts) or super().prompts
+
+    @property
     def title(self) -> str:
         """The words that name the run's folder."""
-        if self.between and self.between.prompts:
-            return " to ".join(self.between.prompts)
-        return self.prompt
+        return " to ".join(self.prompts)
 
     @property
     def ends(self) -> tuple[Any, ...]:

@@ -176,16 +176,16 @@ def gather(
             pictures.add("final", (((frame,), walker.picture(places[frame])) for frame in frames))
         for a in {*frames, *(before.get(frame, -1) for frame in frames)} & there:
             if after.get(a, -1) in there:
-                jumps[a] = float(f"{walker.distance(places[a], places[after[a]]):.6g}")  # as the trace keeps it
+                jumps[a] = six_figures(walker.distance(places[a], places[after[a]]))
         then(frames)
 
     come([place for place in places if place in walker.numbers])
     walker.sample(ends_first([place for place in places if place not in walker.numbers]), come)
 
 
-def six_figures(value: float | None) -> float | None:
+def six_figures(value: float) -> float:
     """Return a number as the trace keeps it."""
-    return None if value is None else float(f"{value:.6g}")
+    return float(f"{value:.6g}")
 
 
 def spreads(walker: Walker, places: Sequence[Place]) -> dict[str, dict[str, float] | None]:

@@ -43,7 +43,7 @@ def plan(config: WalkConfig, out: Path | None, runs_dir: Path | None, *, force: 
 def make(job: Job[WalkConfig]) -> Trace:
     """Sample along the way, film it while it comes, say how it changed, draw the rest. This is the whole lab."""
     from denoisecli.labs.pictures import storing
-    from denoisecli.labs.sampling import load, warn_of_lost_words
+    from denoisecli.labs.sampling import load
 
     from .figures.film import walk_facts
     from .figures.sheet import sheet_frames, sheet_states
@@ -51,8 +51,6 @@ def make(job: Job[WalkConfig]) -> Trace:
 
     config, model = job.config, load(job)
     way = Way(config, model)
-    for prompt in config.ends if way.kind == "prompts" else ():
-        warn_of_lost_words(job, model, prompt)
     states = sheet_states(config.steps)
     walker = Walker(job, model, way, states)
     places = paced(walker)
@@ -78,9 +76,7 @@ def outline(config: WalkConfig, way: Way, places: Sequence[Place]) -> dict[str, 
             "kind": way.kind,
             "ends": [way.name(end) for end in range(len(config.ends))],
             "loop": config.loop,
-            "angles_deg": [
-                None if (angle := way.angle(leg)) is None else six_figures(angle) for leg in range(config.legs)
-            ],
+            "angles_deg": [angle and six_figures(angle) for angle in map(way.angle, range(config.legs))],
         },
         "runs": [
             {
