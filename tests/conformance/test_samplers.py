@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from denoisecli.diffusion.clock import Clock
 from denoisecli.diffusion.recorder import record
-from denoisecli.diffusion.scheduler import levels, use_sampler
+from denoisecli.diffusion.scheduler import use_sampler
 from denoisecli.scale import canvas_latents
 from tests.conformance.gaussian import MEAN, gaussian_pipe, solution
 from tests.tiny import embeds, make_scheduler, noise
@@ -140,7 +141,7 @@ def test_alpha_bars_of_the_papers(options, alpha_bars):
     """Ho et al. 2020 (linear), Rombach et al. 2022 (scaled linear), Lin et al. 2023, arXiv 2305.08891 (rescaled)."""
     scheduler = make_scheduler("DDIMScheduler", timestep_spacing="trailing", **options)
     scheduler.set_timesteps(1000)
-    at = levels(scheduler)
+    at = Clock(scheduler).levels
     row = {int(t): alpha_bar for t, alpha_bar in zip(at.timesteps[:-1], at.alpha_bars[:-1], strict=True)}
     assert {t: row[t] for t in alpha_bars} == pytest.approx(alpha_bars, rel=2e-5, abs=1e-9)
 
@@ -151,5 +152,5 @@ def test_first_timesteps_of_twenty_steps():
     for spacing in ("leading", "linspace", "trailing"):
         scheduler = make_scheduler("DDIMScheduler", timestep_spacing=spacing)
         scheduler.set_timesteps(20)
-        firsts[spacing] = levels(scheduler).timesteps[0]
+        firsts[spacing] = Clock(scheduler).levels.timesteps[0]
     assert firsts == {"leading": 951, "linspace": 999, "trailing": 999}

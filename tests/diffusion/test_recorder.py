@@ -13,10 +13,12 @@ import pytest
 import torch
 
 import denoisecli
+from denoisecli.diffusion.clock import GIVES_X0, Clock
 from denoisecli.diffusion.guidance import guided, rescaled
-from denoisecli.diffusion.recorder import _GIVES_X0, record
-from denoisecli.diffusion.scheduler import Level, levels, predicted_x0, use_sampler
+from denoisecli.diffusion.recorder import record
+from denoisecli.diffusion.scheduler import use_sampler
 from denoisecli.errors import SamplingError, UsageError
+from denoisecli.process.x0 import Level, predicted_x0
 from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "trace.schema.json"
@@ -79,7 +81,7 @@ def test_x0_formula_equals_the_schedulers_own(pipes, sampler, prediction):
     pipe = prepared(pipes, "sd", sampler, prediction)
     with record(pipe) as trace:
         call(pipe)
-    at = levels(pipe.scheduler)
+    at = Clock(pipe.scheduler).levels
     for step in range(STEPS):
         output = guided(trace.eps_uncond[:, step], trace.eps_cond[:, step], 7.5)
         level = Level(at.timesteps[step], at.sigmas[step], at.alpha_bars[step])
@@ -92,7 +94,7 @@ def test_levels_before_the_run_are_those_met_in_it(pipes, sampler):
     pipe = prepared(pipes, "sd", sampler)
     with record(pipe) as trace:
         call(pipe)
-    at = levels(pipe.scheduler)
+    at = Clock(pipe.scheduler).levels
     np.testing.assert_array_equal(trace.timesteps, at.timesteps)
     np.testing.assert_array_equal(trace.sigmas, at.sigmas)
     np.testing.assert_array_equal(trace.alpha_bars, at.alpha_bars)
@@ -168,7 +170,7 @@ def test_gives_x0_names_every_such_scheduler_of_the_matrix(pipes):
         pipe.scheduler.set_timesteps(STEPS)
         sample = pipe.scheduler.scale_model_input(noise(), pipe.scheduler.timesteps[0])
         result = pipe.scheduler.step(sample, pipe.scheduler.timesteps[0], sample, return_dict=False)
-        assert (len(result) == 2) == (type(pipe.scheduler).__name__ in _GIVES_X0)
+        assert (len(result) == 2) == (type(pipe.scheduler).__name__ in GIVES_X0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ import torch
 
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.diffusion import scheduler as schedule
+from denoisecli.diffusion.clock import Clock
 from denoisecli.errors import UsageError
+from denoisecli.process import x0 as formulas
 from denoisecli.scale import canvas_latents, to_unit_variance
 from denoisecli.trace import Trace
 from tests.tiny import tiny_sd, tiny_sd3
@@ -37,7 +39,7 @@ def test_every_row_names_a_real_scheduler_and_its_options(name):
     assert getattr(diffusers, row.class_name).order == row.evaluations
 
 
-@pytest.mark.parametrize("name", [name for name, row in SAMPLERS.items() if not row.flow])
+@pytest.mark.parametrize("name", [name for name, row in SAMPLERS.items() if row.process == "noise"])
 def test_use_sampler_keeps_the_models_schedule_and_forgets_the_last_sampler(name):
     pipe = tiny_sd(prediction_type="v_prediction", timestep_spacing="trailing")
     for sampler in ("euler_karras", "dpmpp_2m_sde_karras", name):
@@ -68,20 +70,20 @@ def test_spacing_of_timesteps(name, spacing, timesteps):
     pipe.scheduler.set_timesteps(5)
     found = pipe.scheduler.timesteps.tolist()
     assert found[-len(timesteps) :] == pytest.approx(timesteps, abs=0.5)
-    assert schedule.spacing_of(pipe.scheduler) == (spacing or "leading")
+    assert Clock(pipe.scheduler).spacing == (spacing or "leading")
 
 
 def test_karras_levels_have_no_spacing_of_timesteps():
     pipe = tiny_sd()
     schedule.use_sampler(pipe, "euler_karras", "trailing")
-    assert schedule.spacing_of(pipe.scheduler) == "linspace"
+    assert Clock(pipe.scheduler).spacing == "linspace"
 
 
 def test_a_spacing_does_not_stick_to_the_next_sampler():
     pipe = tiny_sd()
     schedule.use_sampler(pipe, "euler", "trailing")
     schedule.use_sampler(pipe, "heun")
-    assert schedule.spacing_of(pipe.scheduler) == "leading"
+    assert Clock(pipe.scheduler).spacing == "leading"
 
 
 @pytest.mark.parametrize(
@@ -106,23 +108,23 @@ def test_formulas_undo_the_forward_process(alpha_bar):
     v = alpha * eps - beta * x0
     x_vp = alpha * x0 + beta * eps
     x_ve = x0 + sigma * eps
-    np.testing.assert_allclose(schedule.x0_vp_eps(x_vp, eps, alpha_bar), x0)
-    np.testing.assert_allclose(schedule.x0_vp_v(x_vp, v, alpha_bar), x0)
-    np.testing.assert_allclose(schedule.x0_ve_eps(x_ve, eps, sigma), x0)
-    np.testing.assert_allclose(schedule.x0_ve_v(x_ve, v, sigma), x0)
+    np.testing.assert_allclose(formulas.x0_vp_eps(x_vp, eps, alpha_bar), x0)
+    np.testing.assert_allclose(formulas.x0_vp_v(x_vp, v, alpha_bar), x0)
+    np.testing.assert_allclose(formulas.x0_ve_eps(x_ve, eps, sigma), x0)
+    np.testing.assert_allclose(formulas.x0_ve_v(x_ve, v, sigma), x0)
     flow = beta
-    np.testing.assert_allclose(schedule.x0_flow((1 - flow) * x0 + flow * eps, eps - x0, flow), x0)
+    np.testing.assert_allclose(formulas.x0_flow((1 - flow) * x0 + flow * eps, eps - x0, flow), x0)
 
 
 def test_formulas_take_tensors_too():
     x, v = torch.ones(1, 4, 2, 2), torch.zeros(1, 4, 2, 2)
-    at = schedule.Level(500.0, 1.0, 0.5)
-    assert torch.equal(schedule.predicted_x0("ve", "v_prediction", x, v, at), x / 2)
+    at = formulas.Level(500.0, 1.0, 0.5)
+    assert torch.equal(formulas.predicted_x0("ve", "v_prediction", x, v, at), x / 2)
 
 
 def test_no_formula_is_said():
     with pytest.raises(UsageError, match="no formula"):
-        schedule.predicted_x0("ve", "flow_prediction", 0.0, 0.0, schedule.Level(0, 1, 0.5))
+        formulas.predicted_x0("ve", "flow_prediction", 0.0, 0.0, formulas.Level(0, 1, 0.5))
 
 
 @pytest.mark.parametrize("axes", [(2,), (3, 2)], ids=["seeds", "scales and seeds"])
@@ -138,6 +140,6 @@ def test_only_ve_latents_are_divided(axes):
 def test_flow_levels_have_the_signal_to_noise_ratio_of_their_sigma():
     pipe = tiny_sd3(shift=3.0)
     pipe.scheduler.set_timesteps(5)
-    at = schedule.levels(pipe.scheduler)
+    at = Clock(pipe.scheduler).levels
     snr = (1 - at.sigmas[:-1]) ** 2 / at.sigmas[:-1] ** 2
     np.testing.assert_allclose(at.alpha_bars[:-1] / (1 - at.alpha_bars[:-1]), snr, atol=1e-12)

@@ -36,18 +36,27 @@ class Sampler:
     evaluations: Literal[1, 2] = 1
     """Denoiser evaluations per step; a second-order single-step solver needs two."""
     flow: bool = False
-    """True for flow-matching models (Stable Diffusion 3), False for noise-predicting ones."""
+    """True for flow-matching models (Stable Diffusion 3, FLUX), False for noise-predicting ones."""
+    trigflow: bool = False
+    """True for consistency models on TrigFlow (SANA-Sprint)."""
+
+    @property
+    def process(self) -> str:
+        """What the model has to have learned: noise, flow or trigflow."""
+        return "trigflow" if self.trigflow else "flow" if self.flow else "noise"
 
     @property
     def spaced(self) -> bool:
         """Whether the spacing of the timesteps decides its levels; Karras levels are spread over all of them."""
-        return not self.flow and not self.options.get("use_karras_sigmas")
+        return self.process == "noise" and not self.options.get("use_karras_sigmas")
 
 
 _PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
 _KARRAS = _PLAIN | {"use_karras_sigmas": True, "timestep_spacing": "linspace"}
 _DPMPP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint"}
 _SDE = _DPMPP | {"algorithm_type": "sde-dpmsolver++"}
+_FLOW = {"prediction_type": "flow_prediction"}
+_FLOW_EULER = "FlowMatchEulerDiscreteScheduler"
 _DPM = "DPMSolverMultistepScheduler"
 _EULER = "EulerDiscreteScheduler"
 
@@ -103,7 +112,20 @@ _ROWS = (
     Sampler("unipc", "UniPC", "UniPCMultistepScheduler", _PLAIN, ("UniPC", "Automatic"), ("uni_pc", None)),
     Sampler("deis", "DEIS", "DEISMultistepScheduler", _PLAIN, comfyui=("deis", None)),
     Sampler("lcm", "LCM", "LCMScheduler", a1111=("LCM", "Automatic"), comfyui=("lcm", "sgm_uniform"), stochastic=True),
-    Sampler("flow_euler", "Euler (flow)", "FlowMatchEulerDiscreteScheduler", comfyui=("euler", "simple"), flow=True),
+    Sampler("flow_euler", "Euler (flow)", _FLOW_EULER, comfyui=("euler", "simple"), flow=True),
+    Sampler(
+        "flow_heun",
+        "Heun (flow)",
+        "FlowMatchHeunDiscreteScheduler",
+        comfyui=("heun", "simple"),
+        evaluations=2,
+        flow=True,
+    ),
+    Sampler("flow_dpmpp_2m", "DPM++ 2M (flow)", _DPM, _DPMPP | _FLOW, comfyui=("dpmpp_2m", "simple"), flow=True),
+    Sampler("flow_unipc", "UniPC (flow)", "UniPCMultistepScheduler", _FLOW, comfyui=("uni_pc", "simple"), flow=True),
+    Sampler("flow_deis", "DEIS (flow)", "DEISMultistepScheduler", _FLOW, comfyui=("deis", "simple"), flow=True),
+    Sampler("flow_lcm", "LCM (flow)", "FlowMatchLCMScheduler", comfyui=("lcm", "simple"), stochastic=True, flow=True),
+    Sampler("scm", "SCM (TrigFlow)", "SCMScheduler", stochastic=True, trigflow=True),
 )
 
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType({row.name: row for row in _ROWS})

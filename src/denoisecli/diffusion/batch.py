@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from denoisecli.errors import SamplingError, UsageError
-
-from .guidance import guides, takes_guidance
+from ..errors import SamplingError, UsageError
+from . import call
+from .clock import Clock
+from .guidance import guidance_of, guides, scale_at
 from .loading import quiet
 from .noise import generators_after_start
-from .recorder import record, tapped
-from .scheduler import spacing_of, use_sampler
+from .recorder import record
+from .scheduler import use_sampler
+from .taps import tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from denoisecli.trace import Trace
 
     from .models import Model
-
-ANY_GUIDANCE = 2.0
-"""Given to a pipeline whose guidance the recorder mixes: any number above 1 makes it run both halves."""
 
 
 class OutOfMemory(SamplingError):
@@ -59,50 +58,45 @@ def sample_batch(
     spacing: of the timesteps (see `use_sampler`).
     scales: numbers, or SteppedScales for one a step. Samples of a stochastic sampler draw from a
     generator each, so a batch does not couple them.
-    A model that takes no guidance is told the scale, if it listens, and it has to be the same for the whole batch.
+    A pipeline that mixes by itself, or is told the scale, is called once for each run of equal scales.
     Raises OutOfMemory, SamplingError (latents that are no numbers), UsageError.
     """
     pipe = model.pipe
     use_sampler(pipe, sampler, spacing)
     _check_eta(pipe, eta, sampler)
-    guidable = takes_guidance(pipe)
-    guided = guidable and any(guides(scale) for scale in scales)
-    if not guidable and len(set(scales)) > 1:
-        told = ", ".join(f"{scale:g}" for scale in dict.fromkeys(scales))
-        raise UsageError(f"The model {model.info.ref} takes one guidance scale a batch, not {told}.", "Set batch: 1.")
-    start = torch.as_tensor(noise).to(model.dtype)
+    how = guidance_of(pipe)
+    mixed = how == "formula" and any(guides(scale) for scale in scales)
+    start = torch.as_tensor(noise)
     factor = model.info.scale_factor
-    call = {
-        "prompt": prompt,
-        "negative_prompt": (negative_prompt or None) if guided else None,  # SDXL may take zeros for none
-        "num_images_per_prompt": len(start),
-        "latents": start.to(model.device),
+    shared = {
         "height": height or start.shape[-2] * factor,
         "width": width or start.shape[-1] * factor,
         "num_inference_steps": steps,
-        "guidance_scale": ANY_GUIDANCE if guided else float(scales[0]),
         "eta": eta,
-        "generator": generators_after_start(seeds, start.shape[1:]),
         "output_type": "latent",
-    }
-    if embeds:
-        call |= {"prompt": None, "negative_prompt": None, "num_images_per_prompt": 1, **embeds}
-    known = inspect.signature(pipe.__call__).parameters
+    } | call.steps(pipe, steps)
     tap = record(
         pipe,
         on_step=on_step,
-        scales=list(scales) if guided else None,
+        scales=list(scales) if mixed else None,
         guidance_rescale=guidance_rescale,
         seeds=seeds,
         stop_on_nan=True,
     )
     with quiet(), _limits_told(pipe.scheduler, sampler, steps), tap as trace:
-        _call(pipe, {name: value for name, value in call.items() if name in known})
+        for rows in [slice(0, len(scales))] if mixed else call.of_one_scale(scales):
+            one = scale_at(scales[rows][0], 0)
+            told = call.prompts(pipe, prompt, negative_prompt, len(scales[rows]), guided=mixed or how == "own")
+            told |= call.embedded(embeds, rows) if embeds else {}
+            told |= call.scale(pipe, call.ANY_GUIDANCE if mixed else one)
+            told["latents"] = call.latents(pipe, start[rows], model.device, model.dtype)
+            told["generator"] = generators_after_start(seeds[rows], start.shape[1:])
+            _call(pipe, call.known(pipe, shared | told))
     trace.record["model"] |= {
         "ref": model.info.ref,
         "family": model.info.family,
         "sha256": model.info.sha256,
-        "timestep_spacing": spacing_of(pipe.scheduler),
+        "timestep_spacing": Clock(pipe.scheduler).spacing,
     }
     return trace
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import SamplingError
+from . import autoencoder
 from . import fitted_decoder as preview
 from .loading import quiet
 
@@ -68,15 +69,17 @@ def decoder(model: Model, kind: Kind, examples: NDArray[Any] | None = None) -> D
         VaeDecoder(vae, "tiny autoencoder")  # in its fast memory layout before it is copied
         return VaeDecoder(preview.fitted(vae, examples), preview.NAME)
     if kind == "vae" or tiny:
-        return VaeDecoder(vae, "tiny autoencoder" if tiny else "vae")
+        return VaeDecoder(vae, "tiny autoencoder" if tiny else "vae", model.info.scale_factor)
     return LinearDecoder(rgb_factors(model), model.info.scale_factor)
 
 
 class VaeDecoder:
     """The model's own autoencoder, in batches of bounded memory."""
 
-    def __init__(self, vae: Any, name: str) -> None:
+    def __init__(self, vae: Any, name: str, scale_factor: int | None = None) -> None:
         self.vae, self.name = vae, name
+        blocks = vae.config.get("block_out_channels") or ()
+        self.scale_factor: int = scale_factor or 2 ** max(len(blocks) - 1, 0)
         if type(vae).__name__ == "AutoencoderTiny":  # all convolutions: a third faster on a CPU in this layout
             vae.to(memory_format=torch.channels_last)
 
@@ -87,8 +90,7 @@ class VaeDecoder:
         return np.concatenate(parts)
 
     def _batch(self, shape: tuple[int, ...]) -> int:
-        enlarged: int = 4 ** (len(self.vae.config.block_out_channels) - 1)
-        return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * enlarged))
+        return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * self.scale_factor**2))
 
     def _decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
         config, dtype = self.vae.config, self.vae.dtype
@@ -112,15 +114,11 @@ class VaeDecoder:
 
     @torch.inference_mode()
     def _run(self, latents: NDArray[Any]) -> torch.Tensor:
-        config = self.vae.config
         x = torch.from_numpy(np.ascontiguousarray(latents)).to(self.vae.device, self.vae.dtype)
-        x = x / config.scaling_factor
+        x = autoencoder.to_decoder(self.vae, x)
         if type(self.vae).__name__ == "AutoencoderTiny":
             x = x.contiguous(memory_format=torch.channels_last)
-        if type(self.vae).__name__ != "AutoencoderTiny" and config.get("shift_factor"):
-            x = x + config.shift_factor
-        result: torch.Tensor = self.vae.decode(x, return_dict=False)[0]
-        return result
+        return autoencoder.pixels_out(self.vae, self.vae.decode(x, return_dict=False)[0])
 
 
 class LinearDecoder:
@@ -159,7 +157,7 @@ def rgb_factors(model: Model) -> NDArray[np.float32]:
     known = _KNOWN_FACTORS.get(model.info.family)
     if known is not None:
         return np.array(known, dtype=np.float32)
-    return _fitted(VaeDecoder(model.pipe.vae, "vae"), model.info.latent_shape[0])
+    return _fitted(VaeDecoder(model.pipe.vae, "vae", model.info.scale_factor), model.info.latent_shape[0])
 
 
 def _fitted(vae: VaeDecoder, channels: int) -> NDArray[np.float32]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from .denoiser import denoiser_of
+from .families import Guidance, family_named
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,13 +66,25 @@ def guides(scale: float) -> bool:
     return any(value != 1 for value in scale.steps) if isinstance(scale, SteppedScale) else scale != 1
 
 
+def guidance_of(pipe: Any) -> Guidance:
+    """Return how the pipeline guides (see `families`): by its family's row, its config, or the general rules."""
+    family = family_named(type(pipe).__name__)
+    config = getattr(pipe, "config", {})
+    if takes_scale_as_input(pipe):
+        return "embedded"
+    if config.get("is_distilled") or (family and family.guidance == "embedded"):
+        return "none"
+    if family is not None:
+        return family.guidance
+    return "formula" if hasattr(type(pipe), "do_classifier_free_guidance") else "none"
+
+
 def takes_guidance(pipe: Any) -> bool:
     """Return whether the pipeline mixes two halves."""
-    return hasattr(type(pipe), "do_classifier_free_guidance") and not takes_scale_as_input(pipe)
+    return guidance_of(pipe) in ("formula", "own")
 
 
 def takes_scale_as_input(pipe: Any) -> bool:
     """Return whether the denoiser is told the scale instead, as distilled models are (LCM, guidance-distilled Flux)."""
-    denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
-    config = getattr(denoiser, "config", {})
+    config = getattr(denoiser_of(pipe), "config", {})
     return config.get("time_cond_proj_dim") is not None or bool(config.get("guidance_embeds"))

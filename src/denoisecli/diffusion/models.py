@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from . import weights
+from .families import FAMILIES, family_named
 from .model_cache import shelf
 from .prompts import truncated, unknown_words
 
@@ -32,9 +33,6 @@ __all__ = [
 ]  # fmt: skip
 
 POCKET = Path(__file__).parent.parent / "pocket"
-PIPELINES = tuple(
-    f"{kind}Pipeline" for kind in ("StableDiffusion", "StableDiffusionXL", "StableDiffusion3", "LatentConsistencyModel")
-)
 UNKNOWN_SIDE = 64  # of the latents of a model that does not say: 512 pixels
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -150,8 +148,36 @@ def list_models() -> list[ModelRow]:
     return rows
 
 
+def usual(path: Path) -> dict[str, Any]:
+    """Return cfg, steps and sampler that the pipeline's own call would take, where they are not our defaults.
+
+    Empty for Stable Diffusion 1, 2 and XL and their relatives: our defaults are made for them.
+    """
+    index = (
+        _json((configs_beside(path) or path) / "model_index.json")
+        if path.is_file()
+        else _json(path / "model_index.json")
+    )
+    family = family_named(str(index.get("_class_name")))
+    if family is None or family.name in ("sd1", "sd2", "sdxl", "lcm"):
+        return {}
+    steps, scale = family.steps, family.scale
+    if index.get("is_distilled"):
+        steps, scale = (8, 0.0) if family.name == "krea2" else (4, 1.0)
+    return {"cfg": scale, "steps": steps, "sampler": family.sampler}
+
+
+def _usual_side(class_name: str) -> int:
+    """Return the pixels of a side that the family's pipelines paint where nothing else is said."""
+    family = family_named(class_name)
+    return family.side if family else 8 * UNKNOWN_SIDE
+
+
 def family_of(class_name: str, cross_attention_dim: object = None) -> str:
-    """Return the short family name for a pipeline class: sd1, sd2, sdxl, sd3, flux, or the class itself."""
+    """Return the short family name for a pipeline class: sd1, sd2, z-image, ..., or the class itself."""
+    known = family_named(class_name)
+    if known is not None and known.name not in ("sd1", "lcm"):
+        return known.name
     for start, family in (("StableDiffusionXL", "sdxl"), ("StableDiffusion3", "sd3"), ("Flux", "flux")):
         if class_name.startswith(start):
             return family
@@ -169,20 +195,22 @@ def _row(ref: str, path: Path) -> ModelRow:
 
 
 def _info(ref: str, pipe: Any) -> ModelInfo:
-    from .scheduler import prediction_type_of
+    from .canvas import latent_channels, scale_factor
+    from .clock import Clock
+    from .denoiser import denoiser_of
 
-    denoiser = getattr(pipe, "unet", None) or pipe.transformer
-    side = denoiser.config.get("sample_size") or UNKNOWN_SIDE
-    height, width = (side, side) if isinstance(side, int) else side
+    denoiser = denoiser_of(pipe)
     path = locate(ref)
-    factor = pipe.vae_scale_factor
+    factor = scale_factor(pipe)
+    side = denoiser.config.get("sample_size") or _usual_side(type(pipe).__name__) // factor
+    height, width = (side, side) if isinstance(side, int) else side
     family = family_of(type(pipe).__name__, denoiser.config.get("cross_attention_dim"))
     return ModelInfo(
         ref=ref,
         family="pocket" if ref == "pocket" else family,
         sha256=weights.hashed([path]) if path.is_file() else identity(ref),  # of a file its own: A1111 names it so
-        prediction_type=prediction_type_of(pipe.scheduler),
-        latent_shape=(denoiser.config.in_channels, height, width),
+        prediction_type=Clock(pipe.scheduler).prediction,
+        latent_shape=(latent_channels(pipe), height, width),
         scale_factor=factor,
         native_size=(height * factor, width * factor),
     )
@@ -241,9 +269,11 @@ def _check_folder(path: Path) -> None:
 def check_kind(path: Path) -> None:
     """Raise ModelError where the configs in `path` are of a pipeline that the labs cannot drive."""
     name = _json(path / "model_index.json").get("_class_name")
-    if isinstance(name, str) and name not in PIPELINES:
-        hint = "denoisecli.record(pipe) records other pipelines in Python."
-        raise ModelError(f"{path} is a {name}; the labs paint with Stable Diffusion 1, 2, XL, 3 and LCM.", hint)
+    family = family_named(name) if isinstance(name, str) else None
+    if isinstance(name, str) and (family is None or not family.labs):
+        titles = ", ".join(family.title for family in FAMILIES if family.labs)
+        hint = f"denoisecli.record(pipe) records other pipelines in Python. The labs know: {titles}."
+        raise ModelError(f"{path} is a {name}, which the labs cannot paint with.", hint)
     scheduler = str(_json(path / "scheduler" / "scheduler_config.json").get("_class_name"))
     if scheduler.startswith("EDM"):
         raise ModelError(f"{path} has the noise levels of EDM ({scheduler}), which no sampler here has.")

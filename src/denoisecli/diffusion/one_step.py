@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from denoisecli.errors import ModelError
-
-from .scheduler import Level, kind_of, predicted_x0, prediction_type_of
+from ..errors import ModelError
+from ..process.x0 import Level, predicted_x0
+from . import autoencoder
+from .clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +28,10 @@ def encode(model: Model, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     Autoencoders that say a distribution give its mode. Raises ModelError where they give no numbers.
     """
-    vae, config = model.pipe.vae, model.pipe.vae.config
+    vae = model.pipe.vae
     pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float() / 127.5 - 1
-    encoded = vae.encode(pixels.to(vae.device, vae.dtype))
-    latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
-    if not hasattr(encoded, "latents") and config.get("shift_factor"):
-        latents = latents - config.shift_factor
-    scaled = (latents * config.scaling_factor).float().cpu().numpy()[0]
+    latents = autoencoder.encoded_mode(vae.encode(autoencoder.pixels_in(vae, pixels.to(vae.device, vae.dtype))))
+    scaled = autoencoder.from_encoder(vae, latents.float()).cpu().numpy()[0]
     if not np.isfinite(scaled).all():
         raise ModelError("The model's autoencoder gives no numbers for this picture.", "Try dtype: float32.")
     return np.asarray(scaled, dtype=np.float32)
@@ -72,7 +70,7 @@ def one_jump_guesses(
     if not len(alpha_bars):
         return
     words = _embedded(model, prompt)
-    kind = prediction_type_of(model.pipe.scheduler)
+    kind = Clock(model.pipe.scheduler).prediction
     levels = jump_levels(model, alpha_bars)
     clean, noise = (torch.from_numpy(array).to(model.device) for array in (x0, eps))
     for start in range(0, len(levels), AT_ONCE):
@@ -89,7 +87,7 @@ def one_jump_guesses(
 def _check(model: Model) -> None:
     unet = getattr(model.pipe, "unet", None)
     plain = unet is not None and not unet.config.get("addition_embed_type")
-    if not plain or kind_of(model.pipe.scheduler) == "flow" or not hasattr(model.pipe.scheduler, "alphas_cumprod"):
+    if not plain or Clock(model.pipe.scheduler).kind == "flow" or not hasattr(model.pipe.scheduler, "alphas_cumprod"):
         hint = "Choose pocket or a Stable Diffusion 1.x or 2.x model for it."
         raise ModelError(f"The one-jump guess is not made for models such as {model.info.ref}.", hint)
 

@@ -1,9 +1,10 @@
 """Taps on a diffusers pipeline that fill a Trace. The pipeline stays in charge: no loop is copied.
 
-Two taps see everything. `scheduler.step` is wrapped: its arguments are the guided output, t and the latents before
-the step; its result holds the latents after it and, in many schedulers, the predicted x0. A forward hook on the
-denoiser sees the conditional and unconditional halves before guidance mixes them. What the pipeline computes is
-passed through untouched, so its result is the same bit for bit.
+`scheduler.step` is tapped: its arguments are the guided output, t and the latents before the step; its result holds
+the latents after it and, in many schedulers, the predicted x0. Hooks on the denoisers hear every evaluation before
+guidance mixes them; which was which is proven against what the scheduler got (`branches`). Taps on the pipeline's own
+preparations hear the picture's size, so that packed latents can be laid out (`latent_layout`). What the pipeline
+computes is passed through untouched, so its result is the same bit for bit.
 """
 
 from __future__ import annotations
@@ -12,51 +13,34 @@ import functools
 import inspect
 import math
 import platform
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ..errors import SamplingError, UsageError
+from ..process.x0 import Level, Levels, predicted_x0
 from ..trace import Trace
-from .guidance import SteppedScale, guided, rescaled, scale_at, takes_scale_as_input
-from .scheduler import (
-    Level,
-    Levels,
-    kind_of,
-    last_level,
-    level_now,
-    levels,
-    predicted_x0,
-    prediction_type_of,
-    starts_step,
-)
+from .branches import Branch, Mixture, Output, branches_of, measured_row, mixture
+from .clock import Clock, first
+from .denoiser import denoiser_of, denoisers_of, predictions
+from .families import family_named
+from .guidance import SteppedScale, guided, rescaled, scale_at
+from .latent_layout import Hints, Layout, layout_of
 from .shared_rows import evaluate, row_sources
+from .taps import all_on, copies_untapped, heard, tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-# Schedulers whose step returns (x_prev, x0); for the others x0 comes from the formula of the family.
-_GIVES_X0 = {
-    "DDIMScheduler",
-    "DDIMParallelScheduler",
-    "DDPMScheduler",
-    "DDPMParallelScheduler",
-    "DPMSolverSDEScheduler",
-    "EDMEulerScheduler",
-    "EulerAncestralDiscreteScheduler",
-    "EulerDiscreteScheduler",
-    "HeunDiscreteScheduler",
-    "KDPM2AncestralDiscreteScheduler",
-    "KDPM2DiscreteScheduler",
-    "LCMScheduler",
-    "LMSDiscreteScheduler",
-}
+EXTRA_ARGUMENTS = {"skip_layers": "skip-layer", "spatio_temporal_guidance_blocks": "skip-layer"}
+"""Arguments of a denoiser that say what an evaluation beside the two halves is for."""
 
 
 @contextmanager
@@ -80,53 +64,26 @@ def record(
     stop_on_nan: raise SamplingError in the step where the latents stop being numbers.
 
     The pipe is left as it was, whatever happens inside. An exception passes through and leaves the trace empty.
+    Raises UsageError for a pipeline without a scheduler that steps, or without a denoiser.
     """
     trace = Trace()
     tape = _Tape(pipe, on_step, scales, guidance_rescale, seeds, stop_on_nan)
-    denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
-    if denoiser is None:
-        raise UsageError(f"{type(pipe).__name__} has neither a unet nor a transformer to record.")
-    with (
-        tapped(denoiser, "forward", tape.evaluate) if tape.thrifty else nullcontext(),
-        tapped(pipe.scheduler, "set_timesteps", tape.begin),
-        tapped(pipe.scheduler, "step", tape.step),
-        _heard(denoiser, tape.hear),
-    ):
+    with all_on(tape.taps()):
         yield trace
     tape.fill(trace)
 
 
-@contextmanager
-def tapped(owner: Any, name: str, tap: Callable[..., Any]) -> Iterator[None]:
-    """Put `tap(original, *args)` in the place of a method, under the original's signature, and take it off again.
+@dataclass
+class _Step:
+    """What one step left on the tape, as the pipeline lays it out: latents, branches and what the scheduler got."""
 
-    Pipelines read the signature to decide what to pass, so it has to survive.
-    """
-    before = vars(owner).get(name)
-    original = getattr(owner, name)
-
-    @functools.wraps(original)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return tap(original, *args, **kwargs)
-
-    try:
-        setattr(owner, name, wrapper)
-        yield
-    finally:
-        if before is None:
-            vars(owner).pop(name, None)
-        else:
-            setattr(owner, name, before)
-
-
-@contextmanager
-def _heard(module: Any, hear: Callable[[Any], None]) -> Iterator[None]:
-    """Call `hear` with everything that the module returns."""
-    hook = module.register_forward_hook(lambda _module, _args, output: hear(output))
-    try:
-        yield
-    finally:
-        hook.remove()
+    level: Level
+    x_t: torch.Tensor
+    branches: list[Branch]
+    output: torch.Tensor
+    denoiser: str | None
+    x0: torch.Tensor | None = None
+    made: Mixture | None = None
 
 
 def _step_signature(scheduler: Any) -> inspect.Signature:
@@ -141,16 +98,14 @@ def _step_signature(scheduler: Any) -> inspect.Signature:
 class _Run:
     """What one call of the pipeline left on the tape, step by step."""
 
-    levels: list[Level] = field(default_factory=list)
-    x_t: list[torch.Tensor] = field(default_factory=list)
-    x0: list[torch.Tensor] = field(default_factory=list)
-    eps_uncond: list[torch.Tensor] = field(default_factory=list)
-    eps_cond: list[torch.Tensor] = field(default_factory=list)
+    layout: Layout = field(default_factory=lambda: Layout("as it came"))
+    steps: list[_Step] = field(default_factory=list)
     extra_x_t: list[torch.Tensor] = field(default_factory=list)
     extra: list[dict[str, float]] = field(default_factory=list)
-    final: list[torch.Tensor] = field(default_factory=list)
+    final: torch.Tensor | None = None
     seeds: list[int | None] = field(default_factory=list)
-    cfg: list[float | None] = field(default_factory=list)
+    told_scale: float | None = None
+    embedded: bool = False
 
 
 class _Tape:
@@ -165,38 +120,85 @@ class _Tape:
         seeds: Sequence[int] | None,
         stop_on_nan: bool,
     ) -> None:
-        self.pipe, self.scheduler = pipe, pipe.scheduler
+        self.pipe, self.scheduler = pipe, _scheduler_of(pipe)
+        self.denoisers = denoisers_of(pipe)
         self.on_step, self.stop_on_nan = on_step, stop_on_nan
         self.scales, self.guidance_rescale, self.seeds = scales, guidance_rescale, seeds
         self.thrifty = any(isinstance(scale, SteppedScale) for scale in scales or ())
-        self.signature = _step_signature(pipe.scheduler)
-        self.kind, self.prediction_type = kind_of(pipe.scheduler), prediction_type_of(pipe.scheduler)
-        self.gives_x0 = type(pipe.scheduler).__name__ in _GIVES_X0
+        self.signature = _step_signature(self.scheduler)
+        self.clock = Clock(self.scheduler)
+        self.hints = Hints()
         self.runs = [_Run()]
-        self.heard: list[torch.Tensor] = []
+        self.pending: list[tuple[str, str | None, dict[str, Any], Any]] = []
+        self.contexts: list[str] = []
         self.steps = 0
+
+    def taps(self) -> Iterator[AbstractContextManager[None]]:
+        """Yield every tap: they come on together and off together."""
+        if self.thrifty:
+            yield tapped(denoiser_of(self.pipe), "forward", self.evaluate)
+        for name in ("check_inputs", "prepare_latents"):
+            if callable(getattr(self.pipe, name, None)):
+                yield tapped(self.pipe, name, self.prepare)
+        yield tapped(self.scheduler, "set_timesteps", self.begin)
+        yield tapped(self.scheduler, "step", self.step)
+        yield copies_untapped(self.scheduler)
+        for name, module in self.denoisers.items():
+            yield heard(module, lambda told, output, name=name: self.hear(name, told, output))  # type: ignore[misc]
+            if callable(getattr(module, "cache_context", None)):
+                yield tapped(module, "cache_context", self.named)
+
+    def prepare(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on the pipeline's own preparations: they are told the picture's size."""
+        with suppress(TypeError):  # what does not fit its signature is the pipeline's own to say
+            self.hints.hear(inspect.signature(original).bind(*args, **kwargs).arguments)
+        return original(*args, **kwargs)
 
     def begin(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on set_timesteps: a new call of the pipeline begins."""
-        if self.runs[-1].x_t:
+        if self.runs[-1].steps:
             self.runs.append(_Run())
-        self.heard = []
+        self.pending = []
         return original(*args, **kwargs)
+
+    @contextmanager
+    def named(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Tap on cache_context: pipelines name the branch that they evaluate next."""
+        self.contexts.append(str(args[0] if args else kwargs.get("name")))
+        try:
+            with original(*args, **kwargs) as found:
+                yield found
+        finally:
+            self.contexts.pop()
 
     def evaluate(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on the denoiser's forward: run only the rows whose output is not known from another row."""
         scales = [scale_at(scale, self._step_now()) for scale in self.scales or ()]
-        sources = row_sources(args, kwargs, scales, same_start=not self.runs[-1].x_t)
+        sources = row_sources(args, kwargs, scales, same_start=not self.runs[-1].steps)
         return evaluate(original, sources, args, kwargs)
 
     def _step_now(self) -> int:
         """Return the number of the step that the next evaluation belongs to, counted from 0."""
-        opened = len(self.runs[-1].x_t)
-        return opened if starts_step(self.scheduler) else opened - 1
+        opened = len(self.runs[-1].steps)
+        return opened if self.clock.opens else opened - 1
 
-    def hear(self, output: Any) -> None:
-        """Tap on the denoiser: its raw output, both halves in one batch."""
-        self.heard.append(output[0] if isinstance(output, tuple) else output.sample)
+    def hear(self, name: str, told: dict[str, Any], output: Any) -> None:
+        """Tap on a denoiser: its raw output, whatever it is for. What it was told is looked at, not kept."""
+        self.hints.hear_denoiser(told)
+        extra = next((what for word, what in EXTRA_ARGUMENTS.items() if told.get(word) is not None), None)
+        told_scale = told.get("guidance") is not None or told.get("timestep_cond") is not None
+        context = self.contexts[-1] if self.contexts else None
+        self.pending.append((name, context, {"extra": extra, "embedded": told_scale}, output))
+
+    def _outputs(self, x_t: torch.Tensor) -> list[Output]:
+        """Return what the denoisers returned since the last step, where it is a prediction for x_t."""
+        found = []
+        for name, context, notes, output in self.pending:
+            rows = predictions(output, x_t)
+            if rows is not None:
+                first_part = output[0] if isinstance(output, tuple) and output else output
+                found.append(Output(rows.detach(), name, context, notes["extra"], isinstance(first_part, list)))
+        return found
 
     def step(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on scheduler.step: note what goes in, let the scheduler step, note what comes out.
@@ -204,109 +206,196 @@ class _Tape:
         What came by position goes on by position, what came by name by name: the step may be somebody's wrapper.
         """
         given = self.signature.bind(*args, **kwargs).arguments | kwargs
-        uncond, cond = _halves(self.heard, given["sample"])
-        self.heard = []
+        x_t, run, opens = given["sample"], self.runs[-1], self.clock.opens
+        outputs = self._outputs(x_t)
+        branches = branches_of(outputs, len(x_t), perturbed=_perturbed_alone(self.pipe))
+        if not run.steps:
+            run.embedded = any(notes["embedded"] for _, _, notes, _ in self.pending)
+        self.pending = []
         if self.scales is not None:
-            given["model_output"] = self._mixed(uncond, cond, self._step_now())
-            args, kwargs = self._with_output(given["model_output"], args, kwargs)
-        run, opens = self.runs[-1], starts_step(self.scheduler)
+            given["model_output"] = self._mixed(branches, given["model_output"], self._step_now())
+            args, kwargs = _replaced(self.signature, args, kwargs, given["model_output"])
         if opens:
-            self._open(run, given, uncond, cond)
+            self._open(run, given, branches, outputs[0].denoiser if outputs else None)
         else:
-            run.extra.append({"step": len(run.x_t) - 1, "timestep": float(given["timestep"])})
-            run.extra_x_t.append(_kept(given["sample"]))
-        x_t, output = given["sample"], given["model_output"]
+            run.extra.append({"step": len(run.steps) - 1, "timestep": first(given["timestep"])})
+            run.extra_x_t.append(_kept(x_t))
         result = original(*args, **kwargs)
-        run.final = [_kept(result[0] if isinstance(result, tuple) else result.prev_sample)]
-        if self.stop_on_nan and not bool(torch.isfinite(run.final[0]).all()):
-            raise _not_a_number(len(run.x_t), self.steps)
+        run.final = _kept(result[0] if isinstance(result, tuple) else result.prev_sample)
+        if self.stop_on_nan and not bool(torch.isfinite(run.final).all()):
+            raise _not_a_number(len(run.steps), self.steps)
         if opens:
-            self._close(run, x_t, output, result)
+            self._close(run, result)
         return result
 
-    def _with_output(
-        self, output: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return a step's arguments with another model_output in its place."""
-        if "model_output" in kwargs:
-            return args, kwargs | {"model_output": output}
-        place = list(self.signature.parameters).index("model_output")
-        return (*args[:place], output, *args[place + 1 :]), kwargs
-
-    def _open(self, run: _Run, given: dict[str, Any], uncond: torch.Tensor | None, cond: torch.Tensor | None) -> None:
+    def _open(self, run: _Run, given: dict[str, Any], branches: list[Branch], denoiser: str | None) -> None:
         """Note the state that a step starts from. The level is read now: stepping moves the scheduler on."""
-        if not run.x_t:
-            self.steps = len(levels(self.scheduler).timesteps) - 1
-            run.seeds, run.cfg = self._seeds(given), self._cfg(uncond, len(given["sample"]))
-        run.levels.append(level_now(self.scheduler, given["timestep"]))
-        run.x_t.append(_kept(given["sample"]))
-        if uncond is not None:
-            run.eps_uncond.append(uncond)
-        if cond is not None:
-            run.eps_cond.append(cond)
+        x_t = given["sample"]
+        if not run.steps:
+            self.steps = len(self.clock.levels.timesteps) - 1
+            run.layout = layout_of(self.pipe, x_t, self.hints, self.clock.data_scale)
+            run.seeds, run.told_scale = self._seeds(given), _told_scale(self.pipe)
+        level = self.clock.now(given["timestep"])
+        run.steps.append(_Step(level, _kept(x_t), branches, _kept(given["model_output"]), denoiser))
 
-    def _close(self, run: _Run, x_t: torch.Tensor, output: torch.Tensor, result: Any) -> None:
+    def _close(self, run: _Run, result: Any) -> None:
         """Note the step's guess: the scheduler's own where it gives one, else by the formula of the family."""
-        if self.gives_x0:
-            x0 = result[1] if isinstance(result, tuple) else list(result.values())[1]
+        step = run.steps[-1]
+        own = list(result if isinstance(result, tuple) else result.values())[1:] if self.clock.gives_x0 else []
+        if own:
+            step.x0 = _kept(own[0])
         else:
-            x0 = predicted_x0(self.kind, self.prediction_type, x_t.float(), output.float(), run.levels[-1])
-        run.x0.append(_kept(x0))
+            x_t, output = step.x_t.float(), step.output.float()
+            step.x0 = predicted_x0(self.clock.kind, self.clock.prediction, x_t, output, step.level)
         if self.on_step is not None:
-            self.on_step(len(run.x0), self.steps, _array(run.x0[-1]))
+            self.on_step(len(run.steps), self.steps, _array(run.layout.unpack(step.x0)))
 
-    def _mixed(self, uncond: torch.Tensor | None, cond: torch.Tensor | None, step: int) -> torch.Tensor:
-        """Return uncond + scale · (cond − uncond), each sample with its own scale, in the pipeline's arithmetic."""
+    def _mixed(self, branches: list[Branch], own: torch.Tensor, step: int) -> torch.Tensor:
+        """Return uncond + scale · (cond − uncond), each sample with its own scale, in the pipeline's arithmetic.
+
+        own: what the pipeline mixed itself, by which the halves and the sign are told.
+        """
         scales = [scale_at(scale, step) for scale in self.scales or ()]
-        if uncond is None or cond is None:
+        made = mixture(branches, own)
+        if made is None or made.uncond is None:
             hint = "Call it with a guidance_scale above 1; the recorder's scales replace the number."
             raise UsageError("The pipeline ran without its unconditional half, so there is nothing to mix.", hint)
-        if len(scales) != len(cond):
-            raise UsageError(f"There are {len(scales)} guidance scales for a batch of {len(cond)}.")
-        samples = zip(uncond, cond, scales, strict=True)
+        if len(scales) != len(own):
+            raise UsageError(f"There are {len(scales)} guidance scales for a batch of {len(own)}.")
+        samples = zip(made.uncond, made.cond, scales, strict=True)
         return torch.stack([rescaled(guided(u, c, scale), c, self.guidance_rescale) for u, c, scale in samples])
 
     def _seeds(self, given: dict[str, Any]) -> list[int | None]:
         """Return the seeds as told, else those of the generators that the pipeline hands to the scheduler."""
         n, generator = len(given["sample"]), given.get("generator")
         if self.seeds is not None:
-            return [*self.seeds, *[None] * n][:n]
+            before = sum(len(run.seeds) for run in self.runs)
+            return [*self.seeds[before:], *[None] * n][:n]
         if isinstance(generator, torch.Generator):
             generator = [generator] if n == 1 else None
         return [one.initial_seed() for one in generator] if generator else [None] * n
-
-    def _cfg(self, uncond: torch.Tensor | None, n: int) -> list[float | None]:
-        """Return each sample's guidance scale: 1 where there was no unconditional half, None where it is not known."""
-        if self.scales is not None:
-            return list(self.scales)
-        told = getattr(self.pipe, "guidance_scale", None)
-        if uncond is None and not takes_scale_as_input(self.pipe):
-            told = None if getattr(self.pipe, "do_classifier_free_guidance", False) else 1.0
-        return [told if told is None else float(told)] * n
 
     def fill(self, trace: Trace) -> None:
         """Put what was heard into the trace: arrays by name, and the record that describes them."""
         if self.pipe.scheduler is not self.scheduler:
             raise UsageError("The scheduler was exchanged inside record().", "Set the scheduler first, then record.")
-        runs = [run for run in self.runs if run.x_t]
+        runs = [run for run in self.runs if run.steps]
         if not runs:
             return
         _same_levels(runs)
-        at = Levels.stack([*runs[0].levels, last_level(self.scheduler)])
+        for step in (step for run in runs for step in run.steps):
+            step.made = mixture(step.branches, step.output)
+            step.branches = []
+        at = Levels.stack([*(step.level for step in runs[0].steps), self.clock.last])
         trace.arrays |= _arrays(runs)
         trace.arrays |= {"sigmas": at.sigmas, "timesteps": at.timesteps, "alpha_bars": at.alpha_bars}
-        trace.record |= self._record(runs, at)
+        trace.record |= self._record(runs, at, trace.arrays["x_t"].shape[2:])
 
-    def _record(self, runs: list[_Run], at: Levels) -> dict[str, Any]:
-        labels = [{"seed": seed, "cfg": cfg} for run in runs for seed, cfg in zip(run.seeds, run.cfg, strict=True)]
-        entry = _describe(self.pipe, self.prediction_type, runs[0].x_t[0]) | {
-            "schedule_kind": self.kind,
+    def _record(self, runs: list[_Run], at: Levels, latent_shape: tuple[int, ...]) -> dict[str, Any]:
+        cfgs = [cfg for run in runs for cfg in self._cfg(run)]
+        seeds = [seed for run in runs for seed in run.seeds]
+        labels = [{"seed": seed, "cfg": cfg} for seed, cfg in zip(seeds, cfgs, strict=True)]
+        entry = _describe(self.pipe, self.clock.prediction, runs[0].steps[0].x_t, latent_shape) | {
+            "schedule_kind": self.clock.kind,
             "schedule": schedule_rows(at),
+            "latents": runs[0].layout.record,
+            "guidance": _guidance(runs[0]),
+            "guidance_measured": _measured(runs),
             "runs": labels,
         }
         if runs[0].extra:
             entry["extra_evaluations"] = runs[0].extra
+        if len({step.denoiser for step in runs[0].steps}) > 1:
+            entry["denoisers"] = [step.denoiser for step in runs[0].steps]
         return entry
+
+    def _cfg(self, run: _Run) -> list[float | None]:
+        """Return each sample's guidance scale, as it was used: the pipeline's number where that explains the steps.
+
+        1 where one evaluation was all and no scale was told to the denoiser; None where nothing explains the steps.
+        """
+        n = len(run.seeds)
+        if self.scales is not None:
+            before = sum(len(r.seeds) for r in self.runs[: self.runs.index(run)])
+            return list(self.scales[before : before + n]) if len(self.scales) > n else list(self.scales)
+        made = [step.made for step in run.steps if step.made is not None]
+        if any(one.uncond is not None for one in made):
+            return [_used_scale([one.scales[i] for one in made if one.uncond is not None], run) for i in range(n)]
+        if run.embedded:
+            return [run.told_scale] * n
+        return [1.0 if made or not getattr(self.pipe, "do_classifier_free_guidance", False) else None] * n
+
+
+def _used_scale(measured: list[float | None], run: _Run) -> float | None:
+    """Return the pipeline's own number where the steps follow it, by either formula; else what was measured."""
+    known = [scale for scale in measured if scale is not None]
+    if not known:
+        return run.told_scale
+    told = run.told_scale
+    if told is not None and any(abs(scale - told - shift) < 5e-3 * (1 + told) for scale in known for shift in (0, 1)):
+        return told
+    return float(f"{median(known):.4g}")
+
+
+def _scheduler_of(pipe: Any) -> Any:
+    scheduler = getattr(pipe, "scheduler", None)
+    if not callable(getattr(scheduler, "step", None)) or not callable(getattr(scheduler, "set_timesteps", None)):
+        raise UsageError(
+            f"{type(pipe).__name__} has no scheduler that steps, so there are no states to record.",
+            "record() takes diffusers pipelines that denoise step by step.",
+        )
+    return scheduler
+
+
+def _perturbed_alone(pipe: Any) -> bool:
+    perturbs = bool(getattr(pipe, "do_perturbed_attention_guidance", False))
+    return perturbs and not getattr(pipe, "do_classifier_free_guidance", True)
+
+
+def _told_scale(pipe: Any) -> float | None:
+    told = getattr(pipe, "guidance_scale", None)
+    return float(told) if isinstance(told, (int, float)) else None
+
+
+def _replaced(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a step with another model output, the others as they came."""
+    if "model_output" in kwargs:
+        return args, kwargs | {"model_output": output}
+    place = list(signature.parameters).index("model_output")
+    return (*args[:place], output, *args[place + 1 :]), kwargs
+
+
+def _guidance(run: _Run) -> dict[str, Any]:
+    """Return how the guidance of a run worked: of what halves, in which sign, and what the denoiser was told."""
+    made = [step.made for step in run.steps if step.made is not None]
+    both = next((one for one in made if one.uncond is not None), None)
+    extras = dict.fromkeys(name for one in made for name in one.extras)
+    kind = "two halves" if both else "embedded" if run.embedded else "none"
+    entry: dict[str, Any] = {"kind": kind, "sign": (both or made[0]).sign if made else 1}
+    if run.embedded:
+        entry["embedded_scale"] = run.told_scale
+    if extras:
+        entry["extra_branches"] = list(extras)
+    return entry
+
+
+def _measured(runs: list[_Run]) -> list[dict[str, Any]]:
+    """Return `guidance_measured`: of each step the scale and the residual, over all calls of the pipeline."""
+    rows = []
+    for steps in zip(*(run.steps for run in runs), strict=True):
+        found = [step.made for step in steps]
+        if len(found) == 1 or any(made is None for made in found):
+            rows.append(measured_row(found[0]))
+            continue
+        known = [made for made in found if made is not None]
+        scales = tuple(scale for made in known for scale in made.scales)
+        one = max(known, key=lambda made: made.residual)
+        rows.append(
+            measured_row(Mixture(one.cond, one.uncond, {}, one.weights, one.sign, scales, one.residual, one.gain))
+        )
+    return rows
 
 
 def schedule_rows(at: Levels) -> list[dict[str, float | int | None]]:
@@ -324,20 +413,6 @@ def schedule_rows(at: Levels) -> list[dict[str, float | int | None]]:
     ]
 
 
-def _halves(heard: list[torch.Tensor], x_t: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Return the denoiser's (unconditional, conditional) outputs for the latents x_t, None where there is no such.
-
-    One output of twice the batch holds both halves, the unconditional first; one of the same size is conditional. A
-    learned variance behind the prediction is left out. Other arrangements (three halves, one pass each) are not split.
-    """
-    if not heard:
-        return None, None
-    output, n = heard[0][:, : x_t.shape[1]], len(x_t)
-    if len(output) == 2 * n:
-        return output[:n].detach(), output[n:].detach()
-    return None, output.detach() if len(output) == n and len(heard) == 1 else None
-
-
 def _kept(latents: torch.Tensor) -> torch.Tensor:
     """Return a copy that stays on its device, so that recording never waits for a GPU."""
     return latents.detach().clone()
@@ -345,18 +420,27 @@ def _kept(latents: torch.Tensor) -> torch.Tensor:
 
 def _array(latents: torch.Tensor) -> NDArray[np.float32]:
     """Return latents of any dtype and device as a float32 array."""
-    return np.asarray(latents.to("cpu", torch.float32).numpy())
+    return np.ascontiguousarray(latents.to("cpu", torch.float32).numpy())
 
 
 def _arrays(runs: list[_Run]) -> dict[str, NDArray[Any]]:
-    """Return the trace's arrays; the calls of the pipeline follow each other along the seed axis."""
+    """Return the trace's arrays, unpacked; the calls of the pipeline follow each other along the seed axis.
+
+    Where only some steps ran the half without the prompt, the others have the conditional one in its place: that is
+    what they used.
+    """
     tracks: dict[str, list[list[torch.Tensor]]] = {
-        "x_t": [[*run.x_t, *run.final] for run in runs],
-        "x0": [run.x0 for run in runs],
-        "eps_uncond": [run.eps_uncond for run in runs],
-        "eps_cond": [run.eps_cond for run in runs],
-        "extra_x_t": [run.extra_x_t for run in runs],
+        "x_t": [_unpacked(run, [*(step.x_t for step in run.steps), run.final]) for run in runs],
+        "x0": [_unpacked(run, [step.x0 for step in run.steps]) for run in runs],
+        "extra_x_t": [_unpacked(run, run.extra_x_t) for run in runs],
     }
+    if all(step.made is not None for run in runs for step in run.steps):
+        made = [[step.made for step in run.steps if step.made is not None] for run in runs]
+        tracks["eps_cond"] = [_unpacked(run, [m.cond for m in row]) for run, row in zip(runs, made, strict=True)]
+        if any(m.uncond is not None for row in made for m in row):
+            halves = [[m.cond if m.uncond is None else m.uncond for m in row] for row in made]
+            tracks["eps_uncond"] = [_unpacked(run, row) for run, row in zip(runs, halves, strict=True)]
+        tracks |= _extra_tracks(runs, made)
     return {
         name: _array(torch.cat([torch.stack(track, dim=1) for track in parts]))
         for name, parts in tracks.items()
@@ -364,10 +448,29 @@ def _arrays(runs: list[_Run]) -> dict[str, NDArray[Any]]:
     }
 
 
+def _extra_tracks(runs: list[_Run], made: list[list[Mixture]]) -> dict[str, list[list[torch.Tensor]]]:
+    """Return the branches beside the two halves; a step that ran without one has the conditional half in its place."""
+    names = dict.fromkeys(name for row in made for m in row for name in m.extras)
+    return {
+        f"eps_{name.replace(' ', '_').replace('-', '_')}": [
+            _unpacked(run, [m.extras.get(name, m.cond) for m in row]) for run, row in zip(runs, made, strict=True)
+        ]
+        for name in names
+    }
+
+
+def _unpacked(run: _Run, tensors: Sequence[torch.Tensor | None]) -> list[torch.Tensor]:
+    return [run.layout.unpack(tensor.float()) for tensor in tensors if tensor is not None]
+
+
 def _same_levels(runs: list[_Run]) -> None:
     """Raise UsageError where the calls inside one record() cannot share their axes."""
-    if any(run.levels != runs[0].levels or run.x_t[0].shape[1:] != runs[0].x_t[0].shape[1:] for run in runs[1:]):
-        took = ", ".join(str(len(run.levels)) for run in runs)
+
+    def axes(run: _Run) -> tuple[Any, ...]:
+        return [step.level for step in run.steps], run.steps[0].x_t.shape[1:], run.layout
+
+    if any(axes(run) != axes(runs[0]) for run in runs[1:]):
+        took = ", ".join(str(len(run.steps)) for run in runs)
         raise UsageError(
             f"The calls inside one record() differ in steps, schedule or size (steps: {took}).",
             "Record each by itself.",
@@ -381,16 +484,16 @@ def _not_a_number(step: int, steps: int) -> SamplingError:
     )
 
 
-def _describe(pipe: Any, prediction_type: str, x_t: torch.Tensor) -> dict[str, Any]:
+def _describe(pipe: Any, prediction_type: str, x_t: torch.Tensor, latent_shape: tuple[int, ...]) -> dict[str, Any]:
     """Return what the pipeline itself can say for trace.json."""
     import diffusers
 
     from .. import __version__
     from .models import family_of
 
-    denoiser = getattr(pipe, "unet", None) or pipe.transformer
+    denoiser = denoiser_of(pipe)
     config = getattr(denoiser, "config", {})
-    return {
+    entry = {
         "version": __version__,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "environment": {
@@ -405,7 +508,15 @@ def _describe(pipe: Any, prediction_type: str, x_t: torch.Tensor) -> dict[str, A
             "family": family_of(type(pipe).__name__, config.get("cross_attention_dim")),
             "sha256": None,
             "prediction_type": prediction_type,
-            "latent_shape": list(x_t.shape[1:]),
-            "scale_factor": getattr(pipe, "vae_scale_factor", None),
+            "latent_shape": list(latent_shape),
+            "scale_factor": _scale_factor(pipe),
         },
     }
+    if family_named(type(pipe).__name__) is None:
+        entry["notes"] = [f"{type(pipe).__name__} is not in the list of known families: recorded by the general rules."]
+    return entry
+
+
+def _scale_factor(pipe: Any) -> int | None:
+    names = ("vae_scale_factor", "vae_scale_factor_spatial", "vae_spatial_compression_ratio")
+    return next((int(getattr(pipe, name)) for name in names if getattr(pipe, name, None)), None)

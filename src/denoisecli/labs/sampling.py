@@ -37,11 +37,14 @@ SD1_SIDE = 512  # what a single Stable Diffusion 1.x file was trained at
 
 
 def resolved(config: Config) -> tuple[Config, str]:
-    """Return the config with the model's own size where it names none, and the identity of all weights it uses."""
+    """Return the config with the model's own settings where it names none, and the identity of all weights it uses."""
     weights = [models.identity(config.model), *(models.lora_identity(lora.file) for lora in config.loras)]
-    size = config.size or native_size(models.locate(config.model))
+    path = models.locate(config.model)
+    size = config.size or native_size(path)
     identity = weights[0] if len(weights) == 1 else run_hash({"weights": weights}, "")
-    return config.model_copy(update={"size": size}), identity
+    usual = {key: value for key, value in models.usual(path).items() if key not in config.model_fields_set}
+    known = {key: value for key, value in usual.items() if getattr(config, key, None) is not None}
+    return config.model_copy(update=known | {"size": size}), identity
 
 
 def native_size(path: Path) -> tuple[int, int]:
@@ -77,6 +80,7 @@ def load(job: Job[Any]) -> Model:
     from denoisecli.diffusion.scheduler import use_sampler
 
     from ..diffusion.adapters import add_loras
+    from ..diffusion.canvas import check_size
 
     config: SamplingConfig = job.config
     job.report.stage("load", 1)
@@ -85,7 +89,7 @@ def load(job: Job[Any]) -> Model:
         use_sampler(model.pipe, config.sampler, config.spacing)
         if config.loras:
             add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
-    check_size(model, _size(config))
+    check_size(model.pipe, _size(config), config.model)
     for prompt in config.prompts:
         warn_of_lost_words(job, model, prompt)
     warn_of_lost_words(job, model, config.negative_prompt, "the negative prompt")
@@ -98,17 +102,6 @@ def load(job: Job[Any]) -> Model:
 def keep_models() -> None:
     """From now on, let runs of this process share the model that was loaded last, instead of loading it for each."""
     kept.shelf.on = True
-
-
-def check_size(model: Model, size: tuple[int, int]) -> None:
-    """Raise UsageError where a size, (width, height), does not fit: a transformer cuts latents into patches."""
-    denoiser = getattr(model.pipe, "transformer", None)
-    step = model.info.scale_factor * (denoiser.config.get("patch_size") or 1 if denoiser is not None else 1)
-    if any(side % step for side in size):
-        near = "x".join(str(max(1, round(side / step)) * step) for side in size)
-        raise UsageError(
-            f"size: {size[0]}x{size[1]} does not fit this model: it paints in steps of {step}.", f"Try {near}."
-        )
 
 
 def warn_of_guidance(job: Job[Any], model: Model) -> None:
@@ -139,11 +132,11 @@ def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "th
 
 def settings_inside(model: Model, config: SamplingConfig, made: Shot, picture: NDArray[np.uint8]) -> dict[str, str]:
     """Return the text chunks of a finished picture, (H, W, 3): what made it, for this and other tools."""
-    from denoisecli.diffusion.scheduler import spacing_of
-    from denoisecli.interop.png_text import picture_texts
+    from ..diffusion.clock import Clock
+    from ..interop.png_text import picture_texts
 
     size = (picture.shape[1], picture.shape[0])
-    return picture_texts(config, made, size, model.info.sha256, spacing_of(model.pipe.scheduler))
+    return picture_texts(config, made, size, model.info.sha256, Clock(model.pipe.scheduler).spacing)
 
 
 @dataclass(frozen=True)
@@ -205,13 +198,12 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Tr
     from denoisecli.diffusion.batch import OutOfMemory, sample_batch
 
     from ..diffusion.adapters import set_strengths
+    from ..diffusion.canvas import noise_for
     from ..diffusion.embeddings import stacked
-    from ..diffusion.noise import starting_noise
 
     config: SamplingConfig = job.config
     width, height = _size(config)
-    shape = (model.info.latent_shape[0], height // model.info.scale_factor, width // model.info.scale_factor)
-    noise = starting_noise([sample.seed for sample in samples], shape)
+    noise = noise_for(model.pipe, [sample.seed for sample in samples], (width, height))
     for index, sample in enumerate(samples):
         if sample.noise is not None:
             noise[index] = noise.new_tensor(sample.noise)
@@ -314,6 +306,24 @@ def _joined(parts: list[tuple[list[int], Trace]], samples: Sequence[Sample]) -> 
         if all(name in part for _, part in parts)  # a batch of cfg 1 alone has no eps_uncond
     }
     record = dict(first.record)
+    if all(part.record.get("guidance_measured") for _, part in parts):
+        record["guidance_measured"] = _measured(parts)
     record["runs"] = [{"seed": sample.seed, "cfg": sample.cfg} for sample in samples]
     record["batches"] = [[samples[i].seed for i in indices] for indices, _ in parts]
     return Trace(first.lab, arrays, record)
+
+
+def _measured(parts: list[tuple[list[int], Trace]]) -> list[dict[str, Any]]:
+    """Return `guidance_measured` of a whole run: for each step the mean of all samples, and each where they differ."""
+    rows = []
+    for step in zip(*(part.record["guidance_measured"] for _, part in parts), strict=True):
+        lengths = [len(indices) for indices, _ in parts]
+        scales = [s for row, n in zip(step, lengths, strict=True) for s in row.get("scales", [row["scale"]] * n)]
+        known = [scale for scale in scales if scale is not None]
+        worst = max(step, key=lambda row: row["residual"] or 0.0)
+        row = worst | {"scale": float(f"{np.mean(known):.7g}") if known else None}
+        row.pop("scales", None)
+        if known and np.ptp(known) > 1e-3 * max(1.0, abs(known[0])):
+            row["scales"] = scales
+        rows.append(row)
+    return rows

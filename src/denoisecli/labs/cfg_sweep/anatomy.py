@@ -55,7 +55,7 @@ def anatomy_of(trace: Trace, pictures: PictureFile) -> Anatomy | None:
 
 def guesses_of(trace: Trace, name: str, sample: int) -> NDArray[np.float32]:
     """Return the clean latents that one half predicts at every step, (step, C, h, w), by the formula of the family."""
-    from denoisecli.diffusion.scheduler import Level, predicted_x0
+    from denoisecli.process.x0 import Level, predicted_x0
 
     kind, prediction = trace.record["schedule_kind"], trace.record["model"]["prediction_type"]
     levels = zip(trace.timesteps.tolist(), trace.sigmas.tolist(), trace.alpha_bars.tolist(), strict=True)

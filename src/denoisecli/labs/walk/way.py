@@ -51,14 +51,13 @@ class Way:
     """Turns places into samples: between noises on their great arc, between prompts, scales or strengths straight."""
 
     def __init__(self, config: WalkConfig, model: Model) -> None:
+        from denoisecli.diffusion.canvas import noise_for
         from denoisecli.diffusion.embeddings import encoded
-        from denoisecli.diffusion.noise import starting_noise
 
         width, height = config.size or model.info.native_size[::-1]
-        factor = model.info.scale_factor
         self.config = config
         self.kind = config.between.kind if config.between else "seeds"
-        self.noises = starting_noise(config.seeds, (model.info.latent_shape[0], height // factor, width // factor))
+        self.noises = noise_for(model.pipe, config.seeds, (width, height))
         prompts: Sequence[str] = config.ends if self.kind == "prompts" else ()
         self.embeddings = [encoded(model, prompt, config.negative_prompt) for prompt in prompts]
 

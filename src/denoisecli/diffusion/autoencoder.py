@@ -1,0 +1,74 @@
+"""Between latents of unit variance, (n, C, h, w), and what a pipeline's autoencoder takes and gives.
+
+Three ways are in use: a factor (and a shift), a mean and a deviation for each channel, and the running statistics of a
+batch norm over 2 × 2 patches (FLUX.2). Video autoencoders have a frame axis besides. The config says which it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .latent_layout import Layout
+
+
+def to_decoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Return latents (n, C, h, w) of unit variance as the autoencoder decodes them."""
+    scale, mean = _statistics(vae, latents)
+    x = _by_patch(vae, latents, lambda patches: patches * scale + mean)
+    return x[:, :, None] if _has_frames(vae) else x
+
+
+def from_encoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Return what the autoencoder encoded as latents (n, C, h, w) of unit variance: the inverse of `to_decoder`."""
+    x = latents[:, :, 0] if _has_frames(vae) else latents
+    scale, mean = _statistics(vae, x)
+    return _by_patch(vae, x, lambda patches: (patches - mean) / scale)
+
+
+def pixels_in(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Return pictures (n, 3, H, W) as the autoencoder encodes them."""
+    return pixels[:, :, None] if _has_frames(vae) else pixels
+
+
+def pixels_out(vae: Any, decoded: torch.Tensor) -> torch.Tensor:
+    """Return decoded pictures as (n, 3, H, W)."""
+    return decoded[:, :, 0] if _has_frames(vae) else decoded
+
+
+def encoded_mode(encoded: Any) -> torch.Tensor:
+    """Return the latents in what an autoencoder's `encode` returned; the mode where it is a distribution."""
+    for name in ("latents", "latent"):
+        if hasattr(encoded, name):
+            return getattr(encoded, name)  # type: ignore[no-any-return]
+    return encoded.latent_dist.mode()  # type: ignore[no-any-return]
+
+
+def _statistics(vae: Any, like: torch.Tensor) -> tuple[Any, Any]:
+    """Return (deviation, mean): numbers, or tensors for the channels of a patch."""
+    config = vae.config
+    if hasattr(vae, "bn"):
+        deviation = torch.sqrt(vae.bn.running_var + config.batch_norm_eps)
+        return _for_channels(deviation, like), _for_channels(vae.bn.running_mean, like)
+    factor = config.get("scaling_factor") or 1.0
+    if config.get("latents_mean") is not None and config.get("latents_std") is not None:
+        deviation = torch.tensor(config.latents_std) / factor
+        return _for_channels(deviation, like), _for_channels(torch.tensor(config.latents_mean), like)
+    tiny = type(vae).__name__ == "AutoencoderTiny"
+    return 1 / factor, 0.0 if tiny else config.get("shift_factor") or 0.0
+
+
+def _for_channels(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return values.to(like.device, like.dtype).reshape(1, -1, 1, 1)
+
+
+def _by_patch(vae: Any, x: torch.Tensor, change: Any) -> torch.Tensor:
+    if not hasattr(vae, "bn"):
+        return change(x)  # type: ignore[no-any-return]
+    patches = Layout("patched", (1, x.shape[2] // 2, x.shape[3] // 2), 2)
+    return patches.unpack(change(patches.pack(x)))
+
+
+def _has_frames(vae: Any) -> bool:
+    return "temperal_downsample" in vae.config

@@ -1,0 +1,153 @@
+"""What a diffusers scheduler says about its noise levels: one clock for ᾱ schedules, σ schedules, flows and angles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..process.x0 import Level, Levels
+
+if TYPE_CHECKING:
+    from ..scale import ScheduleKind
+
+# Schedulers whose step returns (x_prev, x0); for the others x0 comes from the formula of the family.
+GIVES_X0 = {
+    "DDIMScheduler",
+    "DDIMParallelScheduler",
+    "DDPMScheduler",
+    "DDPMParallelScheduler",
+    "DPMSolverSDEScheduler",
+    "EDMEulerScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LCMScheduler",
+    "LMSDiscreteScheduler",
+    "SCMScheduler",
+}
+
+
+class Clock:
+    """Reads one scheduler: the scale of its x_t, what its model predicts, and the level of every state.
+
+    kind: "vp", "ve" or "flow", the scale that the scheduler keeps x_t on.
+    prediction: what the model was trained to predict: epsilon, v_prediction, sample, flow_prediction or trigflow.
+    """
+
+    def __init__(self, scheduler: Any) -> None:
+        self.scheduler = scheduler
+        self.kind: ScheduleKind = _kind(scheduler)
+        default = "flow_prediction" if self.kind == "flow" else "epsilon"
+        found = str(scheduler.config.get("prediction_type", default))
+        self.prediction = "flow_prediction" if self.kind == "flow" else found
+
+    @property
+    def gives_x0(self) -> bool:
+        """Whether `step` returns the predicted x0 beside the next latents."""
+        return type(self.scheduler).__name__ in GIVES_X0
+
+    @property
+    def data_scale(self) -> float:
+        """What the scheduler multiplies unit-variance latents by: σ_data of TrigFlow, else 1."""
+        return float(self.scheduler.config.get("sigma_data", 1.0)) if self.prediction == "trigflow" else 1.0
+
+    @property
+    def opens(self) -> bool:
+        """Whether the next evaluation opens a step, rather than refining the one that is open.
+
+        Second-order samplers (Heun, DPM2) evaluate twice a step; PNDM repeats its second evaluation, or spends four
+        on each of the first three steps (Runge-Kutta) where the config asks for that.
+        """
+        scheduler = self.scheduler
+        if hasattr(scheduler, "state_in_first_order"):
+            return bool(scheduler.state_in_first_order)
+        return _pndm_opens(scheduler, scheduler.counter) if _is_pndm(scheduler) else True
+
+    def now(self, timestep: Any) -> Level:
+        """Return the level that the next evaluation sees. Call it before `step`, which moves the scheduler on."""
+        t = first(timestep)
+        if not _has_sigmas(self.scheduler):
+            return self._at(t)
+        places = (self.scheduler.step_index, self.scheduler.begin_index)
+        index = next((place for place in places if place is not None), None)
+        if index is None:
+            index = self.scheduler.index_for_timestep(timestep)
+        return Level.of_sigma(t, float(self.scheduler.sigmas[index]), self.kind)
+
+    @property
+    def last(self) -> Level:
+        """Return the level of the result: σ = 0, or what little noise the schedule leaves."""
+        scheduler = self.scheduler
+        if _has_sigmas(scheduler):
+            return Level.of_sigma(0.0, float(scheduler.sigmas[-1]), self.kind)
+        if not hasattr(scheduler, "alphas_cumprod"):
+            return self._at(0.0)
+        stride = scheduler.config.num_train_timesteps // max(scheduler.num_inference_steps or 1, 1)
+        before = int(scheduler.timesteps[-1]) - stride
+        final = getattr(scheduler, "final_alpha_cumprod", 1.0)
+        return Level.of_alpha_bar(0.0, float(scheduler.alphas_cumprod[before] if before >= 0 else final))
+
+    @property
+    def levels(self) -> Levels:
+        """Return the levels of all steps + 1 states. The scheduler's `set_timesteps` has been called."""
+        opening = self._openings()
+        timesteps = [float(self.scheduler.timesteps[i]) for i in opening]
+        if _has_sigmas(self.scheduler):
+            sigmas = [float(self.scheduler.sigmas[i]) for i in opening]
+            rows = [Level.of_sigma(t, sigma, self.kind) for t, sigma in zip(timesteps, sigmas, strict=True)]
+        else:
+            rows = [self._at(t) for t in timesteps]
+        return Levels.stack([*rows, self.last])
+
+    @property
+    def spacing(self) -> str | None:
+        """Return how the timesteps are spaced: leading, linspace or trailing; None where there is no such way."""
+        spacing = self.scheduler.config.get("timestep_spacing")
+        return None if spacing is None else str(spacing)
+
+    def _at(self, t: float) -> Level:
+        """Return the level at t of a scheduler without σ: by its ᾱ table, its angle, or its own function of t."""
+        if self.prediction == "trigflow":
+            return Level.of_angle(t)
+        if hasattr(self.scheduler, "alphas_cumprod"):
+            return Level.of_alpha_bar(t, float(self.scheduler.alphas_cumprod[int(t)]))
+        import torch
+
+        own = self.scheduler._alpha_cumprod(torch.tensor([t]), "cpu")  # noqa: SLF001 - Würstchen's cosine in 0..1
+        return Level.of_alpha_bar(t, float(own))
+
+    def _openings(self) -> list[int]:
+        """Return the indices, among the scheduler's timesteps, of the evaluations that open a step."""
+        every = range(len(self.scheduler.timesteps))
+        if _is_pndm(self.scheduler):
+            return [i for i in every if _pndm_opens(self.scheduler, i)]
+        if not hasattr(self.scheduler, "alphas_cumprod") and not _has_sigmas(self.scheduler):
+            return list(every[:-1])  # angles and Würstchen's t come with that of the result behind them
+        return list(every[:: self.scheduler.order])
+
+
+def first(timestep: Any) -> float:
+    """Return a timestep as a number; the first one where the pipeline hands one to each sample."""
+    return float(timestep.flatten()[0]) if hasattr(timestep, "flatten") else float(timestep)
+
+
+def _kind(scheduler: Any) -> ScheduleKind:
+    config = scheduler.config
+    flows = config.get("prediction_type") == "flow_prediction" or config.get("use_flow_sigmas")
+    if type(scheduler).__name__.startswith("FlowMatch") or flows:
+        return "flow"
+    return "ve" if _has_sigmas(scheduler) and float(scheduler.init_noise_sigma) != 1 else "vp"
+
+
+def _has_sigmas(scheduler: Any) -> bool:
+    return hasattr(scheduler, "sigmas")
+
+
+def _is_pndm(scheduler: Any) -> bool:
+    return hasattr(scheduler, "prk_timesteps")
+
+
+def _pndm_opens(scheduler: Any, counter: int) -> bool:
+    runge_kutta = 0 if scheduler.config.skip_prk_steps else len(scheduler.prk_timesteps)
+    return counter % 4 == 0 if counter < runge_kutta else counter != 1

@@ -1,0 +1,137 @@
+"""The families of models that are known by name: one row of facts for each, read from diffusers' own pipelines.
+
+What can be read off a loaded pipeline is not in here (channels, sizes, what its scheduler predicts). A pipeline that is
+in no row is recorded by the general rules, and the trace says so. docs/models.md is made from this list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Guidance = Literal["formula", "own", "embedded", "none"]
+"""formula   u + s·(c − u), nothing after it: the recorder may mix it, each sample with a scale of its own
+own       another formula, or a norm after it (Z-Image, Krea 2, Qwen-Image, Lumina 2): the pipeline mixes
+embedded  the denoiser is told the scale; one evaluation
+none      one evaluation, no scale"""
+
+Latents = Literal["plain", "packed", "patched", "channels last"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Facts of one family.
+
+    name: short, in traces; title: for people; pipelines: diffusers' classes of it that make pictures from text.
+    guidance: see above; scale_argument: what the call names the scale. needs_negative: without a negative prompt the
+    pipeline runs no second evaluation. drawn: the axes in which starting noise is drawn; given: those in which the call
+    takes `latents`. patch: side of the patches that latents are cut into, for the sizes that fit. patch_first: in a
+    patch's channels, the place in the patch comes before the channel. labs: whether the labs paint with it.
+    scale, steps, sampler, side: what the pipeline's own call defaults to (side in pixels), where a config names none.
+    """
+
+    name: str
+    title: str
+    pipelines: tuple[str, ...]
+    guidance: Guidance = "formula"
+    scale_argument: str = "guidance_scale"
+    needs_negative: bool = False
+    drawn: Latents = "plain"
+    given: Latents = "plain"
+    patch: int = 1
+    patch_first: bool = False
+    factor_has_patch: bool = False
+    """The pipeline's `vae_scale_factor` counts the patch in."""
+    float32_latents: bool = False
+    scale: float = 7.5
+    steps: int = 50
+    sampler: str = "flow_euler"
+    side: int = 1024
+    labs: bool = True
+    note: str = ""
+    extra: dict[str, object] = field(default_factory=dict, hash=False)
+    """Arguments of the call that the labs always give."""
+
+
+_UNBINNED: dict[str, object] = {"use_resolution_binning": False}  # or the size would be another one
+
+FAMILIES: tuple[Family, ...] = (
+    Family("sd1", "Stable Diffusion 1", ("StableDiffusionPipeline",), sampler="ddim", side=512),
+    Family("sd2", "Stable Diffusion 2", (), sampler="ddim", side=768),
+    Family("sdxl", "Stable Diffusion XL", ("StableDiffusionXLPipeline",), scale=5.0, sampler="ddim"),
+    Family(
+        "lcm", "Latent consistency models", ("LatentConsistencyModelPipeline",), "embedded", scale=8.5, steps=4,
+        sampler="lcm", side=512,
+    ),
+    Family("sd3", "Stable Diffusion 3, 3.5", ("StableDiffusion3Pipeline",), patch=2, scale=7.0, steps=28),
+    Family(
+        "z-image", "Z-Image, Z-Image Turbo", ("ZImagePipeline",), "own", patch=2, float32_latents=True, scale=5.0,
+        note="mixes c + s·(c − u): its scale is one less than that of the usual formula, and 0 is no guidance",
+    ),
+    Family(
+        "flux", "FLUX.1 dev, schnell", ("FluxPipeline",), "embedded", given="packed", patch=2, scale=3.5, steps=28,
+        note="schnell hears no scale",
+    ),
+    Family("chroma", "Chroma", ("ChromaPipeline",), given="packed", patch=2, scale=5.0, steps=35),
+    Family(
+        "flux2", "FLUX.2 dev", ("Flux2Pipeline",), "embedded", drawn="patched", given="patched", patch=2, scale=4.0,
+    ),
+    Family(
+        "flux2-klein", "FLUX.2 klein", ("Flux2KleinPipeline",), drawn="patched", given="patched", patch=2, scale=4.0,
+        note="the distilled ones run without guidance",
+    ),
+    Family(
+        "qwen-image", "Qwen-Image", ("QwenImagePipeline",), "own", "true_cfg_scale", needs_negative=True,
+        given="packed", patch=2, scale=4.0,
+        note="brings the mixture back to the length of the prediction with the prompt, token by token",
+    ),
+    Family(
+        "krea2", "Krea 2", ("Krea2Pipeline",), "own", given="packed", patch=2, scale=4.5, steps=28,
+        note="mixes c + s·(c − u), as Z-Image",
+    ),
+    Family(
+        "ideogram4", "Ideogram 4", ("Ideogram4Pipeline",), "own", patch=2, patch_first=True, scale=7.0, steps=48,
+        side=2048, labs=False, note="a second denoiser runs without the prompt",
+    ),
+    Family(
+        "ernie-image", "ERNIE-Image", ("ErnieImagePipeline",), drawn="patched", given="patched", patch=2,
+        factor_has_patch=True, scale=4.0,
+    ),
+    Family(
+        "lumina2", "Lumina 2", ("Lumina2Pipeline",), "own", patch=2, scale=4.0, steps=30,
+        note="brings the mixture back to the length of the prediction with the prompt, row by row",
+    ),
+    Family("sana", "SANA", ("SanaPipeline",), scale=4.5, steps=20, sampler="flow_dpmpp_2m", extra=_UNBINNED),
+    Family(
+        "sana-sprint", "SANA-Sprint", ("SanaSprintPipeline",), "embedded", scale=4.5, steps=2, sampler="scm",
+        extra=_UNBINNED,
+    ),
+    Family(
+        "pixart", "PixArt-α, PixArt-Σ", ("PixArtAlphaPipeline", "PixArtSigmaPipeline"), patch=2, scale=4.5, steps=20,
+        sampler="dpmpp_2m", extra=_UNBINNED,
+    ),
+    Family(
+        "hidream", "HiDream-I1", ("HiDreamImagePipeline",), patch=2, scale=5.0,
+        note="paints about 1024² pixels, whatever size is asked for",
+    ),
+    Family("auraflow", "AuraFlow", ("AuraFlowPipeline",), patch=2, scale=3.5),
+    Family("cogview4", "CogView 4", ("CogView4Pipeline",), patch=2, scale=5.0),
+    Family(
+        "kandinsky5", "Kandinsky 5", ("Kandinsky5T2IPipeline",), drawn="channels last", given="channels last",
+        patch=2, scale=3.5, note="paints in seven sizes alone",
+    ),
+    Family(
+        "hunyuan-image", "HunyuanImage 2.1", ("HunyuanImagePipeline",), "own", "guider", scale=3.5, side=2048,
+        note="a guider object mixes (adaptive projected guidance); the distilled one is told the scale",
+    ),
+    Family(
+        "wan", "Wan 2.1, 2.2", ("WanPipeline",), patch=2, scale=5.0, sampler="flow_unipc", side=480,
+        note="the labs paint one frame", extra={"num_frames": 1},
+    ),
+)  # fmt: skip
+BY_CLASS = {name: family for family in FAMILIES for name in family.pipelines}
+
+
+def family_named(class_name: str) -> Family | None:
+    """Return the family of a diffusers pipeline class; None where it is in no row."""
+    return BY_CLASS.get(class_name)
