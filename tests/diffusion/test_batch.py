@@ -91,9 +91,12 @@ def test_steps_that_a_sampler_cannot_take(model, sampler, steps):
     assert "set_timesteps" not in vars(model.pipe.scheduler)
 
 
-def test_a_distilled_model_takes_one_scale_a_batch(distilled):
-    with pytest.raises(UsageError, match="tiny-lcm takes one guidance scale a batch, not 3, 12"):
-        batch(distilled, scales=(3, 12))
+def test_a_distilled_model_is_called_once_for_each_scale(distilled):
+    """It is told the scale, one for all samples of a call; the calls stand behind each other in one trace."""
+    trace = batch(distilled, scales=(3, 12))
+    assert [(run["seed"], run["cfg"]) for run in trace.record["runs"]] == [(1, 3), (2, 12)]
+    assert trace.record["guidance"]["kind"] == "embedded"
+    assert len(trace.x_t) == 2
 
 
 def test_the_record_says_what_was_run(model):

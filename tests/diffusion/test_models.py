@@ -254,7 +254,7 @@ def test_a_hub_id_in_the_cache_is_found_and_listed(folder, tmp_path, monkeypatch
         ),
         pytest.param(lambda f: (f / "unet" / "config.json").write_text("{"), "cannot be loaded", id="broken config"),
         pytest.param(
-            lambda f: edited(f / "model_index.json", _class_name="FluxPipeline"), "is a FluxPipeline", id="flux"
+            lambda f: edited(f / "model_index.json", _class_name="ShapEPipeline"), "is a ShapEPipeline", id="no painter"
         ),
         pytest.param(
             lambda f: edited(f / "scheduler" / "scheduler_config.json", _class_name="EDMEulerScheduler"),

@@ -7,13 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from denoisecli.config.base import SampleConfig
-from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.errors import SamplingError, UsageError
 from denoisecli.labs.job import Job
 from denoisecli.labs.sampling import (
     Sample,
     batch_size,
-    check_size,
     load,
     native_size,
     resolved,
@@ -78,12 +76,12 @@ def test_scale_0_is_told(tmp_path):
 
 
 def test_a_transformer_paints_whole_patches():
-    patches = SimpleNamespace(config={"patch_size": 2})
-    info = ModelInfo("sd3", "sd3", "0" * 64, "flow_prediction", (4, 8, 8), 2, (16, 16))
-    model = Model(SimpleNamespace(transformer=patches), info, None, None)
-    check_size(model, (64, 72))
+    from denoisecli.diffusion.canvas import check_size
+
+    pipe = SimpleNamespace(transformer=SimpleNamespace(config={"patch_size": 2}), vae_scale_factor=2)
+    check_size(pipe, (64, 72))
     with pytest.raises(UsageError, match="does not fit this model: it paints in steps of 4") as caught:
-        check_size(model, (66, 64))
+        check_size(pipe, (66, 64))
     assert caught.value.hint in ("Try 64x64.", "Try 68x64.")
 
 

@@ -51,12 +51,13 @@ def _statistics(vae: Any, like: torch.Tensor) -> tuple[Any, Any]:
     if hasattr(vae, "bn"):
         deviation = torch.sqrt(vae.bn.running_var + config.batch_norm_eps)
         return _for_channels(deviation, like), _for_channels(vae.bn.running_mean, like)
-    factor = config.get("scaling_factor") or 1.0
-    if config.get("latents_mean") is not None and config.get("latents_std") is not None:
-        deviation = torch.tensor(config.latents_std) / factor
-        return _for_channels(deviation, like), _for_channels(torch.tensor(config.latents_mean), like)
+    factor = getattr(config, "scaling_factor", None) or 1.0
+    mean, deviations = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+    if mean is not None and deviations is not None:
+        deviation = torch.tensor(deviations) / factor
+        return _for_channels(deviation, like), _for_channels(torch.tensor(mean), like)
     tiny = type(vae).__name__ == "AutoencoderTiny"
-    return 1 / factor, 0.0 if tiny else config.get("shift_factor") or 0.0
+    return 1 / factor, 0.0 if tiny else getattr(config, "shift_factor", None) or 0.0
 
 
 def _for_channels(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -71,4 +72,4 @@ def _by_patch(vae: Any, x: torch.Tensor, change: Any) -> torch.Tensor:
 
 
 def _has_frames(vae: Any) -> bool:
-    return "temperal_downsample" in vae.config
+    return getattr(vae.config, "temperal_downsample", None) is not None

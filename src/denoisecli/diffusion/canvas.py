@@ -33,8 +33,9 @@ def size_step(pipe: Any) -> int:
     family = family_named(type(pipe).__name__)
     denoiser = getattr(pipe, "transformer", None)
     told = denoiser.config.get("patch_size") if denoiser is not None else 1
-    patch = max(told if isinstance(told, (list, tuple)) else [told or 1])
-    return scale_factor(pipe) * max(patch, family.patch if family else 1)
+    if family and (told is None or family.given in ("packed", "patched")):
+        return scale_factor(pipe) * family.patch
+    return scale_factor(pipe) * max(told if isinstance(told, (list, tuple)) else [told or 1])
 
 
 def latent_channels(pipe: Any) -> int:

@@ -78,7 +78,7 @@ class VaeDecoder:
 
     def __init__(self, vae: Any, name: str, scale_factor: int | None = None) -> None:
         self.vae, self.name = vae, name
-        blocks = vae.config.get("block_out_channels") or ()
+        blocks = getattr(vae.config, "block_out_channels", None) or ()
         self.scale_factor: int = scale_factor or 2 ** max(len(blocks) - 1, 0)
         if type(vae).__name__ == "AutoencoderTiny":  # all convolutions: a third faster on a CPU in this layout
             vae.to(memory_format=torch.channels_last)

@@ -167,10 +167,16 @@ def usual(path: Path) -> dict[str, Any]:
     return {"cfg": scale, "steps": steps, "sampler": family.sampler}
 
 
-def _usual_side(class_name: str) -> int:
-    """Return the pixels of a side that the family's pipelines paint where nothing else is said."""
+def _usual_side(class_name: str, factor: int) -> int:
+    """Return the latent pixels of a side that the family's pipelines paint where nothing else is said."""
     family = family_named(class_name)
-    return family.side if family else 8 * UNKNOWN_SIDE
+    return family.side // factor if family and family.name != "sd1" else UNKNOWN_SIDE
+
+
+def native_side(path: Path) -> int | None:
+    """Return the pixels of a side that the family of a folder paints, where its denoiser does not say."""
+    family = family_named(str(_json(path / "model_index.json").get("_class_name")))
+    return family.side if family and not (path / "unet").is_dir() else None
 
 
 def family_of(class_name: str, cross_attention_dim: object = None) -> str:
@@ -202,7 +208,8 @@ def _info(ref: str, pipe: Any) -> ModelInfo:
     denoiser = denoiser_of(pipe)
     path = locate(ref)
     factor = scale_factor(pipe)
-    side = denoiser.config.get("sample_size") or _usual_side(type(pipe).__name__) // factor
+    told = denoiser.config.get("sample_size") or getattr(pipe, "default_sample_size", None)
+    side = told or _usual_side(type(pipe).__name__, factor)
     height, width = (side, side) if isinstance(side, int) else side
     family = family_of(type(pipe).__name__, denoiser.config.get("cross_attention_dim"))
     return ModelInfo(

@@ -58,9 +58,12 @@ def native_size(path: Path) -> tuple[int, int]:
         if denoiser is None:
             raise KeyError("unet")
         side = json.loads((denoiser / "config.json").read_text()).get("sample_size")
+        if side is None and (usual := models.native_side(path)) is not None:
+            return usual, usual
         if side is None:
             raise KeyError("sample_size")
-        levels = json.loads((path / "vae" / "config.json").read_text())["block_out_channels"]
+        vae = json.loads((path / "vae" / "config.json").read_text())
+        levels = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
     except (OSError, ValueError, KeyError) as error:
         hint = "Give one: --set size=512x512"
         raise ModelError(f"{path} does not say which picture size it was made for ({error}).", hint) from None
