@@ -21,6 +21,11 @@ def denoiser_of(pipe: Any) -> Any:
     return next(iter(denoisers_of(pipe).values()))
 
 
+def has_denoiser(pipe: Any) -> bool:
+    """Return whether there is anything in a denoiser's seat."""
+    return any(getattr(pipe, name, None) is not None for name in NAMES + OTHER_NAMES)
+
+
 def denoisers_of(pipe: Any) -> dict[str, torch.nn.Module]:
     """Return the denoisers by their names in the pipeline. Raises UsageError where it has none, or one that is not."""
     for names in (NAMES, OTHER_NAMES):

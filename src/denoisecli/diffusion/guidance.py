@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .denoiser import denoiser_of
+from .denoiser import denoiser_of, has_denoiser
 from .families import Guidance, family_named
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def guidance_of(pipe: Any) -> Guidance:
     """Return how the pipeline guides (see `families`): by its family's row, its config, or the general rules."""
     family = family_named(type(pipe).__name__)
     config = getattr(pipe, "config", {})
+    if not has_denoiser(pipe):
+        return "none"
     if takes_scale_as_input(pipe):
         return "embedded"
     if config.get("is_distilled") or (family and family.guidance == "embedded"):
@@ -86,5 +88,9 @@ def takes_guidance(pipe: Any) -> bool:
 
 def takes_scale_as_input(pipe: Any) -> bool:
     """Return whether the denoiser is told the scale instead, as distilled models are (LCM, guidance-distilled Flux)."""
-    config = getattr(denoiser_of(pipe), "config", {})
-    return config.get("time_cond_proj_dim") is not None or bool(config.get("guidance_embeds"))
+    return is_consistency_model(pipe) or bool(getattr(denoiser_of(pipe), "config", {}).get("guidance_embeds"))
+
+
+def is_consistency_model(pipe: Any) -> bool:
+    """Return whether it is a latent consistency model: distilled at its scale, which it is told all the same."""
+    return getattr(denoiser_of(pipe), "config", {}).get("time_cond_proj_dim") is not None

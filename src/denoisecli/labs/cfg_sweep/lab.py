@@ -58,15 +58,16 @@ def make(job: Job[CfgSweepConfig]) -> Trace:
 
 def possible_scales(job: Job[CfgSweepConfig], model: Model) -> list[SweptScale]:
     """Return the config's scales; for a pipeline without guidance scale 1 alone, and say so."""
-    from denoisecli.diffusion.guidance import guidance_of
+    from denoisecli.diffusion.guidance import guidance_of, is_consistency_model
 
     how = guidance_of(model.pipe)
-    if how == "embedded":
+    consistent = is_consistency_model(model.pipe)
+    if how == "embedded" and not consistent:
         job.report.warn(
             f"the model {model.info.ref} is told the scale (embedded guidance): that is what the sweep changes; "
             "there are no two halves to take apart"
         )
-    if how != "none":
+    if how != "none" and not consistent:
         return swept_scales(job.config)
     job.report.warn(f"the model {model.info.ref} takes no guidance (it is distilled); it is shown at scale 1 alone")
     return [SweptScale(UNGUIDED, f"{UNGUIDED:g}", (UNGUIDED,) * job.config.steps)]
