@@ -9,7 +9,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "denoisecli"
 FLOORS = (
-    ("errors", "report", "safe_files", "digest"),
+    ("errors", "report", "safe_files"),
+    ("digest", "locks"),
     ("metrics", "trace", "scale"),
     ("config", "media", "lora", "process"),
     ("runs",),

@@ -7,11 +7,14 @@ bound. The errors are OSErrors, as those of `open`; `why` says them in words.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 import re
 import stat
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -83,6 +86,42 @@ def read_file(path: str | Path, most: int, *, links: bool = True, handed: bool =
     if len(found) > most:
         raise _too_large(path, most)
     return found
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield an empty hidden file beside `path` to write to; when the block ends well, it takes the name `path`.
+
+    Its name is one that nothing had: `.film.part.mp4`, or `.film.part-2.mp4` where that is somebody's. What was at
+    `path` is replaced, never written into: a link there leads nowhere, and another name of the old file keeps it.
+    On any error it is removed and `path` stays as it was.
+    """
+    part = _reserved(path)
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def write_file(path: Path, content: bytes) -> Path:
+    """Write a file, whole or not at all, as `new_file` does, and return its path."""
+    with new_file(path) as part:
+        part.write_bytes(content)
+    return path
+
+
+def _reserved(path: Path) -> Path:
+    stem = path.stem[: MOST_PART // 8]  # so that the name is not longer than a name can be
+    for number in itertools.count(1):
+        part = path.with_name(f".{stem}.part{f'-{number}' if number > 1 else ''}{path.suffix}")
+        with contextlib.suppress(FileExistsError):
+            part.touch(exist_ok=False)
+            return part
+    raise AssertionError  # numbers do not end
 
 
 def check_file(path: str | Path, *, most: int | None = None, links: bool = True) -> Path:

@@ -28,6 +28,7 @@ import numpy as np
 
 from . import __version__
 from .errors import NotRecorded
+from .safe_files import write_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -138,7 +139,7 @@ class Trace:
         """Write `trace.json` alone, every field of docs/trace.schema.json in it."""
         record = {"schema": SCHEMA, "lab": self.lab} | _EMPTY | self.record
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_file(path, f"{text}\n".encode())
 
 
 def write_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> None:
@@ -148,7 +149,7 @@ def write_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> None:
     """
     from safetensors.numpy import save
 
-    path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}))
+    write_file(path, save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}))
 
 
 def load(folder: str | Path) -> Trace:

@@ -51,3 +51,25 @@ def test_folder_that_cannot_be_written():
 def test_errors_inside_pass_through(tmp_path):
     with pytest.raises(FileNotFoundError), held(tmp_path, ALL):
         Path("/nowhere/at/all").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("make", ["link", "hard link", "pipe", "folder"])
+def test_a_lock_that_somebody_planted_changes_no_file_of_yours(tmp_path, make):
+    thesis, root = tmp_path / "thesis", tmp_path / "runs"
+    thesis.write_text("all my work")
+    root.mkdir()
+    planted = root / ".batch.lock"
+    if make == "link":
+        planted.symlink_to(thesis)
+    elif make == "hard link":
+        os.link(thesis, planted)
+    elif make == "pipe":
+        os.mkfifo(planted)
+    else:
+        planted.mkdir()
+    says = (
+        contextlib.nullcontext() if make == "hard link" else pytest.raises(RunFolderError, match=r"cannot be written")
+    )
+    with says, held(root, ALL):
+        pass
+    assert thesis.read_text() == "all my work"

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisecli.errors import RunFolderError
-from denoisecli.runs.folder import RunFolder, missing_files, name_folder, run_hash, slug
+from denoisecli.errors import InUse, RunFolderError
+from denoisecli.runs.catalog import delete
+from denoisecli.runs.folder import RunFolder, missing_files, name_folder, remove, run_hash, slug
 from denoisecli.trace import Trace
 
 
@@ -187,3 +190,127 @@ def test_names(tmp_path, monkeypatch):
     assert name_folder("sample", "a b", "12345678").path == tmp_path / "env/sample/a-b-12345678"
     assert name_folder("sample", "a b", "12345678", runs_dir=tmp_path).path == tmp_path / "sample/a-b-12345678"
     assert name_folder("sample", "a b", "12345678", out=tmp_path / "here").path == tmp_path / "here"
+
+
+# What is ours to delete, and where we write
+
+
+@pytest.mark.parametrize("name", [".x.old", ".x.old-1"])
+def test_a_hidden_folder_of_yours_outlives_a_replaced_run(tmp_path, name):
+    finished(tmp_path / "x")
+    for other in (".x.old", name):
+        (tmp_path / other).mkdir(exist_ok=True)
+        (tmp_path / other / "thesis").write_text("all my work")
+    finished(tmp_path / "x", "bbbbbbbb", force=True)
+    assert (tmp_path / name / "thesis").read_text() == "all my work"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted({".x.old", name, "x"})
+
+
+@pytest.mark.parametrize("what", ["file", "link", "dangling link"])
+def test_a_hidden_file_of_yours_outlives_it_too(tmp_path, what):
+    (tmp_path / "thesis").mkdir()
+    finished(tmp_path / "x")
+    old = tmp_path / ".x.old"
+    if what == "file":
+        old.write_text("mine")
+    else:
+        old.symlink_to("thesis" if what == "link" else "nowhere")
+    finished(tmp_path / "x", "bbbbbbbb", force=True)
+    assert os.path.lexists(old)
+    assert (tmp_path / "thesis").is_dir()
+
+
+def test_what_a_killed_process_left_of_a_run_is_cleaned_up(tmp_path):
+    finished(tmp_path / ".x.old", "cccccccc")
+    finished(tmp_path / "x")
+    finished(tmp_path / "x", "bbbbbbbb", force=True)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_run_is_deleted_with_its_mark_last(tmp_path, monkeypatch):
+    """Killed on the way, it is still known for a run of ours."""
+    run = finished(tmp_path / "x").path
+    for number in range(5):
+        (run / f"file-{number}").write_text("")
+    unlinked, unlink = [], Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **more: (unlinked.append(path.name), unlink(path, **more)))
+    remove(run)
+    assert unlinked[-1] == "trace.json"
+    assert len(unlinked) == 7
+
+
+LINKS = [
+    pytest.param("work", True, id="the work folder"),
+    pytest.param("work/lock", False, id="the lock"),
+    pytest.param("work/hash", False, id="the hash"),
+    pytest.param("work/batch-00000-4.safetensors", False, id="a batch"),
+    pytest.param("views", True, id="a folder of films"),
+    pytest.param("film.mp4", False, id="a film"),
+    pytest.param("", True, id="the folder itself"),
+]
+
+
+@pytest.mark.parametrize("digest", ["aaaaaaaa", "bbbbbbbb"])
+@pytest.mark.parametrize(("name", "is_folder"), LINKS)
+def test_nothing_is_written_or_deleted_through_a_link_in_a_partial_folder(tmp_path, name, is_folder, digest):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "notes").write_text("all my work")
+    (home / "hash").write_text("aaaaaaaa")
+    partial = tmp_path / "x.partial"
+    if name:
+        (partial / "work").mkdir(parents=True)
+        (partial / "work" / "hash").write_text("aaaaaaaa")
+        (partial / "error.json").write_text('{"error": "x"}')
+        place = partial / name
+        shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+        place.symlink_to(home if is_folder else home / "notes")
+    else:
+        partial.symlink_to(home)
+    with pytest.raises(RunFolderError, match="link|no file of a run"), RunFolder(tmp_path / "x", digest).open():
+        pytest.fail("opened")
+    RunFolder(tmp_path / "x", digest).fail("an error", "a hint")
+    assert (home / "notes").read_text() == "all my work"
+    assert sorted(entry.name for entry in home.iterdir()) == ["hash", "notes"]
+
+
+def test_a_pipe_in_a_partial_folder_is_refused_at_once(tmp_path):
+    (tmp_path / "x.partial" / "work").mkdir(parents=True)
+    os.mkfifo(tmp_path / "x.partial" / "work" / "lock")
+    with pytest.raises(RunFolderError, match="no file of a run: work/lock"), RunFolder(tmp_path / "x", "a").open():
+        pytest.fail("opened")
+
+
+# Disks without locks
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EIO])
+def test_a_disk_without_locks_is_told_of_once_and_used(tmp_path, monkeypatch, caplog, number):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    monkeypatch.setattr("denoisecli.locks._warned", False)
+    finished(tmp_path / "x")
+    finished(tmp_path / "y")
+    assert RunFolder(tmp_path / "x", "aaaaaaaa").done
+    delete(tmp_path / "x")
+    assert len([each for each in caplog.records if "cannot be locked" in each.message]) == 1
+
+
+@pytest.mark.parametrize("number", [errno.EWOULDBLOCK, errno.EAGAIN])
+def test_only_held_means_held(tmp_path, monkeypatch, number):
+    def flock(*_):
+        raise OSError(number, "held")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(InUse, match="being made by another process"), RunFolder(tmp_path / "x", "a").open():
+        pytest.fail("opened")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "/".join(["y" * 200] * 30)])
+def test_too_long_a_name_is_one_sentence(tmp_path, name):
+    for use in (lambda folder: folder.done, lambda folder: folder.open().__enter__()):
+        with pytest.raises(RunFolderError, match="too long a name") as caught:
+            use(RunFolder(tmp_path / name, "a"))
+        assert len(caught.value.message) < 200

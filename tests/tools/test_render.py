@@ -1,6 +1,7 @@
 """Drawing a stored run again: the same bytes, the same folder as the lab's own, and nothing but drawing."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -168,3 +169,51 @@ def test_the_command_prints_the_folder(runs, tmp_path):
     done = subprocess.run(command, input=f"{runs['toy']}\n", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, str(out)), done.stderr
     assert {"film.mp4", "sheet.png"} <= {path.name for path in Path(out).iterdir()}
+
+
+HOSTILE_NAMES = [
+    "../../precious/notes.txt", "link/../../precious/notes.txt", "/etc/hostname", "images/../../precious/notes.txt",
+    "images/link/notes.txt", "images/direct.png", "images/dangling.png", "images/pipe.png", "images", "film.mp4",
+    "trace.json", "config.yaml", "work/hash", "images//seed-7.png", "./images/seed-7.png", "images/" + "x" * 5000,
+    "images/a\nb.png", "images/a\u2028b.png", "images\\..\\x", "images/\u0000.png",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["image", "lora"])
+@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=lambda name: ascii(name)[:30])
+def test_a_run_that_names_what_is_not_its_own_is_refused_and_nothing_is_touched(runs, tmp_path, name, kind):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "notes.txt").write_text("all my work")
+    copy = _without(runs["noise"], tmp_path, lambda _: None)
+    (copy / "link").symlink_to(precious)
+    (copy / "images" / "link").symlink_to(precious)
+    (copy / "images" / "direct.png").symlink_to(precious / "notes.txt")
+    (copy / "images" / "dangling.png").symlink_to(tmp_path / "new.txt")
+    os.mkfifo(copy / "images" / "pipe.png")
+    _rewrite(copy, artifacts=[{"path": name, "kind": kind, "sha256": "0" * 64, "bytes": 11}])
+    before = sorted(path for path in tmp_path.rglob("*"))
+    for out in (None, tmp_path / "precious" / "r", tmp_path / "out"):
+        with pytest.raises(NotRecorded, match="lacks"):
+            render.plan(copy, ["theme=light"], out).make(Report())
+        assert sorted(path for path in tmp_path.rglob("*")) == before
+        assert (precious / "notes.txt").read_text() == "all my work"
+
+
+def test_drawing_writes_into_no_file_that_has_another_name(runs, tmp_path):
+    """Neither the stored run's files, which the new folder shares, nor what somebody planted in a partial folder."""
+    copy = _without(runs["noise"], tmp_path, lambda _: None)
+    planned = render.plan(copy, ["theme=light"], tmp_path / "out")
+    work = planned.folder.work
+    work.mkdir(parents=True)
+    (work / "hash").write_text(planned.folder.hash)
+    (work / "lock").write_text("")
+    precious = tmp_path / "notes.txt"
+    precious.write_text("all my work")
+    for name in ("config.yaml", "trace.json", "states.safetensors", "film.mp4", "sheet.png", ".film.part.mp4"):
+        os.link(precious, planned.folder.partial / name)
+    before = content(copy) | {"trace.json": (copy / "trace.json").read_bytes()}
+    drawn = planned.make(Report())
+    assert precious.read_text() == "all my work"
+    assert content(copy) | {"trace.json": (copy / "trace.json").read_bytes()} == before
+    assert not (drawn / ".film.part.mp4").exists()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from ..errors import InUse, RunFolderError
+from ..locks import Held, lock, sign
 from .queue import Shard
 
 
@@ -28,29 +27,15 @@ def held(root: Path, shard: Shard, name: str = "") -> Iterator[None]:
                 _lock(files, root / f".batch-{shard.index}-of-{shard.count}.lock", name or str(root), shared=False)
         except OSError as error:
             hint = "Choose another folder with --runs-dir."
-            raise RunFolderError(f"{root} cannot be written: {error.strerror}.", hint) from None
+            raise RunFolderError(f"{root} cannot be written: {error.strerror or error}.", hint) from None
         yield
 
 
 def _lock(files: contextlib.ExitStack, path: Path, name: str, *, shared: bool) -> None:
     try:
-        import fcntl
-    except ImportError:  # Windows has no flock; each run's folder is its own guard
-        return
-    file = files.enter_context(path.open("a+", encoding="utf-8"))
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
+        file = files.enter_context(lock(path, shared=shared))
+    except Held as held_by:
+        who = f" (process {held_by.owner})" if held_by.owner else ""
         hint = "Wait for it, choose another folder with --runs-dir, or split one batch with --shard I/N."
-        raise InUse(f"{name} is being filled by another batch{_who(file)}.", hint) from None
-    except OSError:  # a network file system without locks
-        return
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-
-
-def _who(file: IO[str]) -> str:
-    file.seek(0)
-    number = file.read(20)
-    return f" (process {number})" if number.isdecimal() else ""
+        raise InUse(f"{name} is being filled by another batch{who}.", hint) from None
+    sign(file)

@@ -19,6 +19,7 @@ from denoisecli.config.base import LabConfig
 from denoisecli.config.write import plain_yaml
 from denoisecli.report import Report
 from denoisecli.runs.folder import CONFIG_FILE, RunFolder, missing_files, name_folder, run_hash, some_of
+from denoisecli.safe_files import write_file
 from denoisecli.trace import STATES_FILE, TRACE_FILE, Trace
 
 Config = TypeVar("Config", bound=LabConfig)
@@ -72,7 +73,7 @@ class Plan(Generic[Config]):
             return self.folder.path
         try:
             with self.folder.open():
-                (self.folder.partial / CONFIG_FILE).write_text(plain_yaml(self.config), encoding="utf-8")
+                write_file(self.folder.partial / CONFIG_FILE, plain_yaml(self.config).encode())
                 report.start(self.folder.path, self.config.lab, self.config.title)
                 _warn_of_boxes(report, self.config.title)
                 job = Job(self.config, self.folder, report)

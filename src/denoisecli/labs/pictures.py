@@ -113,7 +113,8 @@ def _room(job: Job[Any], name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]
     if size <= IN_MEMORY:
         return np.empty(shape, np.uint8)
     path: Path = job.folder.work / f"{name}.raw"
-    with path.open("wb") as file:
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import numpy as np
 from denoisecli.config.base import SamplingConfig
 from denoisecli.diffusion import model_cache as kept
 from denoisecli.diffusion import models
-from denoisecli.runs.folder import run_hash
+from denoisecli.runs.folder import MOST_MARK, read_table, run_hash
+from denoisecli.safe_files import read_file, write_file
 
 from ..errors import ModelError, UsageError
 from ..trace import Trace
@@ -266,35 +268,37 @@ def batch_key(indices: Sequence[int]) -> str:
 
 def _kept_length(job: Job[Any], first: int) -> int | None:
     """Return the length of the kept batch that begins with this sample: the split may have changed on the way."""
-    found = sorted(job.folder.work.glob(f"batch-{first:05d}-*.safetensors"))
-    return int(found[0].stem.rpartition("-")[2]) if found else None
+    names = sorted(file.stem for file in job.folder.work.glob(f"batch-{first:05d}-*.safetensors"))
+    lengths = [int(number) for name in names if (number := name.rpartition("-")[2]).isdecimal()]
+    return next((length for length in lengths if length), None)
 
 
 def _kept(job: Job[Any], indices: list[int]) -> Trace | None:
+    """Return the batch that was kept; None where there is none, or a torn one, which is made again."""
     arrays = job.folder.batch(batch_key(indices))
-    note = job.folder.work / f"{batch_key(indices)}.json"
-    if arrays is None or not note.exists():
+    record = read_table(job.folder.work / f"{batch_key(indices)}.json")
+    if arrays is None or record is None:
         return None
-    return Trace(job.config.lab, arrays, json.loads(note.read_text(encoding="utf-8")))
+    whole = all(len(array) == len(indices) for name, array in arrays.items() if name not in SHARED and array.ndim)
+    return Trace(job.config.lab, arrays, record) if whole else None
 
 
 def keep(job: Job[Any], indices: list[int], part: Trace) -> None:
     """Keep a finished batch of these samples in the run's folder; the same run then goes on behind it."""
     note = job.folder.work / f"{batch_key(indices)}.json"
-    note.write_text(json.dumps(part.record), encoding="utf-8")
+    write_file(note, json.dumps(part.record).encode())
     job.folder.keep_batch(batch_key(indices), part.arrays)
 
 
 def _kept_batch_size(job: Job[Any]) -> int | None:
     note = job.folder.work / "batch"
-    return int(note.read_text()) if note.exists() else None
+    with contextlib.suppress(OSError, ValueError):
+        return max(1, int(read_file(note, MOST_MARK, links=False)))
+    return None
 
 
 def _keep_batch_size(job: Job[Any], batch: int) -> None:
-    note = job.folder.work / "batch"
-    part = note.with_suffix(".part")
-    part.write_text(str(batch))
-    part.replace(note)
+    write_file(job.folder.work / "batch", str(batch).encode())
 
 
 SHARED = {"sigmas", "timesteps", "alpha_bars"}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DiskFull, MediaError
+from ..safe_files import new_file
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -24,18 +24,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     The partial keeps the suffix (`film.mp4` is written as `.film.part.mp4`), since encoders choose their format by
     it. On any error it is removed and `path` stays as it was. Raises MediaError where the system refuses to write.
     """
-    partial = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        partial.touch()  # a folder that is not there, or not ours to write, is told before any work is done
-        yield partial
-        with partial.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        partial.replace(path)
+        with new_file(path) as partial:  # a folder that is not there, or not ours to write, is told before any work
+            yield partial
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):  # an unreachable folder holds no partial to remove
-            partial.unlink()
 
 
 def cannot_write(path: Path, error: OSError) -> MediaError:

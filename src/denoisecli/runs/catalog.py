@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from denoisecli.errors import ConfigError, InUse, RunFolderError
-from .folder import COMPARE_FILE, CONFIG_FILE, ERROR_FILE, PARTIAL, WORK, aside, files_in, read_table, refuse_strangers
+from denoisecli.locks import Held, lock
+from .folder import (
+    COMPARE_FILE,
+    CONFIG_FILE,
+    ERROR_FILE,
+    PARTIAL,
+    WORK,
+    files_in,
+    is_unfinished,
+    put_aside,
+    read_table,
+    refuse_strangers,
+    remove,
+)
+from denoisecli.safe_files import read_file, why
 from .summary import Summary, summary
 from denoisecli.trace import SCHEMA, TRACE_FILE
 
-MOST_BYTES = 1 << 28  # of a trace.json that is read: more is none of ours
+MOST_CONFIG = 1 << 20  # bytes of a config.yaml
 DONE, UNFINISHED, FAILED = "done", "partial", "failed"
 
 
@@ -81,13 +94,7 @@ def entry_of(folder: Path) -> Entry | None:
 
 def record_of(folder: Path) -> dict[str, Any] | None:
     """Return the run's trace.json; None where there is none of ours or it cannot be read."""
-    path = folder / TRACE_FILE
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            return None
-    except OSError:
-        return None
-    record = read_table(path)
+    record = read_table(folder / TRACE_FILE)
     return record if record is not None and record.get("schema") == SCHEMA else None
 
 
@@ -131,30 +138,37 @@ def delete(folder: Path) -> None:
     It is put aside under a hidden name first, so that nothing half-deleted is ever seen under a run's name.
     """
     check_deletable(folder)
-    trash = aside(folder)
+    if closed := [str(below) for below in _folders_in(folder) if not os.access(below, os.W_OK | os.X_OK)]:
+        raise RunFolderError(f"{closed[0]} may not be changed by you.", "Nothing was deleted.")
+    trash = folder
     try:
         with _idle(folder):
-            shutil.rmtree(trash, ignore_errors=True)  # what a killed process left
-            folder.rename(trash)
-        shutil.rmtree(trash)
+            trash = put_aside(folder)
+        remove(trash)
     except OSError as error:
-        left = trash if trash.exists() else folder
-        raise RunFolderError(f"{left} cannot be deleted: {error.strerror}.") from None
+        with contextlib.suppress(OSError):
+            trash.rename(folder)  # what cannot be deleted is not hidden either
+        raise RunFolderError(f"{folder} cannot be deleted: {error.strerror or error}.") from None
+
+
+def _folders_in(folder: Path) -> Iterator[Path]:
+    """Return the folder that holds `folder`, the folder, and all below it, behind no link."""
+    yield folder.absolute().parent
+    yield from (Path(here) for here, _, _ in os.walk(folder))
 
 
 @contextlib.contextmanager
 def _idle(folder: Path) -> Iterator[None]:
     """Let no process make the run of this partial folder. Raises InUse where one does already."""
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(ImportError, FileNotFoundError, PermissionError):
-            import fcntl
-
-            lock = held.enter_context((folder / WORK / "lock").open("r+"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                hint = "Nothing was deleted. Stop that process first, or wait for it."
-                raise InUse(f"{folder} is being made by a process now.", hint) from None
+    with contextlib.ExitStack() as files:
+        try:
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                files.enter_context(lock(folder / WORK / "lock", create=False))
+        except Held:
+            hint = "Nothing was deleted. Stop that process first, or wait for it."
+            raise InUse(f"{folder} is being made by a process now.", hint) from None
+        except OSError as error:
+            raise RunFolderError(f"{folder / WORK / 'lock'} {why(error)}.", "Nothing was deleted.") from None
         yield
 
 
@@ -168,7 +182,7 @@ def _bytes(path: Path) -> int:
 def _unfinished(folder: Path) -> Entry | None:
     """Return the entry of a partial folder; None where it has none of the marks that we leave in one."""
     note = _error(folder / ERROR_FILE)
-    if note is None and not any((folder / WORK / mark).is_file() for mark in ("hash", "lock")):
+    if note is None and not is_unfinished(folder):
         return None
     config = _config(folder / CONFIG_FILE)
     name, _, _ = folder.name.removesuffix(PARTIAL).rpartition("-")
@@ -184,7 +198,7 @@ def _config(path: Path) -> dict[str, Any] | None:
     from denoisecli.config.yaml import read_documents
 
     try:
-        values = read_documents(path.read_bytes(), str(path))[0].data
+        values = read_documents(read_file(path, MOST_CONFIG, links=False), str(path))[0].data
     except (OSError, ConfigError):
         return None
     return values if isinstance(values.get("lab"), str) else None

@@ -9,10 +9,12 @@ import contextlib
 import datetime as dt
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
 import shutil
+import stat
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +23,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from denoisecli.digest import file_sha256
 from denoisecli.errors import DiskFull, InUse, RunFolderError
+from denoisecli.locks import Held, lock
+from denoisecli.safe_files import BadName, inside, read_file, write_file
 from denoisecli.trace import STATES_FILE, TRACE_FILE, write_arrays
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ WORK = "work"
 PARTIAL = ".partial"
 SLUG_LENGTH = 48
 RUNS_DIR = Path("runs")
+MOST_RECORD = 16 << 20  # bytes of a record: 64 seeds of 100 steps have 2 MB
+MOST_MARK = 1 << 10
 DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # of file managers
 
 
@@ -82,6 +88,10 @@ class RunFolder:
 
         Raises RunFolderError where another run holds the name, or, to be replaced by `force`, more than a run does.
         """
+        with _plain_errors(self.path):
+            return self._is_done()
+
+    def _is_done(self) -> bool:
         if not self.path.exists() and not self.path.is_symlink():
             return False
         if not self.path.is_dir():
@@ -112,34 +122,43 @@ class RunFolder:
             try:
                 mark = self.work / "hash"
                 anew = self.force and not self._emptied
-                if anew or not mark.exists() or mark.read_text() != self.hash:
-                    _empty(self.partial, keep=WORK)
-                    _empty(self.work, keep="lock")
-                    mark.write_text(self.hash)
+                if anew or _text(mark) != self.hash:
+                    _empty(self.partial, WORK)
+                    _empty(self.work, "lock")
+                    write_file(mark, self.hash.encode())
                 self._emptied = True
-                (self.partial / ERROR_FILE).unlink(missing_ok=True)
+                _empty(self.partial, WORK, CONFIG_FILE)  # a half-made film is no help, whoever left it
+                for torn in self.work.glob(".*.part*"):
+                    torn.unlink()
                 yield self
             finally:
                 if self._lock:
                     self._lock.close()
 
     def _check_partial(self) -> None:
-        """Raise RunFolderError where what has the partial folder's name is none of ours: it would be emptied."""
-        marks = (self.work / "hash", self.work / "lock", self.partial / ERROR_FILE)
-        if self.partial.is_dir() and any(self.partial.iterdir()) and not any(mark.exists() for mark in marks):
-            hint = "Move it away, or choose another folder with -o."
+        """Raise RunFolderError where what has the partial folder's name is none of ours: it would be emptied.
+
+        A folder with a link, a pipe or a device in it is none: what we wrote there might land elsewhere.
+        """
+        hint = "Move it away, or choose another folder with -o."
+        if self.partial.is_symlink():
+            raise RunFolderError(f"{self.partial} is a link, not an unfinished run.", hint)
+        if not self.partial.is_dir() or not any(self.partial.iterdir()):
+            return
+        if strange := [path.relative_to(self.partial).as_posix() for path in files_in(self.partial) if _strange(path)]:
+            raise RunFolderError(f"{self.partial} holds what is no file of a run: {some_of(sorted(strange))}.", hint)
+        if not is_unfinished(self.partial):
             raise RunFolderError(f"{self.partial} holds files that are no unfinished run.", hint)
 
     def finish(self) -> Path:
         """Drop the work files and rename the whole folder into place, an old one of the same name replaced."""
         _sync(self.partial)
         shutil.rmtree(self.work)
-        old = aside(self.path)
-        if self.path.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            self.path.rename(old)
+        old = put_aside(self.path) if self.path.exists() else None
         self.partial.rename(self.path)
-        shutil.rmtree(old, ignore_errors=True)
+        if old is not None:
+            with contextlib.suppress(OSError):  # the run is made; what is left of the old one is hidden
+                remove(old)
         return self.path
 
     def discard_if_empty(self) -> None:
@@ -154,10 +173,11 @@ class RunFolder:
         Silent where that cannot be written, or another process is making the run.
         """
         with contextlib.suppress(OSError, RunFolderError):
+            self._check_partial()
             self.partial.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             try:
-                (self.partial / ERROR_FILE).write_text(failure_note(error, hint), encoding="utf-8")
+                write_file(self.partial / ERROR_FILE, failure_note(error, hint).encode("utf-8", "replace"))
             finally:
                 if self._lock:
                     self._lock.close()
@@ -184,33 +204,24 @@ class RunFolder:
         from safetensors.numpy import load_file
 
         file = self.work / f"{key}.safetensors"
-        if not file.exists():
+        if not _is_plain_file(file):
             return None
         try:
             return load_file(file)
-        except SafetensorError:  # torn by a crash of the machine: make it again
+        except (SafetensorError, ValueError, TypeError):  # torn by a crash of the machine: make it again
             file.unlink()
             return None
 
     def keep_batch(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
         """Keep a finished batch, so that an interrupted run goes on behind it."""
         file = self.work / f"{key}.safetensors"
-        part = file.with_suffix(".part")
-        write_arrays(arrays, part)
-        part.replace(file)
+        write_arrays(arrays, file)
 
     def _take_lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # Windows has no flock; two runs of one folder are then the user's to avoid
-            self.work.mkdir(exist_ok=True)
-            return
         self.work.mkdir(exist_ok=True)
-        self._lock = (self.work / "lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
+            self._lock = lock(self.work / "lock")
+        except Held:
             hint = "Wait for it, or choose another folder with -o."
             raise InUse(f"{self.path} is being made by another process.", hint) from None
 
@@ -231,9 +242,54 @@ def failure_note(error: str, hint: str) -> str:
     return json.dumps({"error": error, "hint": hint, "when": when}, ensure_ascii=False, indent=1) + "\n"
 
 
-def aside(folder: Path) -> Path:
-    """Return the hidden name that a folder gets for the moment in which it is replaced or deleted."""
-    return folder.with_name(f".{folder.name}.old")
+def aside(folder: Path, number: int = 0) -> Path:
+    """Return a hidden name that a folder may get for the moment in which it is replaced or deleted."""
+    return folder.with_name(f".{folder.name}.old{f'-{number}' if number else ''}")
+
+
+def put_aside(folder: Path) -> Path:
+    """Give a run's folder a hidden name, and return that.
+
+    What a killed process left under such a name is deleted, if it is a run as `rm` would have it; where anything else
+    has the name, another one is taken.
+    """
+    for trash in (aside(folder, number) for number in itertools.count()):
+        if is_deletable(trash):
+            remove(trash)
+        if not os.path.lexists(trash):
+            folder.rename(trash)
+            return trash
+    raise AssertionError  # numbers do not end
+
+
+def remove(folder: Path) -> None:
+    """Delete a run's folder, what marks it as ours last: stopped on the way, it is still known for one."""
+    marks = (TRACE_FILE, COMPARE_FILE, ERROR_FILE, WORK)
+    _empty(folder, *marks)
+    _empty(folder)
+    folder.rmdir()
+
+
+def is_deletable(folder: Path) -> bool:
+    """Return whether `folder`, whatever its name, is a run of ours, finished or not, and nothing else; or empty."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    if is_unfinished(folder) or not any(folder.iterdir()):
+        return True
+    for record in (TRACE_FILE, COMPARE_FILE):
+        if _hash_of(folder / record):
+            with contextlib.suppress(RunFolderError):
+                refuse_strangers(folder, record, "")
+                return True
+    return False
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Return whether `folder` has one of the marks that we leave in a run that is not whole; links are none."""
+    if "error" in (read_table(folder / ERROR_FILE) or {}):
+        return True
+    work = folder / WORK
+    return not work.is_symlink() and any(_is_plain_file(work / mark) for mark in ("hash", "lock"))
 
 
 def refuse_strangers(folder: Path, record: str, hint: str) -> None:
@@ -245,13 +301,19 @@ def refuse_strangers(folder: Path, record: str, hint: str) -> None:
 
 def missing_files(folder: Path) -> list[str]:
     """Return the files that a finished run's trace names and that are not there any more, sorted."""
-    return sorted(path for path in _listed(folder, TRACE_FILE) if not (folder / path).exists())
+    return sorted(path for path in _listed(folder, TRACE_FILE) if not _is_plain_file(folder / path))
 
 
 def _listed(folder: Path, record: str) -> set[str]:
+    """Return what the record names, as far as a record may: a name that leads elsewhere names nothing."""
     rows = (read_table(folder / record) or {}).get("artifacts")
-    rows = [row for row in rows if isinstance(row, dict) and "path" in row] if isinstance(rows, list) else []
-    return {str(row["path"]) for row in rows}
+    found = set()
+    for row in rows if isinstance(rows, list) else []:
+        with contextlib.suppress(BadName, OSError):
+            name = row.get("path") if isinstance(row, dict) else None
+            inside(folder, name)
+            found.add(str(name))
+    return found
 
 
 def files_in(folder: Path) -> Iterator[Path]:
@@ -275,15 +337,15 @@ def _hash_of(record: Path) -> str | None:
 def read_table(path: Path) -> dict[str, Any] | None:
     """Return what a trace.json, compare.json or error.json holds; None where there is none that can be read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_file(path, MOST_RECORD, links=False))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
-def _empty(folder: Path, keep: str) -> None:
+def _empty(folder: Path, *keep: str) -> None:
     for entry in folder.iterdir():
-        if entry.name == keep:
+        if entry.name in keep:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -291,10 +353,29 @@ def _empty(folder: Path, keep: str) -> None:
             entry.unlink()
 
 
+def _is_plain_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _strange(path: Path) -> bool:
+    """Return whether what is no folder is no file either."""
+    return not _is_plain_file(path) and os.path.lexists(path)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return read_file(path, MOST_MARK, links=False).decode()
+    except (OSError, ValueError):
+        return None
+
+
 def _sync(folder: Path) -> None:
     """Flush the folder's entries, so that the rename never points at files a power cut can empty."""
     for entry in folder.rglob("*"):
-        if entry.is_file():
+        if _is_plain_file(entry):
             with entry.open("rb") as file:
                 os.fsync(file.fileno())
 
@@ -311,11 +392,15 @@ def _plain_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "Choose another with -o or --runs-dir."
             raise RunFolderError(f"{path} cannot be written: {error.strerror}.", hint) from None
+        if error.errno == errno.ENAMETOOLONG:
+            raise RunFolderError(f"{str(path)[:60]}... is too long a name.", "Choose another with -o.") from None
         if error.errno in (errno.ENOTDIR, errno.EEXIST):
             hint = "Choose another with -o or --runs-dir."
             raise RunFolderError(f"{path} lies below a file, not a folder.", hint) from None
         if error.filename is not None and _is_at(Path(os.fsdecode(error.filename)), path):
-            raise RunFolderError(f"{path} cannot be written: {error.strerror}.", "Choose another with -o.") from None
+            raise RunFolderError(
+                f"{path} cannot be written: {error.strerror or error}.", "Choose another with -o."
+            ) from None
         raise
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,8 @@ from denoisecli.errors import NotRecorded, UsageError
 from denoisecli.labs import job as plans
 from denoisecli.labs.job import STAGES, Job, Plan
 from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
-from denoisecli.trace import Trace, load
+from denoisecli.safe_files import BadName, check_file, inside, why
+from denoisecli.trace import TRACE_FILE, Trace, load
 
 DRAWN = {
     "noise": ("film", "loop"),
@@ -29,6 +30,7 @@ DRAWN = {
 
 MADE_ANEW = ("hash", "identity", "created", "command", "config", "version", "artifacts", "timings")
 KEPT_KINDS = {"image", "lora"}
+KEPT_PLACES = ("images/", "loras/")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Redraw:
         trace = Trace(self.trace.lab, self.trace.arrays, {k: v for k, v in record.items() if k not in MADE_ANEW})
         trace.record["config"] = job.config.model_dump(mode="json")
         for path, kind in kept_files(self.run, record):
-            target = job.folder.partial / path
+            target = inside(job.folder.partial, path)
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(self.run / path, target)
             job.artifact(target, kind)
@@ -76,6 +78,7 @@ def plan(
     stored = build(lab, [Layer(dict(trace.record["config"]), source=str(run))])
     config = build(lab, [Layer(stored.model_dump(mode="json"), source=str(run)), settings(lab, _spelt_out(lab, pairs))])
     _check_keys(run, stored, config)
+    kept_files(run, trace.record)  # a run that names what it may not is refused before anything is made
     made = plans.plan(config, trace.record["identity"], Redraw(run, trace), out, runs_dir, force=force)
     if out is None and made.folder.hash == trace.record["hash"]:
         made.folder.path, made.folder.force = run, True  # the same run drawn anew, wherever it lies
@@ -84,16 +87,30 @@ def plan(
     return made
 
 
-def kept_files(run: Path, record: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    """Return (path, kind) of the run's files that no drawing changes. Raises NotRecorded where one is missing."""
+def kept_files(run: Path, record: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (path, kind) of the run's files that no drawing changes.
+
+    Raises NotRecorded where one is missing, is no plain file, or has a name that no run gives: before anything is made.
+    """
     rows = [row for row in record.get("artifacts") or [] if row.get("kind") in KEPT_KINDS]
-    if (run / PICTURES_FILE).exists():
+    if os.path.lexists(run / PICTURES_FILE):
         rows.append({"path": PICTURES_FILE, "kind": "pictures"})
-    for row in rows:
-        path = str(row["path"])
-        if not (run / path).resolve().is_relative_to(run.resolve()) or not (run / path).is_file():
-            raise NotRecorded(f"{run} lacks {path}, which its trace.json names.", "Make the run again with --force.")
-        yield path, str(row["kind"])
+    return [(_checked(run, row["path"]), str(row["kind"])) for row in rows]
+
+
+def _checked(run: Path, name: str) -> str:
+    """Return the name of a file to keep: a plain one, and in one of the folders that no drawing writes into."""
+    hint = "Make the run again with --force."
+    try:
+        path = inside(run, name)
+        if name != PICTURES_FILE and not name.startswith(KEPT_PLACES):
+            raise BadName("is not where a run keeps pictures and LoRAs")
+        check_file(path, links=False)
+    except (BadName, OSError) as error:
+        what = why(error) if isinstance(error, OSError) else error
+        shown = ascii(name)[1:-1][:80]
+        raise NotRecorded(f"{run} lacks {shown}, which its {TRACE_FILE} names: it {what}.", hint) from None
+    return name
 
 
 def _check_complete(run: Path, trace: Trace) -> None:
@@ -131,6 +148,6 @@ def _link(source: Path, target: Path) -> None:
     """Give the file a second name, or copy it where the disk cannot; a file is never written in place, so both hold."""
     target.unlink(missing_ok=True)
     try:
-        os.link(source, target)
+        os.link(source, target, follow_symlinks=False)
     except OSError:
         shutil.copyfile(source, target)
