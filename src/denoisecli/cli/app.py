@@ -100,7 +100,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
         signal.signal(signal.SIGINT, _interrupt)
     atexit.register(gc.freeze)  # else the exit takes a second more: Python looks through all of torch for garbage
-    from . import labs, batch, listing, gallery, render, compare, slides, interop, configs, info  # noqa: F401, I001 - each adds its commands to `app`, in this order
+    from . import labs, batch, listing, gallery, render, compare, slides, live_page, interop, configs, info  # noqa: F401, I001 - each adds its commands to `app`, in this order
 
     app()
 

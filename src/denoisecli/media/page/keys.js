@@ -2,7 +2,7 @@
 
 /**
  * bindings: {key: action(event)}; a key is `event.key`, letters in lower case. Sliders keep their own arrows, buttons and
- * menus their space, a search field its letters; a slider marked data-page-keys leaves all to the page.
+ * menus their space, a search field its letters, other fields all they are given; a slider marked data-page-keys leaves all to the page.
  */
 export function listen(bindings) {
   document.addEventListener("keydown", (event) => {
@@ -21,6 +21,7 @@ const OF_BUTTONS = [" ", "Enter"];
 function takenBy(target, key) {
   const slider = target.matches?.("input[type=range]:not([data-page-keys])");
   const button = target.matches?.("button, select, a, summary");
-  const typing = target.matches?.("input[type=search]") && key.length === 1;
+  const writing = target.matches?.("textarea, input[type=text], input[type=number]");
+  const typing = writing || (target.matches?.("input[type=search]") && key.length === 1);
   return typing || (slider && OF_SLIDERS.includes(key)) || (button && OF_BUTTONS.includes(key));
 }

@@ -11,11 +11,11 @@ const GAIN = 1.25; // pictures that much smaller are fine beside a wider side, w
 const NARROW = 820; // narrower windows have one column
 
 /**
- * data: {title, settings, command, note?}. tabs: the switch in the head, or nothing. keys: the line of keys.
+ * data: {title, settings, command, note?}. title: what stands in the head instead of them. tabs: the switch beside it, or nothing. keys: the line of keys.
  * Returns {side, foot, fit}; fit() lays the stage out again.
  */
-export function makeShell({ data, stage, tabs, keys }) {
-  const head = element("header", {}, makeTitle(data), tabs ?? null);
+export function makeShell({ data, title = makeTitle(data), stage, tabs, keys }) {
+  const head = element("header", {}, title, tabs ?? null);
   const side = element("section", { class: "side", "aria-label": "numbers" });
   const foot = element("section", { class: "foot", "aria-label": "timeline" });
   const hints = element("footer", {}, element("span", { class: "keys", text: keys }), data.command ? makeCommand(data.command) : null);

@@ -1,0 +1,107 @@
+/** Latents as pictures: decoded one after the other, what is looked at first; until then a sketch, one colour a cell. */
+
+import { element } from "../../media/page/dom.js";
+
+const MOST = 220; // pictures that are kept, 58 MB
+const LEARNT = 24; // pictures that sketches are fitted to
+const REST = 2; // times as long as a picture took the artist rests while the run itself goes on
+
+/**
+ * decode(latents) → a promise of {result: RGBA, ms}; busy(): the run goes on; told(): a picture is ready.
+ * Returns {get, want}: get(latents) → a canvas: the picture, a sketch, or null; want(list): these, in this order, are
+ * drawn next, and nothing else.
+ */
+export function makeDrawings({ side, decode, busy, told }) {
+  const drawn = new Map();
+  const sketch = makeSketcher(side);
+  let [queue, working] = [[], false];
+
+  const work = async () => {
+    if (working) return;
+    working = true;
+    try {
+      await drawAll();
+    } finally {
+      working = false;
+    }
+  };
+  const drawAll = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      if (drawn.has(next)) continue;
+      const { result, ms } = await decode(next);
+      const size = Math.sqrt(result.length / 4);
+      const canvas = element("canvas", { width: size, height: size });
+      canvas.getContext("2d").putImageData(new ImageData(result, size, size), 0, 0);
+      drawn.set(next, canvas);
+      if (drawn.size > MOST) drawn.delete(drawn.keys().next().value);
+      sketch.learn(next, result, size);
+      told();
+      if (busy()) await new Promise((done) => setTimeout(done, REST * ms));
+    }
+  };
+  return {
+    get: (latents) => drawn.get(latents) ?? (latents ? sketch.of(latents) : null),
+    has: (latents) => drawn.has(latents),
+    want: (list) => {
+      queue = list.filter((latents) => latents && !drawn.has(latents));
+      return work();
+    },
+  };
+}
+
+/** Colours of a cell as a linear map of its latents, fitted to the pictures so far: least squares by normal equations. */
+function makeSketcher(side) {
+  const cells = side * side;
+  let [sums, towards, fit, age] = [null, null, null, 0];
+  const made = new WeakMap();
+  const rowOf = (latents, i) => [...Array.from({ length: latents.length / cells }, (_, c) => latents[c * cells + i]), 1];
+  const learn = (latents, rgba, wide) => {
+    if (age >= LEARNT) return;
+    const size = latents.length / cells + 1;
+    sums ??= Array.from({ length: size }, () => new Float64Array(size));
+    towards ??= Array.from({ length: size }, () => new Float64Array(3));
+    const scale = wide / side;
+    for (let i = 0; i < cells; i++) {
+      const row = rowOf(latents, i);
+      const middle = 4 * (Math.floor((Math.floor(i / side) + 0.5) * scale) * wide + Math.floor(((i % side) + 0.5) * scale));
+      const clipped = [0, 1, 2].some((c) => rgba[middle + c] === 0 || rgba[middle + c] === 255);
+      if (!clipped) row.forEach((a, p) => {
+        row.forEach((b, q) => (sums[p][q] += a * b));
+        for (let c = 0; c < 3; c++) towards[p][c] += a * rgba[middle + c];
+      });
+    }
+    fit = solved(sums, towards);
+    age += 1;
+  };
+  const of = (latents) => {
+    if (!fit) return null;
+    const before = made.get(latents);
+    if (before?.age === age) return before.canvas;
+    const canvas = before?.canvas ?? element("canvas", { width: side, height: side });
+    const image = new ImageData(side, side);
+    for (let i = 0; i < cells; i++) {
+      const row = rowOf(latents, i);
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = row.reduce((sum, value, p) => sum + value * fit[p][c], 0);
+      image.data[4 * i + 3] = 255;
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    made.set(latents, { age, canvas });
+    return canvas;
+  };
+  return { learn, of };
+}
+
+/** Solve A · X = B for a small symmetric A with a little weight on its diagonal: Gauss and Jordan. */
+export function solved(A, B) {
+  const rows = A.map((row, p) => [...row.map((value, q) => value + (p === q ? 1e-3 : 0)), ...B[p]]);
+  rows.forEach((pivot, p) => {
+    const scale = pivot[p];
+    pivot.forEach((value, q) => (pivot[q] = value / scale));
+    rows.forEach((row, r) => {
+      if (r === p) return;
+      const factor = row[p];
+      row.forEach((value, q) => (row[q] = value - factor * pivot[q]));
+    });
+  });
+  return rows.map((row) => row.slice(A.length));
+}

@@ -1,0 +1,110 @@
+/** What only a live page can show: which runs an experiment asks for, and which panels show them. */
+
+import { randn, seedBits, slerp } from "./randn.js";
+
+const CHANNELS = 4;
+
+export const EXPERIMENTS = {
+  deck: { text: "Deck", title: "every state of a run, for each seed", said: "Change words, seeds or settings: the run starts again at once." },
+  guidance: { text: "Guidance", title: "what the scale does inside a step", said: "One noise, predicted twice: drag cfg and see where the prompt pulls the picture." },
+  walk: { text: "Walk", title: "from one noise to another", said: "Drag from one noise to another: each place on the way is a run of its own." },
+  fork: { text: "Fork", title: "other words from a state on", said: "Up to this state both are one run; from there on the second hears other words.", strip: 1 },
+  noise: { text: "Noise", title: "the finished picture drowned again", said: "The run's states, and the finished picture under the very noise that it came from: the model does not go the straight way." },
+};
+
+/** What a page shows first when an experiment is chosen: the last state says nothing of guidance, nor of noise. */
+export function openingOf(experiment, steps) {
+  if (experiment === "guidance") return { view: "guess", state: Math.round(steps / 4), follow: false };
+  if (experiment === "noise") return { view: "canvas", state: Math.round(0.6 * steps), follow: false };
+  return { follow: true };
+}
+
+/** The two seeds that a walk goes between: the first two, or one and the next. */
+export function endsOf([first, second]) {
+  return [first, second ?? String(BigInt(first) + 1n)];
+}
+
+/** Return the lanes (lanes.js) that a state of the page asks for. */
+export function wishesOf(state, side) {
+  const { words, negative, cfg, steps, sampler, seeds } = state;
+  const common = { words, negative, cfg, steps, sampler };
+  const drawn = (seed) => randn(seedBits(seed), CHANNELS * side * side);
+  const wish = (seed) => ({ ...common, key: JSON.stringify([seed, common]), noise: drawn(seed) });
+  const [first, second] = endsOf(seeds);
+  if (state.experiment === "walk") {
+    return [{ ...common, key: JSON.stringify([first, second, state.share, common]), noise: slerp(drawn(first), drawn(second), state.share) }];
+  }
+  if (state.experiment === "fork") {
+    const trunk = wish(first);
+    const branch = { ...common, words: state.otherWords, from: { key: trunk.key, at: state.at } };
+    return [trunk, { ...branch, key: JSON.stringify([trunk.key, state.otherWords, state.at]) }];
+  }
+  if (state.experiment === "guidance") return [wish(seeds[state.seed] ?? first)];
+  if (state.experiment === "noise") return [wish(first)];
+  return seeds.map(wish);
+}
+
+/**
+ * Return the panels: {lane, caption, latents(k, view), heat, tell}. latents: what to draw of state k, in "canvas" and "latent"
+ * x_t, in "guess" the guess; heat: they are lengths, one a cell; tell(): the caption where it changes.
+ */
+export function panelsOf(state, lanes) {
+  if (state.experiment === "guidance") return guidancePanels(lanes[0]);
+  if (state.experiment === "noise") return [plain(lanes[0], `seed ${state.seeds[0]}, the run`), drowned(lanes[0])];
+  const percent = Math.round(100 * state.share);
+  const captions = {
+    walk: [percent % 100 ? `${percent} % of the way` : `seed ${endsOf(state.seeds)[percent / 100]}`],
+    fork: [`seed ${state.seeds[0]}`, `other words from state ${state.at}`],
+  }[state.experiment] ?? state.seeds.map((seed) => `seed ${seed}`);
+  return lanes.map((lane, i) => plain(lane, captions[i]));
+}
+
+function plain(lane, caption) {
+  const latents = (k, view) => {
+    const found = lane.states[k];
+    if (!found) return null;
+    if (view === "guess") return found.guess ?? lane.states[k - 1]?.guess ?? null;
+    return (found.canvas ??= lane.sampler.canvas(found.x, k));
+  };
+  return { lane, caption, latents };
+}
+
+/** Both halves as guesses, what guidance makes of them, and where it pulls: |cond − uncond| in each cell. */
+function guidancePanels(lane) {
+  const made = new Map();
+  const derived = (name, k, make) => {
+    const key = `${name}/${k}`;
+    const state = lane.states[k];
+    if (!state?.uncond || !state.cond) return null;
+    if (!made.has(key)) made.set(key, make(state));
+    return made.get(key);
+  };
+  const last = (k) => Math.min(k, Math.max(0, lane.wish.steps - 1), Math.max(0, lane.states.length - 2));
+  const guess = (half) => (k) => derived(half, last(k), (state) => lane.sampler.step(state.x, state[half], last(k), null).guess);
+  const pull = (k) => derived("pull", last(k), ({ uncond, cond }) => {
+    const cells = uncond.length / CHANNELS;
+    return Float32Array.from({ length: cells }, (_, i) => Math.hypot(...[0, 1, 2, 3].map((c) => cond[c * cells + i] - uncond[c * cells + i])));
+  });
+  return [
+    { ...plain(lane, `guided, cfg ${lane.wish.cfg}`) },
+    { lane, caption: "where the prompt pulls", latents: pull, heat: true },
+    { lane, caption: "guess without the prompt", latents: guess("uncond") },
+    { lane, caption: "guess with the prompt", latents: guess("cond") },
+  ];
+}
+
+/** The forward process on the finished picture: x_t = √ᾱ · x₀ + √(1−ᾱ) · ε. */
+function drowned(lane) {
+  const made = new Map();
+  const latents = (k) => {
+    const last = lane.states[lane.wish.steps];
+    if (!last) return null;
+    if (!made.has(k)) {
+      const bar = lane.sampler.levels[k].alpha_bar;
+      const [signal, noise] = [Math.sqrt(bar), Math.sqrt(1 - bar)];
+      made.set(k, k === lane.wish.steps ? last.guess : last.guess.map((value, i) => signal * value + noise * lane.wish.noise[i]));
+    }
+    return made.get(k);
+  };
+  return { lane, caption: "the picture under the same noise", latents };
+}

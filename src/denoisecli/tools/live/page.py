@@ -1,0 +1,180 @@
+"""The live page as one file: the deck's shared modules and style, the model and its engine, and the words around them.
+
+The file is windows-1252, in which every byte but a few is one letter: what is stored takes 1.6 % more than itself,
+where base64 takes a third. Text and scripts are ASCII with escapes, so that hashes and words hold in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from denoisecli.interop import own_chunk
+from denoisecli.media import page as pages
+from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
+
+from . import pack
+
+if TYPE_CHECKING:
+    from denoisecli.config.base import SampleConfig
+    from denoisecli.media.page import Look
+
+HERE = Path(__file__).parent
+SHIFT, ESCAPE, BEHIND = 42, b"=", 64
+FORBIDDEN = (0, 13, 60)  # NUL, CR and "<", which HTML reads otherwise
+SAMPLERS = {"ddim": "DDIM", "euler": "Euler", "dpmpp_2m": "DPM++ 2M"}
+GRAMMAR = {
+    "landmark": ("lighthouse", "castle", "windmill", "cottage", "pine tree", "stone tower"),
+    "terrain": ("rocky cliff", "grassy hill", "small island", "sand dune"),
+    "time": ("dusk", "dawn", "noon", "night"),
+    "sky": ("dramatic golden clouds", "clear sky", "soft white clouds", "dark storm clouds"),
+    "foreground": ("crashing waves", "calm sea", "field of flowers", "snowy field"),
+    "style": ("oil painting", "watercolor", "pencil sketch", "pixel art", "flat poster"),
+}
+"""The captions that the pocket model was trained with, see training/scenes.py."""
+OTHER_STYLE = {"oil painting": "pencil sketch"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A picture for browsers in which the model does not run: its WebP and what stands on it."""
+
+    coded: bytes
+    caption: str
+
+
+def live_html(
+    config: SampleConfig, packs: Mapping[str, bytes], tokenizer: Path, look: Look, kept: Sequence[Kept] = (),
+    *, exact: bool = False,
+) -> bytes:  # fmt: skip
+    """Return the page; the same config and model give the same bytes.
+
+    packs: of `pack.packed`. tokenizer: a folder with vocab.json and merges.txt. kept: the run as pictures.
+    """
+    engine = pack.engine()
+    stored = {"engine": engine.script, "wasm": engine.wasm}
+    stored |= {name: gzip.compress(data, 9, mtime=0) for name, data in packs.items()}
+    data = page_data(config, tokenizer, kept, exact=exact)
+    data["stored"] = {
+        name: {"sha256": hashlib.sha256(coded).hexdigest(), "length": len(coded)} for name, coded in stored.items()
+    }
+    style = _css(pages.style(look) + (HERE / "style.css").read_text(encoding="utf-8"))
+    script = _js(pages.script(HERE / "page.js"))
+    pictures = {f"kept/{number}": base64.b64encode(one.coded).decode() for number, one in enumerate(kept)}
+    text = Template((HERE / "template.html").read_text(encoding="utf-8")).substitute(
+        policy=_policy(style, script), scheme="dark" if look.dark else "light", title=_ascii(config.prompt or "live deck"),
+        style=style, script=script, data=_json(data), blobs=_json({"pictures": pictures, "arrays": {}}),
+        noscript="This page draws itself: switch JavaScript on to see the run.", stored="\0",
+    )  # fmt: skip
+    head, tail = text.encode("ascii").split(b"\0")
+    return head + b"\n".join(_element(name, coded) for name, coded in stored.items()) + tail
+
+
+def page_data(config: SampleConfig, tokenizer: Path, kept: Sequence[Kept], *, exact: bool) -> dict[str, Any]:
+    """Return what the page's script reads."""
+    from denoisecli.config.base import SampleConfig
+
+    vocabulary = json.loads((tokenizer / "vocab.json").read_text(encoding="utf-8"))
+    merges = (tokenizer / "merges.txt").read_text(encoding="utf-8").strip().split("\n")[1:]
+    models, about = pack.graphs().models, pack.engine().about
+    loras = [{"file": lora.file, "scale": lora.scale} for lora in config.loras]
+    side = models["unet"]["sample_size"]
+    return {
+        "title": config.prompt, "settings": _settings(config), "command": None, "note": None,
+        "config": _keys(config), "defaults": _keys(SampleConfig()), "grammar": GRAMMAR,
+        "other_words": _other(config.prompt), "extra_words": _words_of(config),
+        "side": side, "size": side * 2 ** sum(1 for blocks in models["vae"]["num_decoder_blocks"] if blocks != 0),
+        "offset": models["scheduler"]["steps_offset"], "schedule": base64.b64encode(pack.graphs().schedule).decode(),
+        "tokenizer": {"vocab": vocabulary, "merges": merges, "length": models["text_encoder"]["max_position_embeddings"]},
+        "worker": (HERE / "worker.js").read_text(encoding="utf-8"), "weights": "float16" if exact else "int8",
+        "engine": f"ONNX Runtime Web {about['version']}", "sampler_names": SAMPLERS,
+        "loras": json.dumps(loras) if loras else "", "own": _own(config),
+        "thresholds": [{"value": LAYOUT_COMMITTED, "role": "amber"}, {"value": DETAIL_COMMITTED, "role": "teal"}],
+        "kept": [{"name": f"kept/{number}", "caption": one.caption} for number, one in enumerate(kept)],
+    }  # fmt: skip
+
+
+def _keys(config: SampleConfig) -> dict[str, Any]:
+    """Return what the page may change; seeds as text, since JavaScript's numbers end at 2^53."""
+    return {
+        "prompt": config.prompt, "negative_prompt": config.negative_prompt, "steps": config.steps,
+        "cfg": config.cfg, "sampler": config.sampler, "seeds": [str(seed) for seed in config.seeds],
+    }  # fmt: skip
+
+
+def _settings(config: SampleConfig) -> str:
+    seeds = ", ".join(map(str, config.seeds))
+    return f"{SAMPLERS[config.sampler]} · {config.steps} steps · cfg {config.cfg:g} · seeds {seeds}"
+
+
+def _own(config: SampleConfig) -> dict[str, Any]:
+    """Return the settings that a saved picture carries for `denoisecli import`, but for those that the page fills in."""
+    from denoisecli.interop.recipe import Shot
+
+    shot = Shot(config.seeds[0], config.cfg, config.prompt, loras=tuple(config.loras))
+    values: dict[str, Any] = json.loads(own_chunk.text(config, shot, config.size or (256, 256)))
+    return values
+
+
+def _other(prompt: str) -> str:
+    """Return the prompt in another style, for the fork: what the grammar knows, else a prompt of its own."""
+    styles = GRAMMAR["style"]
+    for style in styles:
+        if style in prompt:
+            return prompt.replace(style, OTHER_STYLE.get(style, styles[0]))
+    return prompt + ", pencil sketch"
+
+
+def _words_of(config: SampleConfig) -> list[str]:
+    """Return the words that LoRAs brought: those of their files' names."""
+    return [word for lora in config.loras for word in Path(lora.file).stem.lower().replace("_", "-").split("-")]
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        "default-src 'none'; img-src data: blob:; font-src data:; worker-src blob:; "
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}' 'wasm-unsafe-eval'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _element(name: str, data: bytes) -> bytes:
+    return b'<script type="text/plain" id="%s">%s</script>' % (name.encode(), written(data))
+
+
+def written(data: bytes) -> bytes:
+    """Return bytes as letters of windows-1252: each 42 higher, "=" and what HTML forbids as "=" and 64 higher."""
+    moved = data.translate(bytes((byte + SHIFT) & 255 for byte in range(256)))
+    for byte in (ESCAPE[0], *FORBIDDEN):
+        moved = moved.replace(bytes([byte]), ESCAPE + bytes([(byte + BEHIND) & 255]))
+    return moved
+
+
+def _ascii(text: str) -> str:
+    return html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _js(text: str) -> str:
+    """Return a script in ASCII: other letters stand in strings and templates alone, where an escape is the same."""
+    units = text.encode("utf-16-be")
+    codes = [int.from_bytes(units[k : k + 2], "big") for k in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
+
+
+def _css(text: str) -> str:
+    return "".join(letter if ord(letter) < 128 else f"\\{ord(letter):x} " for letter in text)

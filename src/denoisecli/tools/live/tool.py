@@ -1,0 +1,165 @@
+"""From a sample config to the live page: check what the page can do, read the model, write one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisecli.config.base import SampleConfig
+from denoisecli.errors import ModelError, RunFolderError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from denoisecli.report import Report
+
+    from .pack import Tensors
+    from .page import Kept
+
+PAGE = Path("live.html")
+MARK = b'<meta name="generator" content="denoisecli">'
+HEAD = 1 << 12  # bytes at the start of a page that hold the mark
+MOST_BYTES = {False: 15_000_000, True: 25_000_000}
+MOST_SEEDS, MOST_STEPS, MOST_SCALE = 4, 100, 30.0
+SHOWN_STATES = 8  # of the first seed, for browsers in which the model does not run
+SIDE = (256, 256)
+
+
+def make_live(config: SampleConfig, path: Path, report: Report, *, exact: bool = False, force: bool = False) -> Path:
+    """Write the live page of a config to `path` and return it.
+
+    Raises UsageError for settings that the page does not know, ModelError for a model or LoRA of another shape, and
+    RunFolderError for a file that is not ours to replace.
+    """
+    from denoisecli.diffusion.models import locate
+    from denoisecli.labs.pages import look_of
+    from denoisecli.media.files import whole_file
+
+    from .page import live_html
+
+    check(config)
+    if path.exists() and not force and not _is_ours(path):
+        raise RunFolderError(f"{path} is there, and denoisecli did not write it.", "Name another with -o, or --force.")
+    try:
+        report.start(path, "live", config.prompt)
+        report.stage("load", 1)
+        folder = locate(config.model)
+        packs = weights(config, folder, exact=exact)
+        kept = pictures(config, report)
+        report.stage("encode", 1)
+        data = live_html(config, packs, folder / "tokenizer", look_of(config.film.theme), kept, exact=exact)
+        if len(data) > MOST_BYTES[exact]:
+            report.warn(f"The page has {len(data) / 1e6:.1f} MB, more than some mail servers take.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            partial.write_bytes(data)
+    finally:
+        report.close()
+    report.done(path, fresh=True)
+    return path
+
+
+def check(config: SampleConfig) -> None:
+    """Raise UsageError for what the page cannot do, before anything is read."""
+    from .page import SAMPLERS
+
+    faults = {
+        f"sampler: {config.sampler} is not on the live page": config.sampler not in SAMPLERS,
+        f"seeds: the live page shows {MOST_SEEDS} at once, not {len(config.seeds)}": len(config.seeds) > MOST_SEEDS,
+        f"steps: the live page takes 1 to {MOST_STEPS}, not {config.steps}": config.steps > MOST_STEPS,
+        f"cfg: the live page takes 0 to {MOST_SCALE:g}, not {config.cfg:g}": config.cfg > MOST_SCALE,
+        "eta: the live page adds no noise on the way": config.eta != 0,
+        "guidance_rescale: the live page does not know it": config.guidance_rescale != 0,
+        "spacing: the live page takes the model's own timesteps": config.spacing is not None,
+        f"size: the live page paints {SIDE[0]}x{SIDE[1]} alone": config.size not in (None, SIDE),
+    }
+    found = next((fault for fault, there in faults.items() if there), None)
+    if found:
+        raise UsageError(f"{found}.", f"Samplers: {', '.join(SAMPLERS)}. Others: denoisecli sample.")
+
+
+def weights(config: SampleConfig, folder: Path, *, exact: bool) -> dict[str, bytes]:
+    """Return the packs of the model in `folder` with the config's LoRAs added to its weights. Needs no torch."""
+    from .pack import OTHER, packed, read_model
+
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is one file.", OTHER)
+    tensors = read_model(folder)
+    for lora in config.loras:
+        add_lora(tensors, Path(lora.file), lora.scale)
+    return packed(tensors, exact)
+
+
+def add_lora(tensors: Mapping[str, Tensors], path: Path, strength: float) -> None:
+    """Add strength · scale · up · down of each layer of a LoRA to the weights. Raises ModelError where one does not fit."""
+    from denoisecli.lora.file import open_lora
+    from denoisecli.lora.fit import misfits, plain_name
+
+    places = {
+        plain_name(f"{part}.{key.removesuffix('.weight')}"): (part, key)
+        for part in ("unet", "text_encoder") for key in tensors[part] if key.endswith(".weight")
+    }  # fmt: skip
+    if not path.is_file():
+        raise ModelError(f"There is no LoRA file at {path}.")
+    with open_lora(path) as lora:
+        shapes = {name: tensors[part][key].shape for name, (part, key) in places.items()}
+        wrong = misfits(lora.layers, shapes) | {
+            layer.name: "no such layer" for layer in lora.layers if plain_name(layer.name) not in places
+        }
+        if wrong:
+            name, why = next(iter(wrong.items()))
+            raise ModelError(f"{path} is a LoRA of another model: {name}: {why}.", "Use one that was made for this model.")
+        for layer in lora.layers:
+            part, key = places[plain_name(layer.name)]
+            up, down = lora.factors(layer)
+            change = strength * lora.scale(layer) * (up.astype(np.float32) @ down.astype(np.float32))
+            tensors[part][key] = tensors[part][key].astype(np.float32) + change.reshape(tensors[part][key].shape)
+
+
+def pictures(config: SampleConfig, report: Report) -> list[Kept]:
+    """Return the run as pictures, for browsers in which the model does not run: sampled here once, by torch."""
+    from denoisecli.media.picture_file import webp
+
+    from .page import Kept
+
+    report.stage("sample", len(config.seeds) * config.steps)
+    guesses, finals = _run(config, report)
+    chosen = sorted({round(k) for k in np.linspace(0, config.steps - 1, min(SHOWN_STATES, config.steps))})
+    told = [(picture, f"seed {seed}, finished") for seed, picture in zip(config.seeds, finals, strict=True)]
+    told += [(guesses[k], f"seed {config.seeds[0]}, guess at state {k}") for k in chosen]
+    return [Kept(webp(picture), caption) for picture, caption in told]
+
+
+def _run(config: SampleConfig, report: Report) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the guesses of the first seed, (step, H, W, 3), and the finished pictures, (seed, H, W, 3)."""
+    from denoisecli.diffusion.adapters import add_loras
+    from denoisecli.diffusion.batch import sample_batch
+    from denoisecli.diffusion.decode import decoder
+    from denoisecli.diffusion.models import load_model
+    from denoisecli.diffusion.noise import starting_noise
+
+    model = load_model(config.model, config.device, config.dtype)
+    if config.loras:
+        add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
+    many = len(config.seeds)
+
+    def told(step: int, _steps: int, _x0: Any) -> None:
+        report.step(step * many)
+
+    trace = sample_batch(
+        model, prompt=config.prompt, negative_prompt=config.negative_prompt, sampler=config.sampler,
+        noise=starting_noise(list(config.seeds), model.info.latent_shape), scales=[config.cfg] * many,
+        steps=config.steps, seeds=list(config.seeds), on_step=told,
+    )  # fmt: skip
+    drawn = decoder(model, "vae")
+    return drawn.decode(trace.x0[0]), drawn.decode(trace.x_t[:, -1])
+
+
+def _is_ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return MARK in file.read(HEAD)
