@@ -142,7 +142,9 @@ def _emptied(model: Any, tensors: Mapping[str, np.ndarray]) -> tuple[list[list[A
         if constant.data_type != TensorProto.FLOAT:
             continue
         values = numpy_helper.to_array(constant)
-        traced = next((row for key in by_size.get(values.size, ()) if (row := _traced(key, tensors[key], values))), None)
+        traced = next(
+            (row for key in by_size.get(values.size, ()) if (row := _traced(key, tensors[key], values))), None
+        )
         if traced is None:
             if values.size > MOST:
                 raise SystemExit(f"{constant.name}: {values.shape} comes from no tensor")

@@ -14,13 +14,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Trace", "__version__", "load", "record"]
+__all__ = ["Trace", "__version__", "live", "load", "record"]
 
 if TYPE_CHECKING:
     from .diffusion.recorder import record
+    from .tools.live.notebook import live
     from .trace import Trace, load
 
-_HOME = {"record": ".diffusion.recorder", "Trace": ".trace", "load": ".trace"}
+_HOME = {"record": ".diffusion.recorder", "live": ".tools.live.notebook", "Trace": ".trace", "load": ".trace"}
 
 
 def __getattr__(name: str) -> Any:

@@ -58,7 +58,9 @@ def live_page(
     overrides = [flags(**given), settings(SampleConfig, [*look, *(set_ or [])])]
     loaded = load_configs(SampleConfig, [config] if config else [], overrides)
     if len(loaded) > 1:
-        raise UsageError(f"{config} holds {len(loaded)} configs, and a live page begins with one.", "Name one document.")
+        raise UsageError(
+            f"{config} holds {len(loaded)} configs, and a live page begins with one.", "Name one document."
+        )
     path = out or PAGE
     if path.is_dir() or not path.suffix:
         path = path / PAGE

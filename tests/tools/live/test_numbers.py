@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training.captions import GRAMMAR as LEARNT
 
 from denoisecli.config.base import SampleConfig
 from denoisecli.diffusion.models import POCKET
 from denoisecli.tools.live import pack
 from denoisecli.tools.live.page import GRAMMAR, page_data, written
 from tests.browser.conftest import refuse
-from training.captions import GRAMMAR as LEARNT
 
 HERE = Path(__file__).parent
 
@@ -53,7 +53,8 @@ def test_slerp_is_that_of_the_walk():
 
 TEXTS = [
     "a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashing waves, oil painting", "",
-    "A  Castle, at\tdusk", "naïve café 12 don't", "日本語 and 😀 here", "it's we're I'll 'd x", "<|endoftext|> </script>",
+    "A  Castle, at\tdusk", "naïve café 12 don't", "日本語 and 😀 here", "it's we're I'll 'd x",
+    "<|endoftext|> </script>",
     "the quick brown fox jumps over the lazy dog again and again and again and again and again and again",
 ]  # fmt: skip
 
@@ -99,9 +100,7 @@ def test_samplers_are_those_of_diffusers(name, steps):
         guesses.append(getattr(stepped, "pred_original_sample", None))
         x = stepped.prev_sample
     offset = pack.graphs().models["scheduler"]["steps_offset"]
-    found = answer(
-        "sampler", name=name, steps=steps, offset=offset, noise=noise.tolist(), schedule=schedule().tolist()
-    )
+    found = answer("sampler", name=name, steps=steps, offset=offset, noise=noise.tolist(), schedule=schedule().tolist())
     assert found["times"] == pipe.scheduler.timesteps.tolist()
     np.testing.assert_allclose(found["final"], x, rtol=2e-5, atol=2e-5)
     if guesses[0] is not None:
@@ -133,7 +132,9 @@ def test_the_command_makes_the_same_config_again(data):
     words = shlex.split(answer("command", state=state, defaults=data["defaults"], loras=""))
     assert words[:2] == ["denoisecli", "sample"]
     pairs = list(zip(words[2::2], words[3::2], strict=True))
-    given = {key: [value for flag, value in pairs if flag == f"--{key}"] for key in ("prompt", "seed", "steps", "cfg", "set")}
+    given = {
+        key: [value for flag, value in pairs if flag == f"--{key}"] for key in ("prompt", "seed", "steps", "cfg", "set")
+    }
     layers = [
         flags(prompt=given["prompt"][0], seeds=given["seed"], steps=int(given["steps"][0]), cfg=float(given["cfg"][0])),
         settings(SampleConfig, given["set"]),

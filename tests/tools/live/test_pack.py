@@ -109,7 +109,8 @@ def lose_weights(folder):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (spoil_config, "another model: its unet has block_out_channels"), (spoil_size, "conv_in.weight is (48, 9, 3, 3)"),
+        (spoil_config, "another model: its unet has block_out_channels"),
+        (spoil_size, "conv_in.weight is (48, 9, 3, 3)"),
         (spoil_numbers, "not finite"), (cut_off, "cannot be read"), (lose_weights, "has no unet/"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -124,7 +125,8 @@ def test_other_models_are_refused_in_a_sentence(other, spoil, said):
     ("keys", "said"),
     [
         ({"sampler": "heun"}, "sampler: heun"), ({"seeds": (1, 2, 3, 4, 5)}, "seeds"), ({"steps": 101}, "steps"),
-        ({"cfg": 31.0}, "cfg"), ({"eta": 0.5}, "eta"), ({"size": (512, 512)}, "size"), ({"spacing": "trailing"}, "spacing"),
+        ({"cfg": 31.0}, "cfg"), ({"eta": 0.5}, "eta"), ({"size": (512, 512)}, "size"),
+        ({"spacing": "trailing"}, "spacing"),
     ],
 )  # fmt: skip
 def test_settings_that_the_page_lacks_are_refused(keys, said):
@@ -139,7 +141,9 @@ def test_a_lora_is_added_to_the_weights(tensors):
     tool.add_lora(changed, path, 0.5)
     held = load_file(path)
     name = "lora_unet_down_blocks_1_attentions_0_proj_in"
-    up, down, alpha = (held[f"{name}.{end}"].astype(np.float32) for end in ("lora_up.weight", "lora_down.weight", "alpha"))
+    up, down, alpha = (
+        held[f"{name}.{end}"].astype(np.float32) for end in ("lora_up.weight", "lora_down.weight", "alpha")
+    )
     key = "down_blocks.1.attentions.0.proj_in.weight"
     wanted = tensors["unet"][key].astype(np.float32) + 0.5 * float(alpha) / len(down) * (up @ down)
     np.testing.assert_allclose(changed["unet"][key], wanted, atol=1e-6)
@@ -150,7 +154,10 @@ def test_a_lora_is_added_to_the_weights(tensors):
 def test_a_lora_of_another_model_is_refused(tensors, tmp_path):
     path = tmp_path / "big.safetensors"
     name = "lora_unet_down_blocks_1_attentions_0_proj_in"
-    arrays = {f"{name}.lora_up.weight": np.zeros((320, 4), np.float32), f"{name}.lora_down.weight": np.zeros((4, 320), np.float32)}
+    arrays = {
+        f"{name}.lora_up.weight": np.zeros((320, 4), np.float32),
+        f"{name}.lora_down.weight": np.zeros((4, 320), np.float32),
+    }
     save_file(arrays, path)
     with pytest.raises(ModelError, match="LoRA of another model"):
         tool.add_lora(tensors, path, 1.0)

@@ -18,7 +18,7 @@ export function makeWords({ grammar, tokens, extra, onWords }) {
   const menus = Object.entries(grammar).map(([name, words]) => element("select", { "aria-label": name, onchange: () => pick() },
     element("option", { value: "", text: `${name} …`, hidden: "" }), ...words.map((text) => element("option", { value: text, text }))));
   const told = element("p", { class: "unknown", "aria-live": "polite" });
-  const node = element("div", { class: "title asking" }, field, element("div", { class: "menus", role: "group", "aria-label": "words that the model learnt" }, ...menus), told);
+  const node = element("div", { class: "title asking" }, element("h1", { class: "unseen", text: "Live deck" }), field, element("div", { class: "menus", role: "group", "aria-label": "words that the model learnt" }, ...menus), told);
   const pick = () => {
     menus.forEach((menu) => (menu.value ||= menu.options[1].value));
     set(captionOf(menus.map((menu) => menu.value)));

@@ -89,7 +89,7 @@ def _resource(name: str) -> bytes:
 
 
 def read_model(folder: Path) -> dict[str, Tensors]:
-    """Return the tensors of each part of a diffusers folder. Raises ModelError where it is not of the pocket's shape."""
+    """Return the tensors of each part of a diffusers folder. Raises ModelError where its shape is another."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -70,7 +70,8 @@ def live_html(
     script = _js(pages.script(HERE / "page.js"))
     pictures = {f"kept/{number}": base64.b64encode(one.coded).decode() for number, one in enumerate(kept)}
     text = Template((HERE / "template.html").read_text(encoding="utf-8")).substitute(
-        policy=_policy(style, script), scheme="dark" if look.dark else "light", title=_ascii(config.prompt or "live deck"),
+        policy=_policy(style, script), scheme="dark" if look.dark else "light",
+        title=_ascii(config.prompt or "live deck"),
         style=style, script=script, data=_json(data), blobs=_json({"pictures": pictures, "arrays": {}}),
         noscript="This page draws itself: switch JavaScript on to see the run.", stored="\0",
     )  # fmt: skip
@@ -86,14 +87,14 @@ def page_data(config: SampleConfig, tokenizer: Path, kept: Sequence[Kept], *, ex
     merges = (tokenizer / "merges.txt").read_text(encoding="utf-8").strip().split("\n")[1:]
     models, about = pack.graphs().models, pack.engine().about
     loras = [{"file": lora.file, "scale": lora.scale} for lora in config.loras]
-    side = models["unet"]["sample_size"]
+    side, length = models["unet"]["sample_size"], models["text_encoder"]["max_position_embeddings"]
     return {
         "title": config.prompt, "settings": _settings(config), "command": None, "note": None,
         "config": _keys(config), "defaults": _keys(SampleConfig()), "grammar": GRAMMAR,
         "other_words": _other(config.prompt), "extra_words": _words_of(config),
         "side": side, "size": side * 2 ** sum(1 for blocks in models["vae"]["num_decoder_blocks"] if blocks != 0),
         "offset": models["scheduler"]["steps_offset"], "schedule": base64.b64encode(pack.graphs().schedule).decode(),
-        "tokenizer": {"vocab": vocabulary, "merges": merges, "length": models["text_encoder"]["max_position_embeddings"]},
+        "tokenizer": {"vocab": vocabulary, "merges": merges, "length": length},
         "worker": (HERE / "worker.js").read_text(encoding="utf-8"), "weights": "float16" if exact else "int8",
         "engine": f"ONNX Runtime Web {about['version']}", "sampler_names": SAMPLERS,
         "loras": json.dumps(loras) if loras else "", "own": _own(config),
@@ -116,7 +117,7 @@ def _settings(config: SampleConfig) -> str:
 
 
 def _own(config: SampleConfig) -> dict[str, Any]:
-    """Return the settings that a saved picture carries for `denoisecli import`, but for those that the page fills in."""
+    """Return the settings that a saved picture carries for `denoisecli import`; the page fills in its own."""
     from denoisecli.interop.recipe import Shot
 
     shot = Shot(config.seeds[0], config.cfg, config.prompt, loras=tuple(config.loras))
@@ -141,7 +142,8 @@ def _words_of(config: SampleConfig) -> list[str]:
 def _policy(style: str, script: str) -> str:
     return (
         "default-src 'none'; img-src data: blob:; font-src data:; worker-src blob:; "
-        f"style-src '{_digest(style)}'; script-src '{_digest(script)}' 'wasm-unsafe-eval'; base-uri 'none'; form-action 'none'"
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}' 'wasm-unsafe-eval'; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 

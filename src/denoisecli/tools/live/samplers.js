@@ -59,7 +59,7 @@ function dpmpp({ bars }, steps, offset) {
     step: (x, eps, k, before) => {
       const guess = x.map((value, i) => f(f(value - f(noise(k) * eps[i])) / alpha(k)));
       const h = f(lambda(k + 1) - lambda(k));
-      const [keep, add] = [f(noise(k + 1) / noise(k)), f(-f(alpha(k + 1) * f(Math.expm1(-h))))];
+      const [keep, add] = [f(noise(k + 1) / noise(k)), f(-f(alpha(k + 1) * f(f(Math.exp(-h)) - 1)))];
       const second = before && k < steps - 1;
       const ratio = second ? f(f(lambda(k) - lambda(k - 1)) / h) : 1;
       return {

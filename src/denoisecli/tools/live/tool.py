@@ -94,7 +94,7 @@ def weights(config: SampleConfig, folder: Path, *, exact: bool) -> dict[str, byt
 
 
 def add_lora(tensors: Mapping[str, Tensors], path: Path, strength: float) -> None:
-    """Add strength · scale · up · down of each layer of a LoRA to the weights. Raises ModelError where one does not fit."""
+    """Add strength · scale · up · down of a LoRA's layers to the weights. Raises ModelError if one does not fit."""
     from denoisecli.lora.file import open_lora
     from denoisecli.lora.fit import misfits, plain_name
 
@@ -111,7 +111,9 @@ def add_lora(tensors: Mapping[str, Tensors], path: Path, strength: float) -> Non
         }
         if wrong:
             name, why = next(iter(wrong.items()))
-            raise ModelError(f"{path} is a LoRA of another model: {name}: {why}.", "Use one that was made for this model.")
+            raise ModelError(
+                f"{path} is a LoRA of another model: {name}: {why}.", "Use one that was made for this model."
+            )
         for layer in lora.layers:
             part, key = places[plain_name(layer.name)]
             up, down = lora.factors(layer)

@@ -1,0 +1,36 @@
+"""`denoisecli.live()`: the live page in a notebook."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from denoisecli.config.base import SampleConfig
+from denoisecli.config.load import build, flags
+from denoisecli.report import Report
+
+from .tool import PAGE, make_live
+
+
+@dataclass(frozen=True)
+class LivePage:
+    """A live page that was written; a notebook shows it in place."""
+
+    path: Path
+    height: int = 900
+
+    def _repr_html_(self) -> str:
+        place = html.escape(quote(self.path.as_posix()))
+        return f'<iframe src="{place}" width="100%" height="{self.height}" style="border: 0"></iframe>'
+
+
+def live(path: str | Path = PAGE, *, exact: bool = False, force: bool = False, **keys: Any) -> LivePage:
+    """Write the live page to `path` and return it, to be shown by a notebook beside it.
+
+    keys: of a sample config: prompt, seeds, steps, cfg, ... Raises what `denoisecli live` says in a sentence.
+    """
+    config = build(SampleConfig, [flags(**keys)])
+    return LivePage(make_live(config, Path(path), Report(), exact=exact, force=force))
