@@ -7,7 +7,7 @@ A seed is committed at the first state from which the distance stays at or below
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,15 +16,32 @@ if TYPE_CHECKING:
 
     from .trace import Trace
 
+
+class Drawn(Protocol):
+    """Pictures (..., H, W, 3) uint8: an array, or anything of a shape that gives one picture for its place."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(..., H, W, 3)."""
+        ...
+
+    def __getitem__(self, place: tuple[int, ...], /) -> NDArray[np.uint8]:
+        """Return the picture at this place, (H, W, 3)."""
+        ...
+
+
 LAYOUT_CYCLES = 4.0
 LAYOUT_COMMITTED = 0.5
 DETAIL_COMMITTED = 0.25
 
 
-def measure(trace: Trace, pictures: NDArray[np.uint8] | None = None) -> list[dict[str, Any]]:
+def measure(
+    trace: Trace, pictures: Drawn | None = None, drawn_scale: NDArray[np.float64] | None = None
+) -> list[dict[str, Any]]:
     """Return one row a seed for `trace.json`: its states' numbers and where layout and detail were committed.
 
     pictures: the drawn guesses, (seed, state, H, W, 3), for the share of clipped pixels; without them it is null.
+    drawn_scale: (seed, state), by how much each guess was scaled to be drawn, for the record.
     """
     x_norm = rms(trace.x_t)
     guesses = trace.guesses.astype(np.float32)
@@ -41,6 +58,8 @@ def measure(trace: Trace, pictures: NDArray[np.uint8] | None = None) -> list[dic
         "high_freq_to_final": high,
     }
     shares = clipped(pictures) if pictures is not None else None
+    if drawn_scale is not None:
+        columns["drawn_scale"] = drawn_scale
     return [_row(trace, columns, shares, index) for index in range(len(guesses))]
 
 
@@ -105,7 +124,7 @@ def committed_at(distances: NDArray[Any], threshold: float) -> int:
     return int(above[-1]) + 1 if len(above) else 0
 
 
-def clipped(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+def clipped(pictures: Drawn) -> NDArray[np.float64]:
     """Return the share of pixels with a channel at 0 or 255, over (H, W, 3) of pictures (..., H, W, 3)."""
     out = np.empty(pictures.shape[:-3])
     for place in np.ndindex(out.shape):  # one picture at a time: the whole array may be larger than memory
@@ -114,7 +133,7 @@ def clipped(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     return out
 
 
-def contrast(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+def contrast(pictures: Drawn) -> NDArray[np.float64]:
     """Return the RMS contrast over (H, W, 3) of pictures (..., H, W, 3): luma's standard deviation, 0 to 0.5.
 
     Source: Peli 1990, "Contrast in complex images"; luma of Rec. 709, in 0..1.
@@ -125,7 +144,7 @@ def contrast(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     return out
 
 
-def saturation(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+def saturation(pictures: Drawn) -> NDArray[np.float64]:
     """Return the mean of HSV's S = (max − min)/max over (H, W, 3) of pictures (..., H, W, 3); black counts as 0."""
     out = np.empty(pictures.shape[:-3])
     for place in np.ndindex(out.shape):

@@ -60,6 +60,8 @@ class Decode(Closed):
     """states on the way: preview is the model's tiny autoencoder, else a linear map latents to RGB"""
     finals: Annotated[Literal["preview", "vae"], one_of(["preview", "vae"])] = "vae"
     """the finished pictures"""
+    in_range: bool = True
+    """draw guesses whose latents lie outside the finished picture's range scaled into it; the figures mark them"""
 
 
 class Lora(Closed):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .drawn import said
 from .text import clean
 from .theme import HERO, MONO, PAPER, PLAIN, PROMPT, RGB, Theme, mix
 
@@ -45,6 +46,23 @@ def shown_states(count: int, pictures_each: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return sorted({int(index) for index in np.linspace(0, count - 1, most).round()})
+
+
+def notes(shown: int, states: int, scales: NDArray[np.float64]) -> str | None:
+    """Return what a page says at its foot: that it shows some of the states only, and that guesses were scaled."""
+    found = [] if shown == states else [f"{shown} of {states} states are shown."]
+    if (scales < 1).any():
+        found.append(
+            "Guesses whose latents lie outside the finished picture's range are drawn scaled into it (drawn ×)."
+        )
+    return " ".join(found) or None
+
+
+def drawn_words(scales: NDArray[np.float64]) -> list[list[str | None]] | None:
+    """Return for each guess (run, state) how it was scaled to be drawn, None where it was not; None if none was."""
+    if not (scales < 1).any():
+        return None
+    return [[f"drawn {said(value)}" if value < 1 else None for value in row] for row in scales]
 
 
 def model_word(record: Mapping[str, Any]) -> list[str]:

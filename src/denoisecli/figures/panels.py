@@ -15,11 +15,12 @@ from ..errors import NotRecorded
 from ..scale import canvas_latents
 from ..trace import Trace
 from .boxes import Box
+from .drawn import drawn_scales, marked
 from .grid import SNAP_LOSS, Grid
 from .latent import channel_mosaic, enlarged, latent_rgb, mosaic_side, robust_limits
 from .paint import paste_rounded
 from .text import draw_text, measure, shorten
-from .theme import MONO, STRONG, Theme
+from .theme import DARK, MONO, STRONG, Theme
 
 NAMES = {"canvas": ("Canvas", "xₜ"), "guess": ("Guess", "x̂₀"), "latent": ("Latent", "")}
 
@@ -49,17 +50,23 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class PictureView:
-    """A view that was decoded: `pictures` (seed, state, H, W, 3) uint8, an array or anything indexed like one."""
+    """A view that was decoded: `pictures` (seed, state, H, W, 3) uint8, an array or anything indexed like one.
+
+    scales: by how much each was scaled to be drawn, (seed, state), in `theme` told on the picture; None: not at all.
+    """
 
     title: str
     symbol: str
     pictures: Any
     cells: tuple[int, int]
+    scales: NDArray[np.float64] | None = None
+    theme: Theme = DARK
 
     def picture(self, seed: int, state: int, size: tuple[int, int]) -> Image.Image:
         """Return one picture, resampled (Lanczos) only where its size is another."""
         image = Image.fromarray(np.ascontiguousarray(self.pictures[seed][state]))
-        return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+        image = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+        return image if self.scales is None else marked(image, self.scales[seed, state], self.theme)
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,8 @@ def run_views(trace: Trace, pictures: Mapping[str, Any], theme: Theme, *, channe
     for name, stack in pictures.items():
         title, symbol = NAMES.get(name, (name.capitalize(), ""))
         height, width = np.shape(stack[0][0])[:2]
-        views[name] = PictureView(title, symbol, stack, (width, height))
+        scales = drawn_scales(trace.record.get("runs", []), len(stack[0])) if name == "guess" else None
+        views[name] = PictureView(title, symbol, stack, (width, height), scales, theme)
     if "latent" not in views and "x_t" in trace:
         latents = canvas_latents(trace)
         views["latent"] = LatentView(latents, robust_limits(latents), theme, channels)

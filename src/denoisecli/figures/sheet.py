@@ -13,6 +13,7 @@ from PIL import Image
 from denoisecli.labs.sample.figures.deck import VIEWS
 
 from ..trace import Trace
+from .drawn import drawn_scales, legend
 from .facts import Facts, run_facts, three_figures, timestep
 from .latent import enlarged
 from .paint import paste_rounded
@@ -172,7 +173,9 @@ def deck_sheet(
     shown = [found[name] for name in views if name in found] or list(found.values())
     chosen = choose_columns(len(facts.rows))
     rows = [_run_row(view, seed, name, chosen) for seed, name in enumerate(facts.seeds) for view in shown]
-    return contact_sheet(rows, state_columns(facts, chosen), facts.prompt, facts.settings, style.theme)
+    scales = drawn_scales(trace.record.get("runs", []), len(facts.rows))
+    words = " · ".join([facts.settings, *(legend(scales[:, chosen]) if found.get("guess") in shown else ())])
+    return contact_sheet(rows, state_columns(facts, chosen), facts.prompt, words, style.theme)
 
 
 def state_columns(facts: Facts, chosen: Sequence[int]) -> list[Column]:

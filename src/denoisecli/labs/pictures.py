@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..scale import canvas_latents
+from ..scale import canvas_latents, drawn_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,16 +28,44 @@ IN_MEMORY = 1 << 30  # bytes of uint8 pictures; more than this goes to the disk
 
 @dataclass(frozen=True)
 class Pictures:
-    """The drawn states of a run: (seed, state, H, W, 3) sRGB. At the last state both are the finished picture."""
+    """The drawn states of a run: (seed, state, H, W, 3) sRGB. At the last state both are the finished picture.
+
+    drawn_scale: (seed, state), by how much each guess was scaled to be drawn; None where none was. raw: those that
+    were, drawn as they are, by (seed, state): what a run measures is measured on these.
+    """
 
     canvas: NDArray[np.uint8]
     guess: NDArray[np.uint8]
     decoders: dict[str, str]
+    drawn_scale: NDArray[np.float64] | None = None
+    raw: Mapping[tuple[int, ...], NDArray[np.uint8]] = field(default_factory=dict)
 
     @property
     def finals(self) -> NDArray[np.uint8]:
         """The finished pictures, (seed, H, W, 3)."""
         return self.canvas[:, -1]
+
+    @property
+    def measured(self) -> NDArray[np.uint8] | Unscaled:
+        """The guesses as they are, for numbers: indexed and shaped like `guess`."""
+        return Unscaled(self.guess, self.raw) if self.raw else self.guess
+
+
+@dataclass(frozen=True)
+class Unscaled:
+    """Drawn guesses (seed, state, H, W, 3) with those in `raw` instead of the scaled ones."""
+
+    drawn: NDArray[np.uint8]
+    raw: Mapping[tuple[int, ...], NDArray[np.uint8]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole."""
+        return self.drawn.shape
+
+    def __getitem__(self, place: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return one picture, (H, W, 3)."""
+        return self.raw[place] if place in self.raw else self.drawn[place]
 
 
 def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
@@ -46,7 +74,9 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
 
     from ..diffusion.decode import decoder
 
-    canvases, guesses = canvas_latents(trace), trace.x0
+    canvases = canvas_latents(trace)
+    factors = drawn_scales(job, trace.x0, canvases[:, -1])
+    guesses = scaled(trace.x0, factors)
     with job.timed("decode"):
         on_the_way = decoder(model, job.config.decode.states, examples([canvases[:, :-1], guesses]))
         finished = decoder(model, job.config.decode.finals)
@@ -54,13 +84,37 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     width, height = job.config.size
     shape = (seeds, states, height, width, 3)
     canvas, guess = _room(job, "canvas", shape), _room(job, "guess", shape)
-    progress = _Progress(job, total=seeds * (2 * states - 1))
+    changed = [(int(seed), int(state)) for seed, state in np.argwhere(factors < 1)]
+    progress = _Progress(job, total=seeds * (2 * states - 1) + len(changed))
     with job.timed("decode"):
         _decode_into(canvas[:, :-1], canvases[:, :-1], on_the_way, progress)
         _decode_into(canvas[:, -1:], canvases[:, -1:], finished, progress)
         _decode_into(guess[:, :-1], guesses, on_the_way, progress)
         guess[:, -1] = canvas[:, -1]
-    return Pictures(canvas, guess, {"states": on_the_way.name, "finals": finished.name})
+        raw = _room(job, "raw", (1, len(changed), height, width, 3))
+        if changed:
+            _decode_into(raw, np.stack([trace.x0[place] for place in changed])[None], on_the_way, progress)
+    decoders = {"states": on_the_way.name, "finals": finished.name}
+    whole = np.pad(factors, ((0, 0), (0, 1)), constant_values=1)  # the finished picture is drawn as it is
+    return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw[0], strict=True)))
+
+
+def drawn_scales(job: Job[Any], guesses: NDArray[Any], finals: NDArray[Any]) -> NDArray[np.float64]:
+    """Return by how much each guess of (run, state, C, h, w) is scaled to be drawn, (run, state); see `drawn_scale`.
+
+    finals: latents (run, C, h, w) of the finished pictures. All are 1 where the config has `decode.in_range: false`.
+    """
+    if not job.config.decode.in_range:
+        return np.ones(guesses.shape[:2])
+    return np.stack([drawn_scale(run, final) for run, final in zip(guesses, finals, strict=True)])
+
+
+def scaled(latents: NDArray[Any], factors: NDArray[np.float64]) -> NDArray[Any]:
+    """Return latents (..., C, h, w) times their factors (...)."""
+    if (factors == 1).all():
+        return latents
+    changed: NDArray[Any] = latents * factors[..., None, None, None].astype(latents.dtype)
+    return changed
 
 
 def stored(job: Job[Any], views: Mapping[str, Any]) -> PictureFile:

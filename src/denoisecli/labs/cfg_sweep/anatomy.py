@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from denoisecli.labs.pictures import drawn_scales, scaled
+from denoisecli.scale import canvas_latents
+
 from .figures.facts import Anatomy
 
 if TYPE_CHECKING:
@@ -31,15 +34,23 @@ def taken_pictures(job: Job[CfgSweepConfig], model: Model, trace: Trace, scale: 
     if "eps_uncond" not in trace:
         return {}
     sample = scale * len(job.config.seeds)
-    trace.record["anatomy"] = {"sample": sample, "scale": scale}
     latents = {"uncond": guesses_of(trace, "eps_uncond", sample), "cond": guesses_of(trace, "eps_cond", sample)}
+    latents |= {"guided": trace.x0[sample]}
+    final = canvas_latents(trace)[sample, -1]
+    factors = {name: drawn_scales(job, stack[None], final[None])[0] for name, stack in latents.items()}
+    trace.record["anatomy"] = {"sample": sample, "scale": scale, "drawn_scale": told(factors)}
     by = decoder(model, job.config.decode.states)
 
     def decoded(latents: NDArray[np.float32]) -> NDArray[np.uint8]:
         return np.concatenate([by.decode(latents[i : i + AT_ONCE]) for i in range(0, len(latents), AT_ONCE)])
 
     with job.timed("decode"):
-        return {name: decoded(stack) for name, stack in (latents | {"guided": trace.x0[sample]}).items()}
+        return {name: decoded(scaled(stack, factors[name])) for name, stack in latents.items()}
+
+
+def told(factors: dict[str, NDArray[np.float64]]) -> dict[str, list[float]]:
+    """Return the factors as the trace has them."""
+    return {name: [float(f"{value:.6g}") for value in row] for name, row in factors.items()}
 
 
 def anatomy_of(trace: Trace, pictures: PictureFile) -> Anatomy | None:
@@ -50,7 +61,7 @@ def anatomy_of(trace: Trace, pictures: PictureFile) -> Anatomy | None:
     pull = np.sqrt(np.square(trace.eps_cond[sample] - trace.eps_uncond[sample], dtype=np.float32).mean(axis=1))
     ran = tuple(bool(step.any()) for step in pull)
     uncond, cond, guided = (pictures[name].array() for name in ("uncond", "cond", "guided"))
-    return Anatomy(sample, scale, ran, uncond, cond, guided, pull)
+    return Anatomy(sample, scale, ran, uncond, cond, guided, pull, trace.record["anatomy"].get("drawn_scale") or {})
 
 
 def guesses_of(trace: Trace, name: str, sample: int) -> NDArray[np.float32]:

@@ -22,13 +22,13 @@ def sweep_rows(trace: Trace, pictures: Pictures, scales: Sequence[SweptScale], s
     """Return `runs` of a sweep, scale by scale and in each seed by seed, as the trace's first axis has them."""
     count = len(scales), len(seeds)
     columns = {
-        "contrast": metrics.contrast(pictures.guess),
-        "saturation": metrics.saturation(pictures.guess),
+        "contrast": metrics.contrast(pictures.measured),
+        "saturation": metrics.saturation(pictures.measured),
         "latent_std": trace.guesses.std(axis=(-3, -2, -1), dtype=np.float64),
         "guidance": guidance_size(trace),
     }
     apart = metrics.distances(trace.guesses.reshape(*count, *trace.guesses.shape[1:]))  # (scale, scale, seed, state)
-    rows = metrics.measure(trace, pictures.guess)
+    rows = metrics.measure(trace, pictures.measured, pictures.drawn_scale)
     for index, row in enumerate(rows):
         scale, seed = divmod(index, len(seeds))
         for k, state in enumerate(row["states"]):

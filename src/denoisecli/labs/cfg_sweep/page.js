@@ -1,6 +1,7 @@
 /** The sweep: one noise at every guidance scale and every state; what guidance does, in numbers and inside a step. */
 
 import { arrayOf } from "../../media/page/bytes.js";
+import { captionOf } from "../../media/page/captions.js";
 import { heatTable, strength } from "../../media/page/colours.js";
 import { atHand, makeCompare, modesOf, seen } from "../../media/page/compare.js";
 import { element } from "../../media/page/dom.js";
@@ -100,7 +101,13 @@ export function lab(data, blobs) {
       }
       if (all) panels.forEach((panel, scale) => panel.frame(scale === state.scale));
       if (state.view === "anatomy") parts.draw(panels, state);
-      else shown.forEach((scale, i) => blit(panels[i].canvas, pictureOf(state.view, scale, state.seed, state.state)));
+      else {
+        shown.forEach((scale, i) => {
+          blit(panels[i].canvas, pictureOf(state.view, scale, state.seed, state.state));
+          const drawn = state.view === "guess" && data.drawn?.[scale * seeds.length + state.seed][state.state];
+          panels[i].tell(captionOf(`cfg ${scales[scale].label}`, drawn));
+        });
+      }
       if (changed(state, "view", "seed", "decoded")) {
         tabs.set(state.view);
         timeline.redraw();
@@ -192,7 +199,8 @@ function makeSide(data, node, { get, change, onScale, onSeed, onMeasure, onScrub
 }
 
 /** The anatomy: {show, draw}; three guesses of a step side by side, and where guidance pulls. */
-function makeAnatomy({ anatomy, scales, states, seeds, ratio }, pull, stage, pictures, pictureOf) {
+function makeAnatomy(data, pull, stage, pictures, pictureOf) {
+  const { anatomy, scales, states, seeds, ratio } = data;
   const [, steps, height, width] = anatomy.shape;
   const heat = element("canvas", { width, height });
   const table = heatTable();
@@ -229,6 +237,10 @@ function makeAnatomy({ anatomy, scales, states, seeds, ratio }, pull, stage, pic
       blit(uncond.canvas, pictures.get(`uncond/${index}`));
       blit(cond.canvas, pictures.get(`cond/${index}`));
     }
+    const drawn = (name) => taken && anatomy.drawn?.[name]?.[0][step];
+    uncond.tell(captionOf(without, drawn("uncond")));
+    cond.tell(captionOf("prompt · cond", drawn("cond")));
+    guided.tell(captionOf("guided", taken ? drawn("guided") : data.drawn?.[sample][state]));
     const guess = taken ? pictures.get(`guided/${index}`) : pictureOf("guess", scale, seed, step);
     guided.blank(guess ? null : "not kept");
     blit(guided.canvas, guess);

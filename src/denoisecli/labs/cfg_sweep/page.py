@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from denoisecli.figures.page_body import Body, model_word, seeds_word, shown_states
+from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word, shown_states
 from denoisecli.trace import Trace
 
 from .figures.facts import Series, SweepFacts, edges, settled, sweep_facts
@@ -56,7 +56,8 @@ def _data(trace: Trace, facts: SweepFacts, states: list[int]) -> dict[str, Any]:
     return {
         "title": facts.prompt or "no prompt",
         "settings": " · ".join([*model_word(trace.record), facts.settings, seeds_word(facts.seeds)]),
-        "note": None if len(states) == facts.last + 1 else f"{len(states)} of {facts.last + 1} states are shown.",
+        "note": notes(len(states), facts.last + 1, facts.drawn_scale),
+        "drawn": drawn_words(facts.drawn_scale[:, states]),
         "seeds": list(facts.seeds),
         "scales": [{"label": label, "share": share, "steps": list(steps)} for label, share, steps in scales],
         "last": facts.last,
@@ -118,6 +119,10 @@ def _anatomy(trace: Trace, facts: SweepFacts, states: list[int]) -> tuple[dict[s
         "ran": [[bool(step.any()) for step in one] for one in pull],
         "brightest": float(f"{brightest:.4g}"),
         "negative": bool(facts.negative),
+        "drawn": {
+            name: drawn_words(np.array(row)[None, steps])
+            for name, row in (trace.record["anatomy"].get("drawn_scale") or {}).items()
+        },
     }
     return said, np.rint(np.clip(pull / brightest, 0, 1) * 255).astype(np.uint8)
 

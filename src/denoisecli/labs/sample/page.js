@@ -1,6 +1,7 @@
 /** The deck: every state of a run, scrubbed; canvas, guess or latent; one seed, all in step, or two with a seam. */
 
 import { arrayOf } from "../../media/page/bytes.js";
+import { captionOf } from "../../media/page/captions.js";
 import { makeCompare, modesOf, seen } from "../../media/page/compare.js";
 import { element } from "../../media/page/dom.js";
 import { listen } from "../../media/page/keys.js";
@@ -82,7 +83,10 @@ export function lab(data, blobs) {
         markStates(timeline, data, seeds);
         shell.fit();
       }
-      seeds.forEach((seed, i) => blit(panels[i].canvas, pictureOf(state.view, seed, state.state)));
+      seeds.forEach((seed, i) => {
+        blit(panels[i].canvas, pictureOf(state.view, seed, state.state));
+        panels[i].tell(captionOf(`seed ${data.seeds[seed]}`, state.view === "guess" && data.drawn?.[seed][state.state]));
+      });
       if (changed(state, "view", "seed", "decoded")) {
         stage.node.classList.toggle("cells", state.view === "latent");
         tabs.set(state.view);

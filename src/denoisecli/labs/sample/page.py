@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from denoisecli.figures.drawn import drawn_scales
 from denoisecli.figures.facts import Facts, Series, run_facts
 from denoisecli.figures.latent import levels, robust_limits
-from denoisecli.figures.page_body import Body, model_word, seeds_word, shown_states
+from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word, shown_states
 from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
 from denoisecli.scale import canvas_latents
 from denoisecli.trace import Trace
@@ -42,10 +43,12 @@ def _data(trace: Trace, facts: Facts, states: list[int]) -> dict[str, Any]:
     record = trace.record
     committed = [run.get("committed_at") or {} for run in record.get("runs", [])]
     names = ("timestep", "sigma", "alpha_bar", "snr_db")
+    scales = drawn_scales(record.get("runs", []), len(facts.rows))
     return {
         "title": facts.prompt or "no prompt",
         "settings": " · ".join([*model_word(record), facts.settings, seeds_word(facts.seeds)]),
-        "note": None if len(states) == len(facts.rows) else f"{len(states)} of {len(facts.rows)} states are shown.",
+        "note": notes(len(states), len(facts.rows), scales),
+        "drawn": drawn_words(scales[:, states]),
         "seeds": list(facts.seeds),
         "last": facts.steps,
         "states": [{"index": k} | {name: facts.rows[k].get(name) for name in names} for k in states],

@@ -73,6 +73,10 @@ class Kept:
         """Return the guesses x̂₀ at the states of the sheet but for the last, (row, C, h, w)."""
         return self._row("guesses", index)
 
+    def clean(self, index: int) -> NDArray[np.float32]:
+        """Return the final latents on the scale that a decoder takes, (C, h, w)."""
+        return self._row("clean", index)
+
     def _row(self, name: str, index: int) -> NDArray[Any]:
         key, row = self.where[index]
         found: NDArray[Any] = self._read(key)[name][row]
@@ -123,13 +127,19 @@ class Walker:
         """Return its final latents, (C, h, w)."""
         return self.finals[self.numbers[place]]
 
+    def clean(self, place: Place) -> NDArray[np.float32]:
+        """Return its final latents on the scale that a decoder takes, (C, h, w)."""
+        return self.kept.clean(self.numbers[place])
+
     def _thin(self, whole: Trace) -> Trace:
         """Return what is kept of a batch: the final latents, their pictures, and the guesses that a sheet shows."""
         from denoisecli.scale import canvas_latents
 
+        clean = canvas_latents(whole)[:, -1]
         with self.job.timed("decode"):
-            picture = self.drawer.decode(canvas_latents(whole)[:, -1])
-        arrays = {"final": whole.x_t[:, -1], "guesses": whole.x0[:, self.states[:-1]], "picture": picture}
+            picture = self.drawer.decode(clean)
+        guesses = whole.x0[:, self.states[:-1]]
+        arrays = {"final": whole.x_t[:, -1], "clean": clean, "guesses": guesses, "picture": picture}
         return Trace(whole.lab, arrays, whole.record)
 
     def _distance(self, a: Place, b: Place) -> float:

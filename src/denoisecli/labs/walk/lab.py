@@ -102,12 +102,17 @@ def shapes(config: WalkConfig, frames: int, sheet: Mapping[str, Any]) -> dict[st
 def add_guesses(walker: Walker, places: Sequence[Place], pictures: PictureWriter, trace: Trace) -> None:
     """Put what walk × step shows into `pictures`, but for its last row, which is the finished pictures."""
     from denoisecli.diffusion.decode import decoder
+    from denoisecli.labs.pictures import drawn_scales, scaled
 
     drawer = decoder(walker.model, walker.job.config.decode.states)
     trace.record["decoders"] = {"states": drawer.name, "finals": walker.drawer.name}
+    drawn = trace.record["sheet"]["drawn_scale"] = []
     for column, frame in enumerate(trace.record["sheet"]["frames"]):
         with walker.job.timed("decode"):
-            guesses = drawer.decode(walker.guesses(places[frame]))
+            latents, final = walker.guesses(places[frame]), walker.clean(places[frame])
+            factors = drawn_scales(walker.job, latents[None], final[None])[0]
+            guesses = drawer.decode(scaled(latents, factors))
+        drawn.append([float(f"{value:.6g}") for value in factors])
         pictures.add("guess", (((column, row), guess) for row, guess in enumerate(guesses)))
 
 
@@ -176,6 +181,7 @@ def draw_rest(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None
 
 def draw_steps(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw walk × step, as a sheet and as a film: what the runs at some points had in mind at some of their states."""
+    from denoisecli.figures.drawn import legend, marked_array
     from denoisecli.labs.films import film_style, write_state_film
     from denoisecli.media.images import save_png
 
@@ -185,12 +191,16 @@ def draw_steps(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> Non
     frames, states = trace.record["sheet"]["frames"], trace.record["sheet"]["states"]
     column = {frame: number for number, frame in enumerate(frames)}
 
-    def picture(row: int, frame: int) -> NDArray[np.uint8]:
-        shown = pictures["final"][frame] if row == len(states) - 1 else pictures["guess"][column[frame], row]
-        return np.asarray(shown)
-
     style = film_style(job)
+    scales = np.array(trace.record["sheet"].get("drawn_scale") or np.ones((len(frames), len(states) - 1)))
+
+    def picture(row: int, frame: int) -> NDArray[np.uint8]:
+        if row == len(states) - 1:
+            return np.asarray(pictures["final"][frame])
+        at = column[frame], row
+        return marked_array(np.asarray(pictures["guess"][at]), scales[at], style.theme)
+
     film = step_frames(trace.record, frames, states, picture, style)
     write_state_film(job, film, len(states), job.folder.partial / "views" / "steps.mp4")
-    sheet = walk_sheet(trace.record, frames, states, picture, style.theme)
+    sheet = walk_sheet(trace.record, frames, states, picture, style.theme, legend(scales))
     job.artifact(save_png(sheet, job.folder.partial / "sheet.png"), "sheet")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Plot, draw_playhead, draw_plot
+from denoisecli.figures.drawn import marked
 from denoisecli.figures.facts import three_figures
 from denoisecli.figures.paint import paste_rounded
 from denoisecli.figures.text import draw_text, measure, wrap
@@ -19,7 +20,7 @@ from denoisecli.labs.sample.figures.deck import Frame
 from denoisecli.trace import Trace
 
 from .facts import Anatomy, SweepFacts, scale_plot, sweep_facts
-from .film import draw_picture, sweep_timeline
+from .film import panel_picture, sweep_timeline
 from .head import draw_column_labels, draw_number, draw_values, make_head
 from .layout import SweepLayout, sweep_layout
 
@@ -95,11 +96,13 @@ def top_tenth(pull: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _draw_guesses(image: Image.Image, layout: SweepLayout, anatomy: Anatomy, step: int, theme: Theme) -> None:
-    for box, stack in zip(layout.grid.panels[0], (anatomy.uncond, anatomy.cond, anatomy.guided), strict=False):
-        if stack is anatomy.uncond and not anatomy.ran[step]:
+    stacks = {"uncond": anatomy.uncond, "cond": anatomy.cond, "guided": anatomy.guided}
+    for box, (name, stack) in zip(layout.grid.panels[0], stacks.items(), strict=False):
+        if name == "uncond" and not anatomy.ran[step]:
             _draw_blank(image, layout, box, "not run at scale 1", theme)
-        else:
-            draw_picture(image, layout, box.x, box.y, (box.width, box.height), stack[step])
+            continue
+        drawn = marked(panel_picture(stack[step], box), anatomy.scale_of(name, step), theme)
+        paste_rounded(image, (box.x, box.y), drawn, layout.measures.px(6))
 
 
 def _draw_blank(image: Image.Image, layout: SweepLayout, box: Box, said: str, theme: Theme) -> None:

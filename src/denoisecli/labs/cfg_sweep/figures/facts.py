@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from denoisecli.figures.curves import Curve, Plot
+from denoisecli.figures.drawn import drawn_scales
 from denoisecli.figures.facts import model_name, run_facts, sampler_label
 from denoisecli.figures.text import clean
 from denoisecli.figures.theme import RGB, Theme, mix
@@ -37,11 +38,19 @@ class Anatomy:
     cond: NDArray[np.uint8]
     guided: NDArray[np.uint8]
     pull: NDArray[np.float32]
+    drawn_scale: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def scale_of(self, name: str, step: int) -> float:
+        """Return by how much the guess called `name` was scaled to be drawn."""
+        return float(self.drawn_scale[name][step]) if name in self.drawn_scale else 1.0
 
 
 @dataclass(frozen=True)
 class SweepFacts:
-    """The words and numbers of a sweep. steps: each scale's value in each step. guided: from which state to which."""
+    """The words and numbers of a sweep. steps: each scale's value in each step. guided: from which state to which.
+
+    drawn_scale: by how much each guess was scaled to be drawn, (sample, state).
+    """
 
     prompt: str
     negative: str
@@ -53,6 +62,7 @@ class SweepFacts:
     guided: tuple[int, int]
     numbers: dict[str, Series]
     sameness: Series | None  # (scale, state)
+    drawn_scale: NDArray[np.float64]
 
     @property
     def last(self) -> int:
@@ -102,6 +112,7 @@ def sweep_facts(trace: Trace) -> SweepFacts:
         numbers={name: _series(record["runs"], name, len(scales), facts.steps + 1) for name in names}
         | {"from_first": _from_first(record["runs"], len(scales), facts.steps + 1)},
         sameness=np.array(same, dtype=np.float64) if same else None,
+        drawn_scale=drawn_scales(record["runs"], facts.steps + 1),
     )
 
 

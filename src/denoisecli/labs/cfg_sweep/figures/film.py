@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import draw_playhead, draw_plot
+from denoisecli.figures.drawn import marked
 from denoisecli.figures.paint import paste_rounded
 from denoisecli.figures.panels import NAMES
 from denoisecli.figures.text import draw_text, measure
@@ -50,7 +52,7 @@ def sweep_frames(
     ]
     for state in range(len(facts.rows)):
         image = base.copy()
-        _draw_panels(image, layout, facts, pictures, lines, state)
+        _draw_panels(image, layout, facts, pictures, lines, state, theme)
         for frame in drawn:
             draw_playhead(image, frame, state, theme)
         draw_number(image, layout, state, f"of {facts.last}", theme)
@@ -82,19 +84,20 @@ def _draw_panels(
     pictures: Mapping[str, Any],
     lines: Sequence[tuple[int, str]],
     state: int,
+    theme: Theme,
 ) -> None:
     for boxes, (seed, view) in zip(layout.grid.panels, lines, strict=True):
         for scale, box in enumerate(boxes):
             picture = pictures[view][scale * len(facts.seeds) + seed][state]
-            draw_picture(image, layout, box.x, box.y, (box.width, box.height), picture)
+            by = facts.drawn_scale[scale * len(facts.seeds) + seed, state] if view == "guess" else 1
+            drawn = marked(panel_picture(picture, box), by, theme)
+            paste_rounded(image, (box.x, box.y), drawn, layout.measures.px(6))
 
 
-def draw_picture(image: Image.Image, layout: SweepLayout, x: int, y: int, size: tuple[int, int], picture: Any) -> None:
-    """Draw one picture (H, W, 3) with round corners, resampled to `size`."""
-    drawn = Image.fromarray(np.ascontiguousarray(picture))
-    if drawn.size != size:
-        drawn = drawn.resize(size, Image.Resampling.LANCZOS)
-    paste_rounded(image, (x, y), drawn, layout.measures.px(6))
+def panel_picture(picture: Any, box: Box) -> Image.Image:
+    """Return a picture (H, W, 3) resampled to the size of its panel."""
+    drawn, size = Image.fromarray(np.ascontiguousarray(picture)), (box.width, box.height)
+    return drawn if drawn.size == size else drawn.resize(size, Image.Resampling.LANCZOS)
 
 
 def _draw_scales_now(image: Image.Image, layout: SweepLayout, facts: SweepFacts, state: int, theme: Theme) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Curve, Plot, draw_plot
+from denoisecli.figures.drawn import legend, marked_array
 from denoisecli.figures.facts import run_facts
 from denoisecli.figures.paint import disc
 from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet, state_columns
@@ -32,19 +33,27 @@ def sweep_sheet(
     facts, run = sweep_facts(trace), run_facts(trace)
     chosen = choose_columns(len(facts.rows))
     drawn = [
-        _row(facts, pictures, scale, seed, view, chosen)
+        _row(facts, pictures, scale, seed, view, chosen, style.theme)
         for scale in range(len(facts.labels))
         for seed in range(len(facts.seeds))
         for view in rows
     ]
-    return contact_sheet(drawn, state_columns(run, chosen), facts.prompt, facts.settings, style.theme)
+    words = " · ".join([facts.settings, *(legend(facts.drawn_scale[:, chosen]) if "guess" in rows else ())])
+    return contact_sheet(drawn, state_columns(run, chosen), facts.prompt, words, style.theme)
 
 
 def _row(
-    facts: SweepFacts, pictures: Mapping[str, Any], scale: int, seed: int, view: str, chosen: Sequence[int]
+    facts: SweepFacts,
+    pictures: Mapping[str, Any],
+    scale: int,
+    seed: int,
+    view: str,
+    chosen: Sequence[int],
+    theme: Theme,
 ) -> SheetRow:
     sample = scale * len(facts.seeds) + seed
-    shown = [pictures[view][sample][state] for state in chosen]
+    by = facts.drawn_scale[sample] if view == "guess" else np.ones(len(facts.rows))
+    shown = [marked_array(pictures[view][sample][state], by[state], theme) for state in chosen]
     under = f"seed {facts.seeds[seed]}" if len(facts.seeds) > 1 else view
     return SheetRow(f"cfg {facts.labels[scale]}", under, shown, group=facts.labels[scale])
 

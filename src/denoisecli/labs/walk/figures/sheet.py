@@ -40,8 +40,12 @@ def walk_sheet(
     states: Sequence[int],
     picture: Callable[[int, int], NDArray[np.uint8]],
     theme: Theme,
+    words: Sequence[str] = (),
 ) -> Image.Image:
-    """Return the sheet. picture(row, frame): what the run at this frame had in mind at states[row], (H, W, 3)."""
+    """Return the sheet; `words` are added to its second line.
+
+    picture(row, frame): what the run at this frame had in mind at states[row], (H, W, 3).
+    """
     facts = walk_facts(record)
     rows = [
         SheetRow(
@@ -52,5 +56,5 @@ def walk_sheet(
         for row, state in enumerate(states)
     ]
     title = " → ".join(facts.prompts)
-    subtitle = f"{facts.settings} · the guess x̂₀ at each state, along the walk"
+    subtitle = " · ".join([facts.settings, "the guess x̂₀ at each state, along the walk", *words])
     return contact_sheet(rows, [Column(*facts.point(frame)) for frame in frames], title, subtitle, theme, CELL)
