@@ -62,3 +62,12 @@ def test_our_own_page_is_written_anew(run, runs, tmp_path):
     hand_made_run(runs / "sample" / "a-harbour-3", "sample", "prompt=a harbour", film=False)
     assert run("gallery").returncode == 0
     assert "a harbour" in (runs / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_live_page_stands_beside_it_and_is_linked(run, runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("DENOISECLI_STEPS", "1")
+    monkeypatch.setenv("DENOISECLI_SEEDS", "7")
+    done = run("gallery", "--live", "--quiet")
+    assert (done.returncode, done.stdout) == (0, "runs/index.html\nruns/live.html\n"), done.stderr
+    assert '"live":"./live.html"' in (tmp_path / "runs" / "index.html").read_text(encoding="utf-8")
+    assert b'charset="windows-1252"' in (tmp_path / "runs" / "live.html").read_bytes()[:200]

@@ -22,6 +22,7 @@ GalleryOut = Annotated[
 ]
 Theme = Annotated[str, typer.Option("--theme", metavar="dark|light|contrast", help="Colours of the page.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace FILE even where denoisecli did not write it.")]
+Live = Annotated[bool, typer.Option("--live", help="Put a live page of the built-in model beside it, and a link.")]
 
 
 @app.command()
@@ -31,6 +32,7 @@ def gallery(
     out: GalleryOut = None,
     theme: Theme = "dark",
     force: Force = False,
+    live: Live = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -52,4 +54,13 @@ def gallery(
     path = out or place_of(roots) / INDEX_FILE
     if path.is_dir() or path.suffix.lower() not in (".html", ".htm"):
         path = path / INDEX_FILE
-    make_gallery(roots, path, console.report, theme=theme, force=force)
+    beside = path.with_name("live.html") if live else None
+    make_gallery(roots, path, console.report, theme=theme, force=force, live=beside)
+    if beside:
+        from denoisecli.config.base import SampleConfig
+        from denoisecli.tools.live.tool import make_live
+
+        from ..config.load import load_configs, settings
+
+        config = load_configs(SampleConfig, [], [settings(SampleConfig, [f"film.theme={theme}"])])[0]
+        make_live(config, beside, console.report, force=force)

@@ -32,7 +32,8 @@ export function lab(data, blobs) {
   const none = element("p", { class: "none", text: "No run matches." });
   document.body.classList.add("gallery");
   document.body.append(
-    element("header", {}, element("div", {}, element("h1", { text: data.title }), count)),
+    element("header", {}, element("div", {}, element("h1", { text: data.title }), count),
+      data.live ? element("a", { class: "try", href: data.live, text: "Try it live" }) : null),
     element("section", { class: "controls", "aria-label": "filter and order" }, search, labs.length > 1 ? choose.node : null, order),
     versus.node, element("main", {}, cards.node, none),
     element("footer", {}, element("span", { class: "keys", text: "/ filter · tick two runs to compare them · Esc close" })));

@@ -34,9 +34,9 @@ class Card:
     picture: bool = False
 
 
-def gallery_page(cards: Sequence[Card], title: str) -> Body:
-    """Return the index of runs. Its pictures are "thumb/<number of the card>"."""
-    return Body(SCRIPT, {"title": clean(title), "runs": [_row(card) for card in cards]})
+def gallery_page(cards: Sequence[Card], title: str, live: str | None = None) -> Body:
+    """Return the index of runs. Its pictures are "thumb/<number of the card>". live: the way to a live page."""
+    return Body(SCRIPT, {"title": clean(title), "runs": [_row(card) for card in cards], "live": live})
 
 
 def _row(card: Card) -> dict[str, Any]:

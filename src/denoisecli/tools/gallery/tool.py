@@ -31,8 +31,10 @@ MOST_NAMED = 3  # folders in the heading
 MOSAIC = 4  # pictures of a run that a thumbnail shows, if it has as many
 
 
-def make_gallery(roots: Sequence[Path], path: Path, report: Report, *, theme: str, force: bool = False) -> Path:
-    """Write the index of the runs in and below `roots` to `path` and return it.
+def make_gallery(
+    roots: Sequence[Path], path: Path, report: Report, *, theme: str, force: bool = False, live: Path | None = None
+) -> Path:
+    """Write the index of the runs in and below `roots` to `path` and return it. live: a live page that it links.
 
     Raises UsageError where there are no runs, RunFolderError for a file that is not ours to replace.
     """
@@ -46,14 +48,16 @@ def make_gallery(roots: Sequence[Path], path: Path, report: Report, *, theme: st
         report.warn(f"The newest {MOST_RUNS} of {len(found)} runs are shown.")
     try:
         report.start(path, "gallery", f"{len(found)} run{'s' * (len(found) != 1)}")
-        _write(found[:MOST_RUNS], roots, path, report, theme)
+        _write(found[:MOST_RUNS], roots, path, report, theme, live)
     finally:
         report.close()
     report.done(path, fresh=True)
     return path
 
 
-def _write(found: Sequence[Entry], roots: Sequence[Path], path: Path, report: Report, theme: str) -> None:
+def _write(
+    found: Sequence[Entry], roots: Sequence[Path], path: Path, report: Report, theme: str, live: Path | None
+) -> None:
     from denoisecli.labs.pages import look_of
     from denoisecli.media.page import Page, write_page
 
@@ -68,7 +72,8 @@ def _write(found: Sequence[Entry], roots: Sequence[Path], path: Path, report: Re
                 thumbs[f"thumb/{number}"] = coded
             report.step(number + 1)
     cards = [card(entry, path.parent, f"thumb/{number}" in thumbs) for number, entry in enumerate(found)]
-    body = gallery_page(cards, _title(roots))
+    way = quote(os.fsencode(f"./{_relative(live, path.parent)}")) if live else None
+    body = gallery_page(cards, _title(roots), way)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_page(path, Page(body.script, body.data["title"], body.data, look_of(theme), thumbs))
 

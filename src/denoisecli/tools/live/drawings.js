@@ -4,7 +4,7 @@ import { element } from "../../media/page/dom.js";
 
 const MOST = 220; // pictures that are kept, 58 MB
 const LEARNT = 24; // pictures that sketches are fitted to
-const REST = 2; // times as long as a picture took the artist rests while the run itself goes on
+const REST = 1; // times as long as a picture took the artist rests while the run itself goes on
 
 /**
  * decode(latents) → a promise of {result: RGBA, ms}; busy(): the run goes on; told(): a picture is ready.

@@ -87,9 +87,9 @@ function guidancePanels(lane) {
   });
   return [
     { ...plain(lane, `guided, cfg ${lane.wish.cfg}`) },
-    { lane, caption: "where the prompt pulls", latents: pull, heat: true },
-    { lane, caption: "guess without the prompt", latents: guess("uncond") },
-    { lane, caption: "guess with the prompt", latents: guess("cond") },
+    { lane, caption: "the pull", latents: pull, heat: true },
+    { lane, caption: "without the prompt", latents: guess("uncond") },
+    { lane, caption: "with the prompt", latents: guess("cond") },
   ];
 }
 

@@ -29,6 +29,7 @@ import { makeTokenizer } from "./tokens.js";
 
 const VIEWS = { canvas: "Canvas", guess: "Guess", latent: "Latent" };
 const MEASURES = [["layout", "amber"], ["detail", "teal"]];
+const LAG = 6; // states that a picture on the screen may be behind the run
 const LATENT_RANGE = 3; // of the latents' values that are black and white
 
 export async function lab(data, blobs) {
@@ -121,13 +122,23 @@ async function live(data) {
     const all = (panel, view) => near.map((k) => (k < panel.lane.states.length ? panel.latents(k, view) : null));
     const first = stripPanel(state);
     const other = state.view === "guess" ? "canvas" : "guess";
+    const latest = state.follow ? visible.map((panel) => latentsOf(panel, state.view, newest())) : [];
     drawings.want([
-      ...visible.map((panel) => latentsOf(panel, state.view, state.state)), ...all(first, state.view), // what is looked at, then its strip
+      ...latest, ...visible.map((panel) => latentsOf(panel, state.view, state.state)), ...all(first, state.view), // what is looked at, then its strip
       ...(lanes.busy() ? [] : [...visible.flatMap((panel) => all(panel, state.view)), ...visible.flatMap((panel) => all(panel, other))]),
     ].filter(Boolean)).catch((error) => standIn(data, null, error));
   };
 
   const stripPanel = (state) => shown[state.experiment === "deck" ? Math.min(state.seed, shown.length - 1) : EXPERIMENTS[state.experiment].strip ?? 0];
+  const newest = () => Math.max(0, Math.min(...shown.map(({ lane }) => lane.states.length)) - 2);
+  /** The state to be shown of a run that goes on: the last one drawn in full, or the newest where that is long ago. */
+  const following = (state, again) => {
+    const [last, before] = [newest(), again ? 0 : state.state];
+    const visible = shown.filter((panel) => panel.visible && !panel.heat);
+    const isDrawn = (k) => visible.every((panel) => drawings.has(latentsOf(panel, state.view, k)));
+    for (let k = last; k >= Math.max(before, last - LAG); k--) if (isDrawn(k)) return k;
+    return last <= before + LAG && before && isDrawn(before) ? before : last;
+  };
   const makeFoot = (states) => {
     count = states;
     timeline?.player.stop();
@@ -214,7 +225,7 @@ async function live(data) {
       hand(state);
     }
     const laneDone = shown.every(({ lane }) => lane.done);
-    if (state.follow) state.state = laneDone ? state.steps : Math.max(0, Math.min(...shown.map(({ lane }) => lane.states.length)) - 2);
+    if (state.follow) state.state = laneDone ? state.steps : following(state, again);
     if (laneDone) state.follow = false;
     here.textContent = state.at === state.state ? `forks at state ${state.at}` : `fork here instead of at ${state.at}`;
     if (again || changed(state, "mode", "seed", "other")) layPanels(state);
