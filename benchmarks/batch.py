@@ -23,7 +23,7 @@ from denoisecli.batch.processes import Stop, Workers
 from denoisecli.batch.queue import Engine, Schedule
 from denoisecli.batch.ray_engine import LOCAL, RayEngine
 from denoisecli.batch.variations import product
-from denoisecli.config.base import SampleConfig
+from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 
 LIGHT = ("steps=4", "views=[guess]", "film.size=640x360")  # of every run: one seed, a small film

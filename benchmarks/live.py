@@ -17,9 +17,9 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.diffusion.models import POCKET
 from denoisecli.labs.pages import look_of
+from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.tools.live import pack
 from denoisecli.tools.live.page import live_html
 

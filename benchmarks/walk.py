@@ -23,8 +23,8 @@ from typing import Any
 
 import torch
 
-from denoisecli.diffusion.loading import quiet
 from denoisecli.diffusion.models import Model, load_model
+from denoisecli.diffusion.quiet import quiet
 from denoisecli.diffusion.scheduler import use_sampler
 from denoisecli.labs.job import Job
 from denoisecli.labs.walk.config import WalkConfig

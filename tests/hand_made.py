@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from denoisecli.config.base import LABS
 from denoisecli.config.load import load_configs, settings
 from denoisecli.config.write import plain_yaml
 from denoisecli.media.video import write_video
+from denoisecli.registry import CONFIGS
 
 LAB_KEYS = {"lora-rank": ["lora=some/style.safetensors", "ranks=[1,4]"]}
 MORE = {
@@ -23,7 +23,7 @@ MORE = {
 def hand_made_run(folder: Path, lab="sample", *pairs, size=(320, 180), film=True, **record):
     """Write a run of `lab` with the settings `pairs`; `record` goes into trace.json."""
     folder.mkdir(parents=True)
-    config = load_configs(LABS[lab], [], [settings(LABS[lab], [*LAB_KEYS.get(lab, []), *pairs])])[0]
+    config = load_configs(CONFIGS[lab], [], [settings(CONFIGS[lab], [*LAB_KEYS.get(lab, []), *pairs])])[0]
     (folder / "config.yaml").write_text(plain_yaml(config), encoding="utf-8")
     body = {
         "schema": "denoisecli/trace/1", "lab": lab, "version": "0.1.0", "created": "2026-01-02T03:04:05+00:00",

@@ -14,8 +14,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .trace import Trace
-
 
 class Drawn(Protocol):
     """Pictures (..., H, W, 3) uint8: an array, or anything of a shape that gives one picture for its place."""
@@ -35,8 +33,24 @@ LAYOUT_COMMITTED = 0.5
 DETAIL_COMMITTED = 0.25
 
 
+class States(Protocol):
+    """What is measured of a Trace: `x_t` and `guesses` (seed, state, C, h, w), `timesteps` (state,), and its record."""
+
+    record: dict[str, Any]
+
+    @property
+    def x_t(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def guesses(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def timesteps(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+    def __contains__(self, name: str, /) -> bool: ...
+
+
 def measure(
-    trace: Trace, pictures: Drawn | None = None, drawn_scale: NDArray[np.float64] | None = None
+    trace: States, pictures: Drawn | None = None, drawn_scale: NDArray[np.float64] | None = None
 ) -> list[dict[str, Any]]:
     """Return one row a seed for `trace.json`: its states' numbers and where layout and detail were committed.
 
@@ -63,7 +77,7 @@ def measure(
     return [_row(trace, columns, shares, index) for index in range(len(guesses))]
 
 
-def measured(trace: Trace) -> list[dict[str, Any]]:
+def measured(trace: States) -> list[dict[str, Any]]:
     """Return the trace's runs, with the numbers of `measure` where it has states and nobody measured them yet."""
     runs: list[dict[str, Any]] = trace.record.get("runs", [])
     known = "x_t" in trace and "x0" in trace and trace.x_t.ndim == 5
@@ -72,7 +86,7 @@ def measured(trace: Trace) -> list[dict[str, Any]]:
     return [run | row for run, row in zip(runs, measure(trace), strict=True)]
 
 
-def _row(trace: Trace, columns: dict[str, NDArray[Any]], shares: NDArray[Any] | None, index: int) -> dict[str, Any]:
+def _row(trace: States, columns: dict[str, NDArray[Any]], shares: NDArray[Any] | None, index: int) -> dict[str, Any]:
     states = [
         {"index": k, "timestep": _number(trace.timesteps[k])}
         | {name: _number(values[index, k]) for name, values in columns.items()}

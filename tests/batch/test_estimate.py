@@ -4,7 +4,7 @@ import pytest
 
 from denoisecli.batch.estimate import estimate
 from denoisecli.cli.batch_report import duration, room, words
-from denoisecli.config.base import SampleConfig
+from denoisecli.labs.sample.config import SampleConfig
 from tests.hand_made import hand_made_run
 
 

@@ -12,9 +12,9 @@ from denoisecli.batch.messages import Outcome, Run, Warned
 from denoisecli.batch.packing import sample_together
 from denoisecli.batch.place import Place
 from denoisecli.batch.worker import make_pack
-from denoisecli.config.base import SampleConfig
 from denoisecli.diffusion.model_cache import shelf
 from denoisecli.diffusion.models import POCKET, load_model
+from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 
 TOLERANCE = 1e-4  # of the largest latent; the measured distance on the pocket model is a tenth of it
@@ -114,10 +114,10 @@ def digests(folder):
 
 def test_nothing_sticks_from_run_to_run(tmp_path):
     """LoRA, sampler, and the model of another lab: run k of a batch is byte for byte the run alone."""
-    from denoisecli.config.base import LABS
+    from denoisecli.registry import CONFIGS
 
     lora = {"file": str(LORA), "scale": 0.7}
-    walk = LABS["walk"](
+    walk = CONFIGS["walk"](
         size=(64, 64), steps=2, seeds=(1,), loras=(lora,), between={"strengths": [0, 1]}, frames=2,
         film={"size": "640x360"},
     )  # fmt: skip

@@ -12,13 +12,13 @@ import pytest
 from denoisecli.batch.messages import Outcome, Run
 from denoisecli.batch.place import Place
 from denoisecli.batch.processes import Stop, Workers, gpus, share_machine
-from denoisecli.config.base import LABS
+from denoisecli.registry import CONFIGS
 from tests.batch import bodies
 from tests.waiting import wait_until
 
 
 def runs(tmp_path, count):
-    config = LABS["noise"](size=(64, 64))
+    config = CONFIGS["noise"](size=(64, 64))
     return [Run(number, f"n={number}", config, str(tmp_path / f"run-{number}")) for number in range(count)]
 
 

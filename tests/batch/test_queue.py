@@ -9,8 +9,8 @@ from denoisecli.batch.packing import packed
 from denoisecli.batch.place import Place
 from denoisecli.batch.queue import Schedule, Shard
 from denoisecli.batch.variations import product
-from denoisecli.config.base import LABS
 from denoisecli.config.yaml import read_documents
+from denoisecli.registry import CONFIGS
 from tests.batch.bodies import outcome
 from tests.hand_made import hand_made_run
 
@@ -36,7 +36,7 @@ def outcomes(found, engine, samples=8):
 
 
 def deck(number, lab="sample", **keys):
-    return Run(number, "", LABS[lab](**{"size": (256, 256), "seeds": (number,), **keys}), f"run-{number}")
+    return Run(number, "", CONFIGS[lab](**{"size": (256, 256), "seeds": (number,), **keys}), f"run-{number}")
 
 
 @pytest.mark.parametrize(

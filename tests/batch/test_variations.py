@@ -3,11 +3,11 @@
 import pytest
 
 from denoisecli.batch.variations import product, variation
-from denoisecli.config.base import LABS
 from denoisecli.config.yaml import read_documents
 from denoisecli.errors import ConfigError
+from denoisecli.registry import CONFIGS
 
-DECK = LABS["sample"]
+DECK = CONFIGS["sample"]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ DECK = LABS["sample"]
     ],
 )  # fmt: skip
 def test_values(lab, text, key, values):
-    found = variation(LABS[lab], text)
+    found = variation(CONFIGS[lab], text)
     assert (found.name, list(found.values)) == (key, values)
 
 

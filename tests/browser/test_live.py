@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from denoisecli.config.base import PROMPT, SampleConfig
+from denoisecli.config.base import PROMPT
 from denoisecli.diffusion.models import POCKET
 from denoisecli.labs.pages import look_of
+from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.media.picture_file import webp
 from denoisecli.tools.live import pack
 from denoisecli.tools.live.page import Kept, live_html

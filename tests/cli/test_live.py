@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from denoisecli.cli.console import plain
 from denoisecli.cli.live import half_blocks
+from denoisecli.cli.terminal import plain
 from tests import warm
 
 from .conftest import SMALL

@@ -2,9 +2,9 @@ import shlex
 
 import pytest
 
-from denoisecli.config.base import LABS
 from denoisecli.config.command import command_of
 from denoisecli.config.load import Layer, build, settings
+from denoisecli.registry import CONFIGS
 
 CASES = [
     pytest.param("sample", [], "denoisecli sample", id="defaults"),
@@ -28,10 +28,10 @@ CASES = [
 
 @pytest.mark.parametrize(("lab", "pairs", "want"), CASES)
 def test_names_what_differs_and_reads_back(lab, pairs, want):
-    config = build(LABS[lab], [settings(LABS[lab], pairs)])
+    config = build(CONFIGS[lab], [settings(CONFIGS[lab], pairs)])
     command = command_of(config)
     words = shlex.split(command)[2:]
-    assert build(LABS[lab], [read_back(LABS[lab], words)]) == config
+    assert build(CONFIGS[lab], [read_back(CONFIGS[lab], words)]) == config
     assert command.split()[:2] == want.split()[:2]
     assert set(shlex.split(command)) == set(shlex.split(want))
 
@@ -50,5 +50,5 @@ def read_back(lab, words) -> Layer:
 
 
 def test_what_was_resolved_is_left_out():
-    config = build(LABS["sample"], [settings(LABS["sample"], ["size=64x64", "batch=2"])])
+    config = build(CONFIGS["sample"], [settings(CONFIGS["sample"], ["size=64x64", "batch=2"])])
     assert command_of(config, ("size", "batch")) == "denoisecli sample"

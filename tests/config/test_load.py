@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from denoisecli.config.base import Lora, SampleConfig
+from denoisecli.config.base import Lora
 from denoisecli.config.load import Layer, build, environment, flags, load_any, load_configs, settings, unknown_variables
 from denoisecli.errors import ConfigError
+from denoisecli.labs.sample.config import SampleConfig
 
 
 def read(tmp_path, text):

@@ -6,22 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisecli.config.base import LABS, SampleConfig
 from denoisecli.config.load import Layer, build, load_any
 from denoisecli.config.write import commented_yaml, plain_yaml
 from denoisecli.config.yaml import read_documents
+from denoisecli.labs.sample.config import SampleConfig
+from denoisecli.registry import CONFIGS
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+FILES = Path(__file__).parents[2] / "configs"
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", CONFIGS)
 def test_file_in_configs_is_the_built_in_default(lab):
-    path = CONFIGS / f"{lab}.yaml"
-    assert path.read_text(encoding="utf-8") == commented_yaml(LABS[lab]), f"denoisecli config init {lab} > {path}"
-    assert load_any([str(path)]) == [LABS[lab].model_validate({})]
+    path = FILES / f"{lab}.yaml"
+    assert path.read_text(encoding="utf-8") == commented_yaml(CONFIGS[lab]), f"denoisecli config init {lab} > {path}"
+    assert load_any([str(path)]) == [CONFIGS[lab].model_validate({})]
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", CONFIGS)
 def test_every_key_is_described(lab):
     def check(model):
         for name, field in model.model_fields.items():
@@ -29,7 +30,7 @@ def test_every_key_is_described(lab):
             if hasattr(field.annotation, "model_fields"):
                 check(field.annotation)
 
-    check(LABS[lab])
+    check(CONFIGS[lab])
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=40)

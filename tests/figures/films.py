@@ -16,7 +16,8 @@ from denoisecli.labs.noise.figures.film import NoiseDrawing
 from denoisecli.labs.sample.figures.deck import deck_frames
 from denoisecli.labs.sample.figures.single_view import view_frames
 from denoisecli.labs.walk.figures.cross_fade import SideBySide, fade_frames
-from denoisecli.labs.walk.figures.film import WalkDrawing, walk_facts
+from denoisecli.labs.walk.figures.facts import walk_facts
+from denoisecli.labs.walk.figures.film import WalkDrawing
 from denoisecli.tools.compare.film import Versus, versus_frames
 from denoisecli.tools.compare.states import compare
 from tests.figures.fakes import PROMPT, fake_run, scene

@@ -13,13 +13,14 @@ from denoisecli.figures.latent import (
     latent_rgb,
     robust_limits,
 )
-from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet, deck_sheet
+from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet
 from denoisecli.figures.text import measure
 from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, MONO, THEMES, FilmStyle, theme_named
 from denoisecli.figures.timeline import Mark, Timeline, spread
 from denoisecli.figures.timing import holds, tick
 from denoisecli.labs.sample.figures.deck import deck_frames
 from denoisecli.labs.sample.figures.rail import _fitting_settings
+from denoisecli.labs.sample.figures.sheet import deck_sheet
 from denoisecli.labs.sample.figures.single_view import view_frames
 from denoisecli.scale import canvas_latents
 from tests.figures.fakes import fake_run

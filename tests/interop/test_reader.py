@@ -8,13 +8,14 @@ import zlib
 import pytest
 from PIL import Image
 
-from denoisecli.config.base import LABS, SampleConfig
 from denoisecli.config.load import load_configs
 from denoisecli.errors import NotRecorded
 from denoisecli.interop import own_chunk as own
 from denoisecli.interop.png_text import picture_texts
 from denoisecli.interop.reader import config_text, import_image
 from denoisecli.interop.recipe import shot
+from denoisecli.labs.sample.config import SampleConfig
+from denoisecli.registry import CONFIGS
 
 from .made import SHA, graph, png, with_comment
 
@@ -40,7 +41,7 @@ ODD_PROMPTS = [
 
 def config_of(path, tmp_path, lab="sample"):
     """Import the image and load what was written, as `denoisecli LAB -` would."""
-    kind = LABS[lab]
+    kind = CONFIGS[lab]
     text = config_text(import_image(path, kind), path.name, kind)
     file = tmp_path / "imported.yaml"
     file.write_text(text, encoding="utf-8")

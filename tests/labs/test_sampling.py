@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.errors import SamplingError, UsageError
 from denoisecli.labs.job import Job
+from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.labs.sampling import (
     Sample,
     batch_size,

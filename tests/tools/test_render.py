@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from denoisecli.config.base import LABS
 from denoisecli.config.load import Layer, build
 from denoisecli.errors import MediaError, NotRecorded, UsageError
+from denoisecli.registry import CONFIGS
 from denoisecli.report import Report
 from denoisecli.tools import render
 from denoisecli.trace import load
@@ -35,7 +35,7 @@ RUNS = {
 
 def made(name, folder, **more):
     lab, values = RUNS[name]
-    config = build(LABS[lab], [Layer(values | more)])
+    config = build(CONFIGS[lab], [Layer(values | more)])
     return (
         import_module(f"denoisecli.labs.{lab.replace('-', '_')}.lab")
         .plan(config, None, folder, force=False)

@@ -11,8 +11,9 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from denoisecli.config.base import LabConfig, SampleConfig
+from denoisecli.config.base import LOOK, PICTURES, ROW, SPLIT, LabConfig, keys
 from denoisecli.labs.job import Job, Plan
+from denoisecli.labs.sample.config import SampleConfig
 
 from ..errors import DenoiseError
 from ..labs.sampling import batch_size
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from ..trace import Trace
 
 MOST_OPEN = 64  # packs that wait for more; runs come in the product's order, so few are ever open
-SHARED_KEYS = (
-    "model", "steps", "sampler", "spacing", "eta", "guidance_rescale", "size", "loras", "device", "dtype",
-)  # fmt: skip
+SHARED_KEYS = [
+    key for key in SampleConfig.model_fields if key not in ("lab", *keys(SampleConfig, LOOK, ROW, SPLIT, PICTURES))
+]
+"""What samples must share to be computed together."""
 
 
 def key(config: LabConfig) -> tuple[object, ...] | None:

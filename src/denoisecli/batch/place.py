@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from denoisecli.config.base import LabConfig
 from denoisecli.labs.job import Plan
+from denoisecli.registry import part
 from denoisecli.runs.folder import RUNS_DIR
 
 from ..errors import DenoiseError
@@ -40,8 +40,7 @@ class Place:
 
     def plan(self, config: LabConfig) -> Plan[Any]:
         """Return the plan of a run. Nothing is loaded; raises DenoiseError where it cannot be one."""
-        instrument = import_module(f"denoisecli.labs.{config.lab.replace('-', '_')}.lab")
-        plan: Plan[Any] = instrument.plan(config, None, self.folder, force=self.force)
+        plan: Plan[Any] = part(config.lab, "plan")(config, None, self.folder, force=self.force)
         return plan
 
     def everywhere(self) -> Place:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from denoisecli.config.base import LABS, LabConfig
+from denoisecli.config.base import LabConfig
+from denoisecli.registry import CONFIGS
 
 from ..config.fields import did_you_mean
 from ..config.load import Layer, build, environment, field_at, keys_at, lab_named, read_setting
@@ -208,7 +209,7 @@ def product(document: Document | None, settings: Sequence[str], variations: Sequ
     from ..config.load import settings as settings_layer
 
     base = Layer(dict(document.data), document.where, document.source) if document else Layer({})
-    lab = lab_named(base) if document else LABS["sample"]
+    lab = lab_named(base) if document else CONFIGS["sample"]
     varied = [variation(lab, text) for text in variations]
     for place, one in enumerate(varied):
         if any(one.key == other.key for other in varied[:place]):

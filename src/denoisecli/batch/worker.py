@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.labs.job import Plan
+from denoisecli.labs.sample.config import SampleConfig
 
 from ..errors import DenoiseError, DiskFull
 from ..report import Report

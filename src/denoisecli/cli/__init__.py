@@ -1,5 +1,35 @@
 """The command line: parses, calls a lab, prints. Importing it loads typer and rich, never torch."""
 
-from .app import main
+from __future__ import annotations
+
+import atexit
+import gc
+import signal
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line. SIGTERM and SIGHUP end it as Ctrl-C does, so that they leave a run that resumes."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
+        signal.signal(signal.SIGINT, _interrupt)
+    atexit.register(gc.freeze)  # else the exit takes a second more: Python looks through all of torch for garbage
+    from . import batch, compare, configs, gallery, info, interop, labs, listing, render, slides  # noqa: F401 - each adds its commands to `app`, in this order
+    from .app import app
+
+    app()
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked us to stop.
+
+    Not a plain KeyboardInterrupt: once one of those has passed through an `exec`, as it may while modules are loaded,
+    Python ends the process by SIGINT whatever was caught and whichever exit code was asked for.
+    """
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise Interrupted

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
-import signal
 import sys
 from typing import Annotated, Any
 
@@ -90,28 +87,3 @@ def root(
     ] = False,
 ) -> None:
     """Hold what all commands share."""
-
-
-def main() -> None:
-    """Run the command line. SIGTERM and SIGHUP end it as Ctrl-C does, so that they leave a run that resumes."""
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
-        signal.signal(signal.SIGINT, _interrupt)
-    atexit.register(gc.freeze)  # else the exit takes a second more: Python looks through all of torch for garbage
-    from . import labs, batch, listing, gallery, render, compare, slides, live_page, interop, configs, info  # noqa: F401, I001 - each adds its commands to `app`, in this order
-
-    app()
-
-
-class Interrupted(KeyboardInterrupt):
-    """A signal asked us to stop.
-
-    Not a plain KeyboardInterrupt: once one of those has passed through an `exec`, as it may while modules are loaded,
-    Python ends the process by SIGINT whatever was caught and whichever exit code was asked for.
-    """
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise Interrupted

@@ -81,7 +81,7 @@ def batch(
     from denoisecli.batch.queue import Schedule
 
     from ..batch.lock import held
-    from .batch_report import look
+    from .batch_table import look
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sys
 import time
-from collections.abc import Iterator
 
 from denoisecli.batch.estimate import Estimate
 from denoisecli.batch.messages import Message, Outcome, Settled, Warned
@@ -112,18 +108,3 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
-@contextlib.contextmanager
-def look(console: Console, total: int) -> Iterator[Look]:
-    """Give the look that fits stderr, and put it away at the end."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not console.quiet:
-        from .batch_table import TableLook
-
-        eyes: Look = TableLook(console, total)
-    else:
-        eyes = Look(console, total)
-    try:
-        yield eyes
-    finally:
-        eyes.close()

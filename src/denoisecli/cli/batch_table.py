@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
 
 from rich.console import Console as RichConsole
 from rich.console import Group, RenderableType
@@ -14,8 +17,9 @@ from rich.text import Text
 from denoisecli.batch.messages import Message, Outcome, Progress, Settled
 
 from .batch_report import Look
-from .console import Console, plain
+from .console import Console
 from .live import WORDS
+from .terminal import plain
 
 MOST_ROWS = 24
 
@@ -80,3 +84,16 @@ class TableLook(Look):
         """Take the table away and say how it went."""
         self.live.stop()
         self.rich.print(self.line())
+
+
+@contextlib.contextmanager
+def look(console: Console, total: int) -> Iterator[Look]:
+    """Give the look that fits stderr, and put it away at the end."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not console.quiet:
+        eyes: Look = TableLook(console, total)
+    else:
+        eyes = Look(console, total)
+    try:
+        yield eyes
+    finally:
+        eyes.close()

@@ -40,11 +40,11 @@ def schema(lab: Lab) -> None:
 
 
 def _lab(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - its type would import pydantic
-    from denoisecli.config.base import LABS
+    from denoisecli.registry import CONFIGS
 
     from ..config.fields import did_you_mean
     from ..errors import UsageError
 
-    if name not in LABS:
-        raise UsageError(f'There is no lab "{name}"{did_you_mean(name, list(LABS))}', f"Labs: {', '.join(LABS)}.")
-    return LABS[name]
+    if name not in CONFIGS:
+        raise UsageError(f'There is no lab "{name}"{did_you_mean(name, list(CONFIGS))}', f"Labs: {', '.join(CONFIGS)}.")
+    return CONFIGS[name]

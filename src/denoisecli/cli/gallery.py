@@ -57,7 +57,7 @@ def gallery(
     beside = path.with_name("live.html") if live else None
     make_gallery(roots, path, console.report, theme=theme, force=force, live=beside)
     if beside:
-        from denoisecli.config.base import SampleConfig
+        from denoisecli.labs.sample.config import SampleConfig
         from denoisecli.tools.live.tool import make_live
 
         from ..config.load import load_configs, settings

@@ -34,7 +34,7 @@ def import_(
 
     The config goes to stdout; what is not the same here is told on stderr, and in the config's comments.
     """
-    from denoisecli.config.base import LABS
+    from denoisecli.registry import CONFIGS
 
     from ..config.fields import did_you_mean
     from ..errors import UsageError
@@ -45,13 +45,13 @@ def import_(
     if lab not in LABS_THAT_PAINT:
         guess = did_you_mean(lab, list(LABS_THAT_PAINT))
         raise UsageError(f'No settings are imported for "{lab}"{guess}', f"Labs: {', '.join(LABS_THAT_PAINT)}.")
-    imported = import_image(image, LABS[lab])
+    imported = import_image(image, CONFIGS[lab])
     console.tell(imported.notes)
     if json:
         found = {"config": {"lab": lab} | imported.values, "elsewhere": imported.elsewhere, "notes": imported.notes}
         console.emit("import", file=str(image), source=imported.source, **found)
     else:
-        typer.echo(config_text(imported, image.name, LABS[lab]), nl=False)
+        typer.echo(config_text(imported, image.name, CONFIGS[lab]), nl=False)
 
 
 @app.command()

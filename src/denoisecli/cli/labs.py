@@ -63,22 +63,19 @@ def run_lab(
     **looks: bool,
 ) -> None:
     """Read the configs, all of them before anything starts, then make one run for each."""
-    from importlib import import_module
-
-    from denoisecli.config.base import LABS
+    from denoisecli.registry import CONFIGS, part
 
     from ..config.load import flags, load_configs, settings, unknown_variables
     from .console import Console
 
     console = Console.set_up(**looks)
     console.tell(unknown_variables())
-    overrides = [flags(**given), settings(LABS[lab], set_ or [])]
-    loaded: list[LabConfig] = load_configs(LABS[lab], configs or [], overrides)
+    overrides = [flags(**given), settings(CONFIGS[lab], set_ or [])]
+    loaded: list[LabConfig] = load_configs(CONFIGS[lab], configs or [], overrides)
     if out is not None and len(loaded) > 1:
         raise UsageError(f"-o names one folder, but there are {len(loaded)} configs.", "Use --runs-dir instead.")
-    instrument = import_module(f"denoisecli.labs.{lab.replace('-', '_')}.lab")
     for config in loaded:
-        run = instrument.plan(config, out, runs_dir, force=force)
+        run = part(config.lab, "plan")(config, out, runs_dir, force=force)
         if dry_run:
             console.planned(run.folder)
         else:

@@ -126,14 +126,14 @@ def roots_of(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
 
 
 def _check_labs(names: list[str]) -> None:
-    from denoisecli.config.base import LABS
+    from denoisecli.registry import CONFIGS
 
     from ..config.fields import did_you_mean
     from ..errors import UsageError
 
     for name in names:
-        if name not in LABS:
-            guess = did_you_mean(name, list(LABS)) or f"; there are {', '.join(LABS)}."
+        if name not in CONFIGS:
+            guess = did_you_mean(name, list(CONFIGS)) or f"; there are {', '.join(CONFIGS)}."
             raise UsageError(f'There is no lab "{name}"{guess}')
 
 
@@ -161,8 +161,8 @@ def _ask(folders: list[Path]) -> None:
     from denoisecli.runs.catalog import entry_of, size_of
 
     from ..errors import UsageError
-    from .console import plain
     from .listing_print import size
+    from .terminal import plain
 
     if not sys.stdin.isatty():
         raise UsageError("Nothing was deleted.", "Add --yes to delete without being asked.")

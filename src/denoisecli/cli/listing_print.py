@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from .console import plain
+from .terminal import plain
 
 if TYPE_CHECKING:
     from denoisecli.runs.catalog import Entry

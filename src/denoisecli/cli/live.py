@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from ..report import STAGES, Report
-from .console import plain
+from .terminal import plain
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of
 from .samplers import SAMPLERS
 
 PROMPT = "a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashing waves, oil painting"
-VIEWS = ["canvas", "guess", "latent"]
 SPACINGS = ["leading", "linspace", "trailing"]
 FORMATS = ["mp4", "webm", "gif", "webp"]
 
@@ -30,6 +30,27 @@ def _sampler(value: Any) -> Any:
 def _bare(name: str) -> str:
     """Return a sampler's name without what people write differently: case, spaces, marks; + is p."""
     return re.sub(r"[^a-z0-9]", "", name.lower().replace("+", "p"))
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a key is for, beside deciding what is computed: said once, on the field; `keys` asks for it.
+
+    look: how a run is drawn, nothing of what is computed. figure: adds a figure, leaves the pictures as they are.
+    row: may differ between the samples of one batch. split: how samples are put into batches. machine: where it runs.
+    pictures: which decoder draws.
+    """
+
+    name: Literal["look", "figure", "row", "split", "machine", "pictures"]
+
+
+LOOK, FIGURE, ROW, SPLIT = Role("look"), Role("figure"), Role("row"), Role("split")
+MACHINE, PICTURES = Role("machine"), Role("pictures")
+
+
+def keys(config: type[BaseModel], *roles: Role) -> tuple[str, ...]:
+    """Return the keys of a config that have one of these roles, in their order."""
+    return tuple(key for key, field in config.model_fields.items() if any(role in field.metadata for role in roles))
 
 
 class Closed(BaseModel):
@@ -84,7 +105,7 @@ class LabConfig(Closed):
 
     lab: str
     """which instrument this config is for"""
-    film: Film = Film()
+    film: Annotated[Film, LOOK] = Film()
     """how the films look"""
 
     title_key: ClassVar[str] = "prompt"
@@ -105,15 +126,15 @@ class SamplingConfig(LabConfig):
 
     model: Text = "pocket"
     """pocket (built in, offline), a hub id, a diffusers folder, or one .safetensors file"""
-    prompt: Annotated[Text, Field(max_length=100_000)] = PROMPT
+    prompt: Annotated[Text, Field(max_length=100_000), ROW] = PROMPT
     """what to paint"""
-    negative_prompt: Annotated[Text, Field(max_length=100_000)] = ""
+    negative_prompt: Annotated[Text, Field(max_length=100_000), ROW] = ""
     """what to keep away from"""
-    seeds: Seeds = (7, 21, 42, 99)
+    seeds: Annotated[Seeds, ROW] = (7, 21, 42, 99)
     """starting noises: a list, or a range such as 1-8"""
     steps: Steps = 20
     """denoising steps; a run has one state more"""
-    cfg: Scale = 7.5
+    cfg: Annotated[Scale, ROW] = 7.5
     """guidance scale: 0 ignores the prompt, 1 is no guidance, 7.5 is usual"""
     guidance_rescale: Annotated[Float, Field(ge=0, le=1)] = 0.0
     """0 to 1: pull the contrast of the guided step back towards the conditional one"""
@@ -127,46 +148,9 @@ class SamplingConfig(LabConfig):
     """width x height in pixels, multiples of 8; null takes the model's own"""
     loras: tuple[Lora, ...] = ()
     """LoRAs to apply: [{file: style.safetensors, scale: 0.8}]"""
-    device: Annotated[str, one_of(["auto", "cuda", "mps", "cpu"])] = "auto"
+    device: Annotated[str, one_of(["auto", "cuda", "mps", "cpu"]), MACHINE] = "auto"
     """auto takes cuda, then mps, then cpu"""
-    dtype: Annotated[str, one_of(["auto", "float32", "float16", "bfloat16"])] = "auto"
+    dtype: Annotated[str, one_of(["auto", "float32", "float16", "bfloat16"]), MACHINE] = "auto"
     """auto takes float16 on cuda, else float32"""
-    decode: Decode = Decode()
+    decode: Annotated[Decode, PICTURES] = Decode()
     """which decoder draws what"""
-
-
-class SampleConfig(SamplingConfig):
-    """The deck: every state of a run, three views, several seeds."""
-
-    lab: Literal["sample"] = "sample"
-    """which instrument this config is for"""
-    views: tuple[Annotated[str, one_of(VIEWS)], ...] = ("canvas", "guess", "latent")
-    """canvas (decoded x_t), guess (decoded predicted x0), latent (the raw channels)"""
-    batch: Annotated[Int, Field(ge=1, le=1024)] | None = None
-    """seeds at once; null takes what fits. The split belongs to the run: it changes the last bits"""
-
-    @field_validator("views")
-    @classmethod
-    def _some_views_once(cls, views: tuple[str, ...]) -> tuple[str, ...]:
-        if not views or len(set(views)) < len(views):
-            raise ValueError(f"want one to three of {', '.join(VIEWS)}, each once")
-        return views
-
-
-LABS: dict[str, type[LabConfig]]
-"""The config of each lab, by the lab's name."""
-
-
-def __getattr__(name: str) -> Any:
-    """Gather LABS on first use: some configs are in modules of their own, which import this one."""
-    if name != "LABS":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
-    from denoisecli.labs.lora_rank.config import LoraRankConfig
-    from denoisecli.labs.noise.config import NoiseConfig
-    from denoisecli.labs.walk.config import WalkConfig
-
-    configs: list[type[LabConfig]] = [NoiseConfig, SampleConfig, CfgSweepConfig, WalkConfig, LoraRankConfig]
-    labs = {str(config.model_fields["lab"].default): config for config in configs}
-    globals()["LABS"] = labs
-    return labs

@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from denoisecli.registry import CONFIGS
+
 from ..errors import ConfigError
-from .base import LABS, LabConfig
+from .base import LabConfig
 from .fields import did_you_mean
 from .yaml import MAX_BYTES, Document, read_documents, read_value
 
@@ -59,11 +61,12 @@ def lab_named(layer: Layer) -> type[LabConfig]:
     name = layer.values.get("lab")
     place = layer.where.get(("lab",), layer.source)
     if name is None:
-        raise ConfigError(f"{layer.source}: lab: which lab is this for? Add one of: {', '.join(LABS)}.")
-    if not isinstance(name, str) or name not in LABS:
-        guess = did_you_mean(str(name), list(LABS)) or f" (want {', '.join(LABS)})"
+        raise ConfigError(f"{layer.source}: lab: which lab is this for? Add one of: {', '.join(CONFIGS)}.")
+    if not isinstance(name, str) or name not in CONFIGS:
+        guess = did_you_mean(str(name), list(CONFIGS)) or f" (want {', '.join(CONFIGS)})"
         raise ConfigError(f"{place}: lab: {name!r} is no lab{guess}")
-    return LABS[name]
+    config: type[LabConfig] = CONFIGS[name]
+    return config
 
 
 def build(lab: type[Config], layers: list[Layer]) -> Config:
@@ -76,10 +79,10 @@ def build(lab: type[Config], layers: list[Layer]) -> Config:
     named = values.get("lab", lab.model_fields["lab"].default)
     if named != lab.model_fields["lab"].default:
         wanted = lab.model_fields["lab"].default
-        if named in LABS:
+        if named in CONFIGS:
             hint = f"Run `denoisecli {named}` with it, or change the key."
         else:
-            hint = f"Labs are: {', '.join(LABS)}."
+            hint = f"Labs are: {', '.join(CONFIGS)}."
         raise ConfigError(f'{_place(where, ("lab",))}: lab: this config is for "{named}", not "{wanted}".', hint)
     try:
         return lab.model_validate(values)
@@ -99,10 +102,10 @@ def environment(lab: type[LabConfig], environ: Mapping[str, str] = os.environ) -
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Return a sentence for each DENOISECLI_ variable that is a setting of no lab, and so does nothing."""
-    known = {key for lab in LABS.values() for key in lab.model_fields} - {"lab"}
+    known = {key for lab in CONFIGS.values() for key in lab.model_fields} - {"lab"}
     given = {name: name.removeprefix(ENV_PREFIX).lower() for name in sorted(environ) if name.startswith(ENV_PREFIX)}
     unknown = {name: key for name, key in given.items() if key.partition("__")[0] not in known | OTHER_VARIABLES}
-    film = {key for lab in LABS.values() for key in keys_at(lab, ("film",))} if unknown else set()
+    film = {key for lab in CONFIGS.values() for key in keys_at(lab, ("film",))} if unknown else set()
     wanted = {key: key for key in known} | {f"film_{key}": f"film__{key}" for key in film}
     sentences = []
     for name, key in unknown.items():

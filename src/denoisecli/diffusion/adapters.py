@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from . import weights
-from .loading import quiet
+from .quiet import quiet
 
 if TYPE_CHECKING:
     from .models import Model

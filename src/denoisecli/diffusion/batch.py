@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..errors import SamplingError, UsageError
+from denoisecli.errors import SamplingError, UsageError
+
 from . import call
 from .clock import Clock
 from .guidance import guidance_of, guides, scale_at
-from .loading import quiet
 from .noise import generators_after_start
+from .quiet import quiet
 from .recorder import record
 from .scheduler import use_sampler
 from .taps import tapped

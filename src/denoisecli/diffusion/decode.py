@@ -14,7 +14,7 @@ import torch
 from ..errors import SamplingError
 from . import autoencoder
 from . import fitted_decoder as preview
-from .loading import quiet
+from .quiet import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

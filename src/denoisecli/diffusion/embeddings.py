@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import UsageError
-from .loading import quiet
+from .quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

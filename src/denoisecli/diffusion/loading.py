@@ -16,7 +16,7 @@ import torch
 
 from ..errors import ModelError, UsageError
 from . import weights
-from .models import configs_beside
+from .quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,17 +27,6 @@ LAYOUT_SD1 = Path(__file__).parent / "layouts" / "sd1"
 HALF = ".fp16"  # in the names of weights in half precision
 
 # What diffusers and transformers say that is no news here.
-_HARMLESS = (
-    "Expected types for vae",  # pocket's autoencoder is a tiny one, by design
-    "The config attributes {'block_out_channels'",  # which every saved AutoencoderTiny has and none reads
-    "`CLIPImageProcessor` requires torchvision",  # no pipeline here looks at pictures
-    "`SiglipImageProcessor` requires torchvision",
-    "The following part of your input was truncated",  # reported by `truncated` in our own words
-    "Token indices sequence length is longer than",
-    "You have disabled the safety checker",
-    "should be kept in float32: []",  # an empty list of modules
-    "No LoRA keys associated to",  # a file for the denoiser alone; one for nothing is an error of ours
-)
 
 
 def choose(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
@@ -155,7 +144,7 @@ def _layout(path: Path) -> Path:
 
     Raises ModelError where the file's tensor names are those of another family.
     """
-    if (beside := configs_beside(path)) is not None:
+    if (beside := weights.configs_beside(path)) is not None:
         return beside
     names = weights.read_header(path).keys()
     foreign = next((what for mark, what in _FOREIGN.items() if any(mark in name for name in names)), None)
@@ -223,32 +212,3 @@ def _one_line(error: BaseException) -> str:
     """Return the first sentence of a foreign error, short enough to read."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0] if len(lines[0]) <= 200 else f"{lines[0][:197]}..."
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Drop diffusers' and transformers' harmless messages and progress bars inside; real warnings stay."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    handlers = [
-        handler
-        for library in (diffusers_logging, transformers_logging)
-        for handler in library.get_logger(library.__name__.split(".")[0]).handlers
-    ]
-    bars = [library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()]
-    for handler in handlers:
-        handler.addFilter(_is_news)
-    for library in bars:
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            handler.removeFilter(_is_news)
-        for library in bars:
-            library.enable_progress_bar()
-
-
-def _is_news(message: logging.LogRecord) -> bool:
-    return not any(mark in message.getMessage() for mark in _HARMLESS)

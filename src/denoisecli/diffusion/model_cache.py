@@ -5,11 +5,17 @@ A kept model is handed out as if it had just been loaded: with its own scheduler
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from .models import Model
 
+class Kept(Protocol):
+    """What the shelf knows of a model: that it has a pipeline."""
+
+    @property
+    def pipe(self) -> Any: ...  # noqa: D102
+
+
+Loaded = TypeVar("Loaded", bound=Kept)
 Key = tuple[str, ...]
 
 
@@ -19,23 +25,23 @@ class Shelf:
     def __init__(self) -> None:
         self.on = False
         self.key: Key | None = None
-        self.model: Model | None = None
+        self.model: Any = None
         self.scheduler: Any = None
 
-    def put(self, key: Key, model: Model) -> Model:
+    def put(self, key: Key, model: Loaded) -> Loaded:
         """Keep the model if the shelf is on, and return it."""
         if self.on:
             self.key, self.model, self.scheduler = key, model, model.pipe.scheduler
         return model
 
-    def take(self, key: Key) -> Model | None:
+    def take(self, key: Key) -> Any:
         """Return the model kept under `key`, as new; None where there is none. Another one is let go first."""
         if self.key != key or self.model is None:
             self.clear()
             return None
         pipe = self.model.pipe
         if any(getattr(part, "peft_config", None) for part in pipe.components.values()):
-            from .loading import quiet
+            from .quiet import quiet
 
             with quiet():
                 pipe.unload_lora_weights()

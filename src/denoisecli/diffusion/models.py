@@ -79,14 +79,8 @@ def identity(ref: str) -> str:
     path = locate(ref)
     if not path.is_file():
         return weights.hashed(_folder_files(path), root=path)
-    configs = configs_beside(path)
+    configs = weights.configs_beside(path)
     return weights.hashed([path, *_folder_files(configs)], root=path.parent) if configs else weights.hashed([path])
-
-
-def configs_beside(path: Path) -> Path | None:
-    """Return the folder of a single file's own configs: its name without the suffix; None where there is none."""
-    beside = path.with_suffix("")
-    return beside if (beside / "model_index.json").is_file() else None
 
 
 def lora_identity(file: str) -> str:
@@ -114,7 +108,8 @@ def load_model(ref: str, device: str = "auto", dtype: str = "auto") -> Model:
     from . import loading
 
     key = (ref, identity(ref), device, dtype)
-    if (kept := shelf.take(key)) is not None:
+    kept: Model | None = shelf.take(key)
+    if kept is not None:
         return kept
     place, kind = loading.choose(device, dtype)
     with _damage_told(ref):
@@ -154,7 +149,7 @@ def usual(path: Path) -> dict[str, Any]:
     Empty for Stable Diffusion 1, 2 and XL and their relatives: our defaults are made for them.
     """
     index = (
-        _json((configs_beside(path) or path) / "model_index.json")
+        _json((weights.configs_beside(path) or path) / "model_index.json")
         if path.is_file()
         else _json(path / "model_index.json")
     )
@@ -230,7 +225,7 @@ def _check(ref: str, path: Path) -> None:
         if path.suffix.lower() != ".safetensors":
             raise ModelError(f"{path} is not a model: a folder or a .safetensors file is wanted.")
         weights.read_header(path)
-        if (configs := configs_beside(path)) is not None:
+        if (configs := weights.configs_beside(path)) is not None:
             check_kind(configs)
         return
     with _damage_told(ref):

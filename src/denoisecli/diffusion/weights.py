@@ -131,3 +131,9 @@ def _sha256(path: Path) -> str:
         return file_sha256(path)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def configs_beside(path: Path) -> Path | None:
+    """Return the folder of a single file's own configs: its name without the suffix; None where there is none."""
+    beside = path.with_suffix("")
+    return beside if (beside / "model_index.json").is_file() else None

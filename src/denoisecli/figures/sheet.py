@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from denoisecli.labs.sample.figures.deck import VIEWS
-
-from ..trace import Trace
-from .drawn import drawn_scales, legend
-from .facts import Facts, run_facts, three_figures, timestep
+from .facts import Facts, three_figures, timestep
 from .latent import enlarged
 from .paint import paste_rounded
-from .panels import LatentView, View, run_views
 from .text import draw_text, measure, shorten, wrap
-from .theme import COLUMN, DARK, HEADING, HEADING_SIZE, MONO, STRONG, FilmStyle, Theme
+from .theme import COLUMN, DARK, HEADING, HEADING_SIZE, MONO, STRONG, Theme
 
 MOST_COLUMNS = 11  # more pictures in a row than this, and nobody compares them
 TALLEST = 6000  # pixels; many rows get smaller cells
@@ -161,23 +156,6 @@ def _fitted(picture: Any, size: tuple[int, int], nearest: bool, theme: Theme) ->
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
-def deck_sheet(
-    trace: Trace, pictures: Mapping[str, Any], style: FilmStyle, views: Sequence[str] = VIEWS
-) -> Image.Image:
-    """Return the sheet of a sampled run: rows are seed × view, columns are states.
-
-    pictures, views: as for `deck.deck_frames`. Only the style's theme counts.
-    """
-    facts = run_facts(trace)
-    found = run_views(trace, pictures, style.theme)
-    shown = [found[name] for name in views if name in found] or list(found.values())
-    chosen = choose_columns(len(facts.rows))
-    rows = [_run_row(view, seed, name, chosen) for seed, name in enumerate(facts.seeds) for view in shown]
-    scales = drawn_scales(trace.record.get("runs", []), len(facts.rows))
-    words = " · ".join([facts.settings, *(legend(scales[:, chosen]) if found.get("guess") in shown else ())])
-    return contact_sheet(rows, state_columns(facts, chosen), facts.prompt, words, style.theme)
-
-
 def state_columns(facts: Facts, chosen: Sequence[int]) -> list[Column]:
     """Return the heads of the columns for the states `chosen`: the number, and t (or σ where there is no t)."""
     rows = [facts.rows[state] for state in chosen]
@@ -187,9 +165,3 @@ def state_columns(facts: Facts, chosen: Sequence[int]) -> list[Column]:
         )
         for state, row in zip(chosen, rows, strict=True)
     ]
-
-
-def _run_row(view: View, seed: int, name: str, chosen: Sequence[int]) -> SheetRow:
-    size = view.cells
-    pictures = [view.picture(seed, state, size) for state in chosen]
-    return SheetRow(f"seed {name}", view.title.lower(), pictures, group=name, nearest=isinstance(view, LatentView))

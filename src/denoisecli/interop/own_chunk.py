@@ -10,26 +10,26 @@ import json
 import re
 from typing import Any
 
-from denoisecli.config.base import SampleConfig, SamplingConfig
+from denoisecli.config.base import LOOK, MACHINE, SamplingConfig, keys
 
 from .files import base_name, in_hub_cache
 from .imported import Imported
 from .recipe import Shot
 
 KEY = "denoisecli"
-LOOKS = {"film", "lab", "batch", "views", "device", "dtype"}
+LEFT_OUT = {"lab", *keys(SamplingConfig, LOOK, MACHINE)}
 """Not what the picture is made of: how it was shown, and on which machine."""
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 
 
 def text(config: SamplingConfig, shot: Shot, size: tuple[int, int]) -> str:
     """Return the chunk for one picture of a run, ASCII."""
-    kept = SampleConfig.model_fields.keys() & type(config).model_fields.keys() - LOOKS
+    kept = SamplingConfig.model_fields.keys() & type(config).model_fields.keys() - LEFT_OUT
     values = json.loads(config.model_dump_json(include=kept))
     values |= {"prompt": shot.prompt, "seeds": [shot.seed], "cfg": shot.cfg, "size": list(size)}
     values["model"] = _shared(config.model)
     values["loras"] = [{"file": base_name(lora.file), "scale": lora.scale} for lora in shot.loras]
-    return json.dumps({key: values[key] for key in SampleConfig.model_fields if key in values})
+    return json.dumps({key: values[key] for key in SamplingConfig.model_fields if key in values})
 
 
 def _shared(model: str) -> str:
@@ -46,7 +46,7 @@ def read(text: str) -> Imported | None:
     if not isinstance(values, dict):
         return None
     imported = Imported("denoisecli")
-    known = SampleConfig.model_fields.keys() - LOOKS - {"model", "loras"}
+    known = SamplingConfig.model_fields.keys() - LEFT_OUT - {"model", "loras"}
     imported.values = {key: value for key, value in values.items() if key in known}
     model = str(values.get("model", "pocket"))
     if HUB_ID.fullmatch(model) and in_hub_cache(model):

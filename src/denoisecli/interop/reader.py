@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from denoisecli.config.base import LABS, LabConfig
+from denoisecli.config.base import LabConfig
+from denoisecli.registry import CONFIGS
 
 from ..config.write import yaml_of
 from ..errors import NotRecorded
@@ -56,7 +57,7 @@ def _fit(imported: Imported, lab: str) -> None:
     if lab == "cfg-sweep" and cfg is not None:
         del imported.values["cfg"]
         if not scales:
-            usual = LABS["cfg-sweep"].model_fields["scales"].default
+            usual = CONFIGS["cfg-sweep"].model_fields["scales"].default
             imported.values["scales"] = sorted({*usual, float(cfg)})
             imported.note(f"The picture's cfg {cfg:g} is among the sweep's scales.")
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from denoisecli.config.base import LABS, Lora, SamplingConfig
-from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
-from denoisecli.labs.lora_rank.config import LoraRankConfig
-from denoisecli.labs.walk.config import WalkConfig
+from denoisecli.config.base import Lora, SamplingConfig
+from denoisecli.registry import CONFIGS, part
 
 from ..config.samplers import SAMPLERS, Sampler
 from ..errors import NotRecorded, UsageError
@@ -111,10 +108,10 @@ def recipe_of(record: dict[str, Any]) -> Recipe:
 def _config(record: dict[str, Any]) -> SamplingConfig | None:
     """Return the run's config; None where it ran no model."""
     found = record.get("config")
-    if not isinstance(found, dict) or found.get("lab") not in LABS:
+    if not isinstance(found, dict) or found.get("lab") not in CONFIGS:
         raise NotRecorded("The run does not say with which settings it was made.", "Only a lab's run can be exported.")
     try:
-        config = LABS[found["lab"]].model_validate(found)
+        config = CONFIGS[found["lab"]].model_validate(found)
     except ValidationError:
         raise NotRecorded("The run's settings are not as denoisecli writes them.") from None
     paints = isinstance(config, SamplingConfig) and getattr(config, "paints", True)
@@ -122,53 +119,8 @@ def _config(record: dict[str, Any]) -> SamplingConfig | None:
 
 
 def _shots(config: SamplingConfig, record: dict[str, Any], notes: list[str]) -> Iterator[Shot]:
-    if isinstance(config, CfgSweepConfig):
-        return _sweep(config, notes)
-    if isinstance(config, WalkConfig):
-        notes.append("Frames between two ends start from noise that is no seed's own; only the ends are here.")
-        return iter(walk_ends(config))
-    if isinstance(config, LoraRankConfig):
-        return _ranks(config, record, notes)
-    return (shot(config, seed, config.cfg) for seed in config.seeds)
-
-
-def _sweep(config: CfgSweepConfig, notes: list[str]) -> Iterator[Shot]:
-    plain = [scale for scale in config.scales if isinstance(scale, float)]
-    if len(plain) < len(config.scales):
-        notes.append("A guidance scale that changes on the way cannot be said there; those pictures are left out.")
-    if config.guidance_interval != (0.0, 1.0):
-        notes.append("Guidance in a part of the steps alone cannot be said there; there it acts in all.")
-    return (shot(config, seed, scale) for scale in plain for seed in config.seeds)
-
-
-def walk_ends(config: WalkConfig) -> list[Shot]:
-    """Return the pictures that a walk goes between, in its order."""
-    if config.between is None:
-        return [shot(config, seed, config.cfg) for seed in config.seeds]
-    plain = shot(config, config.seeds[0], config.cfg)
-    if config.between.prompts:
-        return [replace(plain, prompt=prompt) for prompt in config.between.prompts]
-    if config.between.scales:
-        return [replace(plain, cfg=scale) for scale in config.between.scales]
-    return [
-        replace(
-            plain, loras=tuple(Lora.model_construct(file=lora.file, scale=lora.scale * end) for lora in plain.loras)
-        )
-        for end in config.between.values
-    ]
-
-
-def _ranks(config: LoraRankConfig, record: dict[str, Any], notes: list[str]) -> Iterator[Shot]:
-    """Yield a picture for each variant of the LoRA and seed, as the run names them: off, rank-4, whole, scale-0.5."""
-    notes.append("The cut LoRAs are in the run's folder `loras`; copy them to the other tool's LoRAs.")
-    for label in map(str, record.get("variants") or []):
-        strength = re.fullmatch(r"scale-(-?[\d.]+)", label)
-        if label == "off":
-            cut = None
-        elif label == "whole" or strength:
-            cut = Lora(file=str(config.lora), scale=float(strength[1]) if strength else 1.0)
-        else:
-            cut = Lora(file=f"{label}.safetensors")
-        for seed in config.seeds:
-            plain = shot(config, seed, config.cfg)
-            yield replace(plain, loras=(*plain.loras, cut)) if cut else plain
+    shots = part(config.lab, "shots")
+    if shots is None:
+        return (shot(config, seed, config.cfg) for seed in config.seeds)
+    found: Iterator[Shot] = shots(config, record, notes)
+    return found

@@ -11,11 +11,8 @@ from ..trace import PAGE_FILE
 if TYPE_CHECKING:
     from denoisecli.config.base import SamplingConfig
     from denoisecli.figures.page_body import Body
-    from denoisecli.labs.walk.config import WalkConfig
 
     from ..media.page import Look, Page
-    from ..media.picture_file import PictureFile
-    from ..trace import Trace
     from .job import Job
 
 
@@ -32,14 +29,6 @@ def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved:
         path = page.write_page(job.folder.partial / PAGE_FILE, made)
     job.artifact(path, "page")
     return path
-
-
-def write_walk_page(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> Path:
-    """Write the page of a walk, from stored things only."""
-    from denoisecli.labs.walk.page import walk_page
-
-    body = walk_page(trace, pictures.shapes, back=job.config.there_and_back)
-    return write_page(job, body, pictures, resolved_keys(job.config))
 
 
 def resolved_keys(config: SamplingConfig) -> tuple[str, ...]:

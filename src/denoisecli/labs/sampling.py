@@ -13,7 +13,7 @@ import numpy as np
 
 from denoisecli.config.base import SamplingConfig
 from denoisecli.diffusion import model_cache as kept
-from denoisecli.diffusion import models
+from denoisecli.diffusion import models, weights
 from denoisecli.runs.folder import MOST_MARK, read_table, run_hash
 from denoisecli.safe_files import read_file, write_file
 
@@ -52,7 +52,7 @@ def resolved(config: Config) -> tuple[Config, str]:
 def native_size(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels that a model was made for, without loading it."""
     if path.is_file():
-        configs = models.configs_beside(path)
+        configs = weights.configs_beside(path)
         return native_size(configs) if configs else (SD1_SIDE, SD1_SIDE)
     models.check_kind(path)
     denoiser = next((path / name for name in ("unet", "transformer") if (path / name).is_dir()), None)

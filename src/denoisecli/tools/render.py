@@ -6,27 +6,18 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from denoisecli.config.base import LABS, LabConfig
+from denoisecli.config.base import LOOK, LabConfig, keys
 from denoisecli.config.load import Layer, build, settings
 from denoisecli.errors import NotRecorded, UsageError
 from denoisecli.labs import job as plans
 from denoisecli.labs.job import STAGES, Job, Plan
 from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
+from denoisecli.registry import CONFIGS, part
 from denoisecli.safe_files import BadName, check_file, inside, why
 from denoisecli.trace import TRACE_FILE, Trace, load
-
-DRAWN = {
-    "noise": ("film", "loop"),
-    "sample": ("film", "views"),
-    "cfg-sweep": ("film", "rows"),
-    "walk": ("film", "there_and_back", "cross_fade"),
-    "lora-rank": ("film",),
-}
-"""The keys of each lab that change how a run is drawn, and nothing of what was computed."""
 
 MADE_ANEW = ("hash", "identity", "created", "command", "config", "version", "artifacts", "timings")
 KEPT_KINDS = {"image", "lora"}
@@ -52,13 +43,13 @@ class Redraw:
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(self.run / path, target)
             job.artifact(target, kind)
-        lab = import_module(f"denoisecli.labs.{job.config.lab.replace('-', '_')}.lab")
+        draw = part(job.config.lab, "draw")
         stored = job.folder.partial / PICTURES_FILE
         if not stored.exists():
-            lab.draw(job, trace, None)
+            draw(job, trace, None)
             return trace
         with PictureFile.open(stored) as pictures:
-            lab.draw(job, trace, pictures)
+            draw(job, trace, pictures)
         return trace
 
 
@@ -71,9 +62,9 @@ def plan(
     Raises NotRecorded for what is no run or cannot be drawn, UsageError for keys that would need sampling.
     """
     trace = load(run)
-    lab = LABS.get(trace.lab)
+    lab = CONFIGS.get(trace.lab)
     if lab is None:
-        raise NotRecorded(f"{run} is a run of {trace.lab!r}, which is no lab here.", f"Labs: {', '.join(LABS)}.")
+        raise NotRecorded(f"{run} is a run of {trace.lab!r}, which is no lab here.", f"Labs: {', '.join(CONFIGS)}.")
     _check_complete(run, trace)
     stored = build(lab, [Layer(dict(trace.record["config"]), source=str(run))])
     config = build(lab, [Layer(stored.model_dump(mode="json"), source=str(run)), settings(lab, _spelt_out(lab, pairs))])
@@ -137,9 +128,10 @@ def _spelt_out(lab: type[LabConfig], pairs: Sequence[str]) -> list[str]:
 def _check_keys(run: Path, stored: LabConfig, config: LabConfig) -> None:
     lab = config.lab
     changed = [key for key in type(config).model_fields if getattr(stored, key) != getattr(config, key)]
-    wrong = [key for key in changed if key not in DRAWN[lab]]
+    looks = keys(type(config), LOOK)
+    wrong = [key for key in changed if key not in looks]
     if wrong:
-        may = ", ".join(f"{key}.*" if key == "film" else key for key in DRAWN[lab])
+        may = ", ".join(f"{key}.*" if key == "film" else key for key in looks)
         hint = f"Without the model these can change: {may}. For others: denoisecli {lab} {run}/config.yaml --set ..."
         raise UsageError(f"{', '.join(wrong)} cannot change without making the run anew.", hint)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.interop.a1111.write import escaped, infotext, quote, unescaped
+from denoisecli.labs.sample.config import SampleConfig
 from tests.interop.made import recipe_for
 
 # modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from denoisecli.config.base import SPACINGS, SampleConfig
+from denoisecli.config.base import SPACINGS
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.interop.a1111 import read as a1111_reader
 from denoisecli.interop.a1111.write import infotext
 from denoisecli.interop.comfyui import read as comfyui_reader
 from denoisecli.interop.comfyui.write import api_graph, drawing
 from denoisecli.interop.gaps import a1111_losses, comfyui_losses
+from denoisecli.labs.sample.config import SampleConfig
 from tests.interop.made import recipe_for
 
 # ComfyUI's nodes.py and comfy/samplers.py: what a node must be given, what it gives

@@ -7,8 +7,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.labs.sample import lab as sample
+from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 from denoisecli.report import Report
 from denoisecli.scale import drawn_scale

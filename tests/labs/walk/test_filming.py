@@ -12,7 +12,7 @@ from denoisecli.labs.job import Job
 from denoisecli.labs.walk import filming as walk_film
 from denoisecli.labs.walk import lab as walk
 from denoisecli.labs.walk.config import WalkConfig
-from denoisecli.labs.walk.figures.film import walk_facts
+from denoisecli.labs.walk.figures.facts import walk_facts
 from denoisecli.labs.walk.filming import Arrivals, Stopped, filming
 from denoisecli.report import Report
 from denoisecli.runs.folder import RunFolder

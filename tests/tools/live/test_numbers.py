@@ -11,8 +11,8 @@ import pytest
 import torch
 from training.captions import GRAMMAR as LEARNT
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.diffusion.models import POCKET
+from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.tools.live import pack
 from denoisecli.tools.live.page import GRAMMAR, page_data, written
 from tests.browser.conftest import refuse

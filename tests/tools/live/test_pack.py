@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.diffusion.models import POCKET
 from denoisecli.errors import ModelError, UsageError
 from denoisecli.labs.pages import look_of
+from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.tools.live import pack, tool
 from denoisecli.tools.live.page import live_html
 

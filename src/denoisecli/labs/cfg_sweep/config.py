@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from denoisecli.config.base import SamplingConfig
+from denoisecli.config.base import FIGURE, LOOK, SPLIT, SamplingConfig
 from denoisecli.config.fields import Float, Int, Seeds, one_of
 
 MAX_SCALE = 100.0
@@ -72,11 +72,11 @@ class CfgSweepConfig(SamplingConfig):
     """one scale or schedule instead of scales"""
     guidance_interval: tuple[Float, Float] = (0.0, 1.0)
     """guide only in this part of the way: [0.2, 0.8]; outside it every scale is 1"""
-    rows: tuple[Annotated[str, one_of(ROWS)], ...] = ("guess",)
+    rows: Annotated[tuple[Annotated[str, one_of(ROWS)], ...], LOOK] = ("guess",)
     """what the strip shows of each scale: guess (decoded predicted x0), canvas (decoded x_t) or both"""
-    anatomy: Annotated[Union[float, Points, None], BeforeValidator(_scale_or_none)] = None  # noqa: UP007
+    anatomy: Annotated[Union[float, Points, None], BeforeValidator(_scale_or_none), FIGURE] = None  # noqa: UP007
     """which of the scales the anatomy film takes apart; null takes the one nearest to 7.5"""
-    batch: Annotated[Int, Field(ge=1, le=1024)] | None = None
+    batch: Annotated[Annotated[Int, Field(ge=1, le=1024)] | None, SPLIT] = None
     """samples at once; null takes what fits. The split belongs to the run: it changes the last bits"""
 
     @model_validator(mode="before")

@@ -1,1 +1,5 @@
 """The LoRA lab: how few numbers a LoRA needs, at falling rank."""
+
+from denoisecli.registry import Lab
+
+LAB = Lab(config=".config:LoraRankConfig", shots=".shots:shots", poster=0.2)  # low enough to see what is lost

@@ -160,7 +160,7 @@ def sample_variants(
 def put_on(model: Model, variant: Variant, config: LoraRankConfig) -> None:
     """Take off what is on, and put on the config's other LoRAs and this variant's file."""
     from denoisecli.diffusion.adapters import add_loras
-    from denoisecli.diffusion.loading import quiet
+    from denoisecli.diffusion.quiet import quiet
 
     others = [(lora.file, lora.scale) for lora in config.loras]
     own = [(str(variant.file), variant.scale)] if variant.file else []

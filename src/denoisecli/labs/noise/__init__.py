@@ -1,1 +1,5 @@
 """The noise lab: how a picture drowns in noise, any t in one jump."""
+
+from denoisecli.registry import Lab
+
+LAB = Lab(config=".config:NoiseConfig", poster=0.2)  # films come back

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from denoisecli.config.base import PROMPT, Film, LabConfig
+from denoisecli.config.base import LOOK, PROMPT, Film, LabConfig
 from denoisecli.config.fields import MAX_SEED, Int, PictureSize, Text, did_you_mean, one_of
 
 SCHEDULES = ("scaled_linear", "linear", "cosine", "zero_snr", "karras", "rectified_flow")
@@ -54,7 +54,7 @@ class NoiseConfig(LabConfig):
     """two to six of them side by side, instead of schedule: [scaled_linear, cosine]"""
     pacing: Annotated[Literal["t", "snr"], one_of(["t", "snr"])] = "t"
     """t: even steps in time; snr: even steps in decibels of signal to noise"""
-    loop: bool = True
+    loop: Annotated[bool, LOOK] = True
     """whether the film runs back to the clean picture"""
     sheet: tuple[Int, ...] = SHEET_TIMESTEPS
     """timesteps on the contact sheet, 0 to 999"""
@@ -70,7 +70,7 @@ class NoiseConfig(LabConfig):
     """for latent and guess: auto takes cuda, then mps, then cpu"""
     dtype: Annotated[str, one_of(["auto", "float32", "float16", "bfloat16"])] = "auto"
     """for latent and guess: auto takes float16 on cuda, else float32"""
-    film: NoiseFilm = NoiseFilm()
+    film: Annotated[NoiseFilm, LOOK] = NoiseFilm()
     """how the film looks"""
 
     @property

@@ -1,1 +1,9 @@
 """The deck: every state of a run, in three views, for several seeds."""
+
+from denoisecli.registry import Lab
+
+LAB = Lab(
+    config=".config:SampleConfig",
+    rows="denoisecli.labs.rows:sampled",
+    poster=0.5,  # a guess is ahead of its canvas
+)

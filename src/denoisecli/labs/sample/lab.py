@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.labs import job as plans
 from denoisecli.labs.sampling import Sample, batch_size, resolved, settings_inside
+
+from .config import SampleConfig
 
 if TYPE_CHECKING:
     from denoisecli.diffusion.models import Model
@@ -73,12 +74,12 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
 
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw the film, the single-view films, the contact sheet and the page, from stored things only."""
-    from denoisecli.figures.sheet import deck_sheet
     from denoisecli.labs.films import film_style, write_state_film
     from denoisecli.labs.pages import resolved_keys, write_page
     from denoisecli.media.images import save_png
 
     from .figures.deck import deck_frames
+    from .figures.sheet import deck_sheet
     from .figures.single_view import view_frames
     from .page import sample_page
 

@@ -1,1 +1,10 @@
 """The walk: from seed to seed, every frame its own full run."""
+
+from denoisecli.registry import Lab
+
+LAB = Lab(
+    config=".config:WalkConfig",
+    shots=".shots:shots",
+    rows="denoisecli.labs.rows:frames",
+    poster=0.25,  # between two pictures
+)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from denoisecli.config.base import Closed, Film, SamplingConfig
+from denoisecli.config.base import LOOK, SPLIT, Closed, Film, SamplingConfig
 from denoisecli.config.fields import Float, Int, Scale, Seeds, Text, one_of
 
 PACINGS = ["even", "perceptual"]
@@ -86,13 +86,13 @@ class WalkConfig(SamplingConfig):
     """perceptual: stop where no two neighbours differ by more than this (RMS of the pictures, 0 to 1)"""
     between: Between | None = None
     """walk between prompts, scales or LoRA strengths on the same noise: {prompts: [a calm sea, a storm]}"""
-    there_and_back: bool = True
+    there_and_back: Annotated[bool, LOOK] = True
     """whether the film of a walk that is no loop runs back to its start"""
-    cross_fade: bool = False
+    cross_fade: Annotated[bool, LOOK] = False
     """make a second film: the walk beside a cross-fade of the pictures at its ends, to see the difference"""
-    batch: Annotated[Int, Field(ge=1, le=1024)] | None = None
+    batch: Annotated[Annotated[Int, Field(ge=1, le=1024)] | None, SPLIT] = None
     """frames at once; null takes what fits. The split belongs to the run: it changes the last bits"""
-    film: WalkFilm = WalkFilm()
+    film: Annotated[WalkFilm, LOOK] = WalkFilm()
     """how the film looks"""
 
     @property

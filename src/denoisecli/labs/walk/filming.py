@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from denoisecli.labs.job import Job
 
     from .config import WalkConfig
-    from .figures.film import WalkFacts
+    from .figures.facts import WalkFacts
 
     Frame = NDArray[np.uint8]
 

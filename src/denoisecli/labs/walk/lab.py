@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisecli.labs import job as plans
-from denoisecli.labs.pages import write_walk_page
+from denoisecli.labs.pages import resolved_keys, write_page
 from denoisecli.labs.sampling import batch_size, resolved, settings_inside
 from denoisecli.media.picture_file import PictureFile
 from denoisecli.trace import Trace
 
 from .config import WalkConfig
 from .frames import Walker, gather, paced, six_figures, spreads
+from .page import walk_page
 from .way import Way
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def make(job: Job[WalkConfig]) -> Trace:
     from denoisecli.labs.pictures import storing
     from denoisecli.labs.sampling import load
 
-    from .figures.film import walk_facts
+    from .figures.facts import walk_facts
     from .figures.sheet import sheet_frames, sheet_states
     from .filming import filming
 
@@ -140,8 +141,9 @@ def _seed(config: WalkConfig, end: int | None) -> int | None:
 
 def save_ends(walker: Walker, places: Sequence[Place]) -> None:
     """Write the pictures at the ends, with what made them inside."""
-    from denoisecli.interop.recipe import walk_ends
     from denoisecli.media.images import save_png
+
+    from .shots import walk_ends
 
     job = walker.job
     folder = job.folder.partial / "images"
@@ -163,7 +165,7 @@ def save_ends(walker: Walker, places: Sequence[Place]) -> None:
 
 def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw all from stored things: the film, the one beside a cross-fade where it is asked for, and the rest."""
-    from .figures.film import walk_facts
+    from .figures.facts import walk_facts
     from .filming import filming
 
     facts = walk_facts(trace.record)
@@ -176,7 +178,8 @@ def draw_rest(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None
     """Draw walk × step and the page."""
     with job.timed("figures"):
         draw_steps(job, trace, pictures)
-    write_walk_page(job, trace, pictures)
+    body = walk_page(trace, pictures.shapes, back=job.config.there_and_back)
+    write_page(job, body, pictures, resolved_keys(job.config))
 
 
 def draw_steps(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:

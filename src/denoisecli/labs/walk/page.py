@@ -12,7 +12,7 @@ from denoisecli.figures.facts import three_figures, timestep
 from denoisecli.figures.page_body import Body, model_word, shown_states
 from denoisecli.trace import Trace
 
-from .figures.film import WalkFacts, walk_facts
+from .figures.facts import WalkFacts, walk_facts
 from .figures.map import Course
 
 SCRIPT = Path(__file__).with_name("page.js")

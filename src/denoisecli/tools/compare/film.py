@@ -15,16 +15,17 @@ from PIL import Image
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Curve, Plot
 from denoisecli.figures.facts import sampler_label, three_figures
+from denoisecli.figures.film import Frame
 from denoisecli.figures.layout import DeckLayout, deck_layout
 from denoisecli.figures.panels import NAMES, View, draw_labels, draw_panels
 from denoisecli.figures.slider import Slider, Stop, slider_rail
 from denoisecli.figures.text import clean
 from denoisecli.figures.theme import FilmStyle, Theme
 from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.labs.rows import FRAMES
 
-from .states import FRAMES, STATES, Comparison, Setting
+from .states import STATES, Comparison, Setting
 
-Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 ORDER = ("guess", "canvas")  # of the views of one pair
 GAINS = (1, 2, 4, 8, 16, 32)
 BOTH = 56  # letters of each of two prompts

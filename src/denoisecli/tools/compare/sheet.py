@@ -14,9 +14,10 @@ from denoisecli.figures.paint import rectangle
 from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet
 from denoisecli.figures.text import draw_text, shorten
 from denoisecli.figures.theme import MONO, PLAIN, STRONG, Theme
+from denoisecli.labs.rows import FRAMES
 
 from .film import Versus, distance_plot, slider_of, value_text
-from .states import FRAMES, Setting
+from .states import Setting
 
 MOST_PAIRS = 8  # on a sheet; the film and compare.json have all
 TEXT_SHARE = 1 / 95  # of the width

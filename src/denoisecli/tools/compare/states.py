@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from denoisecli.config.base import FIGURE, LOOK, keys
 from denoisecli.errors import UsageError
-from denoisecli.scale import canvas_latents
+from denoisecli.labs.rows import FRAMES, Rows
+from denoisecli.registry import CONFIGS, lab, part
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,29 +25,10 @@ if TYPE_CHECKING:
     from denoisecli.trace import Trace
 
 FLOAT_NOISE = 1e-5
-LEAST_SIGMA = 1e-3  # below this, noise levels count as none
-STATES, LEVELS, FRAMES = "state", "noise level", "share of the way"
-SAMPLED = ("sample", "cfg-sweep")
-LEFT_OUT = ("lab", "film", "views", "rows", "anatomy")  # how a run looks, not what it is
+STATES = "state"
 MISSING = object()
 
 Verdict = Literal["bit-equal", "float noise", "differs"]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The comparable parts of a run: rows (seeds, scales) of states.
-
-    keys: (cfg, seed) of each row, as text. canvas: x_t ready for a decoder; guess: x̂₀; both (row, state, C, h, w).
-    positions: log σ of each state, or a walk frame's share of the way; `clock` says which.
-    """
-
-    keys: tuple[tuple[str, str], ...]
-    canvas: NDArray[Any]
-    guess: NDArray[Any]
-    sigmas: NDArray[np.float64]
-    positions: NDArray[np.float64]
-    clock: str
 
 
 @dataclass(frozen=True)
@@ -125,41 +108,13 @@ def distance(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 def rows_of(trace: Trace) -> Rows:
     """Return the comparable parts of a run. Raises UsageError for labs that have none."""
-    if trace.lab == "walk":
-        return _frames(trace)
-    if trace.lab not in SAMPLED or "x_t" not in trace or "x0" not in trace:
-        hint = "Runs of sample, cfg-sweep and walk can be compared."
+    rows = part(trace.lab, "rows") if trace.lab in CONFIGS else None
+    found: Rows | None = rows(trace) if rows else None
+    if found is None:
+        able = [name for name in CONFIGS if lab(name).rows]
+        hint = f"Runs of {', '.join(able[:-1])} and {able[-1]} can be compared."
         raise UsageError(f"A {trace.lab} run has no sampled states to compare.", hint)
-    canvas, guess = (_flat(array) for array in (canvas_latents(trace), trace.x0))
-    guess = np.concatenate([guess, _flat(trace.x_t)[:, -1:]], axis=1)
-    sigmas = trace.sigmas.astype(np.float64)
-    positions = np.log(np.maximum(sigmas, LEAST_SIGMA))
-    return Rows(_keys(trace, len(canvas)), canvas, guess, sigmas, positions, LEVELS)
-
-
-def _frames(trace: Trace) -> Rows:
-    """Take the frames of a walk for states: starting noise for canvas, result for guess."""
-    canvas, guess = trace["x_T"][None], trace["final"][None]
-    shares = np.linspace(0, 1, canvas.shape[1])
-    return Rows((("", "frame"),), canvas, guess, np.zeros(len(shares)), shares, FRAMES)
-
-
-def _flat(array: NDArray[Any]) -> NDArray[Any]:
-    """Return (…, state, C, h, w) as (row, state, C, h, w)."""
-    return array.reshape(-1, *array.shape[-4:])
-
-
-def _keys(trace: Trace, count: int) -> tuple[tuple[str, str], ...]:
-    runs = trace.record.get("runs") or []
-    scales = trace.record.get("scales") or []
-    each = max(1, count // max(1, len(scales)))
-    labels = [str(scale.get("label")) for scale in scales for _ in range(each)]
-    keys = []
-    for row in range(count):
-        run = runs[row] if row < len(runs) else {}
-        cfg = labels[row] if row < len(labels) else f"{run.get('cfg'):g}" if run.get("cfg") is not None else ""
-        keys.append((cfg, f"seed {run.get('seed', row)}"))
-    return tuple(keys)
+    return found
 
 
 def _check(a: Trace, b: Trace, rows_a: Rows, rows_b: Rows) -> None:
@@ -176,9 +131,9 @@ def _check(a: Trace, b: Trace, rows_a: Rows, rows_b: Rows) -> None:
 
 def pair_rows(a: Rows, b: Rows) -> tuple[tuple[int, int], ...]:
     """Return the rows (a, b) that belong together: of one scale and seed, else of one seed, else of one place."""
-    for part in (slice(None), slice(1, None)):
-        places = {key[part]: index for index, key in reversed(list(enumerate(b.keys)))}
-        found = [(index, places[key[part]]) for index, key in enumerate(a.keys) if key[part] in places]
+    for kept in (slice(None), slice(1, None)):
+        places = {key[kept]: index for index, key in reversed(list(enumerate(b.keys)))}
+        found = [(index, places[key[kept]]) for index, key in enumerate(a.keys) if key[kept] in places]
         if found:
             return tuple(found)
     return tuple((index, index) for index in range(min(len(a.keys), len(b.keys))))
@@ -197,15 +152,22 @@ def align(a: Rows, b: Rows) -> tuple[tuple[tuple[int, int], ...], str]:
 
 def settings(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Setting, ...]:
     """Return the settings that differ between two records: of the config, then the model and the machine."""
+    left_out = {"lab", *_looks(a), *_looks(b)}
     found = []
-    for part, prefix in (("config", ""), ("model", "model."), ("environment", "environment.")):
-        of_a, of_b = dict(_flattened(a.get(part) or {}, prefix)), dict(_flattened(b.get(part) or {}, prefix))
+    for where, prefix in (("config", ""), ("model", "model."), ("environment", "environment.")):
+        of_a, of_b = dict(_flattened(a.get(where) or {}, prefix)), dict(_flattened(b.get(where) or {}, prefix))
         for key in dict.fromkeys([*of_a, *of_b]):
-            if prefix or key.partition(".")[0] not in LEFT_OUT:
+            if prefix or key.partition(".")[0] not in left_out:
                 one, other = of_a.get(key, MISSING), of_b.get(key, MISSING)
                 if one != other:
                     found.append(Setting(key, *(None if value is MISSING else value for value in (one, other))))
     return tuple(found)
+
+
+def _looks(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys that say how a run looks, not what it is."""
+    name = record.get("lab")
+    return keys(CONFIGS[name], LOOK, FIGURE) if isinstance(name, str) and name in CONFIGS else ("film",)
 
 
 def _flattened(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

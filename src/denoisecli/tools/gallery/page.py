@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from denoisecli.config.base import LOOK, SPLIT, keys
 from denoisecli.figures.page_body import Body
 from denoisecli.figures.text import clean
+from denoisecli.registry import CONFIGS
 from denoisecli.runs.catalog import Entry
 
 SCRIPT = Path(__file__).with_name("page.js")
 
-LEFT_OUT = ("lab", "film", "batch", "views", "rows")  # how a run looks or was computed, not what it is
 LONGEST = 300  # characters of a setting that is shown
 MOST = 2.0**1000  # beyond it a setting is shown as a word, as NaN is
 
@@ -51,23 +52,28 @@ def _row(card: Card) -> dict[str, Any]:
         "bytes": entry.bytes,
         "href": card.href,
         "error": clean(entry.error) if entry.error else None,
-        "config": dict(_flat(card.config or {})),
+        "config": dict(_flat(card.config or {}, _looks(entry.lab))),
         "layout": None if card.layout is None else [None if x is None else round(x, 4) for x in card.layout],
         "picture": card.picture,
     }
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def _flat(config: Mapping[str, Any], left_out: Collection[str], prefix: str = "") -> list[tuple[str, Any]]:
     """Return the settings as (dotted key, number or text)."""
     found: list[tuple[str, Any]] = []
     for key, value in config.items():
-        if not prefix and key in LEFT_OUT:
+        if not prefix and key in left_out:
             continue
         if isinstance(value, Mapping):
-            found += _flat(value, f"{prefix}{key}.")
+            found += _flat(value, left_out, f"{prefix}{key}.")
         elif value is not None and value not in ("", []):
             found.append((clean(f"{prefix}{key}"), value if _is_number(value) else clean(str(value))[:LONGEST]))
     return found
+
+
+def _looks(lab: str) -> Collection[str]:
+    """Return the keys that say how a run looks or was put into batches, not what it is."""
+    return {"lab", "film"} | ({*keys(CONFIGS[lab], LOOK, SPLIT)} if lab in CONFIGS else set())
 
 
 def _is_number(value: object) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.config.load import build, flags
+from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 
 from .tool import PAGE, make_live

@@ -24,7 +24,7 @@ from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
 from . import pack
 
 if TYPE_CHECKING:
-    from denoisecli.config.base import SampleConfig
+    from denoisecli.labs.sample.config import SampleConfig
     from denoisecli.media.page import Look
 
 HERE = Path(__file__).parent
@@ -81,7 +81,7 @@ def live_html(
 
 def page_data(config: SampleConfig, tokenizer: Path, kept: Sequence[Kept], *, exact: bool) -> dict[str, Any]:
     """Return what the page's script reads."""
-    from denoisecli.config.base import SampleConfig
+    from denoisecli.labs.sample.config import SampleConfig
 
     vocabulary = json.loads((tokenizer / "vocab.json").read_text(encoding="utf-8"))
     merges = (tokenizer / "merges.txt").read_text(encoding="utf-8").strip().split("\n")[1:]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.errors import ModelError, RunFolderError, UsageError
+from denoisecli.labs.sample.config import SampleConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -22,10 +22,11 @@ TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class FilmInfo:
-    """Size in pixels (width, height) and length in seconds."""
+    """Size in pixels (width, height), length in seconds, frames a second."""
 
     size: tuple[int, int]
     duration_s: float
+    fps: float
 
 
 def film_info(path: Path) -> FilmInfo:
@@ -35,7 +36,9 @@ def film_info(path: Path) -> FilmInfo:
 
 def film_frame(path: Path, share: float) -> NDArray[np.uint8]:
     """Return the frame (H, W, 3) at `share` (0..1) of a film's length."""
-    return _read(path, share * film_info(path).duration_s)[1]
+    info = film_info(path)
+    last = info.duration_s - 1 / info.fps  # ffmpeg gives nothing for a time within the last frame
+    return _read(path, max(0.0, min(share * info.duration_s, last)))[1]
 
 
 def _read(path: Path, at_s: float) -> tuple[FilmInfo, NDArray[np.uint8]]:
@@ -44,9 +47,10 @@ def _read(path: Path, at_s: float) -> tuple[FilmInfo, NDArray[np.uint8]]:
     command = [ffmpeg_path(), "-nostdin", "-hide_banner", "-ss", f"{at_s:.3f}", "-i", str(path.absolute())]
     done = subprocess.run([*command, *ONE_PNG], capture_output=True, timeout=TIMEOUT_S, check=False)
     length = re.search(rb"Duration: (\d+):(\d+):([\d.]+)", done.stderr)
-    if done.returncode or not done.stdout or not length:
+    rate = re.search(rb"([\d.]+) fps", done.stderr)
+    if done.returncode or not done.stdout or not length or not rate:
         raise MediaError(f"{path} is not a film that ffmpeg can read.", AGAIN)
     with Image.open(io.BytesIO(done.stdout), formats=["PNG"]) as image:
         frame = np.asarray(image.convert("RGB"))
     hours, minutes, seconds = map(float, length.groups())
-    return FilmInfo((frame.shape[1], frame.shape[0]), 3600 * hours + 60 * minutes + seconds), frame
+    return FilmInfo((frame.shape[1], frame.shape[0]), 3600 * hours + 60 * minutes + seconds, float(rate[1])), frame

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisecli.errors import MediaError, UsageError
+from denoisecli.registry import CONFIGS, lab
 from denoisecli.report import Report
 from denoisecli.runs.folder import CONFIG_FILE
 from denoisecli.runs.summary import Summary, summary
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from .pptx import Look, Slide
 
 FILM = "film.mp4"
-POSTER = {"noise": 0.2, "walk": 0.25, "lora-rank": 0.2, "sample": 0.5}
-"""At which share of its length a film tells most: noise films come back, walks are between two pictures, ranks are
-low enough to see what is lost, and a deck's guess is ahead of its canvas."""
-POSTER_USUAL = 2 / 3
 LARGE_FILM, LARGE_TALK = 50e6, 100e6  # bytes; Google Slides takes no larger presentation
 SUFFIXES = (".pptx", ".md")
 
@@ -79,7 +76,7 @@ def slide_of(run: Path) -> Slide:
         film=film,
         size=info.size,
         duration_s=info.duration_s,
-        poster=Image.fromarray(film_frame(film, POSTER.get(words.lab, POSTER_USUAL))),
+        poster=Image.fromarray(film_frame(film, lab(words.lab if words.lab in CONFIGS else "cfg-sweep").poster)),
         title=words.title,
         settings=(words.lab, *words.settings),
         caption=_fitting(words.title, room.caption_pt, room.caption.width, 2 if room.wide else 9),

@@ -12,7 +12,8 @@ from denoisecli.figures.layout import strip_layout
 from denoisecli.figures.theme import DARK, THEMES, FilmStyle
 from denoisecli.labs.walk.figures.change import AHEAD, ChangeCurve
 from denoisecli.labs.walk.figures.cross_fade import SideBySide, fade_frames
-from denoisecli.labs.walk.figures.film import WalkDrawing, frame_order, walk_facts
+from denoisecli.labs.walk.figures.facts import walk_facts
+from denoisecli.labs.walk.figures.film import WalkDrawing, frame_order
 from denoisecli.labs.walk.figures.layout import walk_layout
 from denoisecli.labs.walk.figures.map import Course, way_map
 from denoisecli.labs.walk.figures.sheet import sheet_frames, sheet_states, walk_sheet

@@ -13,15 +13,16 @@ from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Plot, draw_playhead, draw_plot
 from denoisecli.figures.drawn import marked
 from denoisecli.figures.facts import three_figures
+from denoisecli.figures.film import Frame
 from denoisecli.figures.paint import paste_rounded
 from denoisecli.figures.text import draw_text, measure, wrap
 from denoisecli.figures.theme import PLAIN, RGB, STRONG, FilmStyle, Theme, mix
-from denoisecli.labs.sample.figures.deck import Frame
 from denoisecli.trace import Trace
 
 from .facts import Anatomy, SweepFacts, scale_plot, sweep_facts
 from .film import panel_picture, sweep_timeline
-from .head import draw_column_labels, draw_number, draw_values, make_head
+from .head import make_head
+from .labels import draw_column_labels, draw_number, draw_values
 from .layout import SweepLayout, sweep_layout
 
 BRIGHTEST = 99.5  # percentile over the whole film that becomes the brightest colour

@@ -11,16 +11,17 @@ from PIL import Image
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import draw_playhead, draw_plot
 from denoisecli.figures.drawn import marked
+from denoisecli.figures.film import Frame
 from denoisecli.figures.paint import paste_rounded
 from denoisecli.figures.panels import NAMES
 from denoisecli.figures.text import draw_text, measure
 from denoisecli.figures.theme import MONO, STRONG, FilmStyle, Theme
 from denoisecli.figures.timeline import Mark, Timeline
-from denoisecli.labs.sample.figures.deck import Frame
 from denoisecli.trace import Trace
 
 from .facts import SweepFacts, sweep_facts, sweep_plots
-from .head import draw_column_labels, draw_number, draw_row_labels, draw_values, make_head
+from .head import make_head
+from .labels import draw_column_labels, draw_number, draw_row_labels, draw_values
 from .layout import SweepLayout, sweep_layout
 
 

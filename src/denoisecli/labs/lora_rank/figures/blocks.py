@@ -12,6 +12,7 @@ from PIL import Image
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Curve, Plot, draw_labels, draw_plot
+from denoisecli.figures.film import Frame
 from denoisecli.figures.paint import paste_rounded, rectangle
 from denoisecli.figures.slider import Slider, Stop, slider_layout, slider_rail
 from denoisecli.figures.text import draw_text, measure, shorten
@@ -20,7 +21,6 @@ from denoisecli.figures.timeline import Mark, Timeline
 
 from .matrix import percent
 
-Frame = NDArray[np.uint8]
 Values = NDArray[np.float64]
 MOST_OF_IT = 0.9  # of the energy: marked on the timeline
 

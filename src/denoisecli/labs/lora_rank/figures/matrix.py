@@ -16,6 +16,7 @@ from PIL import Image
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Curve, Plot, draw_bars
+from denoisecli.figures.film import Frame
 from denoisecli.figures.paint import paste_rounded, rectangle
 from denoisecli.figures.sheet import MOST_COLUMNS, Column, SheetRow, choose_columns, contact_sheet
 from denoisecli.figures.slider import Slider, Stop, slider_layout, slider_rail
@@ -23,7 +24,6 @@ from denoisecli.figures.text import draw_text, measure
 from denoisecli.figures.theme import MONO, PLAIN, STRONG, FilmStyle, Theme
 from denoisecli.figures.timeline import Mark, Timeline
 
-Frame = NDArray[np.uint8]
 Matrix = NDArray[np.floating[Any]]
 LABEL = 6.2  # of the size of text: the room that A's name and size take left of A
 EXACT_ERROR = 1e-9  # rounding of float64

@@ -13,6 +13,7 @@ from PIL import Image
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Curve, Plot
 from denoisecli.figures.facts import three_figures
+from denoisecli.figures.film import Frame
 from denoisecli.figures.layout import DeckLayout, deck_layout
 from denoisecli.figures.panels import PictureView, draw_labels, draw_panels
 from denoisecli.figures.sheet import Column, SheetRow, contact_sheet
@@ -23,7 +24,6 @@ from denoisecli.figures.timeline import Mark, Timeline
 from .blocks import end_word, file_marks, hero, size
 from .matrix import EXACT_ERROR, percent
 
-Frame = NDArray[np.uint8]
 Rows = Sequence[Mapping[str, Any]]
 
 

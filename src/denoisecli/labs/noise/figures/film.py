@@ -14,6 +14,7 @@ from PIL import Image
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Curve, Plot, PlotFrame, draw_labels, draw_plot
 from denoisecli.figures.facts import three_figures, timestep
+from denoisecli.figures.film import Frame
 from denoisecli.figures.paint import disc, rectangle
 from denoisecli.figures.text import draw_text, measure, shorten, side_bearing, wrap
 from denoisecli.figures.theme import (
@@ -35,7 +36,6 @@ from .layout import COMPARED, NoiseLayout, Wanted, noise_layout
 from .parts import Panel, Spread, Terms
 from .views import FORMULAS, View, formula_of, noise_lanes, noise_views, settings_of
 
-Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 PLOT_TITLES = ("ᾱ, the picture's share of the power", "ᾱ, the picture's share", "ᾱ over t")
 ERROR_TITLES = ("ᾱ, and how wrong the guess is: in layout, in detail", "ᾱ, and the guess's error", "ᾱ and error")
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from denoisecli.figures.boxes import Box
+from denoisecli.figures.film import Frame
 from denoisecli.figures.paint import polyline, rectangle, rounded_mask
 from denoisecli.figures.text import draw_text
 from denoisecli.figures.theme import MONO_STRONG, PLAIN, RGB, Theme
@@ -14,7 +15,6 @@ from denoisecli.trace import Trace
 
 from .views import Lane, Picture
 
-Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 REACH = 3.0  # the histogram goes from −REACH to REACH
 DENSITY = 0.8  # at its upper edge; the normal distribution peaks at 0.4
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.facts import Facts, run_facts
+from denoisecli.figures.film import Frame
 from denoisecli.figures.layout import DeckLayout, deck_layout
 from denoisecli.figures.panels import draw_labels, draw_panels, grid_unit, run_views
 from denoisecli.figures.theme import FilmStyle, Theme
@@ -19,7 +19,6 @@ from denoisecli.trace import Trace
 
 from .rail import make_rail
 
-Frame = NDArray[np.uint8]  # (H, W, 3), sRGB
 VIEWS = ("canvas", "guess", "latent")
 
 

@@ -11,13 +11,14 @@ from PIL import Image
 from denoisecli.errors import NotRecorded
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.facts import Facts, run_facts, three_figures, timestep
+from denoisecli.figures.film import Frame
 from denoisecli.figures.layout import Measures, strip_layout
 from denoisecli.figures.panels import View, draw_labels, draw_panels, grid_unit, run_views
 from denoisecli.figures.text import draw_text, measure, shorten
 from denoisecli.figures.theme import MONO, MONO_STRONG, PROMPT, STRONG, FilmStyle, Theme
 from denoisecli.trace import Trace
 
-from .deck import Frame, run_timeline
+from .deck import run_timeline
 
 
 def view_frames(view: str, trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> Iterator[Frame]:

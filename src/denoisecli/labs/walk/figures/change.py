@@ -19,7 +19,7 @@ from denoisecli.metrics import picture_distance
 from .layout import WalkLayout
 
 if TYPE_CHECKING:
-    from .film import WalkFacts
+    from .facts import WalkFacts
 
 AHEAD = 2  # so many frames beyond the one that is drawn have to be known: the curve's slope depends on them
 LEAST, MOST = 0.3, 60.0  # edges of the plot, in even shares of the difference of the ends; pictures take detours

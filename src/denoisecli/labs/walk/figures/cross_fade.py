@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from denoisecli.figures.film import Frame
 from denoisecli.figures.layout import strip_layout
 from denoisecli.figures.panels import PictureView, draw_panels
 from denoisecli.figures.text import draw_text, shorten, shorten_list
 from denoisecli.figures.theme import MONO, PROMPT, PROMPT_SIZE, FilmStyle
 from denoisecli.figures.timeline import Mark, Timeline
 
-from .film import Frame, WalkFacts
+from .facts import WalkFacts
 
 CAPTIONS = ("the walk: a run of its own", "a cross-fade of the ends")
 

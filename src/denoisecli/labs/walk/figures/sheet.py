@@ -13,7 +13,7 @@ from denoisecli.figures.facts import level
 from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet
 from denoisecli.figures.theme import Theme
 
-from .film import walk_facts
+from .facts import walk_facts
 
 MOST_COLUMNS = 9
 MOST_ROWS = 6

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from denoisecli.figures.facts import level
+from denoisecli.figures.film import Frame
 from denoisecli.figures.layout import DeckLayout, strip_layout
 from denoisecli.figures.panels import PictureView, draw_panels
 from denoisecli.figures.text import draw_text, measure, shorten
 from denoisecli.figures.theme import MONO, MONO_STRONG, PROMPT, STRONG, FilmStyle, Theme
 from denoisecli.figures.timeline import Timeline
 
-from .film import Frame, WalkFacts, walk_facts
+from .facts import WalkFacts, walk_facts
 
 TITLE = "The guess x̂₀ along the walk"
 PictureAt = Callable[[int, int], NDArray[np.uint8]]

@@ -1,0 +1,48 @@
+"""Other libraries' messages, kept from our own streams."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_HARMLESS = (
+    "Expected types for vae",  # pocket's autoencoder is a tiny one, by design
+    "The config attributes {'block_out_channels'",  # which every saved AutoencoderTiny has and none reads
+    "`CLIPImageProcessor` requires torchvision",  # no pipeline here looks at pictures
+    "`SiglipImageProcessor` requires torchvision",
+    "The following part of your input was truncated",  # reported by `truncated` in our own words
+    "Token indices sequence length is longer than",
+    "You have disabled the safety checker",
+    "should be kept in float32: []",  # an empty list of modules
+    "No LoRA keys associated to",  # a file for the denoiser alone; one for nothing is an error of ours
+)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Drop diffusers' and transformers' harmless messages and progress bars inside; real warnings stay."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    handlers = [
+        handler
+        for library in (diffusers_logging, transformers_logging)
+        for handler in library.get_logger(library.__name__.split(".")[0]).handlers
+    ]
+    bars = [library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()]
+    for handler in handlers:
+        handler.addFilter(_is_news)
+    for library in bars:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_is_news)
+        for library in bars:
+            library.enable_progress_bar()
+
+
+def _is_news(message: logging.LogRecord) -> bool:
+    return not any(mark in message.getMessage() for mark in _HARMLESS)

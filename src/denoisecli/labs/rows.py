@@ -1,0 +1,70 @@
+"""The comparable parts of a run: what `compare` sets side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisecli.scale import canvas_latents
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from denoisecli.trace import Trace
+
+LEAST_SIGMA = 1e-3  # below this, noise levels count as none
+LEVELS, FRAMES = "noise level", "share of the way"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The comparable parts of a run: rows (seeds, scales) of states.
+
+    keys: (cfg, seed) of each row, as text. canvas: x_t ready for a decoder; guess: x̂₀; both (row, state, C, h, w).
+    positions: log σ of each state, or a walk frame's share of the way; `clock` says which.
+    """
+
+    keys: tuple[tuple[str, str], ...]
+    canvas: NDArray[Any]
+    guess: NDArray[Any]
+    sigmas: NDArray[np.float64]
+    positions: NDArray[np.float64]
+    clock: str
+
+
+def sampled(trace: Trace) -> Rows | None:
+    """Take the states of every row (seed, or scale and seed); None for a run that keeps none."""
+    if "x_t" not in trace or "x0" not in trace:
+        return None
+    canvas, guess = (_flat(array) for array in (canvas_latents(trace), trace.x0))
+    guess = np.concatenate([guess, _flat(trace.x_t)[:, -1:]], axis=1)
+    sigmas = trace.sigmas.astype(np.float64)
+    positions = np.log(np.maximum(sigmas, LEAST_SIGMA))
+    return Rows(_keys(trace, len(canvas)), canvas, guess, sigmas, positions, LEVELS)
+
+
+def frames(trace: Trace) -> Rows:
+    """Take the frames of a walk for states: starting noise for canvas, result for guess."""
+    canvas, guess = trace["x_T"][None], trace["final"][None]
+    shares = np.linspace(0, 1, canvas.shape[1])
+    return Rows((("", "frame"),), canvas, guess, np.zeros(len(shares)), shares, FRAMES)
+
+
+def _flat(array: NDArray[Any]) -> NDArray[Any]:
+    """Return (…, state, C, h, w) as (row, state, C, h, w)."""
+    return array.reshape(-1, *array.shape[-4:])
+
+
+def _keys(trace: Trace, count: int) -> tuple[tuple[str, str], ...]:
+    runs = trace.record.get("runs") or []
+    scales = trace.record.get("scales") or []
+    each = max(1, count // max(1, len(scales)))
+    labels = [str(scale.get("label")) for scale in scales for _ in range(each)]
+    keys = []
+    for row in range(count):
+        run = runs[row] if row < len(runs) else {}
+        cfg = labels[row] if row < len(labels) else f"{run.get('cfg'):g}" if run.get("cfg") is not None else ""
+        keys.append((cfg, f"seed {run.get('seed', row)}"))
+    return tuple(keys)

@@ -1,0 +1,30 @@
+"""What a config of the deck holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from denoisecli.config.base import LOOK, SPLIT, SamplingConfig
+from denoisecli.config.fields import Int, one_of
+
+VIEWS = ["canvas", "guess", "latent"]
+
+
+class SampleConfig(SamplingConfig):
+    """The deck: every state of a run, three views, several seeds."""
+
+    lab: Literal["sample"] = "sample"
+    """which instrument this config is for"""
+    views: Annotated[tuple[Annotated[str, one_of(VIEWS)], ...], LOOK] = ("canvas", "guess", "latent")
+    """canvas (decoded x_t), guess (decoded predicted x0), latent (the raw channels)"""
+    batch: Annotated[Annotated[Int, Field(ge=1, le=1024)] | None, SPLIT] = None
+    """seeds at once; null takes what fits. The split belongs to the run: it changes the last bits"""
+
+    @field_validator("views")
+    @classmethod
+    def _some_views_once(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if not views or len(set(views)) < len(views):
+            raise ValueError(f"want one to three of {', '.join(VIEWS)}, each once")
+        return views

@@ -1,0 +1,33 @@
+"""A run of this lab in a few words: for lists, slides, galleries and comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from denoisecli.runs.summary import Words, extras, figure, sampling
+
+
+def words(record: dict[str, Any], config: dict[str, Any]) -> Words:
+    """Return the title, the settings and the findings of a run."""
+    ends = [str(end) for end in (record.get("walk") or {}).get("ends") or []]
+    way = " → ".join([*ends, *(ends[:1] if config.get("loop") else [])])
+    cfg = figure(config.get("cfg"))
+    frames = len(record.get("runs") or [])
+    parts = [
+        way,
+        f"{frames} frames" if frames else "",
+        *sampling(config),
+        f"cfg {cfg}" if cfg else "",
+        *extras(config),
+    ]
+    return str(config.get("prompt") or "a walk"), parts, _jumps(record)
+
+
+def _jumps(record: dict[str, Any]) -> list[str]:
+    walk = (record.get("walk") or {}).get("jumps") or {}
+    return [
+        f"{name} pacing, {way.get('frames')} frames: jumps of {figure(way.get('mean'))} on average,"
+        f" {figure(way.get('largest'))} at most"
+        for name, way in walk.items()
+        if isinstance(way, dict)
+    ]

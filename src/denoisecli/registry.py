@@ -1,0 +1,75 @@
+"""The labs by name: the one list, and the one place that looks a lab's parts up.
+
+Every room may ask here, so it stands on the ground and imports no lab: a lab names its parts as "module:name" in its
+own `__init__.py`, and each is imported when somebody asks for it. A new lab is a folder, a line in ROOMS, and a row of
+flags in `cli/labs.py`; see docs/house.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+ROOMS = {
+    "noise": "denoisecli.labs.noise",
+    "sample": "denoisecli.labs.sample",
+    "cfg-sweep": "denoisecli.labs.cfg_sweep",
+    "walk": "denoisecli.labs.walk",
+    "lora-rank": "denoisecli.labs.lora_rank",
+}
+"""Each lab's package, in the order in which labs are listed."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Everything that the rest of the house may ask of a lab, each part as ".module:name" from its own package.
+
+    config: the LabConfig. plan: (config, out, runs_dir, force) -> Plan. draw: (job, trace, pictures), from stored
+    things only. words: (record, config) -> Words. shots: (config, record, notes) -> the pictures that other tools are
+    told of; without it, one for each seed. rows: Trace -> Rows, what `compare` compares; without it, nothing.
+    poster: the share of the film's length that shows most, for the still picture on a slide.
+    """
+
+    config: str
+    plan: str = ".lab:plan"
+    draw: str = ".lab:draw"
+    words: str = ".words:words"
+    shots: str | None = None
+    rows: str | None = None
+    poster: float = 2 / 3
+
+
+def lab(name: str) -> Lab:
+    """Return the lab called so. Raises KeyError for another name: ask CONFIGS first."""
+    found: Lab = import_module(ROOMS[name]).LAB
+    return found
+
+
+def part(name: str, which: str) -> Any:
+    """Return one of a lab's parts by the name of its field in `Lab`; None where the lab has none."""
+    place = getattr(lab(name), which)
+    if place is None:
+        return None
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module, ROOMS[name]), attribute)
+
+
+class _Configs(Mapping[str, Any]):
+    """The config class of each lab, by name; a class is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return part(name, "config")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ROOMS)
+
+    def __len__(self) -> int:
+        return len(ROOMS)
+
+    def __contains__(self, name: object) -> bool:
+        return name in ROOMS
+
+
+CONFIGS = _Configs()
