@@ -129,6 +129,4 @@ def test_a_sixth_lab_is_known_to_every_command(toy):
     run("slides", one, two, "-o", "talk.pptx")
     assert (toy / "talk.pptx").is_file()
     (toy / "toy.yaml").write_text("lab: toy\ngrey: 7\nfilm: {size: 320x320, fps: 5, hold_s: 0.2}\n")
-    assert (
-        len(run("batch", "toy.yaml", "--vary", "grey=7,8", "--dry-run").out.split()) == 2
-    )
+    assert len(run("batch", "toy.yaml", "--vary", "grey=7,8", "--dry-run").out.split()) == 2

@@ -3,6 +3,7 @@
 import pptx
 import pytest
 
+from denoisecli import registry
 from denoisecli.errors import MediaError, NotRecorded, UsageError
 from denoisecli.report import Report
 from denoisecli.tools.slides import tool as talk
@@ -47,7 +48,7 @@ def test_every_lab_has_its_words(runs, lab, title, settings):
 def test_poster_is_a_frame_on_the_way(runs, lab):
     """Neither the first frame nor the last: our films of flat grey tell which one it is."""
     grey = slide_of(runs[lab]).poster.getpixel((5, 5))[0]
-    share = talk.POSTER.get(lab, talk.POSTER_USUAL)
+    share = registry.lab(lab).poster
     assert grey == pytest.approx(255 * int(share * 10) / 9, abs=35)
     assert 20 < grey < 235
 
