@@ -28,8 +28,8 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 OURS = """
 import json, sys, time, tracemalloc
 from pathlib import Path
-from denoisecli.diffusion.lora.lora import open_lora
-from denoisecli.diffusion.lora.truncate import truncate
+from denoisecli.lora.file import open_lora
+from denoisecli.lora.truncate import truncate
 def cut(rank, out):
     with open_lora(sys.argv[1]) as lora:
         truncate(lora, {Path(out): {layer.name: rank for layer in lora.layers}})

@@ -100,11 +100,9 @@ ORPHAN = """
 import sys
 from pathlib import Path
 from denoisecli.batch.place import Place
-from denoisecli.batch.workers import Stop, Workers
+from denoisecli.batch.processes import Stop, Workers
 from tests.batch import bodies
-from tests.waiting import wait_until
-from tests.waiting import wait_until
-from tests.batch.test_workers import runs
+from tests.batch.test_processes import runs
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     list(Workers(1, Place(where), Stop(), bodies.sleep).run(iter([tuple(runs(where, 1))])))

@@ -260,7 +260,5 @@ def test_torch_stays_out():
     import subprocess
     import sys
 
-    code = (
-        "import sys, denoisecli.diffusion.lora.truncate; sys.exit('torch' in sys.modules or 'ml_dtypes' in sys.modules)"
-    )
+    code = "import sys, denoisecli.lora.truncate; sys.exit('torch' in sys.modules or 'ml_dtypes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from denoisecli.runs.catalog import check_deletable, delete, entries, entry_of, record_of
 from denoisecli.errors import InUse, RunFolderError
+from denoisecli.runs.catalog import check_deletable, delete, entries, entry_of, record_of
 from denoisecli.runs.folder import RunFolder, aside
 from tests.hand_made import hand_made_run
 

@@ -11,6 +11,9 @@ from typing import Any
 
 from denoisecli.errors import ConfigError, InUse, RunFolderError
 from denoisecli.locks import Held, lock
+from denoisecli.safe_files import read_file, why
+from denoisecli.trace import SCHEMA, TRACE_FILE
+
 from .folder import (
     COMPARE_FILE,
     CONFIG_FILE,
@@ -24,9 +27,7 @@ from .folder import (
     refuse_strangers,
     remove,
 )
-from denoisecli.safe_files import read_file, why
 from .summary import Summary, summary
-from denoisecli.trace import SCHEMA, TRACE_FILE
 
 MOST_CONFIG = 1 << 20  # bytes of a config.yaml
 DONE, UNFINISHED, FAILED = "done", "partial", "failed"

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from denoisecli.registry import CONFIGS, part
 from denoisecli.config.samplers import SAMPLERS
-
+from denoisecli.registry import CONFIGS, part
 
 Words = tuple[str, list[str], list[str]]
 """A run's title, its settings and its findings, as its lab tells them; an empty setting is left out."""
