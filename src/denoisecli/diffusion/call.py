@@ -27,15 +27,11 @@ def known(pipe: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def prompts(pipe: Any, prompt: str, negative: str, n: int, *, guided: bool) -> dict[str, Any]:
-    """Return the prompt for n samples. Without guidance no negative one: SDXL may take zeros for none."""
+    """Return the prompt for n samples. Without guidance or words no negative one: SDXL may take zeros for none."""
     family = family_named(type(pipe).__name__)
-    empty = " " if family and family.needs_negative else None
-    return {
-        "prompt": prompt,
-        "negative_prompt": (negative or empty) if guided else None,
-        "num_images_per_prompt": n,
-        "num_videos_per_prompt": n,
-    }
+    empty = " " if family and family.needs_negative else ""
+    told = {"prompt": prompt, "num_images_per_prompt": n, "num_videos_per_prompt": n}
+    return told | ({"negative_prompt": negative or empty} if guided and (negative or empty) else {})
 
 
 def embedded(embeds: Mapping[str, Any], rows: slice) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class Family:
     factor_has_patch: bool = False
     """The pipeline's `vae_scale_factor` counts the patch in."""
     float32_latents: bool = False
+    unguided: float = 1.0
+    """The scale at which the pipeline does without guidance."""
     scale: float = 7.5
     steps: int = 50
     sampler: str = "flow_euler"
@@ -65,7 +67,8 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("sd3", "Stable Diffusion 3, 3.5", ("StableDiffusion3Pipeline",), patch=2, scale=7.0, steps=28),
     Family(
-        "z-image", "Z-Image, Z-Image Turbo", ("ZImagePipeline",), "own", patch=2, float32_latents=True, scale=5.0,
+        "z-image", "Z-Image, Z-Image Turbo", ("ZImagePipeline",), "own", patch=2, float32_latents=True, unguided=0.0,
+        scale=5.0,
         note="mixes c + s·(c − u): its scale is one less than that of the usual formula, and 0 is no guidance",
     ),
     Family(
@@ -86,7 +89,8 @@ FAMILIES: tuple[Family, ...] = (
         note="brings the mixture back to the length of the prediction with the prompt, token by token",
     ),
     Family(
-        "krea2", "Krea 2", ("Krea2Pipeline",), "own", given="packed", patch=2, scale=4.5, steps=28,
+        "krea2", "Krea 2", ("Krea2Pipeline",), "own", given="packed", patch=2, unguided=0.0, scale=4.5,
+        steps=28,
         note="mixes c + s·(c − u), as Z-Image",
     ),
     Family(
@@ -108,7 +112,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "pixart", "PixArt-α, PixArt-Σ", ("PixArtAlphaPipeline", "PixArtSigmaPipeline"), patch=2, scale=4.5, steps=20,
-        sampler="dpmpp_2m", extra=_UNBINNED,
+        sampler="dpmpp_2m", extra=_UNBINNED | {"clean_caption": False},
     ),
     Family(
         "hidream", "HiDream-I1", ("HiDreamImagePipeline",), patch=2, scale=5.0,
@@ -135,3 +139,24 @@ BY_CLASS = {name: family for family in FAMILIES for name in family.pipelines}
 def family_named(class_name: str) -> Family | None:
     """Return the family of a diffusers pipeline class; None where it is in no row."""
     return BY_CLASS.get(class_name)
+
+
+_GUIDES = {
+    "formula": "u + s·(c − u)",
+    "own": "the pipeline's own",
+    "embedded": "told to the denoiser",
+    "none": "none",
+}
+
+
+def table() -> str:
+    """Return the table of docs/models.md, one row a family; a test holds the page to it."""
+    columns = ("family", "in traces", "pipelines", "guidance", "the call's defaults", "labs", "to know")
+    head = f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}"
+    rows = [
+        f"| {family.title} | `{family.name}` | {', '.join(f'`{name}`' for name in family.pipelines) or 'as SD 1'} | "
+        f"{_GUIDES[family.guidance]} | {family.scale:g}, {family.steps} steps, `{family.sampler}` | "
+        f"{'yes' if family.labs else 'record() alone'} | {family.note} |"
+        for family in FAMILIES
+    ]
+    return "\n".join([head, *rows])

@@ -9,11 +9,17 @@ import torch
 
 from ..errors import ModelError
 from ..process.x0 import Level, predicted_x0
-from . import autoencoder
+from . import autoencoder, call
 from .clock import Clock
+from .families import family_named
+from .guidance import guidance_of
+from .loading import quiet
+from .recorder import record
+from .scheduler import use_sampler
+from .taps import tapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -63,9 +69,13 @@ def one_jump_guesses(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield batches of x̂0 (n, C, h, w): one denoiser evaluation of x_t = √ᾱ·x0 + √(1−ᾱ)·ε for each ᾱ, no guidance.
 
-    x0, eps: (C, h, w). prompt: what the model is told; "" is its unconditional side. Raises ModelError for models
-    whose denoiser wants more than that (SDXL, SD3, Flux).
+    x0, eps: (C, h, w). prompt: what the model is told; "" is its unconditional side. On a flow the mixture is
+    (1 − σ)·x0 + σ·ε at the σ of the same signal-to-noise ratio (see `_flow_guesses`).
+    Raises ModelError for models whose denoiser wants more than that (SDXL).
     """
+    if Clock(model.pipe.scheduler).kind == "flow":
+        yield from _flow_guesses(model, x0, eps, alpha_bars, prompt)
+        return
     _check(model)
     if not len(alpha_bars):
         return
@@ -82,6 +92,38 @@ def one_jump_guesses(
         )[0].float()
         guesses = [predicted_x0("vp", kind, x, out, at) for x, out, at in zip(x_t, output, some, strict=True)]
         yield torch.stack(guesses).cpu().numpy()
+
+
+def _flow_guesses(
+    model: Model, x0: NDArray[np.float32], eps: NDArray[np.float32], alpha_bars: NDArray[np.float64], prompt: str
+) -> Iterator[NDArray[np.float32]]:
+    """Yield x̂0 (1, C, h, w) for each ᾱ: the pipeline itself takes one step, from σ = √(1−ᾱ)/(√ᾱ + √(1−ᾱ)) to 0."""
+    pipe, factor = model.pipe, model.info.scale_factor
+    use_sampler(pipe, "flow_euler")
+    family = family_named(type(pipe).__name__)
+    scale = (family.scale if guidance_of(pipe) == "embedded" else family.unguided) if family else 1.0
+    told = call.prompts(pipe, prompt, "", 1, guided=False) | call.scale(pipe, scale) | call.steps(pipe, 1)
+    told |= {"num_inference_steps": 1, "output_type": "latent"}
+    told |= {"height": x0.shape[1] * factor, "width": x0.shape[2] * factor}
+    for alpha_bar in alpha_bars:
+        sigma = float(np.clip(np.sqrt(1 - alpha_bar) / (np.sqrt(alpha_bar) + np.sqrt(1 - alpha_bar)), 1e-4, 1))
+        mixed = torch.from_numpy((1 - sigma) * x0 + sigma * eps).float()[None]
+        told["latents"] = call.latents(pipe, mixed, model.device, model.dtype)
+        with quiet(), tapped(pipe.scheduler, "set_timesteps", _one_level(pipe.scheduler, sigma)), record(pipe) as trace:
+            pipe(**call.known(pipe, told))
+        yield trace.x0[:, 0]
+
+
+def _one_level(scheduler: Any, sigma: float) -> Callable[..., None]:
+    """Return a tap that lets the scheduler set its levels, and puts one step from σ to 0 in their place."""
+
+    def set_timesteps(original: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
+        scheduler.sigmas = torch.tensor([sigma, 0.0])
+        scheduler.timesteps = torch.tensor([sigma * scheduler.config.num_train_timesteps]).to(scheduler.timesteps)
+        scheduler.num_inference_steps = 1
+
+    return set_timesteps
 
 
 def _check(model: Model) -> None:
