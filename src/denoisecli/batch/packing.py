@@ -136,7 +136,9 @@ def _with_prompts(parts: Sequence[tuple[Job[SampleConfig], list[int]]], model: M
     words = {(job.config.prompt, job.config.negative_prompt) for job, _ in parts}
     embeds: dict[tuple[str, str], Embeddings | None] = dict.fromkeys(words)
     if len(words) > 1:
-        embeds = {(prompt, negative): encoded(model, prompt, negative) for prompt, negative in words}
+        one = parts[0][0].config
+        syntax = (one.prompt_syntax, one.clip_skip)
+        embeds = {(prompt, negative): encoded(model, prompt, negative, *syntax) for prompt, negative in words}
     return [
         Sample(
             job.config.seeds[index],

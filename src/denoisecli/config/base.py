@@ -6,13 +6,22 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of
-from .samplers import SAMPLERS
+from .samplers import SAMPLERS, SCHEDULES
 
 PROMPT = "a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashing waves, oil painting"
 SPACINGS = ["leading", "linspace", "trailing"]
+SYNTAXES = ["plain", "comfy", "a1111"]
 FORMATS = ["mp4", "webm", "gif", "webp"]
 
 
@@ -92,6 +101,18 @@ class Lora(Closed):
     """path of a .safetensors LoRA"""
     scale: Annotated[Float, Field(ge=-10, le=10)] = 1.0
     """strength; 1 is what it was trained for"""
+    text_scale: Annotated[Float, Field(ge=-10, le=10)] | None = None
+    """strength of its part for the text encoder; null: the same"""
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `text_scale` out where it is not set, as in files from before it."""
+        return {key: value for key, value in plain(self).items() if key != "text_scale" or value is not None}
+
+    @property
+    def strengths(self) -> tuple[float, float]:
+        """The strengths of its parts for the denoiser and for the text encoder."""
+        return self.scale, self.scale if self.text_scale is None else self.text_scale
 
     @model_validator(mode="before")
     @classmethod
@@ -130,6 +151,10 @@ class SamplingConfig(LabConfig):
     """what to paint"""
     negative_prompt: Annotated[Text, Field(max_length=100_000), ROW] = ""
     """what to keep away from"""
+    prompt_syntax: Annotated[str, one_of(SYNTAXES)] = "plain"
+    """plain: every mark is text, cut at 77 tokens; comfy, a1111: (word:1.3) and any length, as these tools have it"""
+    clip_skip: Annotated[Int, Field(ge=1, le=12)] = 1
+    """layer of CLIP that is heard, counted from the end: 1 the last, 2 the one before (XL: 2 at least)"""
     seeds: Annotated[Seeds, ROW] = (7, 21, 42, 99)
     """starting noises: a list, or a range such as 1-8"""
     steps: Steps = 20
@@ -142,6 +167,8 @@ class SamplingConfig(LabConfig):
     """ddim, ddpm, pndm, euler, euler_a, heun, lms, dpmpp_2m, dpmpp_2m_karras, unipc, ..."""
     spacing: Annotated[str, one_of(SPACINGS)] | None = None
     """which timesteps the steps take: leading, linspace or trailing; null: as the model. Karras has its own"""
+    schedule: Annotated[str, one_of(SCHEDULES)] | None = None
+    """the levels as ComfyUI takes them, start included: comfy-normal, comfy-karras, ...; null: by `spacing`"""
     eta: Annotated[Float, Field(ge=0, le=1)] = 0.0
     """fresh noise a step of DDIM puts back: 0 none, 1 as DDPM"""
     size: PictureSize | None = None

@@ -128,4 +128,9 @@ _ROWS = (
     Sampler("scm", "SCM (TrigFlow)", "SCMScheduler", stochastic=True, trigflow=True),
 )
 
+COMFYUI_SCHEDULERS = ("normal", "karras", "exponential", "sgm_uniform", "simple", "ddim_uniform", "beta",
+                      "linear_quadratic", "kl_optimal")  # fmt: skip
+"""ComfyUI's schedulers, by its own names. Source: its comfy/samplers.py."""
+SCHEDULES = [f"comfy-{name}" for name in COMFYUI_SCHEDULERS]
+
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType({row.name: row for row in _ROWS})

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from .models import Model
 
 
-def add_loras(model: Model, loras: Sequence[tuple[str, float]]) -> None:
-    """Load LoRA files by (path, scale) and switch them on together.
+Strengths = float | tuple[float, float]
+"""How strong a LoRA acts: on all it was trained for, or on (denoiser, text encoder)."""
+
+
+def add_loras(model: Model, loras: Sequence[tuple[str, Strengths]]) -> None:
+    """Load LoRA files by (path, strengths) and switch them on together.
 
     Raises ModelError where peft is missing, a file is no LoRA, or none of it fits this model.
     """
@@ -26,12 +30,28 @@ def add_loras(model: Model, loras: Sequence[tuple[str, float]]) -> None:
     names = [f"lora{index}" for index in range(len(loras))]
     for name, (file, _) in zip(names, loras, strict=True):
         _load(model, Path(file).expanduser(), name)
-    model.pipe.set_adapters(names, [scale for _, scale in loras])
+    _set(model, names, [scale for _, scale in loras])
 
 
-def set_strengths(model: Model, scales: Sequence[float]) -> None:
-    """Give the LoRAs that `add_loras` loaded other scales, in their order."""
-    model.pipe.set_adapters([f"lora{index}" for index in range(len(scales))], list(scales))
+def set_strengths(model: Model, scales: Sequence[Strengths]) -> None:
+    """Give the LoRAs that `add_loras` loaded other strengths, in their order."""
+    _set(model, [f"lora{index}" for index in range(len(scales))], scales)
+
+
+def _set(model: Model, names: Sequence[str], scales: Sequence[Strengths]) -> None:
+    """Switch LoRAs on, each with its strengths for the parts of the pipeline that it acts on."""
+    with quiet():
+        model.pipe.set_adapters(list(names), [_by_part(model, each) for each in scales])
+
+
+def _by_part(model: Model, scale: Strengths) -> float | dict[str, float]:
+    if not isinstance(scale, tuple):
+        return scale
+    denoiser, text = scale
+    if denoiser == text:
+        return denoiser
+    parts = list(model.pipe.get_list_adapters())
+    return {part: text if part.startswith("text_encoder") else denoiser for part in parts}
 
 
 def _load(model: Model, path: Path, name: str) -> None:

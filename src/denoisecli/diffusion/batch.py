@@ -45,6 +45,7 @@ def sample_batch(
     seeds: Sequence[int],
     negative_prompt: str = "",
     spacing: str | None = None,
+    schedule: str | None = None,
     eta: float = 0.0,
     guidance_rescale: float = 0.0,
     height: int | None = None,
@@ -56,14 +57,14 @@ def sample_batch(
 
     noise: (n, C, h, w), unit normal; the pipeline multiplies it by its first σ. height, width: pixels, by default
     those of the noise. embeds: what the prompts became, (n, ...) each, instead of them (see `embeddings`).
-    spacing: of the timesteps (see `use_sampler`).
+    spacing: of the timesteps; schedule: ComfyUI's levels instead (see `use_sampler` for both).
     scales: numbers, or SteppedScales for one a step. Samples of a stochastic sampler draw from a
     generator each, so a batch does not couple them.
     A pipeline that mixes by itself, or is told the scale, is called once for each run of equal scales.
     Raises OutOfMemory, SamplingError (latents that are no numbers), UsageError.
     """
     pipe = model.pipe
-    use_sampler(pipe, sampler, spacing)
+    use_sampler(pipe, sampler, spacing, schedule)
     _check_eta(pipe, eta, sampler)
     how = guidance_of(pipe)
     mixed = how == "formula" and any(guides(scale) for scale in scales)

@@ -134,6 +134,8 @@ def first(timestep: Any) -> float:
 
 def _kind(scheduler: Any) -> ScheduleKind:
     config = scheduler.config
+    if kept := getattr(scheduler, "kept_scale", None):  # see `comfyui_levels`
+        return kept  # type: ignore[no-any-return]
     flows = config.get("prediction_type") == "flow_prediction" or config.get("use_flow_sigmas")
     if type(scheduler).__name__.startswith("FlowMatch") or flows:
         return "flow"

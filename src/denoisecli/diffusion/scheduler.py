@@ -14,11 +14,11 @@ _CAME_FROM: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 """The model's own scheduler for each one made here, so that one sampler's options do not stick to the next."""
 
 
-def use_sampler(pipe: Any, name: str, spacing: str | None = None) -> None:
+def use_sampler(pipe: Any, name: str, spacing: str | None = None, schedule: str | None = None) -> None:
     """Put the sampler `name` into the pipe: the model's own schedule and prediction type, the named solver.
 
     spacing: which timesteps the steps take, "leading", "linspace" or "trailing"; None keeps the model's way. Karras
-    and flow samplers choose their levels themselves.
+    and flow samplers choose their levels themselves. schedule: ComfyUI's levels instead, "comfy-normal" and so on.
     Raises UsageError for an unknown name, and where the model is of the other family.
     """
     if name not in SAMPLERS:
@@ -33,13 +33,26 @@ def use_sampler(pipe: Any, name: str, spacing: str | None = None) -> None:
             f"A latent consistency model is not sampled by {name!r}.", "Choose 'lcm' for it, and 4 to 8 steps."
         )
     own = _CAME_FROM.get(pipe.scheduler, pipe.scheduler)
-    pipe.scheduler = _solver(own, sampler, spacing)
+    pipe.scheduler = _on_comfyuis(own, sampler, schedule) if schedule else _solver(own, sampler, spacing)
     _CAME_FROM[pipe.scheduler] = own
 
 
 def process_of(clock: Clock) -> str:
     """Return what a model has learned to turn round: noise, flow or trigflow."""
     return "trigflow" if clock.prediction == "trigflow" else "flow" if clock.kind == "flow" else "noise"
+
+
+def _on_comfyuis(own: Any, sampler: Sampler, schedule: str) -> Any:
+    """Return the sampler's scheduler on ComfyUI's levels. Raises UsageError where it takes none."""
+    import diffusers
+
+    from . import comfyui_levels
+
+    base = getattr(diffusers, comfyui_levels.scheduler_class(sampler))
+    kind = comfyui_levels.through(base, schedule, sampler)
+    if sampler.flow:
+        return kind.from_config(own.config)
+    return kind.from_config({"clip_sample": False, **own.config}, **{**sampler.options, **comfyui_levels.PLAIN})
 
 
 def _solver(own: Any, sampler: Sampler, spacing: str | None) -> Any:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .comfyui.levels import Told, proven, start_gap, told, way_of
 from .files import base_name
 from .recipe import Recipe
-from .samplers import to_a1111, to_comfyui
+from .samplers import to_a1111
 
 TIMESTEPS = 1000  # that models of this kind were trained with
 MOST_SEED = 2**50  # ComfyUI's page keeps seeds below it
+MOST_SURELY = 150  # characters that surely have room in 77 tokens
+SOLVERS: dict[str, str] = {}
 WORDS = re.compile(r"\b(BREAK|AND)\b")
 DYNAMIC = re.compile(r"[{}]|//|/\*")
 
@@ -62,27 +65,65 @@ def _a1111(recipe: Recipe) -> Iterator[str]:
         yield "guidance_rescale needs an extension (CFG Rescale) there; without it the contrast is higher."
     if any(shot.cfg < 1 for shot in recipe.shots):
         yield "A1111 takes no CFG scale below 1."
-    if any(WORDS.search(text) for text in (*(shot.prompt for shot in recipe.shots), recipe.negative_prompt)):
+    yield from _a1111_words(recipe)
+
+
+def _a1111_words(recipe: Recipe) -> Iterator[str]:
+    texts = (*(shot.prompt for shot in recipe.shots), recipe.negative_prompt)
+    if recipe.prompt_syntax != "a1111" and any(WORDS.search(text) for text in texts):
         yield "BREAK and AND are commands in A1111's prompts and words here."
+    if recipe.prompt_syntax == "comfy":
+        yield "The prompt's weights are ComfyUI's, which A1111 applies otherwise; they are plain text there."
+    if recipe.schedule:
+        yield f"The levels are ComfyUI's ({recipe.schedule}); A1111's of that name may differ."
 
 
 def _comfyui(recipe: Recipe) -> Iterator[str]:
-    sampler, steps = recipe.sampler, recipe.steps
-    theirs = to_comfyui(sampler, recipe.spacing)
-    if theirs is None:
-        yield f"ComfyUI has no {sampler.label}; euler stands in for it, so the picture differs."
-    elif theirs[1] == "ddim_uniform" and (count := _uniform_steps(steps)) != steps:
-        yield f"ComfyUI's ddim_uniform makes {count} steps of {steps}, since {steps} does not divide {TIMESTEPS}."
+    sampler = recipe.sampler
+    how = told(recipe)
+    yield from _comfyui_levels(recipe, how)
     if sampler.stochastic:
         yield f"{sampler.label} draws fresh noise in each step, and ComfyUI draws it otherwise: the picture differs."
     if recipe.eta:
         yield f"eta {recipe.eta:g} (fresh noise in DDIM's steps) has no place in KSampler."
     if recipe.guidance_rescale:
-        yield "RescaleCFG rescales the v of a model, not its noise: nearly the same as guidance_rescale, not equal."
+        yield "RescaleCFG rescales the v of a model, guidance_rescale its noise: the picture differs."
     if any(shot.seed >= MOST_SEED for shot in recipe.shots):
         yield "ComfyUI's page rounds seeds of 2^50 and more; its server takes them as they are."
-    if any(DYNAMIC.search(text) for text in (*(shot.prompt for shot in recipe.shots), recipe.negative_prompt)):
+    texts = [*(shot.prompt for shot in recipe.shots), recipe.negative_prompt]
+    if any(DYNAMIC.search(text) for text in texts):
         yield "Curly brackets and // in prompts mean choices and comments to ComfyUI's page."
+    if recipe.prompt_syntax == "plain" and any(len(text) > MOST_SURELY for text in texts):
+        yield "ComfyUI hears prompts beyond 77 tokens, which are cut here where prompt_syntax is plain."
+    if recipe.prompt_syntax == "a1111":
+        yield "The prompt's weights are A1111's, which ComfyUI reads and applies otherwise; they are plain text there."
+
+
+def _comfyui_levels(recipe: Recipe, how: Told) -> Iterator[str]:
+    """Say how the levels, the start and the solver differ."""
+    sampler = recipe.sampler
+    if sampler.comfyui is None:
+        yield f"ComfyUI has no {sampler.label}; euler stands in for it, so the picture differs."
+    elif not proven(sampler):
+        if how.scheduler == "ddim_uniform" and (count := _uniform_steps(recipe.steps)) != recipe.steps:
+            yield f"ComfyUI's ddim_uniform makes {count} steps of {recipe.steps}."
+    elif recipe.schedule is None:
+        if not way_of(recipe).straight:
+            yield (
+                f"diffusers' {sampler.label} does not step to where it goes on with this spacing ({recipe.spacing}), "
+                "ComfyUI's does: the picture differs."
+            )
+        elif (gap := start_gap(recipe, how)) > 1e-5:
+            yield f"ComfyUI starts from noise {gap:.1%} stronger or weaker: pictures differ by a level or two of 255."
+        if how.scheduler is not None and way_of(recipe).sigmas[-1] > 0:
+            yield (
+                f"{sampler.label} ends at the level {way_of(recipe).sigmas[-1]:.3f} here and at 0 in ComfyUI: the "
+                "latents differ by some thousandths."
+            )
+        if how.sigmas:
+            yield "None of ComfyUI's schedules has these levels, so they are written out (ManualSigmas)."
+    if sampler.name in SOLVERS:
+        yield SOLVERS[sampler.name]
 
 
 def _uniform_steps(steps: int) -> int:

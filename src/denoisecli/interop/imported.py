@@ -12,10 +12,19 @@ from denoisecli.config.base import LabConfig
 
 from .files import base_name, found_here
 
-LORA_TAG = re.compile(r"<(?:lora|lyco):([^:<>]{1,200})(?::([^<>]{0,60}))?>")
+LORA_TAG = re.compile(r"<(?:lora|lyco):([^:<>]{1,200})((?::[^<>:]{0,60}){0,8})>")
 MOST_LORAS = 64
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 OTHER_TAG = re.compile(r"<(hypernet|embedding):[^<>]{1,200}>|\bembedding:\w")
-EMPHASIS = re.compile(r"(?<!\\)\([^()]*:\s*[\d.]+\)|(?<!\\)\(\(|(?<!\\)\[[^\[\]]+\]|\bBREAK\b|\bAND\b")
+MARKS = {
+    "a1111": re.compile(r"(?<!\\)[()\[\]]|\bBREAK\b|\bAND\b"),
+    "comfy": re.compile(r"(?<!\\)[()]"),
+    "compel": re.compile(r"[\w)][+-]{1,5}(?=[\s,.]|$)|\)\d*\.?\d+|\)\.(?:and|blend|swap)\("),
+}
+"""What is more than words in a prompt, by the tool that reads it so."""
+TURNS = re.compile(r"\[[^\[\]|:]*:[^\[\]:]*:\s*[\d.]+\s*\]|\[[^\[\]|]+\|[^\[\]]+\]|\[[^\[\]:]*::\s*[\d.]+\s*\]")
+WEIGHTS_ARE_WORDS = "Weights such as (word:1.2) or [word] are plain text here, so the prompt acts differently."
+SHORT = 40  # words and marks: a prompt of no more surely has room in one piece of 75 tokens
 
 
 @dataclass
@@ -35,22 +44,44 @@ class Imported:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def set_prompts(self, prompt: str, negative: str, escaped: str = "()") -> None:
-        """Take both prompts, their LoRA tags out, and tell of marks that are plain text here.
+    def set_prompts(self, prompt: str, negative: str, escaped: str = "()", syntax: str | None = None) -> None:
+        """Take both prompts, their LoRA tags out; marks as the tool reads them where we know its syntax, else told.
 
-        escaped: the marks that a backslash makes plain text there, as all are here.
+        escaped: the marks that a backslash makes plain text there, as all are here. syntax: "comfy" or "a1111".
         """
-        loras = [(match[1], match[2]) for match in LORA_TAG.finditer(prompt)]
-        backslash = re.compile(rf"\\([{re.escape(escaped)}])")
-        own_words = LORA_TAG.sub("", prompt).strip() if loras else prompt
-        self.values["prompt"] = backslash.sub(r"\1", own_words)
-        self.values["negative_prompt"] = backslash.sub(r"\1", negative)
+        own_words, loras = _without_loras(prompt) if syntax != "comfy" else (prompt, [])
+        both = own_words + "\n" + negative
+        if syntax and (MARKS[syntax].search(both) or max(map(_words, (own_words, negative))) > SHORT):
+            self.values |= {"prompt": own_words, "negative_prompt": negative, "prompt_syntax": syntax}
+        else:
+            backslash = re.compile(rf"\\([{re.escape(escaped)}])")
+            self.values["prompt"] = backslash.sub(r"\1", own_words)
+            self.values["negative_prompt"] = backslash.sub(r"\1", negative)
+            if syntax is None and MARKS["a1111"].search(both):
+                self.note(WEIGHTS_ARE_WORDS)
         for name, weights in loras:
-            self.add_lora(name, _first_number(weights or "1"))
+            self._tagged_lora(name, weights)
         if OTHER_TAG.search(prompt + negative):
             self.note("Hypernetworks and embeddings have no equal here; their tags are left in the prompt.")
-        if EMPHASIS.search(prompt + "\n" + negative):
-            self.note("Weights such as (word:1.2) or [word] are plain text here, so the prompt acts differently.")
+        if syntax == "a1111" and TURNS.search(both):
+            self.note("Words that change on the way, such as [a:b:0.4] or [a|b], have no equal here.")
+
+    def _tagged_lora(self, name: str, weights: str) -> None:
+        """Take a LoRA by its tag: <lora:name:text encoder's strength:denoiser's strength>, or named, te= and unet=."""
+        parts = [part.strip() for part in weights.split(":")[1:]]
+        named = dict(part.split("=", 1) for part in parts if "=" in part)
+        plain = [number(part) for part in parts if "=" not in part]
+        text = number(named.pop("te", None)) if "te" in named else next(iter(plain), None)
+        unet = number(named.pop("unet", None)) if "unet" in named else plain[1] if len(plain) > 1 else None
+        text = 1.0 if text is None else text
+        self.add_lora(name.strip().strip("\"'"), text if unet is None else unet, text)
+        left = [
+            *(f"{key}={value}" for key, value in named.items()),
+            *(part for part in parts if number(part) is None and "=" not in part),
+        ]
+        if left or len(plain) > 2:
+            told = ", ".join(left)[:80] or weights[1:80]
+            self.note(f'The LoRA "{base_name(name)}" had settings without an equal here: {CONTROL.sub(" ", told)}.')
 
     def set_model(self, name: str) -> None:
         """Take the model by its file's name, where there is such a file here; else keep it as a comment."""
@@ -64,14 +95,18 @@ class Imported:
             "another picture: put the path or hub id into `model`, or name it with --model."
         )
 
-    def add_lora(self, name: str, scale: float) -> None:
-        """Take a LoRA by its file's name, where there is such a file here; else keep it as a comment."""
+    def add_lora(self, name: str, scale: float, text_scale: float | None = None) -> None:
+        """Take a LoRA by its file's name, where there is such a file here; else keep it as a comment.
+
+        text_scale: the strength of its part for the text encoder, where that is another.
+        """
         if sum(len(place.get("loras", [])) for place in (self.values, self.elsewhere)) >= MOST_LORAS:
             self.note(f"There are more than {MOST_LORAS} LoRAs; the others are left out.")
             return
         found = found_here(name)
         place = self.values if found else self.elsewhere
-        place.setdefault("loras", []).append({"file": found or f"{base_name(name)}", "scale": scale})
+        own = {} if text_scale is None or text_scale == scale else {"text_scale": text_scale}
+        place.setdefault("loras", []).append({"file": found or f"{base_name(name)}", "scale": scale} | own)
         if not found:
             self.note(f'The LoRA "{base_name(name)}" is not in this folder; put its path into `loras`.')
 
@@ -96,26 +131,40 @@ def _objection(lab: type[LabConfig], key: str, value: Any) -> str:
     return ""
 
 
-def _first_number(text: str) -> float:
-    match = re.search(r"-?\d+(?:\.\d+)?", text)
-    return float(match[0]) if match else 1.0
+def _without_loras(prompt: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return a prompt without its LoRA tags, and (name, weights) of each."""
+    loras = [(match[1], match[2]) for match in LORA_TAG.finditer(prompt)]
+    return (LORA_TAG.sub("", prompt).strip() if loras else prompt), loras
+
+
+def _words(prompt: str) -> int:
+    """Return how many words and marks a prompt has; a long word counts for several."""
+    return sum(1 + len(word) // 8 for word in re.findall(r"\w+|[^\w\s]", prompt))
 
 
 def whole(value: Any) -> int | None:
-    """Return a whole number from an int, a float without a fraction or digits; None for anything else."""
+    """Return a whole number from an int, a float without a fraction or a spelling of either; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return int(value) if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,20}\s*", value) else None
+    if not isinstance(value, str):
+        return None
+    if re.fullmatch(r"\s*[+-]?\d{1,20}\s*", value):
+        return int(value)
+    found = number(value)
+    return int(found) if found is not None and found.is_integer() and abs(found) < 2**53 else None
 
 
 def number(value: Any) -> float | None:
-    """Return a finite number, or None."""
-    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,20}(\.\d{0,20})?\s*", value):
-        return float(value)
+    """Return a finite number, from any spelling that Python's float takes; None for anything else."""
+    if isinstance(value, str) and len(value) <= 40 and re.fullmatch(r"[\s\d.eE+-]+", value):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12:
         return float(value)
     return None

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import NotRecorded
 
@@ -19,6 +20,10 @@ MOST_BYTES = 8_000_000  # of all texts of a file together; graphs of a thousand 
 MOST_PIXELS = 64_000_000  # of which 256 MB of memory come, for what stands behind the pixels
 TEXT = ""  # the key of a file that is text as a whole
 EXIF_PART, USER_COMMENT = 0x8769, 0x9286
+IMAGE_DESCRIPTION, XP_COMMENT = 0x010E, 0x9C9C
+MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+"""The bytes that a text file may begin with, and what they say of it."""
+COMMENTS = ("comment", "Comment", "Description")
 UTF8, UTF16 = (b"ASCII\0\0\0", b"UTF-8\0\0\0"), b"UNICODE\0"
 
 
@@ -30,10 +35,31 @@ def texts_of(path: Path) -> dict[str, str]:
     if path.is_file() and not _is_image(path):
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
-        if len(raw) <= MOST_BYTES and raw.strip() and b"\0" not in raw:
-            with contextlib.suppress(UnicodeDecodeError):
-                return {TEXT: raw.decode("utf-8-sig")}
+        text = _text_file(raw) if len(raw) <= MOST_BYTES and raw.strip() else None
+        if text is not None:
+            return {TEXT: text}
     return image_texts(path)
+
+
+def _text_file(raw: bytes) -> str | None:
+    """Return a text file's text: by its mark, as UTF-8, or as Windows wrote it; None for what is no text."""
+    for mark, encoding in MARKS.items():
+        if raw.startswith(mark):
+            return raw.decode(encoding, "replace").lstrip("\ufeff")
+    if b"\0" in raw:
+        return _utf16_without_mark(raw)
+    with contextlib.suppress(UnicodeDecodeError):
+        return raw.decode("utf-8")
+    return None if any(byte < 32 and byte not in b"\t\n\f\r" for byte in raw) else raw.decode("cp1252", "replace")
+
+
+def _utf16_without_mark(raw: bytes) -> str | None:
+    """Return text in UTF-16 without a mark, which has a zero in every other byte; None for what is no text."""
+    for at, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(raw) % 2 == 0 and raw[at::2].count(0) > 0.6 * len(raw[at::2]) and not raw[1 - at :: 2].count(0):
+            with contextlib.suppress(UnicodeDecodeError):
+                return raw.decode(encoding)
+    return None
 
 
 def _is_image(path: Path) -> bool:
@@ -48,6 +74,17 @@ def _is_image(path: Path) -> bool:
         return True
 
 
+@contextlib.contextmanager
+def _long_texts() -> Iterator[None]:
+    """Let Pillow read compressed texts as long as we take; its own bound is 1 MB each."""
+    most, together = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = MOST_BYTES
+    try:
+        yield
+    finally:
+        PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = most, together
+
+
 def image_texts(path: Path) -> dict[str, str]:
     """Return the texts of an image by their key. Raises NotRecorded for what is no image or has texts too large."""
     if not path.is_file():
@@ -55,7 +92,7 @@ def image_texts(path: Path) -> dict[str, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            with _long_texts(), Image.open(path) as image:
                 found = _texts(image)
     except UnidentifiedImageError:
         raise NotRecorded(f"{path} is not an image that we can read.", "Use PNG, JPEG or WebP.") from None
@@ -70,13 +107,29 @@ def _texts(image: Any) -> dict[str, str]:
     """Return PNG chunks, those after the pixels too where these are few enough to be read, then what EXIF adds."""
     behind = hasattr(image, "text") and image.width * image.height <= MOST_PIXELS
     chunks = image.text if behind else image.info
-    found = {str(key): value for key, value in chunks.items() if isinstance(value, str)}
+    found = {str(key): _mended(value) for key, value in chunks.items() if isinstance(value, str)}
+    for key in COMMENTS:  # a JPEG's COM marker, a GIF's comment
+        raw = image.info.get(key)
+        if isinstance(raw, bytes) and raw.strip(b"\0 "):
+            found.setdefault("parameters", _by_guess(raw))
     return _exif_texts(image.getexif()) | found
+
+
+def _mended(text: str) -> str:
+    """Return a PNG's text: Latin-1 by the book, and UTF-8 where a tool wrote that, which its bytes show."""
+    with contextlib.suppress(UnicodeError):
+        raw = text.encode("latin-1")
+        if any(byte >= 0x80 for byte in raw):
+            return raw.decode("utf-8")
+    return text
 
 
 def _exif_texts(exif: Any) -> dict[str, str]:
     found = {}
-    comment = _decoded(exif.get_ifd(EXIF_PART).get(USER_COMMENT))
+    comments = (exif.get_ifd(EXIF_PART).get(USER_COMMENT), exif.get(USER_COMMENT))
+    plain = (exif.get(XP_COMMENT), exif.get(IMAGE_DESCRIPTION))
+    texts = [*map(_decoded, comments), *map(_plain, plain)]
+    comment = next((text for text in texts if text), "")
     if comment:
         found["parameters"] = comment
     for value in exif.values():
@@ -86,13 +139,37 @@ def _exif_texts(exif: Any) -> dict[str, str]:
     return found
 
 
+def _plain(value: Any) -> str:
+    """Return a tag that is plain text: ImageDescription, or Windows' comment in UTF-16."""
+    if isinstance(value, tuple) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in value):
+        value = bytes(value)
+    if isinstance(value, bytes):
+        return _by_guess(value)
+    return "" if not isinstance(value, str) or value.lower().startswith(("prompt:", "workflow:")) else _mended(value)
+
+
 def _decoded(raw: Any) -> str:
-    """Return a UserComment as text: eight bytes name its encoding; UTF-16 is big-endian but where it clearly is not."""
+    """Return a UserComment as text: eight bytes name its encoding, but many tools write another than they name."""
+    if isinstance(raw, tuple) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in raw):
+        raw = bytes(raw)
     if not isinstance(raw, bytes):
-        return raw if isinstance(raw, str) else ""
+        return _mended(raw).strip("\0") if isinstance(raw, str) else ""
     head, body = raw[:8], raw[8:]
-    if head == UTF16:
-        big = body.decode("utf-16-be", "replace")
-        little = body.decode("utf-16-le", "replace")
-        return max((big, little), key=lambda text: sum(c < "\u0250" for c in text)).strip("\0\ufeff")
-    return (body if head in UTF8 or not head.strip(b"\0") else raw).decode("utf-8", "replace").strip("\0")
+    named = head == UTF16 or head in UTF8 or not head.strip(b"\0")
+    return _by_guess(body if named else raw)
+
+
+def _by_guess(raw: bytes) -> str:
+    """Return bytes as text: strictly UTF-8 where they have no zeros, else UTF-16 in the order that reads as Latin."""
+    for mark, encoding in MARKS.items():
+        if raw.startswith(mark):
+            return raw.decode(encoding, "replace").strip("\0\ufeff")
+    trimmed = raw.strip(b"\0")
+    if b"\0" not in trimmed:
+        with contextlib.suppress(UnicodeDecodeError):
+            return trimmed.decode("utf-8")
+    big, little = raw.decode("utf-16-be", "replace"), raw.decode("utf-16-le", "replace")
+    best = max((big, little), key=lambda text: sum(c < "\u0250" for c in text))
+    if b"\0" not in trimmed and sum(c < "\u0250" for c in best) < len(best) / 4:  # not UTF-16 either
+        return trimmed.decode("cp1252", "replace")
+    return best.strip("\0\ufeff")

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from denoisecli.config.base import LOOK, MACHINE, SamplingConfig, keys
+from denoisecli.config.base import LOOK, MACHINE, Lora, SamplingConfig, keys
 
 from .files import base_name, in_hub_cache
 from .imported import Imported
@@ -28,8 +28,14 @@ def text(config: SamplingConfig, shot: Shot, size: tuple[int, int]) -> str:
     values = json.loads(config.model_dump_json(include=kept))
     values |= {"prompt": shot.prompt, "seeds": [shot.seed], "cfg": shot.cfg, "size": list(size)}
     values["model"] = _shared(config.model)
-    values["loras"] = [{"file": base_name(lora.file), "scale": lora.scale} for lora in shot.loras]
+    values["loras"] = [_lora(lora) for lora in shot.loras]
     return json.dumps({key: values[key] for key in SamplingConfig.model_fields if key in values})
+
+
+def _lora(lora: Lora) -> dict[str, Any]:
+    """Return a LoRA without the folders of this machine."""
+    own = {} if lora.text_scale is None else {"text_scale": lora.text_scale}
+    return {"file": base_name(lora.file), "scale": lora.scale} | own
 
 
 def _shared(model: str) -> str:
@@ -56,5 +62,5 @@ def read(text: str) -> Imported | None:
         imported.elsewhere |= {"model": model} if HUB_ID.fullmatch(model) else {}
     for row in values.get("loras") or []:
         if isinstance(row, dict):
-            imported.add_lora(str(row.get("file")), row.get("scale", 1.0))
+            imported.add_lora(str(row.get("file")), row.get("scale", 1.0), row.get("text_scale"))
     return imported

@@ -24,6 +24,9 @@ READERS: tuple[tuple[str, Callable[[str], Imported | None]], ...] = (
     ("workflow", comfyui_reader.read),
     ("parameters", a1111_reader.read),
     *((key, invokeai_reader.read) for key in invokeai_reader.KEYS),
+    ("parameters", comfyui_reader.read),
+    ("parameters", invokeai_reader.read),
+    ("Comment", comfyui_reader.read),
     ("Comment", a1111_reader.read),
     (TEXT, comfyui_reader.read),
     (TEXT, invokeai_reader.read),
@@ -78,7 +81,7 @@ def _held(texts: Mapping[str, str]) -> str:
 
 def _way_out(texts: Mapping[str, str]) -> str:
     if "workflow" in texts or "prompt" in texts:
-        return "We found no sampler in ComfyUI's graph; those inside a subgraph are not read."
+        return "We found no sampler in ComfyUI's graph."
     return "Tools and sites often take metadata off; use the file as A1111, ComfyUI, InvokeAI or denoisecli wrote it."
 
 

@@ -39,6 +39,9 @@ class Recipe:
     steps: int
     sampler: Sampler
     spacing: str
+    schedule: str | None
+    prompt_syntax: str
+    clip_skip: int
     eta: float
     guidance_rescale: float
     size: tuple[int, int]
@@ -70,6 +73,9 @@ def recipe(
         steps=config.steps,
         sampler=SAMPLERS[config.sampler],
         spacing=config.spacing or spacing or "leading",
+        schedule=config.schedule,
+        prompt_syntax=config.prompt_syntax,
+        clip_skip=config.clip_skip,
         eta=config.eta,
         guidance_rescale=config.guidance_rescale,
         size=size,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..config.samplers import SAMPLERS, Sampler
+from collections.abc import Container
+
+from ..config.samplers import COMFYUI_SCHEDULERS, SAMPLERS, Sampler
 from .imported import Imported
 
 A1111_SCHEDULES = {"Uniform": "linspace", "Normal": "linspace", "DDIM": "leading", "Simple": "trailing",
@@ -12,8 +14,23 @@ normal go from the first to the last timestep, ddim takes every 1000//n-th from 
 A1111_AUTOMATIC = {"DPM++ 2M": "Karras", "DPM2": "Karras", "DPM2 a": "Karras", "DPM++ 2M SDE": "Exponential"}
 """What "Automatic" means where it is not "Uniform". Source: A1111 1.9, modules/sd_samplers_kdiffusion.py."""
 A1111_SUFFIXES = ("Karras", "Exponential", "Polyexponential", "SGM Uniform")
+A1111_SPELT = {"normal": "Normal", "karras": "Karras", "simple": "Simple", "sgm_uniform": "SGM Uniform",
+               "ddim_uniform": "DDIM", "exponential": "Exponential", "beta": "Beta"}  # fmt: skip
+"""How ComfyUI's names stand in A1111's text, where other tools write it."""
+COMFYUI_SUFFIXES = ("karras", "exponential", "sgm_uniform", "simple", "normal", "ddim_uniform", "beta")
 COMFYUI_SCHEDULES = {"normal": "linspace", "ddim_uniform": "leading", "simple": "trailing", "sgm_uniform": "trailing"}
 """ComfyUI's "scheduler" by spacing. Source: its comfy/samplers.py."""
+_MULTISTEP = ("DPMSolverMultistepScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler")
+_SECOND = ("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")
+APART = {
+    *((spacing, name) for spacing in ("linspace", "leading") for name in _MULTISTEP),
+    *((spacing, name) for spacing in ("linspace", "leading", "trailing") for name in _SECOND),
+    ("trailing", "UniPCMultistepScheduler"),
+    ("linspace", "DDIMScheduler"),
+}
+"""Spacings that give a sampler other levels here than the scheduler of that name in ComfyUI: diffusers' multistep
+solvers leave the last timestep out, ComfyUI's KSampler asks for a step more for dpm_2 and uni_pc, and diffusers' DDIM
+does not step to where it goes on. The levels of ComfyUI itself are taken then (`schedule`)."""
 INVOKEAI = {
     "ddim": "ddim", "ddpm": "ddpm", "pndm": "pndm", "deis": "deis", "lms": "lms", "euler": "euler",
     "euler_k": "euler_karras", "euler_a": "euler_a", "heun": "heun", "kdpm_2": "kdpm2", "kdpm_2_a": "kdpm2_a",
@@ -46,14 +63,56 @@ def from_a1111(imported: Imported, name: str, schedule: str | None) -> None:
     if schedule is None:
         suffix = next((end for end in A1111_SUFFIXES if name.endswith(f" {end}")), None)
         name, schedule = (name.removesuffix(f" {suffix}"), suffix) if suffix else (name, "Uniform")
+        known = {_bare(row.a1111[0]) for row in SAMPLERS.values() if row.a1111}
+        if _bare(name) not in known and _others(imported, name, None):
+            return
     if schedule == "Automatic":
         schedule = A1111_AUTOMATIC.get(name, "Uniform")
+    theirs = [row for row in SAMPLERS.values() if row.a1111 and _same(row.a1111[0], name)]
+    if not theirs and _others(imported, name, schedule):
+        return
+    if not any(_same(schedule, each) for each in A1111_SCHEDULES):
+        schedule = A1111_SPELT.get(schedule.lower().replace(" ", "_"), schedule)
     _take(imported, [(row, row.a1111) for row in SAMPLERS.values()], name, schedule, A1111_SCHEDULES)
 
 
-def from_comfyui(imported: Imported, name: str, scheduler: str) -> None:
-    """Take ComfyUI's sampler and scheduler."""
-    _take(imported, [(row, row.comfyui) for row in SAMPLERS.values()], name, scheduler, COMFYUI_SCHEDULES)
+def _others(imported: Imported, name: str, schedule: str | None) -> bool:
+    """Take a sampler that is written as ComfyUI, InvokeAI or we call it; return whether one of us does so."""
+    plain = name.strip().lower().replace(" ", "_")
+    comfy = {row.comfyui[0] for row in SAMPLERS.values() if row.comfyui and not row.flow} | {"uni_pc_bh2"}
+    for suffix in ("", *COMFYUI_SUFFIXES):
+        if suffix and not plain.endswith(f"_{suffix}"):
+            continue
+        base = plain.removesuffix(f"_{suffix}").removesuffix("_gpu") if suffix else plain.removesuffix("_gpu")
+        if base in comfy:
+            wanted = suffix or (schedule or "normal").lower().replace(" ", "_")
+            from_comfyui(imported, base, {"uniform": "normal", "ddim": "ddim_uniform"}.get(wanted, wanted))
+            return True
+    ours = plain if plain in SAMPLERS and not SAMPLERS[plain].flow else INVOKEAI.get(plain)
+    if ours:
+        imported.values["sampler"] = ours
+    return bool(ours)
+
+
+def from_comfyui(imported: Imported, name: str, scheduler: str, *, flow: bool = False) -> None:
+    """Take ComfyUI's sampler and scheduler. flow: the model is sampled along a flow."""
+    name = name.removesuffix("_gpu")  # where its noise is drawn
+    if name == "uni_pc_bh2":
+        name = "uni_pc"
+    if flow:
+        _take_flow(imported, name, scheduler)
+        return
+    _take(imported, [(row, row.comfyui) for row in SAMPLERS.values()], name, scheduler, COMFYUI_SCHEDULES, APART)
+
+
+def _take_flow(imported: Imported, name: str, scheduler: str) -> None:
+    """Take the sampler of a flow model that ComfyUI calls so; Euler for every other."""
+    rows = [row for row in SAMPLERS.values() if row.flow and row.comfyui and row.comfyui[0] == name]
+    if not rows and name != "ddim":  # which is Euler there
+        imported.note(f'The sampler "{name[:60]}" has no equal for flow models here; flow_euler is taken.')
+    imported.values["sampler"] = rows[0].name if rows else "flow_euler"
+    if scheduler and scheduler != "simple":
+        imported.note(f'The levels were of the schedule "{scheduler[:40]}" there; here they are the model\'s own.')
 
 
 def from_invokeai(imported: Imported, name: str) -> None:
@@ -70,8 +129,12 @@ def _take(
     name: str,
     schedule: str,
     schedules: dict[str, str],
+    elsewhere: Container[tuple[str, str]] = (),
 ) -> None:
-    """Take the sampler and its spacing; where the schedule is unknown, the plain one; no unknown sampler."""
+    """Take the sampler and its spacing, or the tool's own levels; where the schedule is unknown, the plain one.
+
+    elsewhere: (spacing, class) whose levels are not those of the schedule that the spacing stands for.
+    """
     rows = [(row, theirs[1]) for row, theirs in table if not row.flow and theirs and _same(theirs[0], name)]
     if not rows:
         imported.note(f'The sampler "{name[:60]}" has no equal here; ddim is taken.')
@@ -80,12 +143,25 @@ def _take(
     spacing = next((ours for theirs, ours in schedules.items() if _same(theirs, schedule)), None)
     plain, own = rows[0]
     imported.values["sampler"] = (exact or [plain])[0].name
-    if exact or own:  # DDIM and the like have one schedule, whatever else is written
+    if exact or own:  # LCM and the like have one schedule, whatever else is written
         return
-    if spacing:
+    if spacing and (spacing, plain.class_name) not in elsewhere:
+        imported.values["spacing"] = spacing
+    elif _comfyui_name(schedule) and elsewhere:
+        imported.values["schedule"] = f"comfy-{_comfyui_name(schedule)}"
+    elif spacing:
         imported.values["spacing"] = spacing
     else:
         imported.note(f'{plain.label} has no schedule "{schedule[:40]}" here; its own is taken.')
+
+
+def _comfyui_name(schedule: str) -> str | None:
+    plain = schedule.lower().replace(" ", "_")
+    return plain if plain in COMFYUI_SCHEDULERS else None
+
+
+def _bare(name: str) -> str:
+    return name.lower()
 
 
 def _same(one: str, other: str) -> bool:

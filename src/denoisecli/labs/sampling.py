@@ -91,9 +91,9 @@ def load(job: Job[Any]) -> Model:
     job.report.stage("load", 1)
     with job.timed("load"):
         model = models.load_model(config.model, config.device, config.dtype)
-        use_sampler(model.pipe, config.sampler, config.spacing)
+        use_sampler(model.pipe, config.sampler, config.spacing, config.schedule)
         if config.loras:
-            add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
+            add_loras(model, [(lora.file, lora.strengths) for lora in config.loras])
     check_size(model.pipe, _size(config), config.model)
     for prompt in config.prompts:
         warn_of_lost_words(job, model, prompt)
@@ -204,7 +204,7 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Tr
 
     from ..diffusion.adapters import set_strengths
     from ..diffusion.canvas import noise_for
-    from ..diffusion.embeddings import stacked
+    from ..diffusion.embeddings import encoded, stacked
 
     config: SamplingConfig = job.config
     width, height = _size(config)
@@ -213,8 +213,12 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Tr
         if sample.noise is not None:
             noise[index] = noise.new_tensor(sample.noise)
     told = [sample.embeds for sample in samples if sample.embeds is not None]
+    if not told and (config.prompt_syntax != "plain" or config.clip_skip > 1):
+        told = [encoded(model, config.prompt, config.negative_prompt, config.prompt_syntax, config.clip_skip)]
+        told *= len(samples)
     if samples[0].strength is not None:
-        set_strengths(model, [lora.scale * samples[0].strength for lora in config.loras])
+        share = samples[0].strength
+        set_strengths(model, [(unet * share, text * share) for unet, text in (lora.strengths for lora in config.loras)])
     try:
         with job.timed("sample"):
             return sample_batch(
@@ -226,6 +230,7 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Tr
                 steps=config.steps,
                 sampler=config.sampler,
                 spacing=config.spacing,
+                schedule=config.schedule,
                 eta=config.eta,
                 guidance_rescale=config.guidance_rescale,
                 seeds=[sample.seed for sample in samples],

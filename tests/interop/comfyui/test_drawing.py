@@ -49,7 +49,7 @@ def test_an_old_drawing_and_what_is_bypassed():
 
 def test_what_is_not_bypassed():
     found = read(json.dumps(changed(10, mode=0)))
-    assert found.elsewhere["loras"] == [{"file": "ink.safetensors", "scale": 0.8}]
+    assert found.elsewhere["loras"] == [{"file": "ink.safetensors", "scale": 0.8, "text_scale": 1.0}]
 
 
 @pytest.mark.parametrize("after", ["randomize", "fixed", False, None])

@@ -99,10 +99,6 @@ def test_values_are_found(changes, values):
             "ControlNet", id="controlnet",
         ),
         pytest.param(
-            {"n6": {"clip": ["10", 0]}, "n10": {"class_type": "CLIPSetLastLayer", "clip": ["4", 1]}},
-            "Clip skip", id="clip skip",
-        ),
-        pytest.param(
             {"n3": {"latent_image": ["10", 0]}, "n10": {"class_type": "VAEEncode", "pixels": ["9", 0]}},
             "made from another picture", id="img2img",
         ),
@@ -151,14 +147,14 @@ def test_samplers_that_differ_in_more_are_not():
 
 
 def test_loras_in_the_order_of_their_use():
-    lora = {"class_type": "LoraLoader", "clip": ["4", 1], "strength_clip": 1.0}
+    lora = {"class_type": "LoraLoader", "clip": ["4", 1], "strength_clip": 0.5}
     chain = {
         "n3": {"model": ["11", 0]},
         "n11": lora | {"lora_name": "styles\\second.safetensors", "strength_model": 0.5, "model": ["10", 0]},
         "n10": lora | {"lora_name": "first.safetensors", "strength_model": 0.8, "model": ["4", 0]},
     }
     assert read(graph(**chain)).elsewhere["loras"] == [
-        {"file": "first.safetensors", "scale": 0.8},
+        {"file": "first.safetensors", "scale": 0.8, "text_scale": 0.5},
         {"file": "second.safetensors", "scale": 0.5},
     ]
 

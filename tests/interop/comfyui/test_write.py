@@ -13,6 +13,7 @@ from denoisecli.interop.a1111.write import infotext
 from denoisecli.interop.comfyui import read as comfyui_reader
 from denoisecli.interop.comfyui.write import api_graph, drawing
 from denoisecli.interop.gaps import a1111_losses, comfyui_losses
+from denoisecli.interop.samplers import APART
 from denoisecli.labs.sample.config import SampleConfig
 from tests.interop.made import recipe_for
 
@@ -28,12 +29,26 @@ REQUIRED = {
         "model": "MODEL", "seed": int, "steps": int, "cfg": float, "sampler_name": str, "scheduler": str,
         "positive": "CONDITIONING", "negative": "CONDITIONING", "latent_image": "LATENT", "denoise": float,
     },
+    "RandomNoise": {"noise_seed": int},
+    "DisableNoise": {},
+    "ManualSigmas": {"sigmas": str},
+    "AddNoise": {"model": "MODEL", "noise": "NOISE", "sigmas": "SIGMAS", "latent_image": "LATENT"},
+    "KSamplerSelect": {"sampler_name": str},
+    "CFGGuider": {"model": "MODEL", "positive": "CONDITIONING", "negative": "CONDITIONING", "cfg": float},
+    "SamplerCustomAdvanced": {
+        "noise": "NOISE", "guider": "GUIDER", "sampler": "SAMPLER", "sigmas": "SIGMAS", "latent_image": "LATENT",
+    },
+    "LatentMultiply": {"samples": "LATENT", "multiplier": float},
+    "CLIPSetLastLayer": {"clip": "CLIP", "stop_at_clip_layer": int},
     "VAEDecode": {"samples": "LATENT", "vae": "VAE"},
     "SaveImage": {"images": "IMAGE", "filename_prefix": str},
 }  # fmt: skip
 GIVES = {
     "CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"], "LoraLoader": ["MODEL", "CLIP"], "RescaleCFG": ["MODEL"],
     "CLIPTextEncode": ["CONDITIONING"], "EmptyLatentImage": ["LATENT"], "EmptySD3LatentImage": ["LATENT"],
+    "RandomNoise": ["NOISE"], "DisableNoise": ["NOISE"], "ManualSigmas": ["SIGMAS"], "AddNoise": ["LATENT"],
+    "KSamplerSelect": ["SAMPLER"], "CFGGuider": ["GUIDER"], "SamplerCustomAdvanced": ["LATENT", "LATENT"],
+    "LatentMultiply": ["LATENT"], "CLIPSetLastLayer": ["CLIP"],
     "KSampler": ["LATENT"], "VAEDecode": ["IMAGE"], "SaveImage": [],
 }  # fmt: skip
 SAMPLER_NAMES = {
@@ -82,8 +97,14 @@ def plain(values):
 def test_comfyui_round_trip(config):
     row = SAMPLERS[config.sampler].comfyui
     nodes = api_graph(recipe_for(config))
+    sampler = SAMPLERS[config.sampler]
+    told = sampler.stochastic or config.sampler == "ddim"
+    apart = told and (config.spacing, sampler.class_name) in APART
     for text in (json.dumps(nodes), json.dumps(drawing(nodes, ["a note"]))):
         found = comfyui_reader.read(text)
+        if apart and row[1] is None:  # no levels are near there, and it is told that the picture differs
+            found.values["spacing"] = config.spacing
+            found.values.pop("schedule", None)
         if row is None:
             assert found.values["sampler"] == "euler"  # it stands in
         else:
@@ -106,13 +127,21 @@ def test_a1111_round_trip(config):
 def test_every_sampler_is_known_to_comfyui(name):
     for spacing in SPACINGS:
         nodes = api_graph(recipe_for(SampleConfig(sampler=name, spacing=spacing)))
-        sampler = next(node["inputs"] for node in nodes.values() if node["class_type"] == "KSampler")
+        sampler = next(node["inputs"] for node in nodes.values() if "sampler_name" in node["inputs"])
         assert sampler["sampler_name"] in SAMPLER_NAMES
-        assert sampler["scheduler"] in SCHEDULERS
+        assert sampler.get("scheduler", "normal") in SCHEDULERS
 
 
 @pytest.mark.parametrize(
-    "config", [SampleConfig(), RICH, SampleConfig(sampler="flow_euler")], ids=["plain", "rich", "flow"]
+    "config",
+    [
+        SampleConfig(),
+        RICH,
+        SampleConfig(sampler="flow_euler"),
+        SampleConfig(sampler="dpmpp_2m"),
+        SampleConfig(steps=30, clip_skip=2),
+    ],
+    ids=["plain", "rich", "flow", "levels written out", "and an end of its own"],
 )
 def test_every_node_gets_what_it_needs(config):
     nodes = api_graph(recipe_for(config))
@@ -196,7 +225,9 @@ def test_the_note_says_what_is_lost():
         (comfyui_losses, {"eta": 0.5}, "eta 0.5"),
         (comfyui_losses, {"seeds": [2**50]}, "rounds seeds of 2^50"),
         (comfyui_losses, {"prompt": "a {b|c}"}, "Curly brackets"),
-        (comfyui_losses, {"steps": 30}, "ddim_uniform makes 31 steps of 30"),
+        (comfyui_losses, {"steps": 30}, "written out (ManualSigmas)"),
+        (comfyui_losses, {}, "ends at the level 0.029 here and at 0 in ComfyUI"),
+        (comfyui_losses, {"spacing": "linspace"}, "does not step to where it goes on"),
         (a1111_losses, {"sampler": "deis"}, "A1111 has no DEIS"),
         (a1111_losses, {"sampler": "euler", "steps": 28}, "makes 29 steps of 28"),
         (a1111_losses, {}, "DDIM evaluates the model once less"),
@@ -220,3 +251,9 @@ def test_no_folder_of_this_machine_is_named():
     everything = json.dumps([drawing(nodes, comfyui_losses(made)), a1111_losses(made)]) + infotext(made, made.shots[0])
     assert "home" not in everything
     assert "dream.safetensors" in everything
+
+
+def test_another_start_is_told_with_its_size():
+    [said] = [note for note in comfyui_losses(recipe_for(SampleConfig(sampler="euler"))) if "starts from noise" in note]
+    assert "0.4%" in said
+    assert not any("starts from" in note for note in comfyui_losses(recipe_for(SampleConfig(sampler="dpmpp_2m"))))

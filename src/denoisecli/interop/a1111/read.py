@@ -8,59 +8,164 @@ from __future__ import annotations
 import json
 import re
 
-from ..imported import Imported, number, whole
+from ..imported import CONTROL, Imported, number, whole
 from ..samplers import from_a1111
 
-PAIR = re.compile(r'\s*(\w[\w \-/]{1,80}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-MOST_LINE = 20_000  # characters of pairs: the pattern's time grows with the square of them
+KEY = re.compile(r"\s*([^\W\d_][\w \-/().]{0,80}?):[ \t]*")
+STEPS = re.compile(r"(?:^|(?<=[\n.,;|> ]))[ \t]*Steps:[ \t]*\d")
 NEGATIVE = "Negative prompt:"
+LOST_BREAK = re.compile(r"(?<=[\n.,;|> ])Negative prompt:|^Negative prompt:")
+MOST_LINE = 20_000  # characters of pairs
 LEAST_PAIRS = 3  # fewer, and the last line belongs to the prompt
+MOST_SPLITS = 50  # of places where the pairs may begin
+CLOSING = {"[": "]", "{": "}", '"': '"'}
 READ = {
     "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model", "Model hash", "Eta DDIM", "RNG",
     "Version", "User", "Lora hashes", "TI hashes", "VAE", "VAE hash", "Denoising strength", "Clip skip",
     "Variation seed", "Variation seed strength", "ENSD", "CFG rescale", "Template", "Negative Template", "Batch size",
-    "Batch pos",
+    "Batch pos", "First pass size", "Scheduler", "Distilled CFG Scale", "Hashes", "Created Date",
+    "Civitai resources", "Civitai metadata", "Schedule", "Guidance",
 }  # fmt: skip
+INSTEAD = {"Scheduler": "Schedule type", "Schedule": "Schedule type", "CFG Scale": "CFG scale", "CFG": "CFG scale",
+           "Cfg scale": "CFG scale", "seed": "Seed", "steps": "Steps", "sampler": "Sampler", "size": "Size",
+           "Checkpoint": "Model"}  # fmt: skip
+"""What other writers call a pair."""
 
 
 def parse(text: str) -> tuple[str, str, dict[str, str]]:
-    """Return prompt, negative prompt and the pairs of an infotext."""
-    *lines, last = text.strip().split("\n")
-    pairs = PAIR.findall(last[:MOST_LINE])
-    if len(pairs) < LEAST_PAIRS:
-        lines, pairs = [*lines, last], []
-    prompt: list[str] = []
-    negative: list[str] | None = None
-    for line in (line.strip() for line in lines):
-        if negative is None and line.startswith(NEGATIVE):
-            negative = [line.removeprefix(NEGATIVE).strip()]
-        else:
-            (prompt if negative is None else negative).append(line)
-    return "\n".join(prompt), "\n".join(negative or []), {key: _unquoted(value) for key, value in pairs}
+    """Return prompt, negative prompt and the pairs of an infotext, also of one whose line breaks were lost."""
+    prompt, negative, pairs, _ = parted(text)
+    return prompt, negative, pairs
+
+
+def parted(text: str) -> tuple[str, str, dict[str, str], str]:
+    """Return prompt, negative prompt, the pairs, and what stands behind these."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    at, pairs, tail = _pairs_of(text)
+    words = text[:at].rstrip("\n") if pairs else text
+    lines = [line.strip() for line in words.split("\n")]
+    first = next((number for number, line in enumerate(lines) if line.startswith(NEGATIVE)), None)
+    if first is not None:
+        below = [lines[first].removeprefix(NEGATIVE).strip(), *lines[first + 1 :]]
+        return "\n".join(lines[:first]), "\n".join(below), pairs, tail
+    words = "\n".join(lines)
+    lost = list(LOST_BREAK.finditer(words)) if pairs else []
+    if not lost:
+        return words, "", pairs, tail
+    return _without_mark(words[: lost[0].start()]), _without_mark(words[lost[0].end() :]), pairs, tail
+
+
+def _without_mark(words: str) -> str:
+    """Return what stood before a line break that was made a dot, a comma or a tag."""
+    words = re.sub(r"<br ?/?>\s*$", "", words.strip())
+    return words[:-1].rstrip() if words[-1:] in (".", "|", ";") else words
+
+
+def _pairs_of(text: str) -> tuple[int, dict[str, str], str]:
+    """Return where the pairs begin, the pairs, and the text behind them: at the last "Steps:" with two more, or else
+    in the last line, of three at least."""
+    starts = [match.start() for match in STEPS.finditer(text)][-MOST_SPLITS:]
+    found = [(start, *_read_pairs(text[start:][:MOST_LINE])) for start in starts]
+    known = [each for each in found if len(each[1]) >= LEAST_PAIRS]
+    for start, pairs, tail, _ in reversed(known):
+        inside = any(a < start - other < b for other, _, _, spans in known for a, b in spans)
+        if not inside:  # of a value that has pairs of its own, as JSON may
+            return _first_pair(text, start), pairs, tail
+    start = text.rfind("\n") + 1
+    pairs, tail, _ = _read_pairs(text[start:][:MOST_LINE])
+    usual = {"Seed", "Size", "Sampler", "CFG scale", "Model", "Model hash"} & pairs.keys()
+    return (start, pairs, tail) if len(pairs) >= LEAST_PAIRS and usual else (len(text), {}, "")
+
+
+def _first_pair(text: str, at: int) -> int:
+    """Return where the words before the pairs end: at a mark that stands for a lost line break, too."""
+    before = text[:at].rstrip(" \t")
+    return len(before[:-1]) if before[-1:] in (".", "|", ";") else len(before)
+
+
+def _read_pairs(text: str) -> tuple[dict[str, str], str, list[tuple[int, int]]]:
+    """Return the pairs that stand at the start of a text, the first of each name, what no pair is behind them, and
+    where their values are that have quotes or brackets around them.
+
+    A value ends at a comma or line break outside of quotes and brackets that are closed again.
+    """
+    pairs: dict[str, str] = {}
+    spans = []
+    at, rest = 0, ""
+    while at < len(text):
+        match = KEY.match(text, at)
+        if not match:
+            end = min((found for mark in ",\n" if (found := text.find(mark, at)) >= 0), default=len(text))
+            rest += text[at:end].strip() + "\n"
+            at = end + 1
+            continue
+        end = _value_end(text, match.end())
+        if text[match.end() : match.end() + 1] in CLOSING:
+            spans.append((match.end(), end))
+        key = INSTEAD.get(match[1].strip(), match[1].strip())
+        pairs.setdefault(key, _unquoted(text[match.end() : end].strip()))
+        at = end + 1
+    return pairs, rest.strip(), spans
+
+
+def _value_end(text: str, start: int) -> int:
+    """Return where the value that starts there ends."""
+    closing = CLOSING.get(text[start : start + 1])
+    if closing:
+        end = _closed(text, start, closing)
+        following = re.match(r"[ \t]*(,|\n|$)", text[end:]) if end else None
+        if end and following:
+            return end + following.start(1)
+    plain = re.compile(r"[,\n]").search(text, start)
+    return plain.start() if plain else len(text)
+
+
+def _closed(text: str, start: int, closing: str) -> int:
+    """Return the place behind the bracket or quote that closes the one at `start`; 0 where none does."""
+    depth, quoted, at = 0, False, start
+    while at < len(text):
+        mark = text[at]
+        if mark == "\\" and quoted:
+            at += 2
+            continue
+        if mark == '"':
+            quoted = not quoted
+            if closing == '"' and not quoted:
+                return at + 1
+        elif not quoted and mark in "[{":
+            depth += 1
+        elif not quoted and mark in "]}":
+            depth -= 1
+            if depth == 0:
+                return at + 1
+        at += 1
+    return 0
 
 
 def _unquoted(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] == '"':
         try:
             return str(json.loads(value))
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
-    return value.strip()
+    return value
 
 
 def read(text: str) -> Imported | None:
     """Return the settings in an infotext; None where the text is none."""
-    prompt, negative, pairs = parse(text)
+    prompt, negative, pairs, tail = parted(text)
     if not pairs:
         return None
     imported = Imported("A1111")
-    imported.set_prompts(prompt, negative, "\\()[]")
+    imported.set_prompts(prompt, negative, "\\()[]", syntax="a1111")
     _read_numbers(imported, pairs)
     if "Sampler" in pairs:
         from_a1111(imported, pairs["Sampler"], pairs.get("Schedule type"))
     if "Model" in pairs:
         imported.set_model(pairs["Model"])
     _tell(imported, pairs)
+    if tail:
+        imported.note(f'Left out, for it is no setting: "{CONTROL.sub(" ", tail)[:120]}".')
     return imported
 
 
@@ -70,14 +175,25 @@ def _read_numbers(imported: Imported, pairs: dict[str, str]) -> None:
         found = reader(pairs.get(theirs))
         if found is not None:
             imported.values[ours] = found
-    seed, size = whole(pairs.get("Seed")), re.fullmatch(r"(\d{1,6})x(\d{1,6})", pairs.get("Size", ""))
+    seed, size = whole(pairs.get("Seed")), _size(pairs.get("First pass size")) or _size(pairs.get("Size"))
     if seed is not None:
         imported.values["seeds"] = [seed]
     if size:
-        imported.values["size"] = [int(size[1]), int(size[2])]
+        imported.values["size"] = size
+    for key, ours in (("Steps", "steps"), ("CFG scale", "cfg"), ("Seed", "seeds"), ("Size", "size")):
+        if key not in pairs:
+            continue
+        if ours not in imported.values:
+            imported.note(f'{key}: "{pairs[key][:40]}" cannot be read, so the default is taken.')
     rescale = number(pairs.get("CFG rescale"))
     if rescale is not None:
         imported.values["guidance_rescale"] = rescale
+
+
+def _size(text: str | None) -> list[int] | None:
+    """Return a size as it is written: 512x768, with or without spaces; None for 0x0, which means the usual one."""
+    match = re.fullmatch(r"\s*(\d{1,6})\s*[x×X]\s*(\d{1,6})\s*", text or "")
+    return [int(match[1]), int(match[2])] if match and int(match[1]) and int(match[2]) else None
 
 
 def _tell(imported: Imported, pairs: dict[str, str]) -> None:
@@ -87,17 +203,25 @@ def _tell(imported: Imported, pairs: dict[str, str]) -> None:
         imported.note(
             f"The noise was drawn on the {rng} there; here it is drawn on the CPU, so the seed means another."
         )
-    if "Denoising strength" in pairs and not any(key.startswith("Hires") for key in pairs):
+    two_passes = any(key.startswith("Hires") for key in pairs) or bool(_size(pairs.get("First pass size")))
+    if "Denoising strength" in pairs and not two_passes:
         imported.note(
             "It was made from another picture (img2img), which is not in the file; here it starts from noise."
         )
     hires = [key for key in pairs if key.startswith("Hires")]
-    if hires:
+    if two_passes:
         imported.note("The second pass (hires fix) is left out; `size` is that of the first pass.")
     if number(pairs.get("Variation seed strength")):
         imported.note("A variation seed was mixed in, which has no equal here (`walk` goes between two seeds).")
-    if (whole(pairs.get("Clip skip")) or 1) > 1:
-        imported.note(f"Clip skip {pairs['Clip skip']} has no equal here.")
+    skip = whole(pairs.get("Clip skip")) or 1
+    if skip > 1:
+        imported.values["clip_skip"] = skip
+    distilled = number(pairs.get("Distilled CFG Scale"))
+    if distilled is not None and imported.values.get("cfg", 1.0) == 1:
+        imported.values["cfg"] = distilled
+        imported.note(
+            f"The distilled guidance {distilled:g} that the model hears is the cfg here (there: CFG scale 1)."
+        )
     if whole(pairs.get("ENSD")):
         imported.note("ENSD shifts the seed of the noise within steps; it has no equal here.")
     if pairs.get("Sampler") == "DDIM" and "Version" in pairs:

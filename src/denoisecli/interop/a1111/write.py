@@ -33,11 +33,13 @@ def infotext(recipe: Recipe, shot: Shot) -> str:
         "Model": base_name(recipe.model).removesuffix(*WEIGHTS),
         "Eta DDIM": f"{recipe.eta:g}" if recipe.eta else None,
         "CFG rescale": f"{recipe.guidance_rescale:g}" if recipe.guidance_rescale else None,
+        "Clip skip": recipe.clip_skip if recipe.clip_skip > 1 else None,
         "RNG": "CPU",
     }
-    lines = [" ".join([escaped(shot.prompt), *map(lora_tag, shot.loras)])]
+    said = str if recipe.prompt_syntax == "a1111" else escaped
+    lines = [" ".join([said(shot.prompt), *map(lora_tag, shot.loras)])]
     if recipe.negative_prompt:
-        lines.append(f"Negative prompt: {escaped(recipe.negative_prompt)}")
+        lines.append(f"Negative prompt: {said(recipe.negative_prompt)}")
     lines.append(", ".join(f"{key}: {quote(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines).strip()
 
@@ -45,7 +47,8 @@ def infotext(recipe: Recipe, shot: Shot) -> str:
 def lora_tag(lora: Lora) -> str:
     """Return what A1111 reads in a prompt as a LoRA: <lora:name:strength>."""
     name = re.sub("[<>:,]", "", base_name(lora.file).removesuffix(*WEIGHTS))
-    return f"<lora:{name}:{lora.scale:g}>"
+    unet, text = lora.strengths
+    return f"<lora:{name}:{unet:g}>" if unet == text else f"<lora:{name}:{text:g}:{unet:g}>"
 
 
 def escaped(prompt: str) -> str:

@@ -1,97 +1,54 @@
-"""ComfyUI's graph: nodes by number, each with a class and inputs that are values or links (the API form).
+"""ComfyUI's graph: from each sampler up to its prompts, model, LoRAs, levels and size, and down to the picture.
 
-We start at the sampler and follow the links up to prompts, model, LoRAs and size. Custom nodes are passed through
-where the way on is clear, and named where not. Source of the names: ComfyUI's nodes.py and comfy_extras.
+Links are followed by what they carry, and what cannot be found or has no equal is said. Source of the names:
+ComfyUI's nodes.py and comfy_extras.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from typing import Any
 
 from ..imported import Imported, number, whole
 from ..samplers import from_comfyui
-from .drawing import api_form
+from .conditions import Conditions, Prompts, shown
+from .families import Family, family_of
+from .graph import Graph, graph_of
+from .latents import Latents
+from .levels import read_levels
+from .model import Model, Models
+from .sigmas import Levels, Sigmas
+from .values import Finder
 
-MOST_NODES = 10_000
-MOST_VISITS = 300_000  # of nodes, in all ways up together: a graph of a hundred nodes needs a thousand
-MOST_TEXTS = 20
 MOST_SAMPLERS = 64
 SAMPLER_INPUTS = {"latent_image", "latent"}
-LITERALS = ("value", "text", "string", "seed", "noise_seed", "int", "float", "number", "Value", "String")
-LORAS = {"LoraLoader", "LoraLoaderModelOnly"}
-MODEL_NAMES = ("ckpt_name", "unet_name", "model_name", "diffusion_model")
-CLIPS = {"CLIPSetLastLayer"}
-PASSED = {"Reroute", "PrimitiveNode"}
-
-Node = dict[str, Any]
-
-
-class Graph:
-    """Nodes by number; the ways up from their inputs."""
-
-    def __init__(self, nodes: dict[str, Node]) -> None:
-        self.nodes = nodes
-        self.visits = 0
-
-    def linked(self, value: Any) -> str | None:
-        """Return the number of the node that an input is linked to, or None for a plain value."""
-        if isinstance(value, list) and len(value) == 2 and str(value[0]) in self.nodes:
-            return str(value[0])
-        return None
-
-    def value(self, value: Any) -> Any:
-        """Return an input's plain value, looked up through reroutes and primitive nodes; None where there is none."""
-        seen: set[str] = set()
-        while (name := self.linked(value)) is not None and name not in seen and self.visits < MOST_VISITS:
-            seen.add(name)
-            self.visits += 1
-            inputs = self.inputs(name)
-            found = [inputs[key] for key in LITERALS if key in inputs]
-            links = [each for each in inputs.values() if self.linked(each)]
-            value = found[0] if found else links[0] if len(links) == 1 else None
-        return None if isinstance(value, (list, dict)) else value
-
-    def kind(self, name: str) -> str:
-        """Return a node's class."""
-        return str(self.nodes[name].get("class_type", ""))
-
-    def inputs(self, name: str) -> dict[str, Any]:
-        """Return a node's inputs."""
-        found = self.nodes[name].get("inputs")
-        return found if isinstance(found, dict) else {}
-
-    def up(self, value: Any) -> Iterator[str]:
-        """Yield every node above an input, the nearest first."""
-        waiting: deque[str | None] = deque([self.linked(value)])
-        seen: set[str] = set()
-        while waiting and self.visits < MOST_VISITS:
-            name = waiting.popleft()
-            if name is None or name in seen:
-                continue
-            seen.add(name)
-            self.visits += 1
-            yield name
-            waiting.extend(self.linked(each) for each in self.inputs(name).values())
-
-    def chain(self, value: Any, key: str) -> Iterator[str]:
-        """Yield the nodes above an input, each by its input `key` or, in reroutes, its only link."""
-        seen: set[str] = set()
-        while (name := self.linked(value)) is not None and name not in seen and self.visits < MOST_VISITS:
-            seen.add(name)
-            self.visits += 1
-            yield name
-            inputs = self.inputs(name)
-            links = [each for each in inputs.values() if self.linked(each)]
-            value = inputs.get(key, links[0] if len(links) == 1 else None)
+ENDS = {
+    "LatentMultiply",
+    "VAEDecode",
+    "VAEDecodeTiled",
+    "SaveImage",
+    "PreviewImage",
+    "SaveLatent",
+    "CreateVideo",
+    "SaveVideo",
+}
+SAMPLER_NODES = {
+    "SamplerDPMPP_2M_SDE": "dpmpp_2m_sde", "SamplerDPMPP_SDE": "dpmpp_sde", "SamplerDPMPP_3M_SDE": "dpmpp_3m_sde",
+    "SamplerDPMPP_2S_Ancestral": "dpmpp_2s_ancestral", "SamplerEulerAncestral": "euler_ancestral", "SamplerLMS": "lms",
+    "SamplerLCMUpscale": "lcm", "SamplerDPMAdaptative": "dpm_adaptive", "SamplerER_SDE": "er_sde",
+    "SamplerSASolver": "sa_solver",
+}  # fmt: skip
+"""Samplers that are nodes of their own, by the names that the others have."""
+BAKED = "Baked VAE"  # what loaders of more than one thing call the checkpoint's own
+GUIDERS = {
+    "DualCFGGuider": "Two prompts were guided apart there (DualCFGGuider); here the first is.",
+    "PerpNegGuider": "The negative prompt acted at right angles there (PerpNegGuider); here it acts as usual.",
+}
 
 
 def read(text: str) -> Imported | None:
     """Return the settings in a graph, of either form; None where the text is no graph with a sampler."""
-    graph = _graph(text)
+    graph = graph_of(text)
     if graph is None:
         return None
     samplers = {name: None for name in graph.nodes if _is_sampler(graph, name)}  # a set in order
@@ -99,8 +56,9 @@ def read(text: str) -> Imported | None:
         return None
     some = list(samplers)[:MOST_SAMPLERS]
     firsts = [name for name in some if not _feeders(graph, name, samplers)] or some[:1]
-    found = [_read_one(graph, name) for name in firsts]
-    return _together(found, firsts, len(samplers))
+    found = [_Reader(graph, name, samplers).read() for name in firsts]
+    stages = sum(len(_stages(graph, name, samplers)) - 1 for name in firsts)
+    return _together(found, firsts, len(samplers) - stages)
 
 
 def _together(found: list[Imported], names: list[str], samplers: int) -> Imported:
@@ -124,31 +82,6 @@ def _but(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in ("seeds", "cfg")}
 
 
-def _read_one(graph: Graph, name: str) -> Imported:
-    """Return what leads to one sampler."""
-    imported = Imported("ComfyUI")
-    inputs = _gathered(graph, name)
-    _read_sampling(imported, graph, inputs)
-    imported.set_prompts(
-        _prompt(imported, graph, inputs.get("positive")), _prompt(imported, graph, inputs.get("negative"))
-    )
-    _read_latent(imported, graph, inputs)
-    _read_model(imported, graph, inputs.get("model"))
-    return imported
-
-
-def _graph(text: str) -> Graph | None:
-    try:
-        nodes = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(nodes, dict) and isinstance(nodes.get("nodes"), list):
-        nodes = api_form(nodes)
-    if not isinstance(nodes, dict) or len(nodes) > MOST_NODES:
-        return None
-    return Graph({str(name): node for name, node in nodes.items() if isinstance(node, dict) and "class_type" in node})
-
-
 def _is_sampler(graph: Graph, name: str) -> bool:
     inputs = graph.inputs(name)
     told = {"positive", "steps"} <= inputs.keys() or {"sampler", "sigmas"} <= inputs.keys()
@@ -162,99 +95,222 @@ def _feeders(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
     return [up for up in above if up in samplers]
 
 
-def _gathered(graph: Graph, name: str) -> dict[str, Any]:
-    """Return a sampler's inputs together with those of the nodes that a SamplerCustom takes them from."""
-    inputs = dict(graph.inputs(name))
-    for key in ("sampler", "sigmas", "guider", "noise"):
-        for above in graph.up(inputs.get(key)):
-            if key == "noise" and "noise_seed" not in graph.inputs(above):
+def _stages(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
+    """Return a sampler and those that go on with its run, step for step, as one run: nothing else changes."""
+    stages, last = [name], name
+    while graph.kind(last) == "KSamplerAdvanced" and len(stages) < MOST_SAMPLERS:
+        following = next((each for each in graph.nodes if each not in stages and _goes_on(graph, last, each)), None)
+        if following is None or following not in samplers:
+            break
+        stages.append(following)
+        last = following
+    return stages
+
+
+def _goes_on(graph: Graph, name: str, following: str) -> bool:
+    """Return whether the second sampler takes up the first one's run where it stopped, with the same settings."""
+    one, two = graph.inputs(name), graph.inputs(following)
+    same = ("model", "positive", "negative", "steps", "cfg", "sampler_name", "scheduler")
+    source = graph.source(two.get("latent_image"))
+    return bool(
+        graph.kind(following) == "KSamplerAdvanced" and source and source[0] == name
+        and all(one.get(key) == two.get(key) for key in same)
+        and one.get("end_at_step") == two.get("start_at_step")
+        and one.get("return_with_leftover_noise") == "enable" and two.get("add_noise") == "disable"
+    )  # fmt: skip
+
+
+class _Reader:
+    """Reads what leads to one sampler."""
+
+    def __init__(self, graph: Graph, name: str, samplers: Container[str]) -> None:
+        self.graph, self.name = graph, name
+        self.finder = Finder(graph)
+        self.imported = Imported("ComfyUI")
+        self.inputs = dict(graph.inputs(name))
+        self.stages = _stages(graph, name, samplers)
+        self.samplers = samplers
+        self.guider = ""
+
+    def read(self) -> Imported:
+        """Return the settings, and the sentences on what is not the same here."""
+        self._gather()
+        model = Models(self.graph, self.finder).model(self.inputs.get("model"))
+        above = {up for value in self.graph.inputs(self.name).values() for up in self.graph.up(value)}
+        family = family_of(self.graph, above, model.file or "")
+        conditions = Conditions(self.graph, self.finder, self.imported)
+        positive = conditions.prompts(self.inputs.get("positive"), "positive")
+        negative = conditions.prompts(self.inputs.get("negative"), "negative")
+        levels = Sigmas(self.graph, self.finder, self.imported).levels(self.inputs, self._last_stage())
+        self._numbers(levels, positive, family)
+        self._sampler(levels, family)
+        self.imported.set_prompts(self._text(positive, "prompt"), self._text(negative, "negative prompt"),
+                                  syntax="comfy" if family is None else None)  # fmt: skip
+        Latents(self.graph, self.finder, self.imported).read(self.inputs)
+        self._model(model, family)
+        self._clip_skip(positive)
+        self._below(model)
+        return self.imported
+
+    def _gather(self) -> None:
+        """Add the inputs of the nodes that a SamplerCustom takes its guidance and noise from."""
+        for key in ("guider", "noise", "sampler"):
+            source = self.graph.source(self.inputs.get(key))
+            if source is None:
                 continue
-            found = graph.inputs(above)
-            inputs = {each: value for each, value in found.items() if each not in inputs} | inputs
-            break
-    if "conditioning" in inputs and "positive" not in inputs:
-        inputs["positive"] = inputs["conditioning"]
-    return inputs
+            kind, found = self.graph.kind(source[0]), self.graph.inputs(source[0])
+            if key == "guider":
+                self.guider = kind
+            if key == "noise" and "noise_seed" not in found and (added := self._added_noise()):
+                found = added
+            elif key == "noise" and "noise_seed" not in found:
+                self.imported.note("No noise was added there (DisableNoise); here the run starts from noise.")
+            self.inputs = {each: value for each, value in found.items() if each not in self.inputs} | self.inputs
+            if key == "sampler" and "sampler_name" not in found:
+                self.inputs["sampler_name"] = _sampler_name(kind)
+        self._rename()
 
+    def _rename(self) -> None:
+        """Give the inputs of guiders the names that they have in plain samplers; say what has no equal."""
+        for ours, theirs in (("positive", "conditioning"), ("positive", "cond1"), ("cfg", "cfg_conds")):
+            if theirs in self.inputs and ours not in self.inputs:
+                self.inputs[ours] = self.inputs[theirs]
+        if self.guider in GUIDERS:
+            self.imported.note(GUIDERS[self.guider])
+        if str(self.finder.plain(self.inputs.get("add_noise", "enable"))).lower() in ("disable", "false"):
+            self.imported.note("No noise was added there (add_noise); here the run starts from noise.")
 
-def _read_sampling(imported: Imported, graph: Graph, inputs: dict[str, Any]) -> None:
-    seed = whole(graph.value(inputs.get("seed", inputs.get("noise_seed"))))
-    steps, cfg = whole(graph.value(inputs.get("steps"))), number(graph.value(inputs.get("cfg")))
-    found = {"seeds": None if seed is None else [seed], "steps": steps, "cfg": cfg}
-    imported.values |= {key: value for key, value in found.items() if value is not None}
-    if seed is None:
-        imported.note("The seed could not be found in the graph.")
-    sampler = graph.value(inputs.get("sampler_name"))
-    if isinstance(sampler, str):
-        from_comfyui(imported, sampler, str(graph.value(inputs.get("scheduler")) or "normal"))
-    denoise = number(graph.value(inputs.get("denoise")))
-    if denoise is not None and denoise < 1:
-        imported.note(f"denoise {denoise:g} has no equal here; the picture starts from pure noise.")
-    if (
-        whole(graph.value(inputs.get("start_at_step")))
-        or graph.value(inputs.get("return_with_leftover_noise")) == "enable"
-    ):
-        imported.note("Only a part of the steps was run there (KSamplerAdvanced); here all are.")
+    def _added_noise(self) -> dict[str, Any]:
+        """Return the inputs of the noise that was added to the latents before the sampler, as our graphs have it."""
+        source = self.graph.source(self.inputs.get("latent_image"))
+        added = self.graph.inputs(source[0]) if source and self.graph.kind(source[0]) == "AddNoise" else {}
+        noise = self.graph.source(added.get("noise"))
+        return self.graph.inputs(noise[0]) if noise else {}
 
+    def _last_stage(self) -> dict[str, Any]:
+        return self.graph.inputs(self.stages[-1])
 
-def _prompt(imported: Imported, graph: Graph, value: Any) -> str:
-    """Return the texts above a conditioning, nearest first, each once."""
-    texts: list[str] = []
-    for name in graph.up(value):
-        inputs = graph.inputs(name)
-        for key in ("text", "text_g", "text_l", "clip_l", "t5xxl", "prompt"):
-            found = graph.value(inputs.get(key))
-            if isinstance(found, str) and found.strip() and found not in texts and _encodes(graph, name):
-                texts.append(found)
-        if "control_net" in inputs:
-            imported.note("A ControlNet guided this picture; it has no equal here.")
-    if len(texts) > 1:
-        imported.note("Several texts were combined there; here they are joined by commas.")
-    return ", ".join(texts[:MOST_TEXTS])
+    def _numbers(self, levels: Levels, positive: Prompts, family: Family | None) -> None:
+        seed = whole(self.finder.plain(self.inputs.get("seed", self.inputs.get("noise_seed")), "seed"))
+        cfg = 1.0 if self.guider == "BasicGuider" else number(self.finder.plain(self.inputs.get("cfg"), "cfg"))
+        if positive.guidance is not None:
+            cfg = self._guidance(positive.guidance, cfg, family)
+        found = {"seeds": None if seed is None else [seed], "steps": levels.steps, "cfg": cfg}
+        self.imported.values |= {key: value for key, value in found.items() if value is not None}
+        for key, what in (("seeds", "seed"), ("steps", "number of steps"), ("cfg", "cfg")):
+            if found[key] is None:
+                self.imported.note(f"The {what} could not be found in the graph{self._made_by(key)}.")
 
+    def _made_by(self, key: str) -> str:
+        """Return which node computed a number, in brackets."""
+        names = {"seeds": ("seed", "noise_seed"), "steps": ("steps",), "cfg": ("cfg",)}[key]
+        value = next((self.inputs[name] for name in names if name in self.inputs), None)
+        maker = self.finder.find(value).maker
+        return f" (it was computed by {shown(maker)})" if maker else ""
 
-def _encodes(graph: Graph, name: str) -> bool:
-    """Tell whether a node turns text into a conditioning: it needs a CLIP, or is one that carries its own text."""
-    return "clip" in graph.inputs(name) or "Encode" in graph.kind(name) or "Prompt" in graph.kind(name)
+    def _guidance(self, guidance: float, cfg: float | None, family: Family | None) -> float | None:
+        """Return the cfg of a model that hears its guidance as a number; its mixing of two halves is told."""
+        if family is None or not family.hears:
+            return cfg
+        if cfg is not None and cfg != 1:
+            self.imported.note(f"Beside the guidance {guidance:g} that {family.name} hears, cfg {cfg:g} mixed two "
+                               "halves there; here the guidance alone acts.")  # fmt: skip
+        else:
+            self.imported.note(f"The guidance {guidance:g} that {family.name} hears is the cfg here (there: cfg 1).")
+        return guidance
 
+    def _sampler(self, levels: Levels, family: Family | None) -> None:
+        sampler = self.finder.plain(self.inputs.get("sampler_name"), "sampler_name")
+        if isinstance(sampler, str) and levels.written:
+            self._written(sampler, levels.written)
+        elif isinstance(sampler, str):
+            from_comfyui(self.imported, sampler, levels.scheduler, flow=family is not None and family.flow)
+        else:
+            self.imported.note("The sampler could not be found in the graph; the usual one is taken.")
 
-def _read_latent(imported: Imported, graph: Graph, inputs: dict[str, Any]) -> None:
-    latent = inputs.get("latent_image", inputs.get("latent"))
-    for name in graph.up(latent):
-        found = graph.inputs(name)
-        if "Empty" in graph.kind(name) and {"width", "height"} <= found.keys():
-            size = [whole(graph.value(found[side])) for side in ("width", "height")]
-            if None not in size:
-                imported.values["size"] = size
-            if (whole(graph.value(found.get("batch_size"))) or 1) > 1:
-                imported.note(
-                    "It is one of a batch, whose noises ComfyUI draws in a row; only the first has this seed."
-                )
+    def _written(self, sampler: str, written: list[float]) -> None:
+        """Take the sampler of ours whose levels these are; other levels are told."""
+        row, spacing = next(read_levels(sampler, written), (None, ""))
+        if row is None:
+            from_comfyui(self.imported, sampler, "normal")
+            self.imported.note("The levels were written out there (ManualSigmas); here they are the schedule's.")
             return
-        if "pixels" in found or "image" in found:
-            imported.note("It was made from another picture, which is not in the file; here it starts from noise.")
-    size = [whole(graph.value(inputs.get(f"empty_latent_{side}"))) for side in ("width", "height")]
-    if None not in size:
-        imported.values["size"] = size
+        self.imported.values["sampler"] = row.name
+        if row.spaced:
+            self.imported.values["spacing"] = spacing
+
+    def _text(self, prompts: Prompts, what: str) -> str:
+        """Return a prompt, and say where it is not surely the one that was used."""
+        if len(prompts.texts) > 1:
+            self.imported.note("Several texts were combined there; here they are joined by commas.")
+        makers = ", ".join(dict.fromkeys(map(shown, prompts.unread)))
+        if makers and prompts.texts:
+            self.imported.note(f"The {what} was computed by {makers}; what is in the graph is taken.")
+        elif makers:
+            self.imported.note(f"The {what} could not be found in the graph: it was computed by {makers}.")
+        elif not prompts.texts and not prompts.clips and not prompts.zeroed and what == "prompt":
+            self.imported.note("The prompt could not be found in the graph.")
+        return ", ".join(prompts.texts[:20])
+
+    def _model(self, model: Model, family: Family | None) -> None:
+        if model.file is not None:
+            self.imported.set_model(model.file)
+        elif model.unread:
+            self.imported.note(f"The model could not be found in the graph: it comes from {shown(model.unread[-1])}.")
+        else:
+            self.imported.note("The model could not be found in the graph.")
+        for lora, strength, text in model.loras:
+            self.imported.add_lora(lora, strength, text)
+        if model.rescale is not None:
+            self.imported.values["guidance_rescale"] = model.rescale
+            self.imported.note("RescaleCFG rescales the v of a model, guidance_rescale its noise: the picture differs.")
+        if model.others:
+            self.imported.note(
+                f"Changes of the model without an equal here: {', '.join(dict.fromkeys(model.others))[:200]}."
+            )
+        if family is not None:
+            self.imported.note(f"It was made by a model of the family {family.name}; choose one of it.")
+        if model.shift is not None:
+            self.imported.note(f"Its levels were shifted by {model.shift:g} there; here by the model's own shift.")
+
+    def _clip_skip(self, positive: Prompts) -> None:
+        """Take ComfyUI's count of layers from the end, -1 the last, as A1111's from 1."""
+        layer = self._layer(positive.clips)
+        if layer is not None and layer < -1:
+            self.imported.values["clip_skip"] = -layer
+
+    def _layer(self, clips: list[Any]) -> int | None:
+        for value in clips:
+            for name in self.graph.up(value):
+                for key in ("stop_at_clip_layer", "clip_skip"):
+                    found = whole(self.finder.plain(self.graph.inputs(name).get(key)))
+                    if found is not None:
+                        return found
+        source = self.graph.source(self.inputs.get("positive"))
+        return whole(self.finder.plain(self.graph.inputs(source[0]).get("clip_skip"))) if source else None
+
+    def _below(self, model: Model) -> None:
+        """Say what became of the latents behind the sampler that does not become of them here."""
+        changed = []
+        for name in self.graph.down(self.stages[-1]):
+            kind = self.graph.kind(name)
+            if name in self.samplers:
+                break
+            vae = self.graph.source(self.graph.inputs(name).get("vae"))
+            file = shown(str(self.graph.inputs(vae[0]).get("vae_name", BAKED))) if vae else BAKED
+            if model.whole and file != BAKED:
+                self.imported.note(f"The picture was decoded by another VAE ({file}); here by the model's own.")
+            if (
+                kind not in ENDS
+                and not kind.startswith(("Reroute", "Save", "Preview"))
+                and self.graph.has_readers(name)
+            ):
+                changed.append(shown(kind))
+        if changed:
+            names = ", ".join(dict.fromkeys(changed))[:200]
+            self.imported.note(f"Behind the sampler the picture was changed there: {names}.")
 
 
-def _read_model(imported: Imported, graph: Graph, value: Any) -> None:
-    """Follow the model's way up: LoRAs, those applied first last; the checkpoint; what has no equal."""
-    loras, others = [], []
-    for name in graph.chain(value, "model"):
-        kind, inputs = graph.kind(name), graph.inputs(name)
-        model = next((graph.value(inputs[key]) for key in MODEL_NAMES if key in inputs), None)
-        lora = graph.value(inputs.get("lora_name"))
-        if isinstance(lora, str) and (kind in LORAS or "strength_model" in inputs):
-            loras.append((lora, number(graph.value(inputs.get("strength_model"))) or 0.0))
-        elif isinstance(model, str) and "control" not in kind.lower():
-            imported.set_model(model)
-            break
-        elif kind not in PASSED and "model" in inputs:
-            others.append(re.sub(r"[^\w .+-]", "", kind)[:40])
-    for lora, strength in reversed(loras):
-        imported.add_lora(lora, strength)
-    if others:
-        imported.note(f"Changes of the model without an equal here: {', '.join(dict.fromkeys(others))[:200]}.")
-    if any(graph.kind(name) in CLIPS for name in graph.nodes):
-        imported.note("Clip skip (CLIPSetLastLayer) has no equal here.")
+def _sampler_name(kind: str) -> str | None:
+    """Return the sampler that a node of its own stands for, such as SamplerDPMPP_2M_SDE."""
+    return SAMPLER_NODES.get(kind, kind or None)

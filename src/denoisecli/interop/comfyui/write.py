@@ -12,10 +12,9 @@ from typing import Any
 
 from ..files import base_name
 from ..recipe import Recipe, Shot
-from ..samplers import to_comfyui
+from .levels import told
 from .nodes import KINDS, SEEDS, Kind, Node
 
-STAND_IN = ("euler", "normal")  # for a sampler that ComfyUI has not
 GAP = (60, 50)
 NOTE_SIZE = (480, 240)
 
@@ -50,30 +49,55 @@ def _add_shot(graph: Graph, recipe: Recipe, shot: Shot) -> None:
     loader = graph.add("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name=weights_name(recipe.model))
     model, clip = [loader, 0], [loader, 1]
     for lora in shot.loras:
-        file, scale = weights_name(lora.file), lora.scale
-        strengths = {"strength_model": scale, "strength_clip": scale}
+        file, (unet, text) = weights_name(lora.file), lora.strengths
+        strengths: dict[str, Any] = {"strength_model": unet, "strength_clip": text}
         name = graph.add("LoraLoader", "Load LoRA", lora_name=file, **strengths, model=model, clip=clip)
         model, clip = [name, 0], [name, 1]
+    if recipe.clip_skip > 1:
+        clip = [graph.add("CLIPSetLastLayer", "Clip skip", stop_at_clip_layer=-recipe.clip_skip, clip=clip), 0]
     if recipe.guidance_rescale:
         model = [graph.add("RescaleCFG", multiplier=recipe.guidance_rescale, model=model), 0]
     empty = "EmptySD3LatentImage" if recipe.sampler.flow else "EmptyLatentImage"
-    sampler, scheduler = to_comfyui(recipe.sampler, recipe.spacing) or STAND_IN
-    sampled = graph.add(
-        "KSampler",
-        f"seed {shot.seed}, cfg {shot.cfg:g}",
-        seed=shot.seed,
-        steps=recipe.steps,
-        cfg=shot.cfg,
-        sampler_name=sampler,
-        scheduler=scheduler,
-        denoise=1.0,
-        model=model,
-        positive=[graph.add("CLIPTextEncode", "Prompt", text=escaped(shot.prompt), clip=clip), 0],
-        negative=[graph.add("CLIPTextEncode", "Negative prompt", text=escaped(recipe.negative_prompt), clip=clip), 0],
-        latent_image=[graph.add(empty, "Empty Latent Image", width=width, height=height, batch_size=1), 0],
-    )
-    decoded = graph.add("VAEDecode", "VAE Decode", samples=[sampled, 0], vae=[loader, 2])
+    latents = [graph.add(empty, "Empty Latent Image", width=width, height=height, batch_size=1), 0]
+    texts = (("positive", "Prompt", shot.prompt), ("negative", "Negative prompt", recipe.negative_prompt))
+    plain = recipe.prompt_syntax != "comfy"
+    conditions: dict[str, Any] = {
+        key: [graph.add("CLIPTextEncode", title, text=escaped(text) if plain else text, clip=clip), 0]
+        for key, title, text in texts
+    }
+    sampled = _sampled(graph, recipe, shot, model, conditions, latents)
+    decoded = graph.add("VAEDecode", "VAE Decode", samples=sampled, vae=[loader, 2])
     graph.add("SaveImage", "Save Image", filename_prefix=f"denoisecli-{shot.seed}", images=[decoded, 0])
+
+
+Link = list[Any]
+
+
+def _sampled(graph: Graph, recipe: Recipe, shot: Shot, model: Link, conditions: dict[str, Any], latents: Link) -> Link:
+    """Add the sampler: KSampler where a scheduler of that name gives the run's levels, else one that is told them."""
+    how = told(recipe)
+    title = f"seed {shot.seed}, cfg {shot.cfg:g}"
+    if how.scheduler is not None:
+        names: dict[str, Any] = {"sampler_name": how.sampler, "scheduler": how.scheduler, "denoise": 1.0}
+        numbers: dict[str, Any] = {"seed": shot.seed, "steps": recipe.steps, "cfg": shot.cfg}
+        return [graph.add("KSampler", title, **numbers, **names, **conditions, model=model, latent_image=latents), 0]
+    noise = [graph.add("RandomNoise", noise_seed=shot.seed), 0]
+    if how.own_start:
+        start = [graph.add("ManualSigmas", "Start", sigmas=f"{how.start:.8f}"), 0]
+        latents = [graph.add("AddNoise", model=model, noise=noise, sigmas=start, latent_image=latents), 0]
+        noise = [graph.add("DisableNoise"), 0]
+    found = graph.add(
+        "SamplerCustomAdvanced",
+        title,
+        noise=noise,
+        guider=[graph.add("CFGGuider", cfg=shot.cfg, model=model, **conditions), 0],
+        sampler=[graph.add("KSamplerSelect", sampler_name=how.sampler), 0],
+        sigmas=[graph.add("ManualSigmas", "Levels", sigmas=how.as_text), 0],
+        latent_image=latents,
+    )
+    if how.end != 1:
+        found = graph.add("LatentMultiply", samples=[found, 0], multiplier=how.end)
+    return [found, 0]
 
 
 def weights_name(ref: str) -> str:

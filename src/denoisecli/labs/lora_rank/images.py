@@ -159,11 +159,11 @@ def sample_variants(
 
 def put_on(model: Model, variant: Variant, config: LoraRankConfig) -> None:
     """Take off what is on, and put on the config's other LoRAs and this variant's file."""
-    from denoisecli.diffusion.adapters import add_loras
+    from denoisecli.diffusion.adapters import Strengths, add_loras
     from denoisecli.diffusion.quiet import quiet
 
-    others = [(lora.file, lora.scale) for lora in config.loras]
-    own = [(str(variant.file), variant.scale)] if variant.file else []
+    others: list[tuple[str, Strengths]] = [(lora.file, lora.strengths) for lora in config.loras]
+    own: list[tuple[str, Strengths]] = [(str(variant.file), variant.scale)] if variant.file else []
     with quiet():
         model.pipe.unload_lora_weights()
         if others or own:

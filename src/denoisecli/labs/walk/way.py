@@ -59,7 +59,9 @@ class Way:
         self.kind = config.between.kind if config.between else "seeds"
         self.noises = noise_for(model.pipe, config.seeds, (width, height))
         prompts: Sequence[str] = config.ends if self.kind == "prompts" else ()
-        self.embeddings = [encoded(model, prompt, config.negative_prompt) for prompt in prompts]
+        self.embeddings = [
+            encoded(model, prompt, config.negative_prompt, config.prompt_syntax, config.clip_skip) for prompt in prompts
+        ]
 
     def noise(self, place: Place) -> NDArray[np.float32]:
         """Return the starting noise, (C, h, w), unit normal: `slerp` of the leg's two, or the one that there is."""

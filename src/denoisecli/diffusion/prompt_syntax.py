@@ -1,0 +1,128 @@
+"""What marks in a prompt mean: weights, and where a new piece begins, as ComfyUI and A1111's web UI read them.
+
+Both take (words) for 1.1 times as strong and (words:1.3) for a strength of one's own; they differ in what brackets
+inside brackets do, in escapes, and in [words], BREAK and AND, which only A1111's web UI knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+STEP = 1.1
+MOST_NESTING = 100  # brackets inside brackets; deeper ones are plain text
+
+
+class Piece(NamedTuple):
+    """Words and their weight; `breaks`: a new chunk begins before them."""
+
+    text: str
+    weight: float
+    breaks: bool = False
+
+
+def pieces(prompt: str, syntax: str) -> list[Piece]:
+    """Return a prompt's pieces. syntax: "comfy" or "a1111"."""
+    return list(_comfy(prompt)) if syntax == "comfy" else list(_a1111(prompt))
+
+
+# ComfyUI: comfy/sd1_clip.py
+
+
+def _comfy(prompt: str) -> Iterator[Piece]:
+    r"""Yield pieces: (x) multiplies the weight around it, (x:1.3) replaces it; \( and \) are plain."""
+    hidden = prompt.replace("\\)", "\0\1").replace("\\(", "\0\2")
+    for text, weight in _comfy_weighted(hidden, 1.0, MOST_NESTING):
+        yield Piece(text.replace("\0\1", ")").replace("\0\2", "("), weight)
+
+
+def _comfy_weighted(text: str, around: float, depth: int) -> Iterator[tuple[str, float]]:
+    for part in _outer_brackets(text):
+        if depth <= 0 or len(part) < 2 or part[0] != "(" or part[-1] != ")":
+            yield part, around
+            continue
+        inside, weight = part[1:-1], around * STEP
+        words, colon, number = inside.rpartition(":")
+        own = _number(number) if colon and words else None
+        yield from _comfy_weighted(inside if own is None else words, weight if own is None else own, depth - 1)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _outer_brackets(text: str) -> Iterator[str]:
+    """Yield the parts of a text: brackets that nothing encloses, with all in them, and what is between."""
+    start = depth = 0
+    for at, mark in enumerate(text):
+        if mark == "(":
+            if depth == 0 and at > start:
+                yield text[start:at]
+                start = at
+            depth += 1
+        elif mark == ")":
+            depth -= 1
+            if depth == 0:
+                yield text[start : at + 1]
+                start = at + 1
+    if start < len(text):
+        yield text[start:]
+
+
+# A1111's web UI: modules/prompt_parser.py `parse_prompt_attention`
+
+_TOKEN = re.compile(r"\\[\\()\[\]]|\\|[(\[)\]]|:\s*([+-]?[.\d]+)\s*\)|[^\\()\[\]:]+|:")
+_BREAK = re.compile(r"\s*\b(?:BREAK|AND)\b\s*")
+
+
+def _a1111(prompt: str) -> Iterator[Piece]:
+    r"""Yield pieces: brackets multiply, ( by 1.1, [ by 1/1.1, (x:1.3) by 1.3; \( and the like are plain.
+
+    What is left open acts to the end. BREAK begins a new chunk; so does AND here, which asks A1111 for a prediction
+    of its own.
+    """
+    spans: list[tuple[str, float, bool]] = []
+    opened: dict[str, list[int]] = {"(": [], "[": []}
+    for match in _TOKEN.finditer(prompt):
+        mark = match[0]
+        if mark in opened:
+            opened[mark].append(len(spans))
+        elif match[1] is not None and opened["("]:
+            _multiply(spans, opened["("].pop(), _number(match[1]) or 1.0)
+        elif mark == ")" and opened["("]:
+            _multiply(spans, opened["("].pop(), STEP)
+        elif mark == "]" and opened["["]:
+            _multiply(spans, opened["["].pop(), 1 / STEP)
+        elif len(mark) == 2 and mark[0] == "\\":
+            spans.append((mark[1], 1.0, False))
+        else:
+            for number, part in enumerate(_BREAK.split(mark)):
+                spans.append((part, 1.0, number > 0))
+    for kind, factor in (("(", STEP), ("[", 1 / STEP)):
+        for start in opened[kind]:
+            _multiply(spans, start, factor)
+    yield from _merged(spans)
+
+
+def _multiply(spans: list[tuple[str, float, bool]], start: int, factor: float) -> None:
+    for at in range(start, len(spans)):
+        text, weight, breaks = spans[at]
+        spans[at] = (text, weight * factor, breaks)
+
+
+def _merged(spans: list[tuple[str, float, bool]]) -> Iterator[Piece]:
+    """Yield the spans, neighbours of one weight as one."""
+    piece = Piece("", 1.0)
+    for text, weight, breaks in spans:
+        if breaks or (text and weight != piece.weight):
+            if piece.text or piece.breaks:
+                yield piece
+            piece = Piece(text, weight, breaks)
+        else:
+            piece = piece._replace(text=piece.text + text)
+    if piece.text or piece.breaks:
+        yield piece

@@ -1,0 +1,135 @@
+"""ComfyUI's graph in API form: nodes by number, each with a class and inputs that are values or [node, slot] links."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from .drawing import api_form
+from .nodes import Node
+
+MOST_NODES = 10_000
+MOST_VISITS = 300_000  # of nodes, in all ways up together: a graph of a hundred nodes needs a thousand
+ENVELOPES = ("prompt", "output", "workflow")  # under which a graph stands one level down, in a request or a history
+Source = tuple[str, int]
+"""A node's number, and which of its outputs is meant."""
+
+
+class Graph:
+    """Nodes by number; the ways up from their inputs, and down from their outputs."""
+
+    def __init__(self, nodes: dict[str, Node]) -> None:
+        self.nodes = nodes
+        self.visits = 0
+
+    def source(self, value: Any) -> Source | None:
+        """Return the node and the output that an input is linked to; None for a plain value.
+
+        Also None once a graph has used up its visits, so that every way ends.
+        """
+        if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], (str, int))):
+            return None
+        name = str(value[0])
+        if name not in self.nodes or self.visits >= MOST_VISITS:
+            return None
+        self.visits += 1
+        return name, value[1] if isinstance(value[1], int) else 0
+
+    def kind(self, name: str) -> str:
+        """Return a node's class."""
+        return str(self.nodes[name].get("class_type", ""))
+
+    def inputs(self, name: str) -> dict[str, Any]:
+        """Return a node's inputs."""
+        found = self.nodes[name].get("inputs")
+        return found if isinstance(found, dict) else {}
+
+    def links(self, name: str) -> dict[str, Any]:
+        """Return those of a node's inputs that are linked."""
+        return {key: value for key, value in self.inputs(name).items() if self.source(value)}
+
+    def output_name(self, name: str, slot: int) -> str:
+        """Return what a drawing calls an output, in small letters; "" in API form, which does not say."""
+        names = self.nodes[name].get("_outputs")
+        return str(names[slot]).lower() if isinstance(names, list) and 0 <= slot < len(names) else ""
+
+    def up(self, value: Any) -> Iterator[str]:
+        """Yield every node above an input, the nearest first."""
+        waiting: deque[Source | None] = deque([self.source(value)])
+        seen: set[str] = set()
+        while waiting:
+            found = waiting.popleft()
+            if found is None or found[0] in seen:
+                continue
+            seen.add(found[0])
+            yield found[0]
+            waiting.extend(self.source(each) for each in self.inputs(found[0]).values())
+
+    def down(self, name: str) -> Iterator[str]:
+        """Yield every node below a node, the nearest first."""
+        below: dict[str, list[str]] = {}
+        for other in self.nodes:
+            for value in self.inputs(other).values():
+                found = self.source(value)
+                if found:
+                    below.setdefault(found[0], []).append(other)
+        waiting, seen = deque(below.get(name, [])), {name}
+        while waiting:
+            other = waiting.popleft()
+            if other not in seen:
+                seen.add(other)
+                yield other
+                waiting.extend(below.get(other, []))
+
+    def has_readers(self, name: str) -> bool:
+        """Return whether any node is linked to this one."""
+        return any((found := self.source(value)) and found[0] == name
+                   for other in self.nodes for value in self.inputs(other).values())  # fmt: skip
+
+
+def graph_of(text: str) -> Graph | None:
+    """Return the graph in a text of either form, also one level down; None where there is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    nodes = next((each for each in map(_nodes, _candidates(found)) if each), None)
+    return Graph(nodes) if nodes else None
+
+
+def _candidates(found: Any) -> Iterator[Any]:
+    """Yield what may be a graph: the text's own JSON, a request's or an export's part, a history's first entry."""
+    yield found
+    if not isinstance(found, dict):
+        return
+    for key in ENVELOPES:
+        inner = found.get(key)
+        if isinstance(inner, str) and len(inner) > 1:  # a chunk kept as text
+            try:
+                inner = json.loads(inner)
+            except (ValueError, RecursionError):
+                continue
+        yield from _history(inner)
+    for entry in list(found.values())[:8]:
+        if isinstance(entry, dict) and "class_type" not in entry:
+            for key in ENVELOPES:
+                yield from _history(entry.get(key))
+
+
+def _history(inner: Any) -> Iterator[Any]:
+    """Yield a part, or of a history's entry, [number, id, graph, extra, outputs], the graph."""
+    if isinstance(inner, list) and len(inner) > 2:
+        yield inner[2]
+    else:
+        yield inner
+
+
+def _nodes(found: Any) -> dict[str, Node] | None:
+    if isinstance(found, dict) and isinstance(found.get("nodes"), list):
+        found = api_form(found)
+    if not isinstance(found, dict) or len(found) > MOST_NODES:
+        return None
+    nodes = {str(name): node for name, node in found.items() if isinstance(node, dict) and "class_type" in node}
+    return nodes or None
