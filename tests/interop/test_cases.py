@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from denoisecli.config.base import SampleConfig
 from denoisecli.interop.comfyui.read import read
 from denoisecli.interop.reader import import_image
+from denoisecli.labs.sample.config import SampleConfig
 
 DATA = Path(__file__).parent / "data"
 WINDMILL = {

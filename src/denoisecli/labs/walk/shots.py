@@ -27,9 +27,9 @@ def walk_ends(config: WalkConfig) -> list[Shot]:
         return [replace(plain, prompt=prompt) for prompt in config.between.prompts]
     if config.between.scales:
         return [replace(plain, cfg=scale) for scale in config.between.scales]
-    return [
-        replace(
-            plain, loras=tuple(Lora.model_construct(file=lora.file, scale=lora.scale * end) for lora in plain.loras)
-        )
-        for end in config.between.values
-    ]
+    return [replace(plain, loras=tuple(_weakened(lora, end) for lora in plain.loras)) for end in config.between.values]
+
+
+def _weakened(lora: Lora, end: float) -> Lora:
+    unet, text = (strength * end for strength in lora.strengths)
+    return Lora.model_construct(file=lora.file, scale=unet, text_scale=None if text == unet else text)
