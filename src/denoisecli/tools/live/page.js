@@ -29,7 +29,7 @@ import { makeTokenizer } from "./tokens.js";
 
 const VIEWS = { canvas: "Canvas", guess: "Guess", latent: "Latent" };
 const MEASURES = [["layout", "amber"], ["detail", "teal"]];
-const LAG = 6; // states that a picture on the screen may be behind the run
+const LAG = 8; // states that a picture on the screen may be behind the run
 const LATENT_RANGE = 3; // of the latents' values that are black and white
 
 export async function lab(data, blobs) {
@@ -130,14 +130,15 @@ async function live(data) {
   };
 
   const stripPanel = (state) => shown[state.experiment === "deck" ? Math.min(state.seed, shown.length - 1) : EXPERIMENTS[state.experiment].strip ?? 0];
-  const newest = () => Math.max(0, Math.min(...shown.map(({ lane }) => lane.states.length)) - 2);
+  const newest = () => Math.max(0, Math.min(...shown.map(({ lane }) => (lane.done ? lane.wish.steps : lane.states.length - 2))));
   /** The state to be shown of a run that goes on: the last one drawn in full, or the newest where that is long ago. */
   const following = (state, again) => {
     const [last, before] = [newest(), again ? 0 : state.state];
+    if (state.view === "latent") return last;
     const visible = shown.filter((panel) => panel.visible && !panel.heat);
     const isDrawn = (k) => visible.every((panel) => drawings.has(latentsOf(panel, state.view, k)));
     for (let k = last; k >= Math.max(before, last - LAG); k--) if (isDrawn(k)) return k;
-    return last <= before + LAG && before && isDrawn(before) ? before : last;
+    return last <= before + LAG ? before : last; // its picture is on the way
   };
   const makeFoot = (states) => {
     count = states;
@@ -225,8 +226,8 @@ async function live(data) {
       hand(state);
     }
     const laneDone = shown.every(({ lane }) => lane.done);
-    if (state.follow) state.state = laneDone ? state.steps : following(state, again);
-    if (laneDone) state.follow = false;
+    if (state.follow) state.state = following(state, again);
+    if (laneDone && state.state === state.steps) state.follow = false;
     here.textContent = state.at === state.state ? `forks at state ${state.at}` : `fork here instead of at ${state.at}`;
     if (again || changed(state, "mode", "seed", "other")) layPanels(state);
     shown.filter((panel) => panel.visible).forEach((shownPanel) => {
@@ -247,7 +248,7 @@ async function live(data) {
     plot.move(state.state);
     if (again || changed(state, "made", "view", "state", "seed", "mode")) wantDrawings(state);
     const visible = shown.filter((panel) => panel.visible && !panel.heat);
-    const ready = laneDone && (state.view === "latent" || visible.every((panel) => drawings.has(latentsOf(panel, state.view, state.state))));
+    const ready = laneDone && !state.follow && (state.view === "latent" || visible.every((panel) => drawings.has(latentsOf(panel, state.view, state.state))));
     document.body.toggleAttribute("data-done", ready);
     drawn = { ...state };
   });
