@@ -7,11 +7,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup browser demo test lint format bench pocket clean
+.PHONY: help setup browser demo test fuzz lint format bench pocket clean
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
 	@echo "make test    install, then run the whole test suite"
+	@echo "make fuzz    damaged and hostile input, ever new, for MINUTES=30"
 	@echo "make lint    ruff (lint and format) and mypy"
 	@echo "make format  let ruff mend what it can"
 	@echo "make bench   the benchmarks: ratios, each measured side by side in one run"
@@ -40,6 +41,11 @@ browser:
 
 test: $(STAMP) browser
 	$(BIN)/python -m pytest
+
+# Each property test of damaged input, over and over with new examples, for its share of the time.
+MINUTES ?= 30
+fuzz: $(STAMP)
+	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/fuzz
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,12 +1,18 @@
-"""What every test has: one thread a worker (two workers on two cores would wait for each other), no network."""
+"""What every test has: one thread a worker (two workers on two cores would wait for each other), no network.
+
+Property tests draw the same few examples each time, so that a suite that passed passes again. With FUZZ_MINUTES set
+(`make fuzz MINUTES=30`) they draw others, over and over, each test for its share of that time.
+"""
 
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import warm
 
@@ -18,6 +24,12 @@ os.environ.pop("DENOISECLI_RUNS_DIR", None)
 os.environ["COLUMNS"] = "100"
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background: what is started would not hear it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+FUZZ_S = float(os.environ.get("FUZZ_MINUTES", "0")) * 60
+PLAIN = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # a busy machine is no fault
+settings.register_profile("suite", settings(derandomize=True, **PLAIN))
+settings.register_profile("fuzz", settings(max_examples=100, print_blob=True, **PLAIN))
+settings.load_profile("fuzz" if FUZZ_S else "suite")
 
 
 def pytest_addoption(parser):
@@ -38,3 +50,17 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
 
     update = request.config.getoption("--update-golden")
     return lambda name, picture: check_golden(GOLDEN / f"{name}.png", picture, update=update)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a property test again and again while its share of the time lasts; each call draws other examples."""
+    began = time.monotonic()
+    found = yield
+    if FUZZ_S and hasattr(pyfuncitem.obj, "hypothesis"):
+        workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        share = FUZZ_S * workers / max(1, sum(hasattr(item.obj, "hypothesis") for item in pyfuncitem.session.items))
+        given = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+        while time.monotonic() - began < share:
+            pyfuncitem.obj(**given)
+    return found

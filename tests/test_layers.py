@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "denoisecli"
 FLOORS = (
-    ("errors", "report", "registry", "safe_files"),
+    ("errors", "report", "registry", "safe_files", "safe_text"),
     ("digest", "locks"),
     ("metrics", "trace", "scale"),
     ("config", "media", "lora", "process"),

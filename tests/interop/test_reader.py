@@ -254,3 +254,31 @@ def test_a_hub_model_is_only_taken_where_it_was_downloaded(tmp_path, monkeypatch
     assert own.read(text).elsewhere == {"model": "who/what"}
     (tmp_path / "models--who--what").mkdir()
     assert own.read(text).values["model"] == "who/what"
+
+
+HALF = r"half \ud83d of one"
+ODD = {
+    "half a character": ("invokeai_metadata", json.dumps({"seed": 1, "positive_prompt": "x"}).replace("x", HALF)),
+    "half a character, A1111": ("parameters", f'{INFO}, Model: "{HALF}"'),
+    "half a character, ComfyUI": ("prompt", graph(n6={"text": "x"}).replace('"x"', f'"{HALF}"')),
+    "half a character, ours": (own.KEY, f'{{"prompt": "{HALF}", "loras": [{{"file": "{HALF}"}}], "model": "{HALF}"}}'),
+    "loras that are no list, ours": (own.KEY, '{"loras": 5}'),
+    "loras that are no list": ("invokeai_metadata", '{"seed": 1, "loras": 5}'),
+    "a word for cfg": (own.KEY, '{"cfg": "abc"}'),
+    "a table for cfg": (own.KEY, '{"cfg": {}}'),
+    "a cfg of 400 digits": (own.KEY, '{"cfg": ' + "9" * 400 + "}"),
+    "a scale of 400 digits": (own.KEY, '{"loras": [{"file": "x", "scale": ' + "9" * 400 + "}]}"),
+    "a name of 800 bytes": (own.KEY, json.dumps({"model": "😀" * 200, "loras": [{"file": "😀" * 200}]})),
+}
+
+
+@pytest.mark.parametrize("lab", ["sample", "cfg-sweep", "walk"])
+@pytest.mark.parametrize("name", ODD)
+def test_values_of_other_kinds(tmp_path, name, lab):
+    """What can be read is read, the rest is told of; what is written is UTF-8 and loads."""
+    key, text = ODD[name]
+    path = png(tmp_path / "x.png", **{key: text})
+    found = import_image(path, CONFIGS[lab])
+    config_of(path, tmp_path, lab)
+    assert "half \ufffd of one" in str(found) or "half" not in name
+    assert len(found.notes) > 0 or "loras" in name or "half" in name

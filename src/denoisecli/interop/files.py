@@ -21,7 +21,7 @@ def found_here(name: str) -> str | None:
     if plain.startswith(("-", ".")):
         return None
     for candidate in (plain, *(plain + suffix for suffix in WEIGHTS)):
-        if candidate.endswith(WEIGHTS) and Path(candidate).is_file():
+        if candidate.endswith(WEIGHTS) and os.path.isfile(candidate):  # noqa: PTH113 - Path's raises for a long name
             return candidate
     return None
 
@@ -30,4 +30,4 @@ def in_hub_cache(name: str) -> bool:
     """Return whether the hub's model `name` ("who/what") was downloaded before; nothing is loaded or asked for."""
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
     cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
-    return (cache / f"models--{name.replace('/', '--')}").is_dir()
+    return os.path.isdir(cache / f"models--{name.replace('/', '--')}")  # noqa: PTH112 - Path's raises for a long name

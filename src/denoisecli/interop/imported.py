@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from denoisecli.config.base import LabConfig
+from denoisecli.safe_text import shown
 
 from .files import base_name, found_here
 
@@ -127,8 +128,11 @@ def _objection(lab: type[LabConfig], key: str, value: Any) -> str:
         lab.model_validate({key: value})
     except ValidationError as error:
         why = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        return f"{key}: {str(value)[:60]} cannot be taken ({why}), so the default is."
-    return ""
+    except (ArithmeticError, TypeError, RecursionError):
+        why = "it is of no kind that we know"
+    else:
+        return ""
+    return f"{key}: {shown(value)} cannot be taken ({why}), so the default is."
 
 
 def _without_loras(prompt: str) -> tuple[str, list[tuple[str, str]]]:
@@ -140,6 +144,11 @@ def _without_loras(prompt: str) -> tuple[str, list[tuple[str, str]]]:
 def _words(prompt: str) -> int:
     """Return how many words and marks a prompt has; a long word counts for several."""
     return sum(1 + len(word) // 8 for word in re.findall(r"\w+|[^\w\s]", prompt))
+
+
+def rows_of(value: Any) -> list[dict[str, Any]]:
+    """Return the tables in a list; none where there is no list."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def whole(value: Any) -> int | None:

@@ -15,6 +15,8 @@ from typing import Any
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import NotRecorded
+from ..safe_files import open_file, read_file
+from ..safe_text import safe
 
 MOST_BYTES = 8_000_000  # of all texts of a file together; graphs of a thousand nodes have one
 MOST_PIXELS = 64_000_000  # of which 256 MB of memory come, for what stands behind the pixels
@@ -32,13 +34,18 @@ def texts_of(path: Path) -> dict[str, str]:
 
     Raises NotRecorded for what is neither, or too large.
     """
-    if path.is_file() and not _is_image(path):
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-        text = _text_file(raw) if len(raw) <= MOST_BYTES and raw.strip() else None
-        if text is not None:
-            return {TEXT: text}
-    return image_texts(path)
+    try:
+        return image_texts(path)
+    except NoImage:
+        raw = read_file(path, MOST_BYTES)
+        text = _text_file(raw) if raw.strip() else None
+        if text is None:
+            raise
+        return {TEXT: safe(text)}
+
+
+class NoImage(NotRecorded):
+    """A file is of no kind of image that Pillow knows."""
 
 
 def _text_file(raw: bytes) -> str | None:
@@ -62,18 +69,6 @@ def _utf16_without_mark(raw: bytes) -> str | None:
     return None
 
 
-def _is_image(path: Path) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path):
-                return True
-    except UnidentifiedImageError:
-        return False
-    except Exception:  # noqa: BLE001 - a damaged image is an image; `image_texts` says what is wrong with it
-        return True
-
-
 @contextlib.contextmanager
 def _long_texts() -> Iterator[None]:
     """Let Pillow read compressed texts as long as we take; its own bound is 1 MB each."""
@@ -92,11 +87,11 @@ def image_texts(path: Path) -> dict[str, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with _long_texts(), Image.open(path) as image:
-                found = _texts(image)
+            with _long_texts(), open_file(path) as file, Image.open(file) as image:
+                found = {safe(key): safe(text) for key, text in _texts(image).items()}
     except UnidentifiedImageError:
-        raise NotRecorded(f"{path} is not an image that we can read.", "Use PNG, JPEG or WebP.") from None
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+        raise NoImage(f"{path} is not an image that we can read.", "Use PNG, JPEG or WebP.") from None
+    except Exception as error:  # noqa: BLE001 - Pillow's readers of rare formats raise whatever they meet
         raise NotRecorded(f"{path} cannot be looked into: {str(error) or 'it is damaged'}.") from None
     if sum(map(len, found.values())) > MOST_BYTES:
         raise NotRecorded(f"{path} holds more than {MOST_BYTES // 1_000_000} MB of text, so these are no settings.")

@@ -11,9 +11,11 @@ import re
 from typing import Any
 
 from denoisecli.config.base import LOOK, MACHINE, Lora, SamplingConfig, keys
+from denoisecli.registry import CONFIGS
+from denoisecli.safe_text import json_values
 
 from .files import base_name, in_hub_cache
-from .imported import Imported
+from .imported import Imported, number, rows_of
 from .recipe import Shot
 
 KEY = "denoisecli"
@@ -45,22 +47,20 @@ def _shared(model: str) -> str:
 
 def read(text: str) -> Imported | None:
     """Return the settings in our chunk; None where the text is none of ours."""
-    try:
-        values: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    values: Any = json_values(text)
     if not isinstance(values, dict):
         return None
     imported = Imported("denoisecli")
     known = SamplingConfig.model_fields.keys() - LEFT_OUT - {"model", "loras"}
     imported.values = {key: value for key, value in values.items() if key in known}
+    imported.keep_valid(CONFIGS["sample"])
     model = str(values.get("model", "pocket"))
     if HUB_ID.fullmatch(model) and in_hub_cache(model):
         imported.values["model"] = model
     else:
         imported.set_model(model)
         imported.elsewhere |= {"model": model} if HUB_ID.fullmatch(model) else {}
-    for row in values.get("loras") or []:
-        if isinstance(row, dict):
-            imported.add_lora(str(row.get("file")), row.get("scale", 1.0), row.get("text_scale"))
+    for row in rows_of(values.get("loras")):
+        scale = number(row.get("scale", 1.0))
+        imported.add_lora(str(row.get("file")), 1.0 if scale is None else scale, number(row.get("text_scale")))
     return imported

@@ -50,8 +50,11 @@ def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Image.Image:
         raise MediaError(f"{path} is not a picture in a format we can read.", "Use PNG, JPEG or WebP.") from None
     except Image.DecompressionBombError:
         raise _too_large(path, "far more pixels", most_pixels) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise MediaError(f"{path} cannot be read as a picture: {str(error) or 'it is damaged'}.") from None
+    except (MediaError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - each of Pillow's readers has errors of its own
+        what = " ".join(str(error).split())[:200] or "it is damaged"
+        raise MediaError(f"{path} cannot be read as a picture: {what}.") from None
 
 
 def _too_large(path: Path, what: str, most_pixels: int) -> MediaError:

@@ -5,8 +5,9 @@ Grammar: modules/infotext_utils.py `parse_generation_parameters` of AUTOMATIC111
 
 from __future__ import annotations
 
-import json
 import re
+
+from denoisecli.safe_text import json_values
 
 from ..imported import CONTROL, Imported, number, whole
 from ..samplers import from_a1111
@@ -144,10 +145,8 @@ def _closed(text: str, start: int, closing: str) -> int:
 
 def _unquoted(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] == '"':
-        try:
-            return str(json.loads(value))
-        except (ValueError, RecursionError):
-            return value
+        found = json_values(value)
+        return value if found is None else str(found)
     return value
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
+
+from denoisecli.safe_text import json_values
 
 from .drawing import api_form
 from .nodes import Node
@@ -91,10 +92,7 @@ class Graph:
 
 def graph_of(text: str) -> Graph | None:
     """Return the graph in a text of either form, also one level down; None where there is none."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    found = json_values(text)
     nodes = next((each for each in map(_nodes, _candidates(found)) if each), None)
     return Graph(nodes) if nodes else None
 
@@ -107,10 +105,7 @@ def _candidates(found: Any) -> Iterator[Any]:
     for key in ENVELOPES:
         inner = found.get(key)
         if isinstance(inner, str) and len(inner) > 1:  # a chunk kept as text
-            try:
-                inner = json.loads(inner)
-            except (ValueError, RecursionError):
-                continue
+            inner = json_values(inner)
         yield from _history(inner)
     for entry in list(found.values())[:8]:
         if isinstance(entry, dict) and "class_type" not in entry:

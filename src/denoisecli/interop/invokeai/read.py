@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
+
+from denoisecli.safe_text import json_values
 
 from ..imported import MARKS, WEIGHTS_ARE_WORDS, Imported, number, whole
 from ..samplers import from_invokeai
@@ -15,10 +16,7 @@ KEYS = ("invokeai_metadata", "sd-metadata")
 
 def read(text: str) -> Imported | None:
     """Return the settings in InvokeAI's JSON; None where the text is none."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    found = json_values(text)
     if not isinstance(found, dict):
         return None
     imported = Imported("InvokeAI")
