@@ -13,7 +13,7 @@ from . import autoencoder, call
 from .clock import Clock
 from .families import family_named
 from .guidance import guidance_of
-from .loading import quiet
+from .quiet import quiet
 from .recorder import record
 from .scheduler import use_sampler
 from .taps import tapped

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import NotRecorded
-from ..safe_files import open_file, read_file
+from ..safe_files import NotAFile, open_file, read_file, why
 from ..safe_text import safe
 
 MOST_BYTES = 8_000_000  # of all texts of a file together; graphs of a thousand nodes have one
@@ -37,7 +37,10 @@ def texts_of(path: Path) -> dict[str, str]:
     try:
         return image_texts(path)
     except NoImage:
-        raw = read_file(path, MOST_BYTES)
+        try:
+            raw = read_file(path, MOST_BYTES)
+        except OSError as error:
+            raise NotRecorded(f"{path} {why(error)}.") from None
         text = _text_file(raw) if raw.strip() else None
         if text is None:
             raise
@@ -91,6 +94,8 @@ def image_texts(path: Path) -> dict[str, str]:
                 found = {safe(key): safe(text) for key, text in _texts(image).items()}
     except UnidentifiedImageError:
         raise NoImage(f"{path} is not an image that we can read.", "Use PNG, JPEG or WebP.") from None
+    except (NotAFile, FileNotFoundError, PermissionError) as error:
+        raise NotRecorded(f"{path} {why(error)}.") from None
     except Exception as error:  # noqa: BLE001 - Pillow's readers of rare formats raise whatever they meet
         raise NotRecorded(f"{path} cannot be looked into: {str(error) or 'it is damaged'}.") from None
     if sum(map(len, found.values())) > MOST_BYTES:

@@ -7,7 +7,7 @@ from typing import Any
 
 from denoisecli.safe_text import json_values
 
-from ..imported import MARKS, WEIGHTS_ARE_WORDS, Imported, number, whole
+from ..imported import MARKS, WEIGHTS_ARE_WORDS, Imported, number, rows_of, whole
 from ..samplers import from_invokeai
 
 BRACKETS = re.compile(r"(?<!\\)\[([^\[\]]*)\]")  # of version 2: what to keep away from
@@ -41,7 +41,7 @@ def _read_3(imported: Imported, found: dict[str, Any]) -> None:
     name = _name(found.get("model"))
     if name:
         imported.set_model(name)
-    for row in found.get("loras") or []:
+    for row in rows_of(found.get("loras")):
         lora = _name(row.get("model") or row.get("lora")) if isinstance(row, dict) else ""
         if lora:
             imported.add_lora(lora, number(row.get("weight")) or 0.0)
