@@ -1,5 +1,6 @@
 # make demo   environment, install, and the deck on the built-in model
 # make test   environment, install, and the whole test suite
+# make quick  what needs no torch and no browser, in a minute
 # `make help` lists the rest.
 
 PYTHON ?= python3
@@ -7,14 +8,18 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup browser demo test fuzz lint format bench pocket clean
+.PHONY: help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
-	@echo "make test    install, then run the whole test suite"
+	@echo "make test    install, then run the whole test suite; one test: .venv/bin/pytest -n 0 PATH (-n 0 for --pdb too)"
+	@echo "make quick   the tests that need no torch and no browser: for the loop of a developer"
+	@echo "make browser install what the tests of the pages need beside Python, as root on Debian; else say what is missing"
 	@echo "make fuzz    damaged and hostile input, ever new, for MINUTES=30"
 	@echo "make lint    ruff (lint and format) and mypy"
 	@echo "make format  let ruff mend what it can"
+	@echo "make dist    wheel and sdist, checked, in dist"
+	@echo "make pythons the light tests against the wheel, under every other Python here that we promise"
 	@echo "make bench   the benchmarks: ratios, each measured side by side in one run"
 	@echo "make pocket  train the built-in model anew, in build/pocket: many hours; interrupt and go on at any time"
 
@@ -31,21 +36,26 @@ demo: $(STAMP)
 
 # What the tests of the pages need beside Python. Without it they are skipped, or fail where CI is set.
 # Only what is missing is installed: Debian's npm cannot stand beside a nodejs that brings its own.
+MISSING := missing=; for tool in chromium nodejs npm; do \
+	command -v "$${tool%js}" >/dev/null || missing="$$missing $$tool"; done; [ -z "$$missing" ]
+WANTED  := echo "The tests of the pages need$$missing; make browser installs it as root: sudo apt-get install$$missing"
 browser:
-	@missing=; for tool in chromium nodejs npm; do \
-	  command -v "$${tool%js}" >/dev/null || missing="$$missing $$tool"; done; \
-	if [ -z "$$missing" ]; then exit 0; fi; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	@$(MISSING) || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -q && apt-get install -qy --no-install-recommends $$missing; \
-	else echo "The tests of the pages need$$missing: sudo apt-get install$$missing"; fi
+	else $(WANTED); fi
 
-test: $(STAMP) browser
+# Tests do not change the machine: what is missing is named, and CI asks for it with `make browser`.
+test: $(STAMP)
+	@$(MISSING) || $(WANTED)
 	$(BIN)/python -m pytest
 
 # Each property test of damaged input, over and over with new examples, for its share of the time.
 MINUTES ?= 30
 fuzz: $(STAMP)
 	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/fuzz
+
+quick: $(STAMP)
+	$(BIN)/python -m pytest --light -m "not slow" -q -r fE
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -55,6 +65,14 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+
+pythons: dist
+	.ci/pythons dist/*.whl
 
 bench: $(STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

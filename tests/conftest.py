@@ -7,6 +7,7 @@ Property tests draw the same few examples each time, so that a suite that passed
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,15 +33,39 @@ settings.register_profile("fuzz", settings(max_examples=100, print_blob=True, **
 settings.load_profile("fuzz" if FUZZ_S else "suite")
 
 
+HEAVY = (
+    "torch", "diffusers", "transformers", "accelerate", "peft", "ray", "fsspec", "s3fs", "moto", "playwright", "cv2",
+)  # fmt: skip
+
+
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write the golden pictures anew")
+    parser.addoption("--light", action="store_true", help="only what needs no torch, cluster, store, browser")
+
+
+class Light:
+    """Skips the test, or the module of tests, that imports something heavy, as where that is not installed."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in HEAVY:
+            pytest.skip(f"needs {name}", allow_module_level=True)
 
 
 def pytest_configure(config):
+    if config.getoption("--light"):
+        sys.meta_path.insert(0, Light)
     if warm.FOLDER not in os.environ:  # the workers have that of the process that started them
         serving = contextlib.ExitStack()
-        serving.enter_context(warm.server())
+        serving.enter_context(warm.program(warm=not config.getoption("--light")))
         config.add_cleanup(serving.close)
+
+
+@pytest.fixture(scope="session")
+def heavy(request: pytest.FixtureRequest) -> None:
+    """Ask for it where a process loads what is heavy: --light leaves the test out."""
+    if request.config.getoption("--light"):
+        pytest.skip("a process of it loads torch, or is a browser")
 
 
 @pytest.fixture

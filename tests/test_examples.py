@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from .test_readme import surroundings
+from tests.shell import surroundings
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TESTED = {
     "github_actions.yml", "in_parallel.sh", "prompts_from_a_file.sh", "record_your_own_pipeline.py", "slides.mk",
     "slurm_array.sh", "sweep_to_gallery.sh", "watch_folder.sh",
 }  # fmt: skip
+
+pytestmark = pytest.mark.usefixtures("heavy")
 
 
 def run(command, cwd, code=0, **environment):

@@ -1,31 +1,19 @@
 """Every command line in the README runs as it stands (made small through the environment)."""
 
 import importlib
-import os
 import pkgutil
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import denoisecli
-from tests import warm
+from tests.shell import surroundings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SMALL = {
-    "DENOISECLI_STEPS": "1", "DENOISECLI_SIZE": "64", "DENOISECLI_SEEDS": "1", "DENOISECLI_FILM__SIZE": "640x360",
-    "DENOISECLI_FRAMES": "3",
-}  # fmt: skip
-
-
-def surroundings(**environment):
-    """Return the environment in which `denoisecli` is found, and makes its runs small."""
-    path = os.pathsep.join([str(Path(warm.command()).parent), str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, **SMALL, "PATH": path, **environment}
 
 
 def commands():
@@ -34,6 +22,7 @@ def commands():
     return [line for line in lines if line.startswith("denoisecli")]
 
 
+@pytest.mark.usefixtures("heavy")
 @pytest.mark.parametrize("line", commands())
 def test_command_runs(line, tmp_path):
     if "jq" in line and shutil.which("jq") is None:

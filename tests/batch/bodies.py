@@ -5,7 +5,8 @@ import signal
 import time
 from pathlib import Path
 
-from denoisecli.batch.messages import Outcome
+from denoisecli.batch.messages import Outcome, Run
+from denoisecli.registry import CONFIGS
 
 
 def outcome(run, state="made", worker=1, **more):
@@ -80,3 +81,8 @@ def die_in_three_until_alone(pack, place, worker, tell, stopping):
 def fail(pack, place, worker, tell, stopping):
     """Raise what nobody foresaw."""
     raise RuntimeError("no such thing")
+
+
+def runs(tmp_path, count):
+    config = CONFIGS["noise"](size=(64, 64))
+    return [Run(number, f"n={number}", config, str(tmp_path / f"run-{number}")) for number in range(count)]

@@ -2,16 +2,17 @@
 
 import os
 
-import fsspec
 import pytest
-
-from .stores import s3_server
 
 
 @pytest.fixture(scope="session")
 def s3():
     """The environment of a running S3 server with an empty bucket, set in this process too."""
     pytest.importorskip("s3fs")
+    import fsspec
+
+    from .stores import s3_server
+
     before = dict(os.environ)
     with s3_server() as env:
         os.environ.update(env)

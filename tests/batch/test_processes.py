@@ -9,17 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from denoisecli.batch.messages import Outcome, Run
+from denoisecli.batch.messages import Outcome
 from denoisecli.batch.place import Place
 from denoisecli.batch.processes import Stop, Workers, gpus, share_machine
-from denoisecli.registry import CONFIGS
 from tests.batch import bodies
+from tests.batch.bodies import runs
 from tests.waiting import wait_until
-
-
-def runs(tmp_path, count):
-    config = CONFIGS["noise"](size=(64, 64))
-    return [Run(number, f"n={number}", config, str(tmp_path / f"run-{number}")) for number in range(count)]
 
 
 def told(tmp_path, body, packs, jobs=2, stop=None):
@@ -102,7 +97,7 @@ from pathlib import Path
 from denoisecli.batch.place import Place
 from denoisecli.batch.processes import Stop, Workers
 from tests.batch import bodies
-from tests.batch.test_processes import runs
+from tests.batch.bodies import runs
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     list(Workers(1, Place(where), Stop(), bodies.sleep).run(iter([tuple(runs(where, 1))])))

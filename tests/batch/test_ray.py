@@ -15,7 +15,7 @@ from denoisecli.batch.remote import RemotePlace
 from denoisecli.batch.variations import product
 from denoisecli.config.yaml import read_documents
 from denoisecli.errors import UsageError
-from tests.batch.test_processes import runs
+from tests.batch.bodies import runs
 
 from . import bodies
 from .stores import files, new_url

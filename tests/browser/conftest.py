@@ -1,8 +1,10 @@
 """One headless Chromium for all tests of a worker, and pages to open in it."""
 
 import base64
+import fcntl
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,10 @@ import pytest
 from tests.browser.pages import deck_page, noise_page
 from tests.golden import check_golden
 
-GOLDEN = Path(__file__).parent / "golden"
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden"
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+RUN = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -46,7 +51,7 @@ def refuse(reason: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium():
+def chromium(heavy):
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
         refuse("no chromium: apt-get install chromium")
@@ -147,3 +152,19 @@ def golden(request) -> Callable[[str, object], None]:
     """Return a check that a picture looks like `golden/NAME.png`; other builds of Chromium draw edges otherwise."""
     update = request.config.getoption("--update-golden")
     return lambda name, picture: check_golden(GOLDEN / f"{name}.png", picture, update=update, mean=1.5, far_share=0.02)
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Return axe-core's source, installed from npm on first use."""
+    if shutil.which("npm") is None:
+        refuse("no npm: apt-get install nodejs npm")
+    with (HERE / "package.json").open() as lock:  # several workers want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not AXE.exists():
+            done = subprocess.run(
+                ["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                refuse(f"npm ci failed: {done.stderr[-300:]}")
+    return AXE.read_text(encoding="utf-8")

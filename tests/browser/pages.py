@@ -28,9 +28,11 @@ from denoisecli.tools.gallery.tool import make_gallery
 from denoisecli.trace import Trace
 from tests.figures.fakes import PROMPT, blurred, fake_run, scene
 from tests.hand_made import hand_made_run
-from tests.labs.lora_rank.figures.test_matrix import subject_file
-from tests.labs.walk.figures.test_film import record
+from tests.labs.lora_rank.figures.fakes import subject_file
+from tests.labs.walk.figures.fakes import record
 
+HOSTILE = "</script><img src=x onerror=\"document.title='run'\"> <!--<script> & \u2028 “quotes”"
+SIZES = [(390, 844), (820, 1180), (1280, 860), (1920, 1080), (1024, 600)]
 COMMAND = "denoisecli sample --seed 7 --seed 21 --seed 42"
 
 

@@ -1,36 +1,15 @@
 """Axe finds nothing, in any theme, on desk and phone; and each page looks as it did."""
 
-import fcntl
 import io
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import DESK, PHONE, refuse
+from tests.browser.conftest import DESK, PHONE, RUN
 from tests.browser.pages import deck_page, gallery_page, lora_page, matrix_page, noise_page, sweep_page, walk_page
 
 HERE = Path(__file__).parent
-AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
-RUN = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """Return axe-core's source, installed from npm on first use."""
-    if shutil.which("npm") is None:
-        refuse("no npm: apt-get install nodejs npm")
-    with (HERE / "package.json").open() as lock:  # several workers want it at once
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not AXE.exists():
-            done = subprocess.run(
-                ["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                refuse(f"npm ci failed: {done.stderr[-300:]}")
-    return AXE.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 from denoisecli.figures.theme import DARK
 from denoisecli.labs.cfg_sweep.figures.anatomy import heat_colours
 from tests.browser.conftest import PHONE
-from tests.browser.pages import sweep_page
-from tests.browser.test_sample import HOSTILE, SIZES, share_of
+from tests.browser.pages import HOSTILE, SIZES, sweep_page
+from tests.browser.pointer import share_of
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,8 @@ from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.media.picture_file import webp
 from denoisecli.tools.live import pack
 from denoisecli.tools.live.page import Kept, live_html
-from tests.browser.conftest import PHONE, READ
+from tests.browser.conftest import PHONE, READ, RUN
 from tests.browser.pages import scene
-from tests.browser.test_access import RUN, axe  # noqa: F401 - a fixture
 
 PATIENCE = 240_000  # ms: workers share their cores with all other tests
 PAIRS = [
@@ -302,7 +301,7 @@ def test_a_film_is_recorded(opened):
 
 
 @pytest.mark.parametrize(("theme", "size"), [("dark", (1400, 900)), ("light", (1400, 900)), ("dark", PHONE)], ids=str)
-def test_axe_finds_nothing(contexts, files, axe, theme, size):  # noqa: F811
+def test_axe_finds_nothing(contexts, files, axe, theme, size):
     page = contexts({"viewport": {"width": size[0], "height": size[1]}}).new_page()
     page.goto(files(theme).as_uri())
     page.wait_for_selector("body[data-done]", state="attached", timeout=PATIENCE)

@@ -3,8 +3,8 @@ import pytest
 
 from denoisecli.figures.theme import DARK
 from denoisecli.labs.lora_rank.figures.matrix import signed_picture
-from tests.browser.pages import lora_page
-from tests.browser.test_sample import HOSTILE, SIZES, drag
+from tests.browser.pages import HOSTILE, SIZES, lora_page
+from tests.browser.pointer import drag
 
 CUTS = ["rank 1", "rank 4", "energy 0.9", "ratio 10", "rank 16"]
 

@@ -8,8 +8,8 @@ from denoisecli.figures.theme import DARK
 from denoisecli.labs.lora_rank.figures.matrix import signed_picture
 from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix
 from tests.browser.conftest import PHONE
-from tests.browser.pages import matrix_page
-from tests.browser.test_sample import SIZES, drag, share_of
+from tests.browser.pages import SIZES, matrix_page
+from tests.browser.pointer import drag, share_of
 
 SHAPES = [(16, 16), (24, 7), (5, 30)]
 COPY = 3  # which of the stage's canvases, as figures stand in the page: ΔW, B, A, B·A

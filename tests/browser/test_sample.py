@@ -7,24 +7,8 @@ from playwright.sync_api import expect
 
 from denoisecli.trace import Trace
 from tests.browser.conftest import PHONE
-from tests.browser.pages import COMMAND, deck_page
-
-HOSTILE = "</script><img src=x onerror=\"document.title='run'\"> <!--<script> & \u2028 “quotes”"
-
-
-def share_of(box, share):
-    return box["x"] + share * box["width"], box["y"] + box["height"] / 2
-
-
-def drag(opened, selector, start, end):
-    box = opened.page.locator(selector).first.bounding_box()
-    mouse = opened.page.mouse
-    mouse.move(*share_of(box, start))
-    mouse.down()
-    mouse.move(*share_of(box, (start + end) / 2), steps=3)
-    mouse.move(*share_of(box, end))
-    mouse.up()
-    opened.settle()
+from tests.browser.pages import COMMAND, HOSTILE, SIZES, deck_page
+from tests.browser.pointer import drag, share_of
 
 
 @pytest.mark.parametrize(
@@ -249,9 +233,6 @@ def test_a_strip_of_few_states_has_whole_pictures(show, tmp_path, size):
     with PictureFile.open(tmp_path / "pictures.zip") as stored:
         whole = Image.fromarray(stored["guess"][0, 3]).resize(small.shape[1::-1], Image.Resampling.LANCZOS)
     assert np.abs(small.astype(int) - np.asarray(whole))[4:-4, 4:-4].mean() < 6
-
-
-SIZES = [(390, 844), (820, 1180), (1280, 860), (1920, 1080), (1024, 600)]
 
 
 @pytest.mark.parametrize("mode", ["all", "split"])

@@ -5,8 +5,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import DESK, PHONE
-from tests.browser.pages import walk_page
-from tests.browser.test_sample import HOSTILE, SIZES, drag, share_of
+from tests.browser.pages import HOSTILE, SIZES, walk_page
+from tests.browser.pointer import drag, share_of
 
 LAST = 8  # three seeds, five frames a leg, the shared one once
 

@@ -90,6 +90,7 @@ def test_faults_of_a_file_in_the_order_of_its_lines(run, tmp_path):
     assert [line.rpartition("x.yaml:")[2][0] for line in lines] == ["2", "3", "5"]
 
 
+@pytest.mark.usefixtures("heavy")
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -131,6 +132,7 @@ def test_no_ffmpeg(run, tmp_path):
     assert "pip install imageio-ffmpeg" in done.stderr
 
 
+@pytest.mark.usefixtures("heavy")
 def test_words_that_the_model_does_not_know(run):
     small = ["--steps", "1", "--seed", "1", "--set", "size=64", "--set", "film.size=640x360", "-q"]
     done = run("sample", *small, "-p", "a zebra on a cliff", "--set", "negative_prompt=quagga")
@@ -152,6 +154,7 @@ def test_traceback_only_when_asked_for(run):
     assert "Traceback" in run("sample", "-v", "--model", "nowhere/at/all").stderr
 
 
+@pytest.mark.usefixtures("heavy")
 def test_config_round_trip_through_a_pipe(run, tmp_path):
     text = run("config", "init", "sample").stdout
     (tmp_path / "x.yaml").write_text(text)
@@ -182,6 +185,7 @@ def test_out_names_one_folder(run, tmp_path):
     assert "-o names one folder, but there are 2 configs" in done.stderr
 
 
+@pytest.mark.usefixtures("heavy")
 def test_version_and_models(run):
     assert run("--version").stdout.startswith("denoisecli ")
     row = json.loads(run("models", "--json").stdout.splitlines()[0])
@@ -189,6 +193,7 @@ def test_version_and_models(run):
     assert len(row["sha256"]) == 64
 
 
+@pytest.mark.usefixtures("heavy")
 def test_doctor_is_content_here(run):
     done = run("doctor", "--json")
     assert done.returncode == 0, done.stdout

@@ -54,7 +54,7 @@ def test_a_saved_workflow_and_a_saved_infotext(run, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def deck(tmp_path_factory):
+def deck(tmp_path_factory, heavy):
     """A deck of two seeds, made once, in a process of its own."""
     import os
     import subprocess

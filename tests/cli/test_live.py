@@ -16,6 +16,7 @@ from tests import warm
 from .conftest import SMALL
 
 
+@pytest.mark.usefixtures("heavy")
 @pytest.mark.parametrize(
     ("shape", "columns", "lines", "drawn"),
     [

@@ -1,6 +1,5 @@
 """`denoisecli sample` on the pocket model: the folder it leaves, run twice, interrupted, without room."""
 
-import hashlib
 import json
 import resource
 import signal
@@ -16,23 +15,17 @@ from PIL import Image
 import denoisecli
 from denoisecli.runs.folder import run_hash
 from tests import warm
+from tests.digests import digests
 from tests.waiting import wait_until
 
 from .conftest import SMALL
 
+pytestmark = pytest.mark.usefixtures("heavy")
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
 FILES = {
     "config.yaml", "trace.json", "states.safetensors", "film.mp4", "sheet.png", "page.html", "images/seed-7.png",
     "images/seed-8.png", "pictures.zip", "views/canvas.mp4", "views/guess.mp4", "views/latent.mp4",
 }  # fmt: skip
-
-
-def digests(folder):
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")

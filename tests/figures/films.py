@@ -21,10 +21,10 @@ from denoisecli.labs.walk.figures.film import WalkDrawing
 from denoisecli.tools.compare.film import Versus, versus_frames
 from denoisecli.tools.compare.states import compare
 from tests.figures.fakes import PROMPT, fake_run, scene
-from tests.labs.cfg_sweep.figures.test_film import STEPS, fake_anatomy, fake_sweep
-from tests.labs.lora_rank.figures.test_matrix import painted, subject_file
-from tests.labs.noise.figures.test_film import noise_trace
-from tests.labs.walk.figures.test_film import record
+from tests.labs.cfg_sweep.figures.fakes import STEPS, fake_anatomy, fake_sweep
+from tests.labs.lora_rank.figures.fakes import painted, subject_file
+from tests.labs.noise.figures.fakes import noise_trace
+from tests.labs.walk.figures.fakes import record
 
 
 @dataclass(frozen=True)

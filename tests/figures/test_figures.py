@@ -241,6 +241,10 @@ def test_a_plot_of_nothing_known_is_drawn_empty():
     image = Image.new("RGB", (300, 200))
     frame = draw_plot(image, Box(0, 0, 300, 200), Plot([Curve(np.full(5, np.nan), "none", DARK.amber)]), DARK, 12)
     draw_playhead(image, frame, 2, DARK)
+    colours = {colour for _, colour in image.getcolors(256)}
+    assert DARK.amber not in colours  # neither line nor dot, and no name beside them
+    assert frame.labels == ()
+    assert len(colours) > 1  # axes and playhead are there
 
 
 def test_bars_are_as_high_as_their_values():

@@ -13,9 +13,9 @@ from denoisecli.labs.sample.page import sample_page
 from denoisecli.labs.walk import page as walk
 from denoisecli.trace import Trace
 from tests.figures.fakes import fake_run
-from tests.labs.cfg_sweep.figures.test_film import fake_sweep
-from tests.labs.lora_rank.figures.test_matrix import painted, subject_file
-from tests.labs.walk.figures.test_film import record
+from tests.labs.cfg_sweep.figures.fakes import fake_sweep
+from tests.labs.lora_rank.figures.fakes import painted, subject_file
+from tests.labs.walk.figures.fakes import record
 
 
 def page_of(seeds=2, steps=5, **changes):

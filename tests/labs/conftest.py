@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
 
 import denoisecli
 
@@ -12,6 +11,7 @@ import denoisecli
 @pytest.fixture(scope="session")
 def distilled(tmp_path_factory):
     """The pocket model with a denoiser that takes the scale as an input, as latent consistency models do."""
+    import torch
     from diffusers import UNet2DConditionModel
 
     pocket, folder = Path(denoisecli.__file__).parent / "pocket", tmp_path_factory.mktemp("lcm") / "model"

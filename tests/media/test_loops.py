@@ -36,7 +36,7 @@ def test_smaller_is_smaller_never_unreadable_and_keeps_its_shape(share):
 
 @pytest.mark.parametrize("name", ["gif", "webp"])
 def test_a_film_of_noise_is_made_smaller_until_it_fits_and_says_so(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(loops.make_loop, "__defaults__", (400_000,))
+    monkeypatch.setattr(loops, "BUDGET", 400_000)
     rng, said = np.random.default_rng(0), []
     frames = [(rng.integers(0, 255, (360, 640, 3), np.uint8), 1) for _ in range(10)]
     [path] = write_films(frames, [tmp_path / f"film.{name}"], 10, say=said.append)

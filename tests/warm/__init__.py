@@ -28,24 +28,34 @@ def command() -> str:
 
 
 @contextlib.contextmanager
-def server():
-    """Run the server for as long as the block lasts; it ends with this process, however that ends."""
-    with tempfile.TemporaryDirectory(prefix="warm-") as folder:
-        program, address = Path(folder, "denoisecli"), f"{folder}/socket"
+def program(*, warm: bool):
+    """Have `command()` for as long as the block lasts; without `warm` it is `python -m denoisecli` every time."""
+    with tempfile.TemporaryDirectory(prefix="warm-") as folder, contextlib.ExitStack() as serving:
+        address = f"{folder}/socket"
         ask = shlex.join([sys.executable, "-IS", str(HERE / "client.py"), address])
-        program.write_text(f'#!/bin/sh\nexec {ask} "$@"\n')
-        program.chmod(0o755)
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(address)
-            listener.listen(64)
-            started = subprocess.Popen(
-                [sys.executable, HERE / "server.py", str(listener.fileno())], pass_fds=[listener.fileno()],
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+        Path(folder, "denoisecli").write_text(f'#!/bin/sh\nexec {ask} "$@"\n')
+        Path(folder, "denoisecli").chmod(0o755)
+        if warm:
+            serving.enter_context(server(address))
         os.environ[FOLDER] = folder
         try:
             yield
         finally:
             del os.environ[FOLDER]
-            started.stdin.close()
-            started.wait()
+
+
+@contextlib.contextmanager
+def server(address: str):
+    """Run the server; it ends with this process, however that ends."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(64)
+        started = subprocess.Popen(
+            [sys.executable, HERE / "server.py", str(listener.fileno())], pass_fds=[listener.fileno()],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        started.stdin.close()
+        started.wait()

@@ -23,7 +23,7 @@ def inherited():
         "limits": [list(resource.getrlimit(limit)) for limit in LIMITS],
         "ignored": [int(number) for number in SIGNALS if signal.getsignal(number) == signal.SIG_IGN],
         "mounts": mounts(),
-        "open": [fd for fd in (0, 1, 2) if not is_open(fd)],
+        "closed": [fd for fd in (0, 1, 2) if not is_open(fd)],
     }
 
 
@@ -46,7 +46,7 @@ def is_open(fd):
 def ask(address, arguments):
     """Return the exit code of the command, or None where it must be started anew."""
     here = inherited()
-    if here["open"]:
+    if here["closed"] or not os.path.exists(address):
         return None
     umask = os.umask(0)
     os.umask(umask)

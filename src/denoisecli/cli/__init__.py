@@ -5,24 +5,8 @@ from __future__ import annotations
 import atexit
 import gc
 import signal
-from importlib import import_module
-from typing import Any
 
 __all__ = ["main"]
-
-MODULES = (
-    "labs", "batch", "listing", "gallery", "render", "compare", "slides", "live_page", "interop", "configs", "info",
-)  # fmt: skip
-"""Each adds its commands to the app, in this order, which `--help` keeps."""
-
-
-def whole_app() -> Any:
-    """Return the app with all its commands."""
-    for module in MODULES:
-        import_module(f".{module}", __name__)
-    from .app import app
-
-    return app
 
 
 def main() -> None:
@@ -33,7 +17,10 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
         signal.signal(signal.SIGINT, _interrupt)
     atexit.register(gc.freeze)  # else the exit takes a second more: Python looks through all of torch for garbage
-    whole_app()()
+    from . import batch, compare, configs, gallery, info, interop, labs, listing, render, slides  # noqa: F401 - each adds its commands to `app`, in this order
+    from .app import app
+
+    app()
 
 
 class Interrupted(KeyboardInterrupt):

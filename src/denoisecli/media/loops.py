@@ -68,7 +68,7 @@ def waiting_arguments(name: str, loop: Loop) -> list[str]:
     return ["-vf", scale, "-c:v", "ffv1", "-level", "3", "-slices", "4", "-g", "1", *REPEATABLE]
 
 
-def make_loop(path: Path, partial: Path, waiting: Path, loop: Loop, budget: int = BUDGET) -> Loop:
+def make_loop(path: Path, partial: Path, waiting: Path, loop: Loop) -> Loop:
     """Write `partial` from the frames in `waiting`, as large as the budget allows, and return how it came out.
 
     path: the name to speak of in errors. Raises MediaError where ffmpeg fails.
@@ -78,7 +78,7 @@ def make_loop(path: Path, partial: Path, waiting: Path, loop: Loop, budget: int 
     for _ in range(TRIES):
         for arguments in _PASSES[name](waiting, partial, made, first=loop):
             run_ffmpeg(path, arguments)
-        share = FIT * budget / partial.stat().st_size
+        share = FIT * BUDGET / partial.stat().st_size
         if share >= FIT or made == made.smaller(share):
             break
         made = made.smaller(share)

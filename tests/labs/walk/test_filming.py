@@ -17,7 +17,7 @@ from denoisecli.labs.walk.filming import Arrivals, Stopped, filming
 from denoisecli.report import Report
 from denoisecli.runs.folder import RunFolder
 from tests.figures.fakes import scene
-from tests.labs.walk.figures.test_film import record
+from tests.labs.walk.figures.fakes import record
 from tests.waiting import wait_until
 
 FRAMES = 9  # of `record`: two legs of five, one shared

@@ -7,38 +7,14 @@ from hypothesis import strategies as st
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, FilmStyle
-from denoisecli.labs.lora_rank.figures.blocks import RankedFile, file_frames, file_page, hero, size
+from denoisecli.labs.lora_rank.figures.blocks import file_frames, file_page, hero, size
 from denoisecli.labs.lora_rank.figures.matrix import matrix_boxes, matrix_frames, matrix_sheet, percent, signed_picture
-from denoisecli.labs.lora_rank.figures.pictures import Painted, rank_frames, rank_sheet, scale_frames, scale_sheet
+from denoisecli.labs.lora_rank.figures.pictures import rank_frames, rank_sheet, scale_frames, scale_sheet
 from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix
+from tests.labs.lora_rank.figures.fakes import painted, subject_file
 
 SIZES = [(1920, 1080), (1080, 1080), (1080, 1920), (640, 360)]
 ranked = pytest.mark.parametrize("frame", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-
-
-def subject_file(blocks=7, rules=("rank-1", "rank-4", "energy-0.9", "ratio-10", "rank-16")):
-    rng = np.random.default_rng(0)
-    shares = rng.dirichlet(np.ones(blocks))
-    spectra = np.sort(rng.random((blocks, 16)), axis=1)[:, ::-1]
-    energy = np.linspace(0.4, 1, len(rules))
-    rows = tuple(
-        {"rule": rule, "energy": kept, "error": np.sqrt(1 - kept), "bytes": 20_000 * 4**k, "distance_to_full": 1 - kept,
-         "scale": k / 2}
-        for k, (rule, kept) in enumerate(zip(rules, energy, strict=True))
-    )  # fmt: skip
-    curve = np.linspace(0.4, 1, 16)
-    return RankedFile("a style of mine", "264 layers · Stable Diffusion 1.x", 16, 6_000_000,
-                      tuple(f"down {k}" for k in range(blocks)), spectra, shares, energy[:, None] * shares, curve,
-                      np.tile(curve, (blocks, 1)), rows)  # fmt: skip
-
-
-def painted(seeds=3):
-    rng = np.random.default_rng(0)
-    labels = ["off", "whole", *(row["rule"] for row in subject_file().rows)]
-    pictures = {label: rng.integers(0, 255, (seeds, 32, 32, 3), np.uint8) for label in labels}
-    return Painted(
-        "a lighthouse on a cliff", "style · DDIM · 20 steps", tuple("abcdef"[:seeds]), pictures, 16, 6_000_000
-    )
 
 
 def assert_clean_edges(frame, style, margin=4):

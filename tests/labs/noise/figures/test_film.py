@@ -9,30 +9,17 @@ from hypothesis import strategies as st
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, FilmStyle
-from denoisecli.labs.noise.config import SCHEDULES, NoiseConfig
+from denoisecli.labs.noise.config import SCHEDULES
 from denoisecli.labs.noise.figures.film import NoiseDrawing, decibels, frame_order
 from denoisecli.labs.noise.figures.layout import Wanted, noise_layout, picture_room
 from denoisecli.labs.noise.figures.sheet import noise_sheet
 from denoisecli.labs.noise.figures.views import LABELS
-from denoisecli.labs.noise.lab import forward_trace, to_uint8
-from denoisecli.labs.noise.scene import lighthouse
-from denoisecli.process.forward import corrupt, schedule_named
+from denoisecli.labs.noise.lab import to_uint8
+from denoisecli.process.forward import corrupt
+from tests.labs.noise.figures.fakes import noise_trace
 
 SIZES = [(1920, 1080), (1080, 1080), (1080, 1920), (3840, 2160), (1280, 720), (1080, 1350), (2560, 1080), (640, 360)]
 UNITS = [(328, 328), (64, 64), (512, 512), (424, 280), (280, 424), (1024, 768), (4096, 64), (256, 256)]
-
-
-def noise_trace(names=("scaled_linear",), size=(64, 64), frames=5, guess=False):
-    config = NoiseConfig(schedule=names[0]) if len(names) == 1 else NoiseConfig(schedules=names)
-    schedules = [schedule_named(name) for name in names]
-    trace = forward_trace(config, lighthouse(size), schedules, [schedule.paced(frames) for schedule in schedules])
-    trace.record["config"] = {"seed": 7, "space": "latent" if guess else "pixel"}
-    if guess:
-        pictures = np.stack([np.full((size[1], size[0], 3), 40 * k % 256, np.uint8) for k in range(frames)])
-        trace.arrays |= {"latent_pictures": pictures, "guess_pictures": pictures[::-1].copy()}
-        trace.arrays |= {name: np.linspace(0.05, 1.2, frames) for name in
-                         ("guess_error", "guess_error_layout", "guess_error_detail")}  # fmt: skip
-    return trace
 
 
 # Boxes

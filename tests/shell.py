@@ -1,0 +1,18 @@
+"""How a shell finds `denoisecli`, and makes small runs with it."""
+
+import os
+import sys
+from pathlib import Path
+
+from tests import warm
+
+SMALL = {
+    "DENOISECLI_STEPS": "1", "DENOISECLI_SIZE": "64", "DENOISECLI_SEEDS": "1", "DENOISECLI_FILM__SIZE": "640x360",
+    "DENOISECLI_FRAMES": "3",
+}  # fmt: skip
+
+
+def surroundings(**environment):
+    """Return the environment in which `denoisecli` is found, and makes its runs small."""
+    path = os.pathsep.join([str(Path(warm.command()).parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, **SMALL, "PATH": path, **environment}
