@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
+.PHONY: matrix help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -16,6 +16,7 @@ help:
 	@echo "make quick   the tests that need no torch and no browser: for the loop of a developer"
 	@echo "make browser install what the tests of the pages need beside Python, as root on Debian; else say what is missing"
 	@echo "make fuzz    damaged and hostile input, ever new, for MINUTES=30"
+	@echo "make matrix  the numerical tests under other processors' kernels"
 	@echo "make lint    ruff (lint and format) and mypy"
 	@echo "make format  let ruff mend what it can"
 	@echo "make dist    wheel and sdist, checked, in dist"
@@ -56,6 +57,10 @@ fuzz: $(STAMP)
 
 quick: $(STAMP)
 	$(BIN)/python -m pytest --light -m "not slow" -q -r fE
+
+# The numerical tests under other processors' kernels.
+matrix: $(STAMP)
+	VENV=$(VENV) .ci/matrix
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
