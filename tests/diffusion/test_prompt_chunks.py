@@ -1,0 +1,75 @@
+"""Weights and chunks of prompts: tokens and weights taken from ComfyUI 0.8.0, the arithmetic of both tools."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from denoisecli.diffusion.loading import clip_tokenizer
+from denoisecli.diffusion.prompt_chunks import Encoder, _from_empty, _mean_kept, a1111_chunks, comfy_chunks
+from denoisecli.diffusion.prompt_syntax import Piece, pieces
+
+TAKEN = json.loads((Path(__file__).parent / "comfyui_tokens.json").read_text(encoding="utf-8"))
+END = 49407
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return Encoder(clip_tokenizer(), None, -1, normed=True)
+
+
+@pytest.mark.parametrize(("prompt", "chunks"), TAKEN, ids=[row[0][:30] for row in TAKEN])
+def test_tokens_and_weights_are_comfyuis(encoder, prompt, chunks):
+    found = comfy_chunks(encoder, pieces(prompt, "comfy"))
+    assert all(len(chunk) == 77 for chunk in found)
+    kept = [[(token, weight) for token, weight in chunk if token != END] for chunk in found]
+    assert [[token for token, _ in chunk] for chunk in kept] == [[token for token, _ in chunk] for chunk in chunks]
+    weights = [weight for chunk in kept for _, weight in chunk]
+    assert weights == pytest.approx([weight for chunk in chunks for _, weight in chunk], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [  # the examples in the docstring of A1111's own parser
+        ("normal text", [("normal text", 1.0)]),
+        ("an (important) word", [("an ", 1.0), ("important", 1.1), (" word", 1.0)]),
+        ("(unbalanced", [("unbalanced", 1.1)]),
+        (r"\(literal\]", [("(literal]", 1.0)]),
+        ("(unnecessary)(parens)", [("unnecessaryparens", 1.1)]),
+        ("a [quiet] word", [("a ", 1.0), ("quiet", 1 / 1.1), (" word", 1.0)]),
+        ("a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).", [
+            ("a ", 1.0), ("house", 1.573), (" ", 1.1), ("on", 1.0), (" a ", 1.1), ("hill", 0.55), (", sun, ", 1.1),
+            ("sky", 1.4641), (".", 1.1)]),
+    ],
+)  # fmt: skip
+def test_a1111s_weights(prompt, found):
+    made = pieces(prompt, "a1111")
+    assert [piece.text for piece in made] == [text for text, _ in found]
+    assert [piece.weight for piece in made] == pytest.approx([weight for _, weight in found], rel=1e-3)
+
+
+def test_break_begins_a_chunk(encoder):
+    assert [piece.breaks for piece in pieces("a cat BREAK a dog", "a1111")] == [False, True]
+    chunks = a1111_chunks(encoder, pieces("a cat BREAK a dog", "a1111"))
+    assert [len([token for token, _ in chunk if token != END]) for chunk in chunks] == [3, 3]
+
+
+def test_a_full_chunk_ends_at_its_comma(encoder):
+    words = "one, " * 35 + "and then some more words of it"  # 70 tokens, then seven
+    chunks = a1111_chunks(encoder, [Piece(words, 1.0)])
+    assert len([token for token, _ in chunks[0] if token != END]) == 71  # start, 35 words, 35 commas
+    assert len(chunks) == 2
+
+
+def test_comfyui_moves_from_the_empty_prompt_and_a1111_keeps_the_mean():
+    vectors, empty = torch.tensor([[[1.0, 3.0], [2.0, 4.0]]]), torch.tensor([[[1.0, 1.0], [1.0, 1.0]]])
+    weights = torch.tensor([[[1.0], [2.0]]])
+    part = SimpleNamespace(
+        tokenizer=SimpleNamespace(bos_token_id=0, eos_token_id=1), padding=1, encode=lambda _: (empty, None)
+    )
+    assert _from_empty(part, vectors, weights).tolist() == [[[1.0, 3.0], [3.0, 7.0]]]
+    kept = _mean_kept(part, vectors, weights)
+    assert kept.mean() == pytest.approx(vectors.mean())
+    assert (kept[0, 1] / kept[0, 0]).tolist() == pytest.approx([4.0, 8 / 3])
