@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,16 +42,18 @@ def set_strengths(model: Model, scales: Sequence[Strengths]) -> None:
 def _set(model: Model, names: Sequence[str], scales: Sequence[Strengths]) -> None:
     """Switch LoRAs on, each with its strengths for the parts of the pipeline that it acts on."""
     with quiet():
-        model.pipe.set_adapters(list(names), [_by_part(model, each) for each in scales])
+        model.pipe.set_adapters(
+            list(names), [_by_part(model, name, each) for name, each in zip(names, scales, strict=True)]
+        )
 
 
-def _by_part(model: Model, scale: Strengths) -> float | dict[str, float]:
+def _by_part(model: Model, name: str, scale: Strengths) -> float | dict[str, float]:
     if not isinstance(scale, tuple):
         return scale
     denoiser, text = scale
     if denoiser == text:
         return denoiser
-    parts = list(model.pipe.get_list_adapters())
+    parts = [part for part, names in model.pipe.get_list_adapters().items() if name in names]
     return {part: text if part.startswith("text_encoder") else denoiser for part in parts}
 
 
@@ -63,7 +66,8 @@ def _load(model: Model, path: Path, name: str) -> None:
         raise ModelError(f"{path} holds no LoRA weights: none of its {len(keys)} keys names one.")
     folder, file = str(path.parent), path.name
     try:
-        with quiet():
+        with quiet(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several LoRAs are what was asked for
             model.pipe.load_lora_weights(folder, weight_name=file, adapter_name=name, use_safetensors=True)
     except Exception as error:  # noqa: BLE001 - diffusers and peft raise many kinds for one reason: it does not fit
         what = " ".join(str(error).split())[:200]

@@ -82,6 +82,8 @@ def _replace(scheduler: Any, name: str, sampler: str) -> None:
     """Put ComfyUI's levels into a scheduler that has just been set up for as many steps."""
     training = _training(scheduler)
     sigmas = levels(name, training, int(scheduler.num_inference_steps or len(scheduler.timesteps)), sampler)
+    if type(scheduler).__name__ == "DEISMultistepScheduler":  # whose logarithms have no level 0
+        sigmas[-1] = training.sigmas[0]
     heard = [training.timestep(float(sigma)) for sigma in sigmas[:-1]]
     start = start_scale(float(sigmas[0]), training)
     if scheduler.kept_scale == "vp":  # x is divided by √(1 + σ²) there
@@ -119,9 +121,9 @@ def _midpoints(scheduler: Any, training: Training, sigmas: Any, heard: list[floa
         scheduler.sigmas_down = torch.tensor(down, dtype=torch.float32)
     middle = np.sqrt(first * np.maximum(last, 0))
     between = [training.timestep(float(sigma)) if sigma > 0 else 0.0 for sigma in middle]
-    scheduler.sigmas_interpol = torch.tensor(
-        np.concatenate([middle[:1], np.repeat(middle[1:], 2), middle[-1:]]), dtype=torch.float32
-    )
+    places = middle if hasattr(scheduler, "sigmas_up") else np.append(middle[:1], middle)  # counted from where it ends
+    twice = np.concatenate([places[:1], np.repeat(places[1:], 2), places[-1:]])
+    scheduler.sigmas_interpol = torch.tensor(twice, dtype=torch.float32)
     doubled = [sigmas[0], *np.repeat(sigmas[1:-1], 2), sigmas[-1]]
     times = [heard[0]]
     for t, mid in zip(heard[1:], between[:-1], strict=True):

@@ -45,4 +45,6 @@ def quiet() -> Iterator[None]:
 
 
 def _is_news(message: logging.LogRecord) -> bool:
-    return not any(mark in message.getMessage() for mark in _HARMLESS)
+    text = message.getMessage()
+    adapters = "LOAD REPORT" in text and ".lora_" in text  # a second LoRA's load counts the first one's as missing
+    return not adapters and not any(mark in text for mark in _HARMLESS)

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from .comfyui.levels import Told, proven, start_gap, told, way_of
 from .files import base_name
 from .recipe import Recipe
-from .samplers import to_a1111
+from .samplers import SOLVERS, to_a1111
 
 TIMESTEPS = 1000  # that models of this kind were trained with
 MOST_SEED = 2**50  # ComfyUI's page keeps seeds below it
 MOST_SURELY = 150  # characters that surely have room in 77 tokens
-SOLVERS: dict[str, str] = {}
 WORDS = re.compile(r"\b(BREAK|AND)\b")
 DYNAMIC = re.compile(r"[{}]|//|/\*")
 

@@ -20,6 +20,11 @@ A1111_SPELT = {"normal": "Normal", "karras": "Karras", "simple": "Simple", "sgm_
 COMFYUI_SUFFIXES = ("karras", "exponential", "sgm_uniform", "simple", "normal", "ddim_uniform", "beta")
 COMFYUI_SCHEDULES = {"normal": "linspace", "ddim_uniform": "leading", "simple": "trailing", "sgm_uniform": "trailing"}
 """ComfyUI's "scheduler" by spacing. Source: its comfy/samplers.py."""
+SOLVERS = {
+    "unipc": "UniPC is solved a little otherwise in ComfyUI and diffusers: the latents differ by about a hundredth.",
+    "deis": "DEIS is solved a little otherwise in ComfyUI and diffusers: the latents differ by about a hundredth.",
+}
+"""Samplers whose steps differ where the levels are the same; measured on levels of ten steps."""
 _MULTISTEP = ("DPMSolverMultistepScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler")
 _SECOND = ("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")
 APART = {
@@ -103,6 +108,8 @@ def from_comfyui(imported: Imported, name: str, scheduler: str, *, flow: bool = 
         _take_flow(imported, name, scheduler)
         return
     _take(imported, [(row, row.comfyui) for row in SAMPLERS.values()], name, scheduler, COMFYUI_SCHEDULES, APART)
+    if imported.values.get("sampler") in SOLVERS:
+        imported.note(SOLVERS[imported.values["sampler"]])
 
 
 def _take_flow(imported: Imported, name: str, scheduler: str) -> None:

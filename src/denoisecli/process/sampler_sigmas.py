@@ -35,7 +35,7 @@ class Way:
 def timesteps(class_name: str, spacing: str, steps: int, count: int = 1000) -> NDArray[np.float64]:
     """Return the timesteps that a scheduler evaluates at, falling."""
     if spacing == "trailing":
-        return np.asarray(np.round(np.arange(count, 0, -count / steps)) - 1, dtype=np.float64)
+        return np.asarray(np.round(np.arange(count, 0, -count / steps)[:steps]) - 1, dtype=np.float64)
     if class_name in MULTISTEP:
         if spacing == "linspace":
             return np.linspace(0, count - 1, steps + 1).round()[::-1][:-1]

@@ -1,0 +1,42 @@
+"""LoRAs on a pipeline: strengths of denoiser and text encoder apart, and nothing on stderr but our own."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from denoisecli.diffusion.adapters import add_loras, set_strengths
+from denoisecli.diffusion.models import load_model
+
+
+def lora_of(pipe, path):
+    """A LoRA of rank 2 for one layer of the denoiser and those of the text encoder."""
+    tensors = {}
+    for part, ending in (
+        ("unet", "mid_block.attentions.0.transformer_blocks.0.attn2.to_q"),
+        ("text_encoder", "q_proj"),
+    ):
+        for name, layer in getattr(pipe, part).named_modules():
+            if name.endswith(ending):
+                key = name if part == "unet" or name.startswith("text_model.") else f"text_model.{name}"
+                tensors[f"{part}.{key}.lora_A.weight"] = torch.ones(2, layer.in_features)
+                tensors[f"{part}.{key}.lora_B.weight"] = torch.ones(layer.out_features, 2)
+    save_file(tensors, path)
+    return str(path)
+
+
+def strengths(part):
+    return next(layer.scaling for layer in part.modules() if isinstance(getattr(layer, "scaling", None), dict))
+
+
+@pytest.mark.filterwarnings("error")
+def test_two_loras_with_strengths_apart(tmp_path, capfd):
+    model = load_model("pocket", "cpu")
+    files = [lora_of(model.pipe, tmp_path / f"{name}.safetensors") for name in "ab"]
+    capfd.readouterr()
+    add_loras(model, [(files[0], (0.8, 0.25)), (files[1], 0.5)])
+    assert strengths(model.pipe.unet) == {"lora0": 0.8, "lora1": 0.5}
+    assert strengths(model.pipe.text_encoder) == {"lora0": 0.25, "lora1": 0.5}
+    set_strengths(model, [(0.4, 0.0), 1.0])
+    assert strengths(model.pipe.unet) == {"lora0": 0.4, "lora1": 1.0}
+    assert strengths(model.pipe.text_encoder) == {"lora0": 0.0, "lora1": 1.0}
+    assert capfd.readouterr().err == ""
