@@ -24,9 +24,7 @@ def rows() -> Iterator[tuple[str, str]]:
     """Yield (class of nodes, what becomes of it)."""
     yield (
         "KSampler, KSamplerAdvanced, SamplerCustom, SamplerCustomAdvanced",
-        (
-            "seed, steps, cfg, sampler and levels; a part of the steps, denoise below 1 and noise that is not added are told"
-        ),
+        ("seed, steps, cfg, sampler and levels; a part of the steps, denoise below 1, noise not added are told"),
     )
     yield "CFGGuider, BasicGuider", "its cfg; BasicGuider means cfg 1"
     for kind, told in GUIDERS.items():
