@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
@@ -38,9 +37,9 @@ def is_text(text: str) -> bool:
     return safe(text).count(UNKNOWN) == text.count(UNKNOWN)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file in UTF-8, whatever text came from elsewhere."""
-    path.write_text(safe(text), encoding="utf-8")
+def utf8(text: str) -> bytes:
+    """Return text as the bytes of a file: all that leaves goes through here."""
+    return safe(text).encode()
 
 
 def shown(value: Any, most: int = 60) -> str:

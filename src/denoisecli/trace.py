@@ -29,6 +29,7 @@ import numpy as np
 from . import __version__
 from .errors import NotRecorded
 from .safe_files import write_file
+from .safe_text import utf8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,7 +140,7 @@ class Trace:
         """Write `trace.json` alone, every field of docs/trace.schema.json in it."""
         record = {"schema": SCHEMA, "lab": self.lab} | _EMPTY | self.record
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-        write_file(path, f"{text}\n".encode())
+        write_file(path, utf8(f"{text}\n"))
 
 
 def write_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from denoisecli.labs.job import Plan
 from denoisecli.runs.folder import ERROR_FILE, PARTIAL, failure_note
@@ -22,10 +21,12 @@ from denoisecli.runs.folder import ERROR_FILE, PARTIAL, failure_note
 from ..diffusion.weights import cache_dir
 from ..errors import DenoiseError, RemoteError, UsageError
 from ..report import Report
+from ..safe_text import utf8
 from ..trace import TRACE_FILE
 from .place import Place
 
 PROBE = ".denoisecli"
+CHECK = "Check the address, your credentials, and that the bucket exists; the same command then goes on."
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class RemotePlace(Place):
     def fail(self, plan: Plan[Any], error: str, hint: str) -> None:
         """Leave `error.json` in the store; silent where that is what fails."""
         with contextlib.suppress(DenoiseError), self._store() as (store, root):
-            store.pipe_file(f"{root}/{_failure(plan)}", failure_note(error, hint).encode())
+            store.pipe_file(f"{root}/{_failure(plan)}", utf8(failure_note(error, hint)))
 
     def _has(self, path: PurePosixPath) -> bool:
         if self.known is not None:
@@ -109,16 +110,18 @@ class RemotePlace(Place):
 
             store, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
-            scheme = urlsplit(self.url).scheme
             hint = 'For S3: pip install "denoisecli[remote]"; others are listed in the documentation of fsspec.'
-            raise UsageError(f"{scheme}:// cannot be used: {_words(error)}", hint) from None
+            raise UsageError(f"{self.url.partition('/')[0]}// cannot be used: {_words(error)}", hint) from None
+        except Exception as error:  # some connect as soon as they are named
+            raise RemoteError(f"{self.url} cannot be used: {_words(error)}", CHECK) from error
+        if getattr(store, "protocol", None) == "memory" or not hasattr(store, "pipe_file"):
+            raise UsageError(f"{self.url} keeps nothing: runs there are gone with the process.", CHECK)
         try:
             yield store, str(root).rstrip("/")
         except DenoiseError:
             raise
         except Exception as error:  # each store has errors of its own
-            hint = "Check the address, your credentials, and that the bucket exists; the same command then goes on."
-            raise RemoteError(f"{self.url} cannot be used: {_words(error)}", hint) from error
+            raise RemoteError(f"{self.url} cannot be used: {_words(error)}", CHECK) from error
 
 
 def _below(plan: Plan[Any]) -> PurePosixPath:

@@ -5,8 +5,25 @@ from __future__ import annotations
 import atexit
 import gc
 import signal
+import sys
+from importlib import import_module
+from typing import Any
 
 __all__ = ["main"]
+
+MODULES = (
+    "labs", "batch", "listing", "gallery", "render", "compare", "slides", "live_page", "interop", "configs", "info",
+)  # fmt: skip
+"""Each adds its commands to the app, in this order, which `--help` keeps."""
+
+
+def whole_app() -> Any:
+    """Return the app with all its commands."""
+    for module in MODULES:
+        import_module(f".{module}", __name__)
+    from .app import app
+
+    return app
 
 
 def main() -> None:
@@ -17,10 +34,15 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
         signal.signal(signal.SIGINT, _interrupt)
     atexit.register(gc.freeze)  # else the exit takes a second more: Python looks through all of torch for garbage
-    from . import batch, compare, configs, gallery, info, interop, labs, listing, render, slides  # noqa: F401 - each adds its commands to `app`, in this order
-    from .app import app
+    from . import streams
 
-    app()
+    streams.set_up()
+    try:
+        whole_app()()
+    except SystemExit as end:
+        from .app import told
+
+        sys.exit(told(end.code))
 
 
 class Interrupted(KeyboardInterrupt):

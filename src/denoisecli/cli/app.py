@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +9,7 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..errors import DenoiseError
+from . import streams
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
@@ -40,7 +39,7 @@ class Root(TyperGroup):
             Console.current.interrupted()
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:  # `| head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            streams.forget()
             raise typer.Exit(EXIT_FAILED) from None
         except MemoryError as error:
             Console.current.fail(DenoiseError("There is not enough memory for this.", "Try a smaller size or batch."))
@@ -53,6 +52,23 @@ class Root(TyperGroup):
                 raise
             Console.current.crash(error)
             raise typer.Exit(EXIT_FAILED) from error
+
+
+def told(code: Any) -> Any:
+    """Return the exit code of a command that ended with `code`: a failure where stdout did not take all it printed."""
+    try:
+        error = streams.lost()
+    except BrokenPipeError:
+        streams.forget()
+        return code or EXIT_FAILED
+    if error is None:
+        return code
+    from .console import Console
+
+    what = (error.strerror or str(error)).lower()
+    Console.current.say(f"denoisecli: stdout cannot be written: {what}. Not all could be printed.")
+    Console.current.say_made()
+    return code or EXIT_FAILED
 
 
 def _nothing(*_: Any, **__: Any) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from denoisecli.batch.estimate import Estimate
 from denoisecli.batch.messages import Message, Outcome, Settled, Warned
 
 from .console import Console
+from .streams import print_json, print_path
 
 
 class Look:
@@ -40,9 +40,9 @@ class Look:
             return
         self.told += 1
         if self.console.json:
-            print(json.dumps(event(outcome), ensure_ascii=False), flush=True)  # noqa: T201
-        elif outcome.state != "failed":
-            print(outcome.path, flush=True)  # noqa: T201
+            print_json(event(outcome))
+        elif outcome.state != "failed" and outcome.path is not None:
+            print_path(outcome.path)
         if outcome.state == "failed":
             self.say(f"failed: {outcome.label or outcome.path}: {outcome.error} {outcome.hint}".rstrip())
         elif not self.console.quiet:

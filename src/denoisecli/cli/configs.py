@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from .app import app
+from .streams import print_document, print_line
+from .terminal import plain
 
 config_app = typer.Typer(help="Write, check and describe config files.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
@@ -20,7 +22,7 @@ def init(lab: Lab) -> None:
     """Print a lab's default config as commented YAML."""
     from ..config.write import commented_yaml
 
-    typer.echo(commented_yaml(_lab(lab)), nl=False)
+    print_document(commented_yaml(_lab(lab)))
 
 
 @config_app.command(short_help="Check configs without running them.")
@@ -30,13 +32,13 @@ def check(files: Annotated[list[str], typer.Argument(metavar="FILE", help="Confi
 
     for name in files:
         for config in load_any([name]):
-            typer.echo(f"{name}: {config.lab}: ok")
+            print_line(plain(f"{name}: {config.lab}: ok"))
 
 
 @config_app.command()
 def schema(lab: Lab) -> None:
     """Print the JSON Schema of a lab's config, for editors."""
-    typer.echo(json.dumps(_lab(lab).model_json_schema(), indent=2, ensure_ascii=False))
+    print_document(json.dumps(_lab(lab).model_json_schema(), indent=2, ensure_ascii=False) + "\n")
 
 
 def _lab(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - its type would import pydantic

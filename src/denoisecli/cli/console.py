@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -16,6 +15,7 @@ from denoisecli.runs.folder import PARTIAL
 
 from ..errors import DenoiseError
 from ..report import Report
+from .streams import print_json, print_line, print_path
 from .terminal import plain
 
 if TYPE_CHECKING:
@@ -64,11 +64,14 @@ class Console:
     def planned_run(self, path: str, state: str) -> None:
         """Print where a run would be, and in words whether it is there."""
         if sys.stdout.isatty() and not self.json and not self.quiet:  # both streams are on one screen
-            print(f"{path} {state}")  # noqa: T201
+            print_line(plain(f"{path} {state}"))
             return
         if not self.quiet:
             self.say(f"{path} {state}")
-        print(json.dumps({"event": "plan", "run": path}) if self.json else path)  # noqa: T201
+        if self.json:
+            self.emit("plan", run=path)
+        else:
+            print_path(path)
 
     def tell(self, notes: Iterable[str]) -> None:
         """Print sentences that a person should know, as warnings on stderr alone."""
@@ -77,12 +80,12 @@ class Console:
 
     def emit(self, event: str, **fields: Any) -> None:
         """Print one JSON object on stdout."""
-        print(json.dumps({"event": event} | fields, ensure_ascii=False), flush=True)  # noqa: T201
+        print_json({"event": event} | fields)
 
     def result(self, record: dict[str, Any], sentence: str) -> None:
         """Print what came out: one sentence for eyes, all of it as JSON."""
         if self.json:
-            print(json.dumps({"event": "result"} | record, ensure_ascii=False), flush=True)  # noqa: T201
+            self.emit("result", **record)
         if not self.quiet:
             self.say(sentence)
 
@@ -95,19 +98,24 @@ class Console:
         if error.hint:
             self.say(error.hint)
         if self.json:
-            print(json.dumps({"event": "error", "message": error.message, "hint": error.hint}), flush=True)  # noqa: T201
+            self.emit("error", message=error.message, hint=error.hint)
 
     @staticmethod
     def emit_usage(error: Any) -> None:
         """Print what was wrong with a command line that was not read to its end, as an event where it says --json."""
         if "--json" in sys.argv[1:]:
-            print(json.dumps({"event": "error", "message": error.format_message(), "hint": None}), flush=True)  # noqa: T201
+            print_json({"event": "error", "message": error.format_message(), "hint": None})
 
     def crash(self, error: Exception) -> None:
         """Print an error that we did not foresee."""
         what = " ".join(str(error).split())[:300]
         hint = "This is a fault in denoisecli: please report it, with the output of the same command with -v."
         self.fail(DenoiseError(f"{type(error).__name__}: {what}", hint))
+
+    def say_made(self) -> None:
+        """Say which run was made, for those who could not read it from stdout."""
+        if self.report.finished is not None:
+            self.say(f"The run was made, and is in {self.report.finished}")
 
     def interrupted(self) -> None:
         """Tell what an interruption left behind: a run's partial folder stays where a whole batch is in it."""
@@ -128,6 +136,7 @@ class Both(Report):
         self.parts = (eyes, script)
         self.lock = threading.RLock()
         self.run: Path | None = None  # that is being made, or was made last
+        self.finished: Path | None = None  # that is there, whole
         self.wants_guess = eyes.wants_guess
 
     def _each(self, tell: Callable[[Report], None]) -> None:
@@ -162,6 +171,7 @@ class Both(Report):
 
     def done(self, run: Path, *, fresh: bool) -> None:
         """Hand on."""
+        self.finished = run
         self._each(lambda part: part.done(run, fresh=fresh))
 
     def close(self) -> None:
@@ -174,7 +184,7 @@ class Folders(Report):
 
     def done(self, run: Path, *, fresh: bool) -> None:
         """Print the folder."""
-        print(run, flush=True)  # noqa: T201
+        print_path(run)
 
 
 class Events(Report):
@@ -185,7 +195,7 @@ class Events(Report):
     total: int
 
     def _emit(self, event: str, **fields: Any) -> None:
-        print(json.dumps({"event": event, "run": str(self.run)} | fields, ensure_ascii=False), flush=True)  # noqa: T201
+        print_json({"event": event, "run": str(self.run)} | fields)
 
     def start(self, run: Path, lab: str, title: str) -> None:
         """Emit `start`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import platform
 from dataclasses import asdict
 
@@ -11,6 +10,8 @@ import typer
 from .. import __version__
 from .app import app
 from .options import Json
+from .streams import print_json, print_line
+from .terminal import plain
 
 PACKAGES = ["torch", "diffusers", "transformers", "peft", "safetensors", "numpy", "pillow", "imageio-ffmpeg"]
 
@@ -23,11 +24,12 @@ def models(json: Json = False) -> None:
     rows = list_models()
     if json:
         for row in rows:
-            typer.echo(jsonlib.dumps({**asdict(row), "path": str(row.path)}, ensure_ascii=False))
+            print_json({**asdict(row), "path": str(row.path)})
         return
     width = max((len(row.ref) for row in rows), default=0)
     for row in rows:
-        typer.echo(f"{row.ref:<{width}}  {row.family:<8}  {row.bytes / 1e6:>8.1f} MB  sha256 {row.sha256[:12]}")
+        about = f"{row.ref:<{width}}  {row.family:<8}  {row.bytes / 1e6:>8.1f} MB  sha256 {row.sha256[:12]}"
+        print_line(plain(about))
 
 
 @app.command()
@@ -37,11 +39,11 @@ def doctor(json: Json = False) -> None:
     found |= {name: _version(name) for name in PACKAGES}
     found |= {"device": _device(), "ffmpeg": _ffmpeg(), "pocket model": _pocket()}
     if json:
-        typer.echo(jsonlib.dumps(found, ensure_ascii=False))
+        print_json(found)
     else:
         width = max(map(len, found))
         for name, value in found.items():
-            typer.echo(f"{name:<{width}}  {value}")
+            print_line(plain(f"{name:<{width}}  {value}"))
     if any(value.startswith("missing") for name, value in found.items() if name != "peft"):
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ import typer
 
 from .app import app
 from .options import Json, Quiet, Verbose
+from .streams import print_document, print_path
 
 ImageFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A PNG, JPEG or WebP with its settings inside, or a saved workflow.json.")
@@ -51,7 +52,7 @@ def import_(
         found = {"config": {"lab": lab} | imported.values, "elsewhere": imported.elsewhere, "notes": imported.notes}
         console.emit("import", file=str(image), source=imported.source, **found)
     else:
-        typer.echo(config_text(imported, image.name, CONFIGS[lab]), nl=False)
+        print_document(config_text(imported, image.name, CONFIGS[lab]))
 
 
 @app.command()
@@ -83,19 +84,22 @@ def export(
         _write(out, made.text + "\n", force=force)
     if json:
         console.emit("export", run=str(folder), to=to, file=str(out) if out else None, **made.record)
+    elif out is not None:
+        print_path(out)
     else:
-        typer.echo(str(out) if out else made.text)
+        print_document(made.text + "\n")
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:
     """Write the text. Raises UsageError where the file holds something else, MediaError where it cannot be written."""
     from ..errors import UsageError
     from ..media.files import cannot_write, whole_file
+    from ..safe_text import utf8
 
     try:
-        if path.exists() and not force and path.read_bytes() != text.encode():
+        if path.exists() and not force and path.read_bytes() != utf8(text):
             raise UsageError(f"{path} is there already.", "Choose another name, or replace it with --force.")
     except OSError as error:
         raise cannot_write(path, error) from None
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(utf8(text))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json as jsonlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import typer
 from . import options
 from .app import EXIT_FAILED, app
 from .run_arguments import Runs, run_folders
+from .streams import print_json, print_path
 
 if TYPE_CHECKING:
     from denoisecli.runs.catalog import Entry
@@ -63,7 +62,7 @@ def ls(
     found = (entry for entry in entries(roots) if _wanted(entry, state, lab))
     if json:
         for entry in found:
-            typer.echo(_json_line(entry.row))
+            print_json(entry.row)
     elif sys.stdout.isatty():
         print_list(list(found), roots)
     else:
@@ -85,7 +84,7 @@ def show(run: Run, json: options.Json = False) -> None:
     record = record_of(folder) if entry.state == "done" else None
     if json:
         more = entry.row if record is None else {"run": str(folder), "state": entry.state, "bytes": entry.bytes}
-        typer.echo(_json_line(more | (record or {})))
+        print_json(more | (record or {}))
     elif record is None:
         print_unfinished(entry)
     else:
@@ -109,7 +108,7 @@ def rm(runs: Runs, yes: Yes = False) -> None:
         _ask(folders)
     for folder in folders:
         delete(folder)
-        _print_path(folder)
+        print_path(folder)
 
 
 def roots_of(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
@@ -180,19 +179,4 @@ def _print_paths(entries: Iterator[Entry]) -> None:
         if "\n" in str(entry.run):  # whoever reads lines would take it for two
             typer.echo(f"left out, for the line break in its name: {str(entry.run)!r}", err=True)
         else:
-            _print_path(entry.run)
-
-
-def _print_path(folder: Path) -> None:
-    """Print a path as the very bytes that the system knows it by."""
-    typer.echo(os.fsencode(folder))
-
-
-def _json_line(row: dict[str, Any]) -> str:
-    """Return one line of JSON that is valid UTF-8, whatever names there are."""
-    text = jsonlib.dumps(row, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return jsonlib.dumps(row)
-    return text
+            print_path(entry.run)

@@ -8,14 +8,18 @@ from typing import Annotated, Optional
 
 import typer
 
-URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+URL = re.compile(r"[a-z][a-z0-9+.-]*:(:|//)|data:", re.IGNORECASE)  # as fsspec writes them: chained by ::, too
 FILE_URL = "file://"
 
 
 def folder_or_url(text: str) -> Path | str:
-    """Read a folder's path, also as file://, or any other URL as it is."""
+    """Read a folder's path, also as file://, or any other URL as it is. Raises BadParameter for half a file://."""
     if text.startswith(FILE_URL):
+        if not text[len(FILE_URL) :].startswith("/"):
+            raise typer.BadParameter(f"{text} names no folder: want file:// and a whole path, as file:///home/me/runs.")
         return Path(text[len(FILE_URL) :])
+    if text.startswith("://"):
+        raise typer.BadParameter(f"{text} says no kind of store: want s3:// or another before the name.")
     return text if URL.match(text) else Path(text)
 
 

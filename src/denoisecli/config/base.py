@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from ..safe_text import shown
 from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of
 from .samplers import SAMPLERS, SCHEDULES
 
@@ -32,8 +33,8 @@ def _sampler(value: Any) -> Any:
         if _bare(value) in known:
             return known[_bare(value)]
         guess = did_you_mean(value, list(SAMPLERS))
-        raise ValueError(f'"{value}" is no sampler we know{guess or " (want one of " + ", ".join(SAMPLERS) + ")"}')
-    raise ValueError(f"{value!r} is not the name of a sampler")
+        raise ValueError(f'"{value[:60]}" is no sampler we know{guess or " (want one of " + ", ".join(SAMPLERS) + ")"}')
+    raise ValueError(f"{shown(value)} is not the name of a sampler")
 
 
 def _bare(name: str) -> str:

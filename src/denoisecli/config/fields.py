@@ -6,7 +6,9 @@ import re
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
+
+from ..safe_text import is_text, safe, shown
 
 MAX_SEED = 2**64 - 1  # torch.Generator.manual_seed takes no more
 MAX_SEEDS = 4096
@@ -38,9 +40,9 @@ def _seeds_of(item: Any) -> list[int]:
     if isinstance(item, str):
         return [seed for part in item.split(",") if part.strip() for seed in _seed_range(part.strip())]
     if isinstance(item, bool) or not isinstance(item, int):
-        raise ValueError(f'{item!r} is not a seed (want a whole number, or a range such as "1-4")')
+        raise ValueError(f'{shown(item)} is not a seed (want a whole number, or a range such as "1-4")')
     if not 0 <= item <= MAX_SEED:
-        raise ValueError(f"seed {item} is out of range (want 0 to 2^64 - 1)")
+        raise ValueError(f"seed {shown(item)} is out of range (want 0 to 2^64 - 1)")
     return [item]
 
 
@@ -49,7 +51,7 @@ def _seed_range(text: str) -> list[int]:
         raise ValueError(f"seed {text} is out of range (want 0 to 2^64 - 1; a random one could not be made again)")
     match = re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", text)
     if not match:
-        raise ValueError(f'"{text}" is not a seed (want a whole number, or a range such as "1-4")')
+        raise ValueError(f'"{text[:60]}" is not a seed (want a whole number, or a range such as "1-4")')
     first, last = int(match[1]), int(match[2] or match[1])
     if last < first:
         raise ValueError(f'"{text}" runs backwards')
@@ -68,7 +70,7 @@ def parse_size(value: Any) -> tuple[int, int]:
         return int(match[1]), int(match[2])
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(side) is int for side in value):
         return value[0], value[1]
-    raise ValueError(f'{value!r} is not a size (want 512, "768x512" or [768, 512])')
+    raise ValueError(f'{shown(value)} is not a size (want 512, "768x512" or [768, 512])')
 
 
 def _picture_size(value: Any) -> tuple[int, int]:
@@ -76,7 +78,7 @@ def _picture_size(value: Any) -> tuple[int, int]:
     low, high = SIZE_RANGE
     for side in (width, height):
         if not low <= side <= high:
-            raise ValueError(f"{side} px is out of range (want {low} to {high})")
+            raise ValueError(f"{shown(side)} px is out of range (want {low} to {high})")
         if side % SIZE_MULTIPLE:
             near = int(side / SIZE_MULTIPLE + 0.5) * SIZE_MULTIPLE
             raise ValueError(f"{side} is not a multiple of {SIZE_MULTIPLE}; the nearest is {near}")
@@ -87,10 +89,17 @@ def _film_size(value: Any) -> tuple[int, int]:
     width, height = parse_size(value)
     for side in (width, height):
         if not 320 <= side <= 7680:
-            raise ValueError(f"{side} px is out of range for a film (want 320 to 7680)")
+            raise ValueError(f"{shown(side)} px is out of range for a film (want 320 to 7680)")
         if side % 2:
             raise ValueError(f"{side} is odd; H.264 wants even sides")
     return width, height
+
+
+def _utf8_text(text: str) -> str:
+    """Return text that a config can be written with. Raises ValueError for bytes that are no text."""
+    if not is_text(text):
+        raise ValueError(f"{shown(text)} is not text in UTF-8; write it anew, or rename the file")
+    return safe(text)
 
 
 def one_of(known: list[str]) -> BeforeValidator:
@@ -100,14 +109,14 @@ def one_of(known: list[str]) -> BeforeValidator:
         if isinstance(value, str) and value in known:
             return value
         guess = did_you_mean(value, known) if isinstance(value, str) else ""
-        raise ValueError(f"{value!r} is not known{guess or ' (want ' + ', '.join(known) + ')'}")
+        raise ValueError(f"{shown(value)} is not known{guess or ' (want ' + ', '.join(known) + ')'}")
 
     return BeforeValidator(check)
 
 
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Text = Annotated[str, Strict()]
+Text = Annotated[str, Strict(), AfterValidator(_utf8_text)]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]
 PictureSize = Annotated[tuple[int, int], BeforeValidator(_picture_size)]
 FilmSize = Annotated[tuple[int, int], BeforeValidator(_film_size)]

@@ -19,11 +19,13 @@ from pydantic.fields import FieldInfo
 from denoisecli.registry import CONFIGS
 
 from ..errors import ConfigError
+from ..safe_text import shown
 from .base import LabConfig
 from .fields import did_you_mean
 from .yaml import MAX_BYTES, Document, read_documents, read_value
 
 OTHER_VARIABLES = {"runs_dir"}
+MOST_SHOWN = 100  # characters of a setting that is said again
 ENV_PREFIX = "DENOISECLI_"
 Config = TypeVar("Config", bound=LabConfig)
 Key = tuple[str | int, ...]
@@ -63,8 +65,8 @@ def lab_named(layer: Layer) -> type[LabConfig]:
     if name is None:
         raise ConfigError(f"{layer.source}: lab: which lab is this for? Add one of: {', '.join(CONFIGS)}.")
     if not isinstance(name, str) or name not in CONFIGS:
-        guess = did_you_mean(str(name), list(CONFIGS)) or f" (want {', '.join(CONFIGS)})"
-        raise ConfigError(f"{place}: lab: {name!r} is no lab{guess}")
+        guess = did_you_mean(shown(name).strip("'"), list(CONFIGS)) or f" (want {', '.join(CONFIGS)})"
+        raise ConfigError(f"{place}: lab: {shown(name)} is no lab{guess}")
     config: type[LabConfig] = CONFIGS[name]
     return config
 
@@ -79,11 +81,12 @@ def build(lab: type[Config], layers: list[Layer]) -> Config:
     named = values.get("lab", lab.model_fields["lab"].default)
     if named != lab.model_fields["lab"].default:
         wanted = lab.model_fields["lab"].default
-        if named in CONFIGS:
+        if isinstance(named, str) and named in CONFIGS:
             hint = f"Run `denoisecli {named}` with it, or change the key."
         else:
             hint = f"Labs are: {', '.join(CONFIGS)}."
-        raise ConfigError(f'{_place(where, ("lab",))}: lab: this config is for "{named}", not "{wanted}".', hint)
+        text = shown(named).strip("'")
+        raise ConfigError(f'{_place(where, ("lab",))}: lab: this config is for "{text}", not "{wanted}".', hint)
     try:
         return lab.model_validate(values)
     except ValidationError as error:
@@ -122,7 +125,7 @@ def settings(lab: type[LabConfig], pairs: Iterable[str]) -> Layer:
         path, equals, text = pair.partition("=")
         if not equals or not path.strip():
             raise ConfigError(f"--set {pair}: want KEY=VALUE, such as --set film.theme=light")
-        name = f"--set {pair}"
+        name = f"--set {pair if len(pair) <= MOST_SHOWN else pair[: MOST_SHOWN - 3] + '...'}"
         key = tuple(path.strip().split("."))
         _set(layer, key, read_setting(lab, key, text, name), name)
     return layer
@@ -220,9 +223,8 @@ def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
         return f"unknown key{guess or ' (known here: ' + ', '.join(known) + ')'}"
     if kind == "value_error":
         return str(context["error"])
-    shown = _shown(value)
     if kind in ("greater_than_equal", "less_than_equal", "greater_than"):
-        return f"{shown} is out of range (want {_bounds(lab, error['loc'])})"
+        return f"{shown(value)} is out of range (want {_bounds(lab, error['loc'])})"
     words = {
         "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
         "string_type": "text", "finite_number": "a finite number", "tuple_type": "a list",
@@ -230,13 +232,8 @@ def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
     }  # fmt: skip
     if kind in words:
         known = keys_at(lab, error["loc"]) if kind.startswith("model") else []
-        return f"{shown} is not {words[kind]}" + (f" (want {', '.join(known)})" if known else "")
-    return f"{error['msg']} (got {shown})"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+        return f"{shown(value)} is not {words[kind]}" + (f" (want {', '.join(known)})" if known else "")
+    return f"{error['msg']} (got {shown(value)})"
 
 
 def _bounds(lab: type[BaseModel], loc: Key) -> str:

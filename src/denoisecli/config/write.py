@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import sys
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,6 +13,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from .base import LabConfig
+
+ODD = re.compile(r"^[?=]|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\ufeff]")
 
 
 def plain_yaml(config: LabConfig) -> str:
@@ -60,13 +64,19 @@ def _flow_lists(value: Any) -> Any:
     return value
 
 
+def _represent_text(representer: Any, text: str) -> Any:
+    """Put text into double quotes where other quotes would lose what ends a line but is none: NEL, U+2028, U+2029."""
+    return representer.represent_scalar("tag:yaml.org,2002:str", text, style='"' if ODD.search(text) else None)
+
+
 def _dump(value: Any) -> str:
     yaml = YAML()
-    yaml.width = 4096  # never fold a prompt: a folded line is hard to edit
+    yaml.width = sys.maxsize  # never fold a prompt: a folded line is hard to edit
     yaml.allow_unicode = True
     yaml.representer.add_representer(
         type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null")
     )
+    yaml.representer.add_representer(str, _represent_text)
     stream = io.StringIO()
     yaml.dump(value, stream)
     return stream.getvalue()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.tokens import (
@@ -21,11 +21,33 @@ from ruamel.yaml.tokens import (
 )
 
 from ..errors import ConfigError
+from ..safe_text import shown
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+MOST_BITS = 1000  # of a whole number: what is larger is no number of any config, and no float
 OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
 CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
+
+
+class Constructor(SafeConstructor):  # type: ignore[misc]
+    """Makes plain data of nodes. Whatever goes wrong with one is an error that knows its line."""
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        """Return what a node stands for. Raises a MarkedYAMLError."""
+        try:
+            value = super().construct_object(node, deep=deep)
+        except YAMLError:
+            raise
+        except Exception:  # noqa: BLE001 - what a tag is not true of: `!!bool x`, `!!int ""`, dates of no calendar
+            value = None
+        else:
+            if not (isinstance(value, int) and value.bit_length() > MOST_BITS):
+                return value
+        kind = str(node.tag).rpartition(":")[2]
+        problem = f"{shown(node.value, 40)} is not {KINDS.get(kind, kind)} that can be read"
+        raise ConstructorError(None, None, problem, node.start_mark)
 
 
 @dataclass(frozen=True)
@@ -62,6 +84,7 @@ def read_value(text: str, where: str) -> Any:
 
 def _parse(text: str, source: str) -> list[tuple[Node, Any]]:
     yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = Constructor
     try:
         _check_bounds(yaml, text, source)
         constructor, parser = yaml.get_constructor_parser(text)
@@ -78,6 +101,8 @@ def _parse(text: str, source: str) -> list[tuple[Node, Any]]:
         raise ConfigError(_marked(error, source)) from None
     except (YAMLError, ValueError) as error:
         raise ConfigError(f"{source}: is not YAML: {str(error).splitlines()[0]}") from None
+    except OverflowError:  # "\UFFFFFFFF"
+        raise ConfigError(f"{source}:{yaml.reader.line + 1}: not YAML: there is no such character") from None
     return found
 
 
@@ -109,7 +134,7 @@ def _document(node: Node, data: Any, source: str) -> Document:
     if data is None:
         raise ConfigError(f"{source}:{line}: is empty.")
     if not isinstance(data, dict):
-        kind = "a list" if isinstance(data, list) else f"the value {str(data)[:40]!r}"
+        kind = "a list" if isinstance(data, list) else f"the value {shown(data, 40)}"
         raise ConfigError(f"{source}:{line}: want keys and values at the top, not {kind}.")
     where: dict[tuple[str | int, ...], str] = {}
     _note_lines(node, (), source, where)

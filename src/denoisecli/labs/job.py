@@ -20,6 +20,7 @@ from denoisecli.config.write import plain_yaml
 from denoisecli.report import Report
 from denoisecli.runs.folder import CONFIG_FILE, RunFolder, missing_files, name_folder, run_hash, some_of
 from denoisecli.safe_files import write_file
+from denoisecli.safe_text import safe, utf8
 from denoisecli.trace import STATES_FILE, TRACE_FILE, Trace
 
 Config = TypeVar("Config", bound=LabConfig)
@@ -73,7 +74,7 @@ class Plan(Generic[Config]):
             return self.folder.path
         try:
             with self.folder.open():
-                write_file(self.folder.partial / CONFIG_FILE, plain_yaml(self.config).encode())
+                write_file(self.folder.partial / CONFIG_FILE, utf8(plain_yaml(self.config)))
                 report.start(self.folder.path, self.config.lab, self.config.title)
                 _warn_of_boxes(report, self.config.title)
                 job = Job(self.config, self.folder, report)
@@ -105,7 +106,7 @@ class Plan(Generic[Config]):
             "hash": self.folder.hash,
             "identity": self.identity,
             "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
-            "command": shlex.join(["denoisecli", *sys.argv[1:]]),
+            "command": safe(shlex.join(["denoisecli", *sys.argv[1:]])),
             "config": json.loads(self.config.model_dump_json()),
             "environment": dict.fromkeys(("torch", "diffusers", "device", "dtype"))
             | {"python": platform.python_version()},

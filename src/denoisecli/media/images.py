@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import MediaError
+from ..safe_text import safe
 from .files import whole_file
 
 MOST_PIXELS = 64_000_000  # 8000 × 8000; far more than any model paints, far less than memory
@@ -24,7 +25,7 @@ def save_png(image: Image.Image | Picture, path: Path, text: Mapping[str, str] |
     """
     notes = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
-        notes.add_text(key, value)
+        notes.add_text(key, safe(value))
     picture = image if isinstance(image, Image.Image) else Image.fromarray(np.ascontiguousarray(image))
     with whole_file(path) as partial:
         picture.save(partial, "PNG", pnginfo=notes, compress_level=6)

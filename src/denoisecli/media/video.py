@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MediaError
+from ..safe_text import utf8
 from .ffmpeg import REPEATABLE, Encoder, Frame, Stream, encoding, quoted
 from .files import whole_file
 from .loops import BUDGET, first_loop, make_loop, waiting_arguments
@@ -132,7 +133,7 @@ def _encoder(target: Target, partial: Path, size: tuple[int, int], say: Say) -> 
                 say(f"{target.path.name} is {made}, to stay under {BUDGET / 1e6:g} MB")
             return
         notes = Path(folder) / "metadata.txt"
-        notes.write_text(quoted(target.metadata), encoding="utf-8")
+        notes.write_bytes(utf8(quoted(target.metadata)))
         written = target.tick if target.format == "mp4" else 1
         stream = Stream(size, target.fps / target.tick, _ARGUMENTS[target.format](target, notes), written)
         with encoding(Encoder(target.path, partial, stream)) as encoder:

@@ -25,6 +25,7 @@ from denoisecli.digest import file_sha256
 from denoisecli.errors import DiskFull, InUse, RunFolderError
 from denoisecli.locks import Held, lock
 from denoisecli.safe_files import BadName, inside, read_file, write_file
+from denoisecli.safe_text import utf8
 from denoisecli.trace import STATES_FILE, TRACE_FILE, write_arrays
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class RunFolder:
             self.partial.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             try:
-                write_file(self.partial / ERROR_FILE, failure_note(error, hint).encode("utf-8", "replace"))
+                write_file(self.partial / ERROR_FILE, utf8(failure_note(error, hint)))
             finally:
                 if self._lock:
                     self._lock.close()

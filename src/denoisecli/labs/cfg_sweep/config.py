@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from denoisecli.config.base import FIGURE, LOOK, SPLIT, SamplingConfig
 from denoisecli.config.fields import Float, Int, Seeds, one_of
+from denoisecli.safe_text import shown
 
 MAX_SCALE = 100.0
 MAX_SCALES = 32
@@ -35,17 +36,17 @@ def parse_scale(value: Any) -> float | Points:
 
 def _scale(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{value!r} is not a scale (want a number, or [[0, 12], [0.5, 3]] over progress)")
-    if not math.isfinite(value):
+        raise ValueError(f"{shown(value)} is not a scale (want a number, or [[0, 12], [0.5, 3]] over progress)")
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} is not a finite number")
     if not 0 <= value <= MAX_SCALE:
-        raise ValueError(f"{value} is out of range (want 0 to {MAX_SCALE:g})")
+        raise ValueError(f"{shown(value)} is out of range (want 0 to {MAX_SCALE:g})")
     return float(value)
 
 
 def _point(item: Any) -> tuple[float, float]:
     if not isinstance(item, (list, tuple)) or len(item) != 2:
-        raise ValueError(f"{item!r} is not a point of a schedule (want [progress, scale], such as [0.5, 3])")
+        raise ValueError(f"{shown(item)} is not a point of a schedule (want [progress, scale], such as [0.5, 3])")
     progress = _scale(item[0])
     if progress > 1:
         raise ValueError(f"progress {item[0]} is out of range (want 0, the noise, to 1, the picture)")

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from denoisecli.config.base import LabConfig, SamplingConfig
 from denoisecli.config.fields import Float, Text
+from denoisecli.safe_text import shown
 
 MAX_RANK = 4096
 MAX_CUTS = 64
@@ -33,9 +34,9 @@ def _ranks_of(item: Any) -> list[int]:
     if isinstance(item, str):
         return [rank for part in item.split(",") if part.strip() for rank in _rank_range(part.strip())]
     if isinstance(item, bool) or not isinstance(item, int):
-        raise ValueError(f'{item!r} is not a rank (want a whole number, or a range such as "1-16")')
+        raise ValueError(f'{shown(item)} is not a rank (want a whole number, or a range such as "1-16")')
     if not 1 <= item <= MAX_RANK:
-        raise ValueError(f"rank {item} is out of range (want 1 to {MAX_RANK})")
+        raise ValueError(f"rank {shown(item)} is out of range (want 1 to {MAX_RANK})")
     return [item]
 
 

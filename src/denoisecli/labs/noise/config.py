@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from denoisecli.config.base import LOOK, PROMPT, Film, LabConfig
 from denoisecli.config.fields import MAX_SEED, Int, PictureSize, Text, did_you_mean, one_of
+from denoisecli.safe_text import shown
 
 SCHEDULES = ("scaled_linear", "linear", "cosine", "zero_snr", "karras", "rectified_flow")
 LAST_TIMESTEP = 999
@@ -20,7 +21,7 @@ def _schedule(value: Any) -> Any:
     if value is None or (isinstance(value, str) and value in SCHEDULES):
         return value
     guess = did_you_mean(value, list(SCHEDULES)) if isinstance(value, str) else ""
-    raise ValueError(f"{value!r} is no schedule we know{guess or ' (want ' + ', '.join(SCHEDULES) + ')'}")
+    raise ValueError(f"{shown(value)} is no schedule we know{guess or ' (want ' + ', '.join(SCHEDULES) + ')'}")
 
 
 Schedule = Annotated[str, BeforeValidator(_schedule)]
@@ -135,5 +136,5 @@ class NoiseConfig(LabConfig):
             raise ValueError(f"{len(timesteps)} pictures on a sheet; want 1 to 24")
         beyond = next((t for t in timesteps if not 0 <= t <= LAST_TIMESTEP), None)
         if beyond is not None:
-            raise ValueError(f"t = {beyond} is out of range (want 0 to {LAST_TIMESTEP})")
+            raise ValueError(f"t = {shown(beyond)} is out of range (want 0 to {LAST_TIMESTEP})")
         return timesteps

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from denoisecli.config.base import LOOK, SPLIT, Closed, Film, SamplingConfig
 from denoisecli.config.fields import Float, Int, Scale, Seeds, Text, one_of
+from denoisecli.safe_text import shown
 
 PACINGS = ["even", "perceptual"]
 MOST_FRAMES = 10_000  # a leg; seven minutes of film
@@ -64,7 +65,7 @@ def _check_ends(values: tuple[Any, ...], what: str) -> None:
         raise ValueError(f"{len(values)} {what} are too many for one walk (at most {MOST_ENDS})")
     twice = next((one for one, other in pairwise(values) if one == other), None)
     if twice is not None:
-        raise ValueError(f"{twice!r} follows itself, so there is no way between")
+        raise ValueError(f"{shown(twice)} follows itself, so there is no way between")
 
 
 class WalkConfig(SamplingConfig):

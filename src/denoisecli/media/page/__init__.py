@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...safe_text import utf8
 from ..files import whole_file
 
 HERE = Path(__file__).parent
@@ -68,7 +69,7 @@ class Page:
 def write_page(path: Path, page: Page) -> Path:
     """Write the page as one file and return `path`."""
     with whole_file(path) as partial:
-        partial.write_text(page_html(page), encoding="utf-8", newline="\n")
+        partial.write_bytes(utf8(page_html(page)))
     return path
 
 

@@ -17,6 +17,7 @@ from denoisecli.errors import NotRecorded, RunFolderError
 from denoisecli.report import Report
 from denoisecli.runs.folder import COMPARE_FILE, RunFolder, name_folder, run_hash
 from denoisecli.safe_files import write_file
+from denoisecli.safe_text import utf8
 from denoisecli.trace import STATES_FILE, Trace, load
 
 from .states import Comparison, compare, report
@@ -56,7 +57,7 @@ def compare_runs(
                 _draw(versus, traces[0].record, folder, report_to)
                 record = report(found) | _origins(a, b, traces, folder)
                 text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-                write_file(folder.partial / COMPARE_FILE, f"{text}\n".encode())
+                write_file(folder.partial / COMPARE_FILE, utf8(f"{text}\n"))
                 folder.finish()
         except BaseException:
             folder.discard_if_empty()

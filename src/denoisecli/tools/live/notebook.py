@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ class LivePage:
     height: int = 900
 
     def _repr_html_(self) -> str:
-        place = html.escape(quote(self.path.as_posix()))
+        place = html.escape(quote(os.fsencode(self.path)))
         return f'<iframe src="{place}" width="100%" height="{self.height}" style="border: 0"></iframe>'
 
 

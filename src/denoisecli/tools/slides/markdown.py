@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from denoisecli.media.files import whole_file
+from denoisecli.safe_text import utf8
 
 from .pptx import Slide
 
@@ -28,7 +29,7 @@ def write(slides: Sequence[Slide], path: Path, title: str | None = None) -> Path
     pages += [_page(slide, path.parent) for slide in slides]
     body = "\n".join(head) + "\n---\n\n" + "\n\n---\n\n".join(pages) + "\n"
     with whole_file(path) as partial:
-        partial.write_text(f"---\n{MARK}{_digest(body)}\n{body}", encoding="utf-8", newline="\n")
+        partial.write_bytes(utf8(f"---\n{MARK}{_digest(body)}\n{body}"))
     return path
 
 
@@ -48,7 +49,7 @@ def escaped(text: str) -> str:
 
 
 def _page(slide: Slide, folder: Path) -> str:
-    film = quote(Path(os.path.relpath(slide.film, folder)).as_posix())
+    film = quote(os.fsencode(Path(os.path.relpath(slide.film, folder)).as_posix()))
     width, height = slide.size
     tag = (
         f'<video src="{html.escape(film)}" width="{width}" height="{height}" style="max-width:100%;max-height:75vh;'
@@ -59,4 +60,4 @@ def _page(slide: Slide, folder: Path) -> str:
 
 
 def _digest(body: str) -> str:
-    return hashlib.sha256(body.encode()).hexdigest()[:16]
+    return hashlib.sha256(utf8(body)).hexdigest()[:16]
