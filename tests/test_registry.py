@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from denoisecli import registry
 from denoisecli.cli import labs as commands
+from denoisecli.cli import whole_app
 from denoisecli.cli.app import app
 from denoisecli.registry import CONFIGS, ROOMS, lab, part
 
@@ -94,10 +95,7 @@ def toy(tmp_path, monkeypatch):
 
 
 def run(*words):
-    import denoisecli.cli  # noqa: F401
-    from denoisecli.cli import batch, compare, configs, gallery, listing, render, slides  # noqa: F401
-
-    done = CliRunner().invoke(app, [str(word) for word in words])
+    done = CliRunner().invoke(whole_app(), [str(word) for word in words])
     assert done.exit_code == 0, (words, done.output, done.exception)
     return SimpleNamespace(out=done.stdout, err=done.stderr)
 
