@@ -13,7 +13,7 @@ from denoisecli.diffusion.embeddings import encoded, stacked
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import generators, starting_noise
 from denoisecli.diffusion.scheduler import use_sampler
-from denoisecli.errors import SamplingError, UsageError
+from denoisecli.errors import ModelError, SamplingError, UsageError
 from tests.tiny import tiny_distilled_sd, tiny_text_sd, tiny_text_sdxl
 
 STEPS = 4
@@ -204,11 +204,12 @@ def test_out_of_memory_lets_the_tensors_go(model, monkeypatch):
     assert held[0]() is None
 
 
-def test_other_errors_pass_through(model, monkeypatch):
+def test_other_errors_are_told_as_the_models(model, monkeypatch):
     monkeypatch.setattr(
         type(model.pipe), "check_inputs", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("shapes"))
     )
-    with pytest.raises(RuntimeError, match="shapes"):
+    with pytest.raises(ModelError, match="tiny cannot be run: RuntimeError: shapes") as caught:
         batch(model)
+    assert isinstance(caught.value.__cause__, RuntimeError)
     assert not is_out_of_memory(ValueError("out of memory"))
     assert issubclass(sample.OutOfMemory, SamplingError)

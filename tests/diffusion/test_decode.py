@@ -24,7 +24,7 @@ def tiny_autoencoder():
 
 
 def model_with(vae, family="other", scale_factor=2):
-    info = SimpleNamespace(family=family, latent_shape=(4, 8, 8), scale_factor=scale_factor)
+    info = SimpleNamespace(ref="tiny", family=family, latent_shape=(4, 8, 8), scale_factor=scale_factor)
     return SimpleNamespace(pipe=SimpleNamespace(vae=vae), info=info)
 
 

@@ -12,6 +12,7 @@ import torch
 from denoisecli.errors import SamplingError, UsageError
 
 from . import call
+from .blame import blamed, is_out_of_memory
 from .clock import Clock
 from .guidance import guidance_of, guides, scale_at
 from .noise import generators_after_start
@@ -64,7 +65,8 @@ def sample_batch(
     Raises OutOfMemory, SamplingError (latents that are no numbers), UsageError.
     """
     pipe = model.pipe
-    use_sampler(pipe, sampler, spacing, schedule)
+    with blamed(model.info.ref):
+        use_sampler(pipe, sampler, spacing, schedule)
     _check_eta(pipe, eta, sampler)
     how = guidance_of(pipe)
     mixed = how == "formula" and any(guides(scale) for scale in scales)
@@ -85,7 +87,7 @@ def sample_batch(
         seeds=seeds,
         stop_on_nan=True,
     )
-    with quiet(), _limits_told(pipe.scheduler, sampler, steps), tap as trace:
+    with quiet(), blamed(model.info.ref), _limits_told(pipe.scheduler, sampler, steps), tap as trace:
         for rows in [slice(0, len(scales))] if mixed else call.of_one_scale(scales):
             one = scale_at(scales[rows][0], 0)
             told = call.prompts(pipe, prompt, negative_prompt, len(scales[rows]), guided=mixed or how == "own")
@@ -143,15 +145,6 @@ def _call(pipe: Any, arguments: dict[str, Any]) -> None:
         f"A batch of {len(arguments['latents'])} does not fit into memory: {problem}",
         "Take fewer seeds at once (batch: 1), a smaller size, or dtype float16.",
     )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether the error says that memory ran out, on whichever device."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    marks = ("can't allocate memory", "out of memory", "cannot allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(mark in text for mark in marks)
 
 
 def _check_eta(pipe: Any, eta: float, sampler: str) -> None:

@@ -14,6 +14,7 @@ import torch
 from ..errors import SamplingError
 from . import autoencoder
 from . import fitted_decoder as preview
+from .blame import blamed
 from .quiet import quiet
 
 if TYPE_CHECKING:
@@ -69,15 +70,15 @@ def decoder(model: Model, kind: Kind, examples: NDArray[Any] | None = None) -> D
         VaeDecoder(vae, "tiny autoencoder")  # in its fast memory layout before it is copied
         return VaeDecoder(preview.fitted(vae, examples), preview.NAME)
     if kind == "vae" or tiny:
-        return VaeDecoder(vae, "tiny autoencoder" if tiny else "vae", model.info.scale_factor)
+        return VaeDecoder(vae, "tiny autoencoder" if tiny else "vae", model.info.scale_factor, model.info.ref)
     return LinearDecoder(rgb_factors(model), model.info.scale_factor)
 
 
 class VaeDecoder:
     """The model's own autoencoder, in batches of bounded memory."""
 
-    def __init__(self, vae: Any, name: str, scale_factor: int | None = None) -> None:
-        self.vae, self.name = vae, name
+    def __init__(self, vae: Any, name: str, scale_factor: int | None = None, ref: str = "pocket") -> None:
+        self.vae, self.name, self.ref = vae, name, ref
         blocks = getattr(vae.config, "block_out_channels", None) or ()
         self.scale_factor: int = scale_factor or 2 ** max(len(blocks) - 1, 0)
         if type(vae).__name__ == "AutoencoderTiny":  # all convolutions: a third faster on a CPU in this layout
@@ -115,10 +116,11 @@ class VaeDecoder:
     @torch.inference_mode()
     def _run(self, latents: NDArray[Any]) -> torch.Tensor:
         x = torch.from_numpy(np.ascontiguousarray(latents)).to(self.vae.device, self.vae.dtype)
-        x = autoencoder.to_decoder(self.vae, x)
-        if type(self.vae).__name__ == "AutoencoderTiny":
-            x = x.contiguous(memory_format=torch.channels_last)
-        return autoencoder.pixels_out(self.vae, self.vae.decode(x, return_dict=False)[0])
+        with blamed(self.ref):
+            x = autoencoder.to_decoder(self.vae, x)
+            if type(self.vae).__name__ == "AutoencoderTiny":
+                x = x.contiguous(memory_format=torch.channels_last)
+            return autoencoder.pixels_out(self.vae, self.vae.decode(x, return_dict=False)[0])
 
 
 class LinearDecoder:
@@ -157,7 +159,9 @@ def rgb_factors(model: Model) -> NDArray[np.float32]:
     known = _KNOWN_FACTORS.get(model.info.family)
     if known is not None:
         return np.array(known, dtype=np.float32)
-    return _fitted(VaeDecoder(model.pipe.vae, "vae", model.info.scale_factor), model.info.latent_shape[0])
+    return _fitted(
+        VaeDecoder(model.pipe.vae, "vae", model.info.scale_factor, model.info.ref), model.info.latent_shape[0]
+    )
 
 
 def _fitted(vae: VaeDecoder, channels: int) -> NDArray[np.float32]:

@@ -16,7 +16,8 @@ import torch
 
 from ..errors import ModelError, UsageError
 from . import weights
-from .quiet import quiet
+from .blame import one_line
+from .quiet import made_up_weights, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,19 +63,39 @@ _AVAILABLE: dict[str, Callable[[], bool]] = {
 def load_pipeline(path: Path, dtype: torch.dtype) -> Any:
     """Return the pipeline of a diffusers folder or single file, without the network and without foreign code."""
     problem = ""
-    with quiet():
+    with quiet(), made_up_weights() as made_up:
         try:
             pipe = _from_file(path, dtype) if path.is_file() else _from_folder(path, dtype)
+            for name in ("tokenizer", "tokenizer_2", "tokenizer_3"):
+                _check_tokenizer(pipe, name, path)
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001  whatever diffusers meets in a strange model is a model error
-            problem = _one_line(error)
+            problem = one_line(error)
     if problem:
         raise ModelError(f"{path} cannot be loaded: {problem}")
-    if empty := _without_weights(pipe):
+    if empty := _without_weights(pipe) or next(iter(made_up), None):
         raise ModelError(f"{path} lacks weights that its configs ask for, such as {empty}.")
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def _check_tokenizer(pipe: Any, name: str, path: Path) -> None:
+    """Bound the prompt by what the text encoder takes, and raise ModelError where the two do not fit together.
+
+    A tokenizer whose config names no length has transformers' stand-in for "endless", 10^30.
+    """
+    tokenizer = getattr(pipe, name, None)
+    config = getattr(getattr(pipe, name.replace("tokenizer", "text_encoder"), None), "config", None)
+    if tokenizer is None or config is None:
+        return
+    most = getattr(config, "max_position_embeddings", None)
+    if most is not None and tokenizer.model_max_length > most:
+        tokenizer.model_max_length = most
+    tokens = tokenizer("a picture").input_ids
+    words = getattr(config, "vocab_size", None) or config.get_text_config().vocab_size
+    if not tokens or not all(0 <= token < words for token in tokens):
+        raise ModelError(f"{path}: its {name} gives words that its text encoder does not have.", "Download it again.")
 
 
 def _without_weights(pipe: Any) -> str | None:
@@ -178,7 +199,7 @@ def download(ref: str) -> Path:
                 folder = DiffusionPipeline.download(ref, use_safetensors=True, trust_remote_code=False, variant=variant)
                 return Path(folder)
             except Exception as error:  # noqa: BLE001  network, permission and naming errors are all one to the user
-                problem = problem or _one_line(error)
+                problem = problem or one_line(error)
             if _OFFLINE.search(problem):
                 break
     if _OFFLINE.search(problem):
@@ -206,9 +227,3 @@ def _silent_hub() -> Iterator[None]:
         yield
     finally:
         diffusers_logging.set_verbosity(level)
-
-
-def _one_line(error: BaseException) -> str:
-    """Return the first sentence of a foreign error, short enough to read."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0] if len(lines[0]) <= 200 else f"{lines[0][:197]}..."

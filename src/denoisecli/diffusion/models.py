@@ -9,7 +9,6 @@ Stable Diffusion 1.x layout, or a hub id. Weights are safetensors only, and no c
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ..errors import ModelError
 from . import weights
 from .families import FAMILIES, family_named
 from .model_cache import shelf
+from .model_configs import check_configs, files_of, parts_of, read_table
 from .prompts import truncated, unknown_words
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def list_models() -> list[ModelRow]:
         ref = folder.name.removeprefix("models--").replace("--", "/", 1)
         snapshot = _cached_snapshot(ref)
         if snapshot:
-            rows.append(_row(ref, snapshot))
+            with contextlib.suppress(ModelError):  # what is no model is not listed; naming it says why
+                rows.append(_row(ref, snapshot))
     return rows
 
 
@@ -227,6 +228,7 @@ def _check(ref: str, path: Path) -> None:
         weights.read_header(path)
         if (configs := weights.configs_beside(path)) is not None:
             check_kind(configs)
+            _check_own_code(configs)
         return
     with _damage_told(ref):
         _check_folder(path)
@@ -245,14 +247,11 @@ def _damage_told(ref: str) -> Iterator[None]:
 
 
 def _check_folder(path: Path) -> None:
-    index = path / "model_index.json"
-    if not index.is_file():
+    if not (path / "model_index.json").exists():
         raise ModelError(f"{path} is not a diffusers folder: it has no model_index.json.")
-    components = _json(index, strict=True)
-    parts = _parts(path)
-    if not isinstance(components.get("_class_name"), str) or any(list(part.rglob("*.py")) for part in parts):
-        raise ModelError(f"{path} wants to run code of its own, which denoisecli never does.", "Choose another model.")
+    _check_own_code(path)
     check_kind(path)
+    parts = parts_of(path)
     for part in parts:
         if not part.is_dir():
             raise ModelError(f"{path} is not whole: its {part.name} folder is missing.", "Download it again.")
@@ -264,12 +263,20 @@ def _check_folder(path: Path) -> None:
                 weights.refuse_pickle(pickled[0])
             raise ModelError(f"{folder} holds no .safetensors weights.", "Download the model again.")
     for part in parts:
-        for file in part.rglob("*.safetensors"):
-            weights.read_header(file)
+        for file in files_of(part):
+            if file.suffix == ".safetensors":
+                weights.read_header(file)
+
+
+def _check_own_code(path: Path) -> None:
+    """Raise ModelError where a model folder brings code of its own."""
+    told = read_table(path / "model_index.json").get("_class_name")
+    if not isinstance(told, str) or any(file.suffix == ".py" for part in parts_of(path) for file in files_of(part)):
+        raise ModelError(f"{path} wants to run code of its own, which denoisecli never does.", "Choose another model.")
 
 
 def check_kind(path: Path) -> None:
-    """Raise ModelError where the configs in `path` are of a pipeline that the labs cannot drive."""
+    """Raise ModelError where the configs in `path` are of a pipeline that the labs cannot drive, or of none."""
     name = _json(path / "model_index.json").get("_class_name")
     family = family_named(name) if isinstance(name, str) else None
     if isinstance(name, str) and (family is None or not family.labs):
@@ -279,30 +286,23 @@ def check_kind(path: Path) -> None:
     scheduler = str(_json(path / "scheduler" / "scheduler_config.json").get("_class_name"))
     if scheduler.startswith("EDM"):
         raise ModelError(f"{path} has the noise levels of EDM ({scheduler}), which no sampler here has.")
-
-
-def _parts(path: Path) -> list[Path]:
-    """Return the folders that a model_index.json names, whether they are there or not."""
-    index = _json(path / "model_index.json")
-    return [path / name for name, value in index.items() if isinstance(value, list) and len(value) == 2 and value[0]]
+    check_configs(path)
 
 
 def _folder_files(path: Path) -> list[Path]:
     """Return the files that decide what a diffusers folder computes; what else lies in it does not count."""
-    kinds = (".safetensors", ".json", ".txt")
-    found = [file for part in _parts(path) for file in part.rglob("*") if file.suffix in kinds and file.is_file()]
+    kinds = (".safetensors", ".json", ".txt", ".model")  # .model: the vocabularies of T5 and its kin
+    found = [file for part in parts_of(path) for file in files_of(part) if file.suffix in kinds]
     index = path / "model_index.json"
     return [index, *found] if index.is_file() else found
 
 
-def _json(path: Path, *, strict: bool = False) -> dict[str, Any]:
+def _json(path: Path) -> dict[str, Any]:
+    """Return a JSON table, empty where it is none or not there."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        value = None
-    if strict and not isinstance(value, dict):
-        raise ModelError(f"{path} is not a JSON table.", "Download the model again.")
-    return value if isinstance(value, dict) else {}
+        return read_table(path)
+    except ModelError:
+        return {}
 
 
 def _hub_cache() -> Path:

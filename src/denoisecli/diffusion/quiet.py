@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,11 +26,7 @@ def quiet() -> Iterator[None]:
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
-    handlers = [
-        handler
-        for library in (diffusers_logging, transformers_logging)
-        for handler in library.get_logger(library.__name__.split(".")[0]).handlers
-    ]
+    handlers = _handlers()
     bars = [library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()]
     for handler in handlers:
         handler.addFilter(_is_news)
@@ -48,3 +45,39 @@ def _is_news(message: logging.LogRecord) -> bool:
     text = message.getMessage()
     adapters = "LOAD REPORT" in text and ".lora_" in text  # a second LoRA's load counts the first one's as missing
     return not adapters and not any(mark in text for mark in _HARMLESS)
+
+
+@contextmanager
+def made_up_weights() -> Iterator[list[str]]:
+    """Collect the parameters that a library tells it filled at random, for want of weights or of their size."""
+    found: list[str] = []
+
+    def note(message: logging.LogRecord) -> bool:
+        told = message.getMessage()
+        if not _RANDOM.search(told):
+            return True
+        found.append((_PARAMETER.search(_COLOUR.sub("", told)) or ["some"])[0])
+        return False
+
+    handlers = _handlers()
+    for handler in handlers:
+        handler.addFilter(note)
+    try:
+        yield found
+    finally:
+        for handler in handlers:
+            handler.removeFilter(note)
+
+
+_RANDOM = re.compile(r"newly initialized|Reinit due to size mismatch")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_PARAMETER = re.compile(r"[\w{}, ]+(\.[\w{}, ]+)*\.(weight|bias)")
+
+
+def _handlers() -> list[logging.Handler]:
+    """Return what prints the messages of diffusers and transformers."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    loggers = (diffusers_logging.get_logger("diffusers"), transformers_logging.get_logger("transformers"))
+    return [handler for logger in loggers for handler in logger.handlers]

@@ -9,13 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import time
 from pathlib import Path
 from typing import Any
 
 from ..digest import file_sha256
 from ..errors import ModelError
+from ..safe_files import check_file, open_file, read_file, why
 
 PICKLES = (".ckpt", ".bin", ".pt", ".pth", ".pkl")
+MOST_NOTES = 2000  # hashes that are remembered: those of a hundred models
+SETTLED_NS = 50_000_000  # a file that changed later may change again under the same ctime, whose clock ticks slowly
+DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_HEADER = 100_000_000  # the limit of the safetensors library itself
 
 
@@ -38,13 +44,13 @@ def read_header(path: Path) -> dict[str, Any]:
     Reads the header alone, and raises ModelError saying what the file is where it is not whole.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             header_fits = size >= 8 and length <= min(MAX_HEADER, size - 8)
             header = file.read(length) if header_fits else b""
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
+        raise ModelError(f"{path} {why(error)}.") from None
     if not header_fits:
         raise ModelError(f"{path} {_what_it_is(path, size)}.", "Download it again.")
     return _parsed(path, header, size - 8 - length)
@@ -55,7 +61,7 @@ def _parsed(path: Path, header: bytes, data_bytes: int) -> dict[str, Any]:
     try:
         tensors = json.loads(header)
         tensors.pop("__metadata__", None)
-        end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+        end = max(map(_end, tensors.values()), default=0)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise ModelError(
             f"{path} is not a safetensors file: its header is no JSON table.", "Download it again."
@@ -66,6 +72,16 @@ def _parsed(path: Path, header: bytes, data_bytes: int) -> dict[str, Any]:
             f"{path} {what}: it holds {data_bytes:,} bytes of weights and names {end:,}.", "Download it again."
         )
     return dict(tensors)
+
+
+def _end(tensor: Any) -> int:
+    """Return where a tensor of a header ends. Raises TypeError, ValueError or KeyError where it is no such entry."""
+    start, stop = tensor["data_offsets"]
+    if not isinstance(tensor["dtype"], str) or any(
+        type(n) is not int or n < 0 for n in (start, stop, *tensor["shape"])
+    ):
+        raise ValueError(tensor)
+    return int(stop)
 
 
 def _what_it_is(path: Path, size: int) -> str:
@@ -89,24 +105,44 @@ def hashed(paths: list[Path], root: Path | None = None) -> str:
         (path,) = paths
         return file_hash(path)
     lines = [f"{file_hash(path)}  {path.relative_to(root).as_posix()}\n" for path in sorted(paths)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
 
 
 def file_hash(path: Path) -> str:
-    """Return the sha256 of the file's bytes, remembered by real path, size and time of change."""
-    real = path.resolve()
-    stat = real.stat()
-    key = hashlib.sha256(f"{real}\0{stat.st_size}\0{stat.st_mtime_ns}".encode()).hexdigest()
-    note = cache_dir() / "sha256" / key
+    """Return the sha256 of the file's bytes, remembered as long as nothing touches the file.
+
+    Size and time of change may be set to anything, as `touch`, `cp -p` and layers of containers do; ctime may not, and
+    another file in its place has another inode.
+    """
     try:
-        known = note.read_text(encoding="ascii").strip()
-        if len(known) == 64:
+        real = check_file(path).resolve()
+        before = _mark(real)
+        note = cache_dir() / "sha256" / hashlib.sha256(os.fsencode(f"{real}\0{before}")).hexdigest()
+        if (known := _noted(note)) is not None:
             return known
-    except (OSError, ValueError):
-        pass
-    digest = _sha256(real)
-    _remember(note, digest)
+        digest = file_sha256(real)
+        after = _mark(real)
+    except OSError as error:
+        raise ModelError(f"{path} {why(error)}.") from None
+    if before == after and time.time_ns() - real.stat().st_ctime_ns > SETTLED_NS:
+        _remember(note, digest)
     return digest
+
+
+def _mark(path: Path) -> str:
+    """Return what changes with every change to a file."""
+    stat = path.stat()
+    return f"{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\0{stat.st_ctime_ns}"
+
+
+def _noted(note: Path) -> str | None:
+    """Return the digest that a note holds, and mark it as used; None where there is none, or it is no digest."""
+    try:
+        known = read_file(note, 80).decode("ascii").strip()
+        os.utime(note)
+    except (OSError, ValueError):
+        return None
+    return known if DIGEST.fullmatch(known) else None
 
 
 def cache_dir() -> Path:
@@ -122,15 +158,18 @@ def _remember(note: Path, digest: str) -> None:
         note.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(digest, encoding="ascii")
         partial.replace(note)
+        _prune(note.parent)
     except OSError:
         return
 
 
-def _sha256(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
+def _prune(folder: Path) -> None:
+    """Forget the notes that were used longest ago where there are more than MOST_NOTES."""
+    notes = [path for path in folder.iterdir() if path.is_file()]
+    if len(notes) <= MOST_NOTES:
+        return
+    for note in sorted(notes, key=lambda path: path.stat().st_mtime_ns)[: len(notes) - MOST_NOTES * 3 // 4]:
+        note.unlink(missing_ok=True)
 
 
 def configs_beside(path: Path) -> Path | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from denoisecli.config.base import SamplingConfig
 from denoisecli.diffusion import model_cache as kept
-from denoisecli.diffusion import models, weights
+from denoisecli.diffusion import model_configs, models, weights
 from denoisecli.runs.folder import MOST_MARK, read_table, run_hash
 from denoisecli.safe_files import read_file, write_file
 
@@ -40,9 +40,9 @@ SD1_SIDE = 512  # what a single Stable Diffusion 1.x file was trained at
 
 def resolved(config: Config) -> tuple[Config, str]:
     """Return the config with the model's own settings where it names none, and the identity of all weights it uses."""
-    weights = [models.identity(config.model), *(models.lora_identity(lora.file) for lora in config.loras)]
     path = models.locate(config.model)
-    size = config.size or native_size(path)
+    size = config.size or native_size(path)  # its configs are checked before all is hashed
+    weights = [models.identity(config.model), *(models.lora_identity(lora.file) for lora in config.loras)]
     identity = weights[0] if len(weights) == 1 else run_hash({"weights": weights}, "")
     usual = {key: value for key, value in models.usual(path).items() if key not in config.model_fields_set}
     known = {key: value for key, value in usual.items() if getattr(config, key, None) is not None}
@@ -55,18 +55,19 @@ def native_size(path: Path) -> tuple[int, int]:
         configs = weights.configs_beside(path)
         return native_size(configs) if configs else (SD1_SIDE, SD1_SIDE)
     models.check_kind(path)
-    denoiser = next((path / name for name in ("unet", "transformer") if (path / name).is_dir()), None)
+    parts = {part.name: part for part in model_configs.parts_of(path) if part.is_dir()}
+    denoiser = parts.get("unet") or parts.get("transformer")
     try:
         if denoiser is None:
             raise KeyError("unet")
-        side = json.loads((denoiser / "config.json").read_text()).get("sample_size")
+        side = model_configs.read_table(denoiser / "config.json").get("sample_size")
         if side is None and (usual := models.native_side(path)) is not None:
             return usual, usual
         if side is None:
             raise KeyError("sample_size")
-        vae = json.loads((path / "vae" / "config.json").read_text())
+        vae = model_configs.read_table(parts["vae"] / "config.json")
         levels = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
-    except (OSError, ValueError, KeyError) as error:
+    except KeyError as error:
         hint = "Give one: --set size=512x512"
         raise ModelError(f"{path} does not say which picture size it was made for ({error}).", hint) from None
     height, width = (side, side) if isinstance(side, int) else side
@@ -85,13 +86,15 @@ def load(job: Job[Any]) -> Model:
     from denoisecli.diffusion.scheduler import use_sampler
 
     from ..diffusion.adapters import add_loras
+    from ..diffusion.blame import blamed
     from ..diffusion.canvas import check_size
 
     config: SamplingConfig = job.config
     job.report.stage("load", 1)
     with job.timed("load"):
         model = models.load_model(config.model, config.device, config.dtype)
-        use_sampler(model.pipe, config.sampler, config.spacing, config.schedule)
+        with blamed(config.model):
+            use_sampler(model.pipe, config.sampler, config.spacing, config.schedule)
         if config.loras:
             add_loras(model, [(lora.file, lora.strengths) for lora in config.loras])
     check_size(model.pipe, _size(config), config.model)
