@@ -35,7 +35,8 @@ WORDS = {
     errno.ENOTDIR: "is not there",
     errno.EISDIR: "is not a file but a folder",
     errno.EACCES: "may not be read by you",
-    errno.EPERM: "may not be read by you",
+    errno.EPERM: "may not be changed by you",
+    errno.EROFS: "is on a disk that may only be read",
     errno.ENAMETOOLONG: "has too long a name",
     errno.ELOOP: "is a link that leads in a circle",
 }
@@ -59,7 +60,7 @@ def open_file(path: str | Path, *, most: int | None = None, links: bool = True, 
     most: of its bytes; a larger one is refused. links: whether `path` itself may be a link (those on the way to it
     always may). handed: whether a pipe may be read that this process was started with, /dev/stdin or <(command).
 
-    Raises OSError: NotAFile for a folder, pipe, device or socket, TooLarge, else as `open` does. Never waits.
+    Raises OSError: NotAFile for a pipe, device or socket, TooLarge, else as `open` does. Never waits.
     """
     if handed and (found := HANDED.fullmatch(os.fspath(path))):
         return os.fdopen(os.dup(int(found[1] or found[2] or 0)), "rb")
@@ -67,8 +68,9 @@ def open_file(path: str | Path, *, most: int | None = None, links: bool = True, 
         check_regular(Path(path).stat(follow_symlinks=links), path, most)  # to open a device may do things to it
         descriptor = os.open(path, _flags(links))
     except FileNotFoundError:
-        words = "is a link to what is not there" if Path(path).is_symlink() else "is not there"
-        raise FileNotFoundError(errno.ENOENT, words, os.fspath(path)) from None
+        if Path(path).is_symlink():
+            raise FileNotFoundError(errno.ENOENT, "is a link to what is not there", os.fspath(path)) from None
+        raise
     except ValueError:  # a NUL in the name
         raise NotAFile(errno.EINVAL, "is no name of a file", os.fspath(path)) from None
     try:
@@ -137,6 +139,8 @@ def check_regular(found: os.stat_result, path: str | Path, most: int | None = No
     """Raise NotAFile where `found` is of anything but a regular file, TooLarge where that is larger than `most`."""
     for is_kind, words in KINDS:
         if is_kind(found.st_mode):
+            if is_kind is stat.S_ISDIR:  # as `open` does
+                raise IsADirectoryError(errno.EISDIR, words, os.fspath(path))
             raise NotAFile(errno.EINVAL, words, os.fspath(path))
     if most is not None and found.st_size > most:
         raise _too_large(path, most)
@@ -148,6 +152,18 @@ def why(error: OSError) -> str:
     if said.startswith(("is ", "has ")):  # ours
         return said
     return WORDS.get(error.errno or 0, f"cannot be read: {said}")
+
+
+def shortened(path: str, most: int = 100) -> str:
+    """Return a path that may be thousands of letters long, as one reads it."""
+    return path if len(path) <= most else f"{path[: most - 3]}..."
+
+
+def at_home(path: str | Path) -> Path:
+    """Return the path with ~ and ~name as the home folder; what names nobody's stays as it is."""
+    with contextlib.suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def plain_name(name: object) -> str:

@@ -28,7 +28,8 @@ import numpy as np
 
 from . import __version__
 from .errors import NotRecorded
-from .safe_files import write_file
+from .safe_files import BadName, check_file, inside, read_inside, why, write_file
+from .safe_json import parse
 from .safe_text import utf8
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ SCHEMA = "denoisecli/trace/1"
 STATES_FILE = "states.safetensors"
 TRACE_FILE = "trace.json"
 PAGE_FILE = "page.html"
+MOST_RECORD = 16 << 20  # bytes of a record: 64 seeds of 100 steps have 2 MB
+MOST_PAGE = 1 << 28
 
 
 _EMPTY: dict[str, Any] = {
@@ -116,8 +119,8 @@ class Trace:
         if self.folder is None:
             return None
         try:
-            page = (self.folder / PAGE_FILE).read_text(encoding="utf-8")
-        except OSError:
+            page = read_inside(self.folder, PAGE_FILE, MOST_PAGE).decode()
+        except (OSError, ValueError):
             return None
         frame = 'width="100%" height="880" style="border:0" sandbox="allow-scripts" allow="clipboard-write"'
         return f'<iframe title="denoisecli" {frame} srcdoc="{html.escape(page)}"></iframe>'
@@ -154,37 +157,112 @@ def write_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> None:
 
 
 def load(folder: str | Path) -> Trace:
-    """Read a run folder back. Raises NotRecorded where `folder` holds no run."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    """Read a run folder back, its record and arrays checked.
 
+    Raises NotRecorded where `folder` holds no run, or one that is not as we write them, naming the file and the key.
+    """
     folder = Path(folder)
     record = load_record(folder)
     try:
-        arrays = load_file(folder / STATES_FILE)
-    except FileNotFoundError:
-        raise _not_a_run(folder, STATES_FILE) from None
-    except (ValueError, OSError, SafetensorError) as error:
-        raise _unreadable(folder, error) from None
-    return Trace(str(record.get("lab", "sample")), arrays, record, folder)
+        arrays = read_arrays(inside(folder, STATES_FILE))
+    except BadName as error:
+        raise _unreadable(folder, f"{STATES_FILE} {error}") from None
+    except OSError as error:
+        raise _unread(folder, STATES_FILE, error) from None
+    except ValueError as error:
+        raise _unreadable(folder, f"{STATES_FILE} is damaged: {error}") from None
+    trace = Trace(str(record.get("lab", "sample")), arrays, record, folder)
+    if wrong := arrays_fault(trace):
+        raise _unreadable(folder, wrong)
+    return trace
 
 
 def load_record(folder: str | Path) -> dict[str, Any]:
-    """Read a run's `trace.json` alone. Raises NotRecorded where `folder` holds no run."""
+    """Read a run's `trace.json` alone, checked. Raises NotRecorded where `folder` holds no run."""
+    from .trace_schema import record_fault
+
     folder = Path(folder)
     try:
-        record = json.loads((folder / TRACE_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise _not_a_run(folder, TRACE_FILE) from None
-    except (ValueError, OSError, RecursionError) as error:
-        raise _unreadable(folder, error) from None
-    if not isinstance(record, dict):
+        found = parse(read_inside(folder, TRACE_FILE, MOST_RECORD))
+    except OSError as error:
+        raise _unread(folder, TRACE_FILE, error) from None
+    except ValueError as error:
+        raise _unreadable(folder, f"{TRACE_FILE} is damaged: {error}") from None
+    if not isinstance(found, dict):
         raise _unreadable(folder, f"{TRACE_FILE} holds no record")
-    return record
+    if wrong := record_fault(found):
+        raise _unreadable(folder, f"{TRACE_FILE} is not as denoisecli writes it: {wrong}")
+    return found
 
 
-def _not_a_run(folder: Path, missing: str) -> NotRecorded:
-    return NotRecorded(f"{folder} is not a run folder: it has no {missing}.")
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a safetensors file that is no link.
+
+    Raises OSError as `open_file` does, ValueError for a damaged file, or one with numbers that NumPy does not have.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    check_file(path, links=False)
+    try:
+        return load_file(path)
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(" ".join(str(error).split())[:200]) from None
+
+
+FINITE = frozenset({"x_t", "x0", "eps_uncond", "eps_cond", "eps", "x_T", "final", "delta_w"})
+"""Arrays of numbers alone: a level of pure noise has an infinite sigma, but no latent has."""
+
+LEADING = {
+    "x_t": ("row", "state"), "x0": ("row", "step"), "eps_uncond": ("row", "step"), "eps_cond": ("row", "step"),
+    "sigmas": ("state",), "timesteps": ("state",), "alpha_bars": ("state",),
+}  # fmt: skip
+"""The axes of what a sampler leaves, from the left; in a sweep a scale's stands before a row's."""
+
+
+def arrays_fault(trace: Trace) -> str | None:
+    """Return what is wrong with a trace's arrays: by themselves, among each other, beside the record; None if nothing.
+
+    Which arrays a drawing needs is not asked here.
+    """
+    for name, array in trace.arrays.items():
+        if array.dtype.kind not in "fiub" or array.size == 0:
+            shape = "×".join(map(str, array.shape)) or "1"
+            return f"{name} in {STATES_FILE} holds {shape} of {array.dtype}"
+        if name in FINITE and array.dtype.kind != "f":
+            return f"{name} in {STATES_FILE} is of {array.dtype}"
+        if name in FINITE and not np.isfinite(array).all():
+            return f"{name} in {STATES_FILE} holds what is no number"
+    if "x_t" not in trace or trace.lab in ("noise", "walk", "lora-rank"):
+        return None
+    return _axes_fault(trace)
+
+
+def _axes_fault(trace: Trace) -> str | None:
+    """Return which array of a sampled run has another length than the rest, or than the record says."""
+    record = trace.record
+    before = ("scale",) if trace.lab == "cfg-sweep" else ()
+    told = {"state": len(record.get("schedule") or []), "scale": len(record.get("scales") or [])}
+    sizes = {axis: (length, "the record") for axis, length in told.items() if length}
+    for name, leading in LEADING.items():
+        if name not in trace:
+            continue
+        axes = (*before, *leading) if leading[0] == "row" else leading
+        shape = trace[name].shape
+        if len(shape) < len(axes) or (len(axes) == 1 and len(shape) > 1):
+            return f"{name} in {STATES_FILE} has {len(shape)} axes"
+        for axis, size in zip(axes, shape, strict=False):
+            kind, length = ("state", size + 1) if axis == "step" else (axis, size)
+            other, whose = sizes.setdefault(kind, (length, name))
+            if other != length:
+                return f"{name} in {STATES_FILE} is not as long as {whose} says, along its axis of {kind}s"
+    return None
+
+
+def _unread(folder: Path, name: str, error: OSError) -> NotRecorded:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return NotRecorded(f"{folder} is not a run folder: it has no {name}.")
+    return _unreadable(folder, f"{name} {why(error)}")
 
 
 def _unreadable(folder: Path, why: object) -> NotRecorded:

@@ -198,3 +198,36 @@ def test_doctor_is_content_here(run):
     done = run("doctor", "--json")
     assert done.returncode == 0, done.stdout
     assert "missing" not in done.stdout
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["noise", "-o", LONG], id="a run's folder"),
+        pytest.param(["noise", "--runs-dir", LONG], id="the folder of runs"),
+        pytest.param(["noise", f"{LONG}.yaml"], id="a config"),
+        pytest.param(["noise", "--set", f"image={LONG}"], id="a picture"),
+        pytest.param(["lora-rank", "--lora", f"{LONG}.safetensors"], id="a LoRA"),
+        pytest.param(["ls", LONG], id="a folder to list"),
+        pytest.param(["show", LONG], id="a run"),
+        pytest.param(["rm", LONG], id="a run to delete"),
+        pytest.param(["gallery", "-o", LONG], id="a gallery"),
+        pytest.param(["gallery", LONG], id="a gallery's folder"),
+        pytest.param(["render", LONG], id="a run to draw"),
+        pytest.param(["slides", LONG, "-o", "x.pptx"], id="a run for a talk"),
+        pytest.param(["import", f"{LONG}.png"], id="a picture to import"),
+        pytest.param(["batch", f"{LONG}.yaml"], id="a batch's config"),
+        pytest.param(["config", "check", f"{LONG}.yaml"], id="a config to check"),
+    ],
+)
+def test_too_long_a_name_is_no_fault_of_ours(tmp_path, monkeypatch, words):
+    from tests.damage import said
+
+    monkeypatch.chdir(tmp_path)
+    code, text = said(words)
+    assert code in (1, 2), text
+    assert "fault in denoisecli" not in text
+    assert "Traceback" not in text

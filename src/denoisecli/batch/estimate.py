@@ -56,7 +56,9 @@ def learnt(root: Path, labs: Iterable[str]) -> dict[Kind, _Rate]:
     for lab in labs:
         found = sorted((root / lab).glob(f"*/{TRACE_FILE}"), key=_changed, reverse=True)
         for path in found[:MOST_LOOKED_AT]:
-            with contextlib.suppress(NotRecorded, KeyError, TypeError, ValueError):  # a stranger's, or torn
+            with contextlib.suppress(
+                NotRecorded, ArithmeticError, KeyError, TypeError, ValueError
+            ):  # a stranger's, or torn
                 _learn(rates, load_record(path.parent))
     return rates
 

@@ -20,6 +20,7 @@ from ..config.fields import did_you_mean
 from ..config.load import Layer, build, environment, field_at, keys_at, lab_named, read_setting
 from ..config.yaml import MAX_BYTES, Document, read_value
 from ..errors import ConfigError
+from ..safe_files import at_home, read_file, why
 
 MOST_VALUES = 1_000_000
 MOST_RUNS = 1_000_000_000
@@ -95,11 +96,10 @@ def _values(lab: type[LabConfig], key: tuple[str, ...], text: str, where: str) -
 def _lines(path: Path, where: str) -> list[tuple[int, str]]:
     """Return the lines of the file that are not blank, with their numbers."""
     try:
-        raw = path.expanduser().read_bytes()
+        raw = read_file(at_home(path), 100 * MAX_BYTES, handed=True)
     except OSError as error:
-        raise ConfigError(f"{where}: {path} cannot be read: {error.strerror}") from None
-    if len(raw) > 100 * MAX_BYTES:
-        raise ConfigError(f"{where}: {path} is larger than {100 * MAX_BYTES // 1_000_000} MB")
+        said = f"cannot be read: {error.strerror}" if isinstance(error, FileNotFoundError) else why(error)
+        raise ConfigError(f"{where}: {path} {said}") from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

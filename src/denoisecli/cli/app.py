@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Annotated, Any
 
 import typer
@@ -9,8 +10,10 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..errors import DenoiseError
+from ..safe_files import shortened, why
 from . import streams
 
+SAYS_NO = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE)
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 
@@ -46,6 +49,12 @@ class Root(TyperGroup):
             raise typer.Exit(EXIT_FAILED) from error
         except (typer.Exit, typer.Abort):
             raise
+        except OSError as error:
+            if error.filename is None or error.errno not in SAYS_NO:
+                Console.current.crash(error)
+            else:  # the system's answer to a name that somebody gave, not a fault of ours
+                Console.current.fail(DenoiseError(f"{shortened(str(error.filename))} {why(error)}."))
+            raise typer.Exit(EXIT_FAILED) from error
         except Exception as error:
             if _is_usage(error):
                 Console.emit_usage(error)

@@ -143,11 +143,16 @@ def _wanted(entry: Entry, states: list[State] | None, labs: list[str] | None) ->
 def _shown(print_run: Any, entry: Entry, record: dict[str, Any]) -> None:
     """Print a run, unless somebody has put other things into its trace than we do."""
     from ..errors import NotRecorded
+    from ..trace_schema import record_fault
 
     try:
         print_run(entry, record)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise NotRecorded(f"{entry.run}/trace.json was changed: it is not as denoisecli writes it.") from None
+    except UnicodeEncodeError:  # the terminal's, not the record's
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        key = record_fault(record)
+        what = f"{entry.run}/trace.json was changed: it is not as denoisecli writes it{f': {key}' if key else ''}."
+        raise NotRecorded(what) from None
 
 
 def _named(folder: Path) -> Path:

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from denoisecli.registry import CONFIGS
 
 from ..errors import ConfigError
+from ..safe_files import open_file, why
 from ..safe_text import shown
 from .base import LabConfig
 from .fields import did_you_mean
@@ -150,7 +151,7 @@ def documents_in(name: str) -> list[Document]:
         return read_documents(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>")
     path = Path(name)
     try:
-        with path.open("rb") as file:
+        with open_file(path, handed=True) as file:  # a shell's <(command) is a pipe, and ends
             return read_documents(file.read(MAX_BYTES + 1), name)
     except FileNotFoundError:
         hint = "Write one with: denoisecli config init LAB > config.yaml"
@@ -158,7 +159,7 @@ def documents_in(name: str) -> list[Document]:
             hint = "A prompt is given with --prompt. A config is written with: denoisecli config init LAB > config.yaml"
         raise ConfigError(f"{name}: there is no such config file.", hint) from None
     except OSError as error:
-        raise ConfigError(f"{name}: cannot be read: {error.strerror}.") from None
+        raise ConfigError(f"{name}: {why(error)}.") from None
 
 
 def _set(layer: Layer, path: tuple[str, ...], value: Any, where: str) -> None:

@@ -12,6 +12,7 @@ from denoisecli.runs.catalog import record_of
 
 from ..config.fields import did_you_mean
 from ..errors import NotRecorded, UsageError
+from ..trace_schema import record_fault
 from .a1111.write import infotext
 from .comfyui.write import api_graph, drawing
 from .gaps import a1111_losses, comfyui_losses
@@ -37,6 +38,10 @@ def exported(run: Path, to: str, seed: int | None = None, *, api: bool = False) 
     record = record_of(run)
     if record is None:
         raise NotRecorded(f"{run} is not a run folder: it holds no trace.json of ours.", "See: denoisecli ls")
+    if wrong := record_fault(record):
+        raise NotRecorded(
+            f"{run}/trace.json is not as denoisecli writes it: {wrong}.", "Make the run again with --force."
+        )
     found = recipe_of(record)
     return TOOLS[to](found if seed is None else found.of_seed(seed), api)
 

@@ -65,6 +65,10 @@ def _keys(trace: Trace, count: int) -> tuple[tuple[str, str], ...]:
     keys = []
     for row in range(count):
         run = runs[row] if row < len(runs) else {}
-        cfg = labels[row] if row < len(labels) else f"{run.get('cfg'):g}" if run.get("cfg") is not None else ""
+        cfg = labels[row] if row < len(labels) else _number(run.get("cfg"))
         keys.append((cfg, f"seed {run.get('seed', row)}"))
     return tuple(keys)
+
+
+def _number(value: object) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else ""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import MediaError
+from ..safe_files import open_file, why
 from ..safe_text import safe
 from .files import whole_file
 
@@ -32,17 +33,22 @@ def save_png(image: Image.Image | Picture, path: Path, text: Mapping[str, str] |
     return path
 
 
-def open_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Image.Image:
+def open_picture(
+    path: Path, most_pixels: int = MOST_PIXELS, *, links: bool = True, formats: tuple[str, ...] | None = None
+) -> Image.Image:
     """Return a user's picture upright, as 8-bit RGB; what is transparent becomes white.
 
-    Raises MediaError for what is no picture, is damaged, or is larger than `most_pixels`.
+    links: whether `path` may be one. Raises MediaError for what is no picture, is damaged, or is larger than
+    `most_pixels`, or is no file but a pipe, a device or a folder.
     """
-    if not path.is_file():
-        raise MediaError(f"{path} is not there." if not path.exists() else f"{path} is not a file.")
     try:
-        with warnings.catch_warnings():
+        file = open_file(path, links=links)
+    except OSError as error:
+        raise MediaError(f"{path} {why(error)}.") from None
+    try:
+        with file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # notes about odd metadata; the size is checked here
-            with Image.open(path) as image:
+            with Image.open(file, formats=formats) as image:
                 if image.width * image.height > most_pixels:
                     raise _too_large(path, f"{image.width} × {image.height} pixels", most_pixels)
                 image.load()

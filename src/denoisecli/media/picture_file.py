@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import threading
 import zipfile
@@ -18,19 +19,22 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import MediaError, NotRecorded
+from ..safe_files import open_file, why
+from ..safe_json import parse
 from .files import whole_file
 
 PICTURES_FILE = "pictures.zip"
 INDEX = "index.json"
 QUALITY, EFFORT = 90, 3  # 12 kB a picture of 256²; a higher effort saves little and costs twice the time
 MOST_SIDE = 16_383  # of a WebP, in pixels
+MOST_INDEX, MOST_AXES = 1 << 20, 8  # bytes of index.json; axes of a view
 MOST_BYTES = 1 << 28  # of one stored picture: more is no picture of ours
 IN_MEMORY = 256 << 20  # bytes of decoded pictures kept at hand, and no more than MOST_KEPT of them
 MOST_KEPT = 256
@@ -74,21 +78,29 @@ def webp(picture: Picture) -> bytes:
 class PictureFile(Mapping[str, "View"]):
     """An open pictures.zip: its views by name. Pictures are decoded when they are asked for."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile, shapes: dict[str, tuple[int, ...]]) -> None:
-        self.path, self.shapes, self._archive = path, shapes, archive
+    def __init__(
+        self, path: Path, archive: zipfile.ZipFile, shapes: dict[str, tuple[int, ...]], file: IO[bytes] | None = None
+    ) -> None:
+        self.path, self.shapes, self._archive, self._file = path, shapes, archive, file
         largest = max((int(np.prod(shape[-3:])) for shape in shapes.values()), default=1)
         self._decoded = lru_cache(maxsize=min(MOST_KEPT, max(1, IN_MEMORY // largest)))(self._decode)
 
     @classmethod
     def open(cls, path: Path) -> PictureFile:
-        """Open the file. Raises NotRecorded where there is none, MediaError where it is damaged."""
-        if not path.is_file():
-            raise NotRecorded(f"{path.parent} holds no {path.name}.", "Make the run again with --force.")
+        """Open the file, no link. Raises NotRecorded where there is none, MediaError where it is damaged."""
         try:
-            archive = zipfile.ZipFile(path)
-            return cls(path, archive, _shapes(archive.read(INDEX)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise _damaged(path, error) from None
+            file = open_file(path, links=False)
+        except FileNotFoundError:
+            raise NotRecorded(f"{path.parent} holds no {path.name}.", "Make the run again with --force.") from None
+        except OSError as error:
+            raise MediaError(f"{path} {why(error)}.", "Make the run again with --force.") from None
+        with contextlib.ExitStack() as opened:
+            opened.callback(file.close)
+            with _damage_of(path):
+                archive = opened.enter_context(zipfile.ZipFile(file))
+                shapes = _shapes(_entry_of(archive, INDEX, MOST_INDEX), len(archive.namelist()))
+            opened.pop_all()
+            return cls(path, archive, shapes, file)
 
     def __getitem__(self, name: str) -> View:
         if name not in self.shapes:
@@ -103,30 +115,25 @@ class PictureFile(Mapping[str, "View"]):
 
     def coded(self, name: str, place: Place) -> bytes:
         """Return one picture as the WebP that the file holds."""
-        entry = _name(name, place)
-        try:
-            if self._archive.getinfo(entry).file_size > MOST_BYTES:
-                raise ValueError(f"{entry} is too large")
-            return self._archive.read(entry)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise _damaged(self.path, error) from None
+        with _damage_of(self.path):
+            return _entry_of(self._archive, _name(name, place), MOST_BYTES)
 
     def picture(self, name: str, place: Place) -> Picture:
         """Return one picture, (H, W, 3)."""
         return self._decoded(name, place)
 
     def _decode(self, name: str, place: Place) -> Picture:
-        try:
-            with Image.open(io.BytesIO(self.coded(name, place)), formats=["WEBP"]) as image:
-                if image.size != tuple(self.shapes[name][-3:-1])[::-1]:
-                    raise ValueError(f"{_name(name, place)} is {image.width}×{image.height}")
-                return np.asarray(image.convert("RGB"))
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise _damaged(self.path, error) from None
+        coded = self.coded(name, place)
+        with _damage_of(self.path), Image.open(io.BytesIO(coded), formats=["WEBP"]) as image:
+            if image.size != tuple(self.shapes[name][-3:-1])[::-1]:
+                raise ValueError(f"{_name(name, place)} is {image.width}×{image.height}")
+            return np.asarray(image.convert("RGB"))
 
     def close(self) -> None:
         """Let go of the file."""
         self._archive.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> PictureFile:
         return self
@@ -204,8 +211,23 @@ def _coded_side_by_side(pictures: Iterable[tuple[Place, Picture]]) -> Iterator[t
             yield from zip([place for place, _ in some], coded, strict=True)
 
 
-def _damaged(path: Path, error: Exception) -> MediaError:
-    return MediaError(f"{path} is damaged: {error}.", "Make the run again with --force.")
+@contextlib.contextmanager
+def _damage_of(path: Path) -> Iterator[None]:
+    """Turn whatever zipfile, its decompressors and Pillow raise on a strange file into our word for it."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - they raise a dozen kinds, of which few are documented
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise MediaError(f"{path} is damaged: {said}.", "Make the run again with --force.") from None
+
+
+def _entry_of(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """Return an entry of at most `most` bytes; zipfile gives no more than the entry says that it has."""
+    if archive.getinfo(name).file_size > most:
+        raise ValueError(f"{name} is larger than {most} bytes")
+    return archive.read(name)
 
 
 def _name(view: str, place: Place) -> str:
@@ -219,9 +241,17 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _shapes(text: bytes) -> dict[str, tuple[int, ...]]:
-    found = {name: tuple(map(int, view["shape"])) for name, view in json.loads(text)["views"].items()}
-    for name, shape in found.items():
-        if len(shape) < 4 or shape[-1] != 3 or min(shape) < 1:
-            raise ValueError(f"{name} has the shape {shape}")
+def _shapes(text: bytes, entries: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every view that the index names; there cannot be more pictures than entries."""
+    views = parse(text)["views"]
+    found = {str(name): _shape(str(name), view["shape"]) for name, view in views.items()}
+    if sum(math.prod(shape[:-3]) for shape in found.values()) > entries:
+        raise ValueError(f"{INDEX} names more pictures than there are")
     return found
+
+
+def _shape(name: str, sides: Any) -> tuple[int, ...]:
+    whole = isinstance(sides, list) and all(isinstance(side, int) and side >= 1 for side in sides)
+    if not whole or not 4 <= len(sides) <= MOST_AXES or sides[-1] != 3 or max(sides[-3:-1]) > MOST_SIDE:
+        raise ValueError(f"{name} has the shape {str(sides)[:80]}")
+    return tuple(sides)

@@ -24,9 +24,10 @@ from typing import IO, TYPE_CHECKING, Any
 from denoisecli.digest import file_sha256
 from denoisecli.errors import DiskFull, InUse, RunFolderError
 from denoisecli.locks import Held, lock
-from denoisecli.safe_files import BadName, inside, read_file, write_file
+from denoisecli.safe_files import BadName, inside, read_file, shortened, write_file
+from denoisecli.safe_json import parse
 from denoisecli.safe_text import utf8
-from denoisecli.trace import STATES_FILE, TRACE_FILE, write_arrays
+from denoisecli.trace import MOST_RECORD, STATES_FILE, TRACE_FILE, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,6 @@ WORK = "work"
 PARTIAL = ".partial"
 SLUG_LENGTH = 48
 RUNS_DIR = Path("runs")
-MOST_RECORD = 16 << 20  # bytes of a record: 64 seeds of 100 steps have 2 MB
 MOST_MARK = 1 << 10
 DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # of file managers
 
@@ -201,15 +201,12 @@ class RunFolder:
 
     def batch(self, key: str) -> dict[str, NDArray[Any]] | None:
         """Return the arrays that a finished batch left, or None."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         file = self.work / f"{key}.safetensors"
-        if not _is_plain_file(file):
-            return None
         try:
-            return load_file(file)
-        except (SafetensorError, ValueError, TypeError):  # torn by a crash of the machine: make it again
+            return read_arrays(file)
+        except OSError:
+            return None
+        except ValueError:  # torn by a crash of the machine: make it again
             file.unlink()
             return None
 
@@ -338,8 +335,8 @@ def _hash_of(record: Path) -> str | None:
 def read_table(path: Path) -> dict[str, Any] | None:
     """Return what a trace.json, compare.json or error.json holds; None where there is none that can be read."""
     try:
-        found = json.loads(read_file(path, MOST_RECORD, links=False))
-    except (OSError, ValueError, RecursionError):
+        found = parse(read_file(path, MOST_RECORD, links=False), odd_numbers=True)
+    except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -394,7 +391,7 @@ def _plain_errors(path: Path) -> Iterator[None]:
             hint = "Choose another with -o or --runs-dir."
             raise RunFolderError(f"{path} cannot be written: {error.strerror}.", hint) from None
         if error.errno == errno.ENAMETOOLONG:
-            raise RunFolderError(f"{str(path)[:60]}... is too long a name.", "Choose another with -o.") from None
+            raise RunFolderError(f"{shortened(str(path), 60)} is too long a name.", "Choose another with -o.") from None
         if error.errno in (errno.ENOTDIR, errno.EEXIST):
             hint = "Choose another with -o or --runs-dir."
             raise RunFolderError(f"{path} lies below a file, not a folder.", hint) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from denoisecli.config.load import Layer, build, settings
 from denoisecli.errors import NotRecorded, UsageError
 from denoisecli.labs import job as plans
 from denoisecli.labs.job import STAGES, Job, Plan
+from denoisecli.labs.stored import as_written, check_drawable
 from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 from denoisecli.registry import CONFIGS, part
 from denoisecli.safe_files import BadName, check_file, inside, why
@@ -44,13 +46,15 @@ class Redraw:
             _link(self.run / path, target)
             job.artifact(target, kind)
         draw = part(job.config.lab, "draw")
-        stored = job.folder.partial / PICTURES_FILE
-        if not stored.exists():
-            draw(job, trace, None)
-            return trace
-        with PictureFile.open(stored) as pictures:
-            draw(job, trace, pictures)
+        with _pictures(job.folder.partial / PICTURES_FILE) as pictures:
+            check_drawable(self.run, trace, {} if pictures is None else pictures.shapes)
+            with as_written(self.run):
+                draw(job, trace, pictures)
         return trace
+
+
+def _pictures(path: Path) -> contextlib.AbstractContextManager[PictureFile | None]:
+    return PictureFile.open(path) if path.exists() else contextlib.nullcontext()
 
 
 def plan(

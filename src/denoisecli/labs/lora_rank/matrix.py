@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisecli.errors import MediaError, UsageError
+from denoisecli.safe_files import check_file, why
 from denoisecli.trace import Trace
 
 from .config import LoraRankConfig
@@ -68,10 +69,12 @@ def _read_npy(path: Path) -> NDArray[np.float64]:
     if path.is_dir():
         raise MediaError(f"{path} is a folder, not a matrix.", "Name a .npy file or a picture.")
     try:
+        check_file(path)
+    except OSError as error:
+        raise MediaError(f"{path} {why(error)}.") from None
+    try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise MediaError(f"{path} is not there.") from None
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # noqa: BLE001 - Python's tokenizer reads the header, and raises its own kinds
         said = " ".join(str(error).split())[:120]
         raise MediaError(f"{path} cannot be read as a matrix: {said}.", "Save it with numpy.save.") from None
     if found.ndim != 2 or found.dtype.kind not in "fiub" or 0 in found.shape:

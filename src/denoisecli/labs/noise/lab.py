@@ -16,6 +16,7 @@ from denoisecli.digest import file_sha256
 from denoisecli.errors import ConfigError
 from denoisecli.labs import job as plans
 from denoisecli.process.forward import Levels, Schedule, corrupt, draw_noise, measured_correlations, schedule_named
+from denoisecli.safe_files import at_home, check_file, why
 from denoisecli.trace import Trace
 
 from .config import SCHEDULES, NoiseConfig
@@ -82,12 +83,16 @@ def clean_picture(config: NoiseConfig) -> Picture:
 
 
 def _image_path(image: str) -> Path:
-    path = Path(image).expanduser()
-    if path.is_dir():
-        raise ConfigError(f"image: {image} is a folder, not a picture.", "Name one picture in it.")
-    if not path.exists():
-        raise ConfigError(f"image: there is no picture at {image}.", "Leave image out for the built-in lighthouse.")
-    return path
+    path = at_home(image)
+    try:
+        return check_file(path)
+    except IsADirectoryError:
+        raise ConfigError(f"image: {image} is a folder, not a picture.", "Name one picture in it.") from None
+    except FileNotFoundError:
+        hint = "Leave image out for the built-in lighthouse."
+        raise ConfigError(f"image: there is no picture at {image}.", hint) from None
+    except OSError as error:
+        raise ConfigError(f"image: {image} {why(error)}.") from None
 
 
 def _picture_identity(config: NoiseConfig) -> str:
@@ -98,7 +103,7 @@ def _picture_identity(config: NoiseConfig) -> str:
     try:
         return file_sha256(path)
     except OSError as error:
-        raise ConfigError(f"image: {config.image} cannot be read: {error.strerror}.") from None
+        raise ConfigError(f"image: {config.image} {why(error)}.") from None
 
 
 def _natural_size(config: NoiseConfig) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,18 @@ import numpy as np
 from denoisecli import __version__
 from denoisecli.digest import file_sha256
 from denoisecli.errors import NotRecorded, RunFolderError
+from denoisecli.labs.stored import as_written, check_drawable
 from denoisecli.report import Report
-from denoisecli.runs.folder import COMPARE_FILE, RunFolder, name_folder, run_hash
+from denoisecli.runs.folder import COMPARE_FILE, RunFolder, name_folder, read_table, run_hash
 from denoisecli.safe_files import write_file
 from denoisecli.safe_text import utf8
-from denoisecli.trace import STATES_FILE, Trace, load
+from denoisecli.trace import STATES_FILE, TRACE_FILE, Trace, load
 
 from .states import Comparison, compare, report
 
 if TYPE_CHECKING:
+    from denoisecli.config.base import Film
+    from denoisecli.labs.rows import Rows
     from denoisecli.media.picture_file import PictureFile
 
     from .film import Versus
@@ -44,18 +48,23 @@ def compare_runs(
     Raises NotRecorded where a folder holds no run or no pictures, UsageError where the runs have nothing to compare.
     """
     traces = load(a), load(b)
-    found = compare(*traces)
+    films = tuple(map(_film, (a, b), traces))
+    with as_written(f"{a} or {b}"):
+        found = compare(*traces)
     folder = _folder(a, b, traces, out, runs_dir, force=force)
     if folder.done:
         report_to.done(folder.path, fresh=False)
-        return Compared(folder.path, json.loads((folder.path / COMPARE_FILE).read_text(encoding="utf-8")))
+        return Compared(folder.path, _stored(folder.path))
     with _pictures(a) as pictures_a, _pictures(b) as pictures_b:
-        versus = _versus(found, traces, rows_by_view(pictures_a), rows_by_view(pictures_b))
+        for run, trace, pictures in ((a, traces[0], pictures_a), (b, traces[1], pictures_b)):
+            check_drawable(run, trace, pictures.shapes)
+        versus = _versus(found, traces, rows_by_view(pictures_a, found.a), rows_by_view(pictures_b, found.b))
         try:
             with folder.open():
                 report_to.start(folder.path, "compare", f"{a.name} | {b.name}")
-                _draw(versus, traces[0].record, folder, report_to)
-                record = report(found) | _origins(a, b, traces, folder)
+                with as_written(f"{a} or {b}"):
+                    _draw(versus, films[0], folder, report_to)
+                    record = report(found) | _origins(a, b, traces, folder)
                 text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
                 write_file(folder.partial / COMPARE_FILE, utf8(f"{text}\n"))
                 folder.finish()
@@ -68,12 +77,37 @@ def compare_runs(
     return Compared(folder.path, record)
 
 
+def _stored(folder: Path) -> dict[str, Any]:
+    record = read_table(folder / COMPARE_FILE) or {}
+    if not isinstance(record.get("sentence"), str):
+        raise NotRecorded(f"{folder / COMPARE_FILE} says nothing any more.", "Compare again with --force.")
+    return record
+
+
+def _config(trace: Trace) -> dict[str, Any]:
+    return trace.record.get("config") or {}
+
+
+def _film(run: Path, trace: Trace) -> Film:
+    """Return how the run's own film is made, which the comparison's is too."""
+    from pydantic import ValidationError
+
+    from denoisecli.config.base import Film
+
+    try:
+        return Film.model_validate(_config(trace).get("film") or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, ("config", "film", *first["loc"])))
+        raise NotRecorded(f"{run}/{TRACE_FILE} is not as denoisecli writes it: {key}: {first['msg']}.") from None
+
+
 def _folder(
     a: Path, b: Path, traces: tuple[Trace, Trace], out: Path | None, runs_dir: Path | None, *, force: bool
 ) -> RunFolder:
-    film = traces[0].record.get("config", {}).get("film")
+    film = _config(traces[0]).get("film")
     digest = run_hash({"a": file_sha256(a / STATES_FILE), "b": file_sha256(b / STATES_FILE), "film": film}, __version__)
-    names = [trace.record.get("config", {}).get("prompt") or trace.lab for trace in traces]
+    names = [_config(trace).get("prompt") or trace.lab for trace in traces]
     title = names[0] if names[0] == names[1] else f"{names[0]} {names[1]}"
     folder = name_folder("compare", str(title), digest, out, runs_dir, force=force)
     folder.record = COMPARE_FILE
@@ -88,7 +122,7 @@ def _folder(
 def _pictures(run: Path) -> PictureFile:
     from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 
-    if not (run / PICTURES_FILE).is_file():
+    if not os.path.lexists(run / PICTURES_FILE):
         hint = "It was made by an earlier version: make it again with --force."
         raise NotRecorded(f"{run} holds no pictures to show.", hint)
     return PictureFile.open(run / PICTURES_FILE)
@@ -101,14 +135,24 @@ class RowView:
         self.view = view
         self.leading = tuple(view.shape[:-4])
 
+    @property
+    def places(self) -> tuple[int, int]:
+        """How many rows and states it has pictures of."""
+        return math.prod(self.leading), int(self.view.shape[-4])
+
     def __getitem__(self, row: int) -> Any:
         """Return the view of one row's states."""
         return self.view[tuple(int(i) for i in np.unravel_index(row, self.leading))] if self.leading else self.view
 
 
-def rows_by_view(pictures: PictureFile) -> dict[str, Any]:
-    """Return each view as rows of states."""
-    return {name: RowView(pictures[name]) for name in pictures}
+def rows_by_view(pictures: PictureFile, rows: Rows | None = None) -> dict[str, Any]:
+    """Return each view as rows of states: of a run's `rows`, those that have a picture of every state.
+
+    A walk's guesses are of some frames alone, a sweep's anatomy is of one sample.
+    """
+    wanted = rows and tuple(rows.canvas.shape[:2])
+    found = {name: RowView(pictures[name]) for name in pictures}
+    return {name: view for name, view in found.items() if wanted in (None, view.places)}
 
 
 def _versus(found: Comparison, traces: tuple[Trace, Trace], a: Mapping[str, Any], b: Mapping[str, Any]) -> Versus:
@@ -125,8 +169,7 @@ def _versus(found: Comparison, traces: tuple[Trace, Trace], a: Mapping[str, Any]
     return versus
 
 
-def _draw(versus: Versus, record: dict[str, Any], folder: RunFolder, report_to: Report) -> None:
-    from denoisecli.config.base import Film
+def _draw(versus: Versus, film: Film, folder: RunFolder, report_to: Report) -> None:
     from denoisecli.figures.theme import FilmStyle
     from denoisecli.figures.timing import holds
     from denoisecli.labs.films import encode
@@ -135,7 +178,6 @@ def _draw(versus: Versus, record: dict[str, Any], folder: RunFolder, report_to: 
     from .film import versus_frames
     from .sheet import versus_sheet
 
-    film = Film.model_validate((record.get("config") or {}).get("film") or {})
     style = FilmStyle(film.size, versus.theme)
     repeats = holds(len(versus.comparison.states), film.hold_s, film.fps)
     report_to.stage("figures", len(repeats) + 1)

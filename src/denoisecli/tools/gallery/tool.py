@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,11 @@ from urllib.parse import quote
 import numpy as np
 
 from denoisecli.errors import DenoiseError, RunFolderError, UsageError
+from denoisecli.labs.stored import as_written
 from denoisecli.report import Report
 from denoisecli.runs.catalog import DONE, Entry, entries, entry_of, newest_first, record_of
 from denoisecli.runs.folder import RUNS_DIR
+from denoisecli.safe_files import BadName, inside, open_file
 from denoisecli.trace import PAGE_FILE
 
 if TYPE_CHECKING:
@@ -143,21 +146,22 @@ def thumbnail(run: Path, side: int) -> bytes | None:
     from denoisecli.media.picture_file import webp
 
     try:
-        pictures = list(_finals(run)) or list(_stills(run))
-        if not pictures:
-            return None
-        image = Image.fromarray(_mosaic(pictures))
-    except (DenoiseError, OSError, ValueError, Image.DecompressionBombError):
+        with as_written(run):
+            pictures = list(_finals(run)) or list(_stills(run))
+            if not pictures:
+                return None
+            image = Image.fromarray(_mosaic(pictures))
+            image.thumbnail((side, side), Image.Resampling.LANCZOS)
+            return webp(np.asarray(image))
+    except (DenoiseError, OSError):
         return None  # a damaged run is listed all the same
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return webp(np.asarray(image))
 
 
 def _finals(run: Path) -> Iterable[NDArray[np.uint8]]:
     """Return the finished pictures that pictures.zip holds, MOSAIC evenly spread ones of many."""
     from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 
-    if not (run / PICTURES_FILE).is_file():
+    if not os.path.lexists(run / PICTURES_FILE):
         return
     with PictureFile.open(run / PICTURES_FILE) as file:
         name = next((name for name in ("final", "canvas", "guess") if name in file.shapes), None)
@@ -174,11 +178,17 @@ def _finals(run: Path) -> Iterable[NDArray[np.uint8]]:
 
 def _stills(run: Path) -> Iterable[NDArray[np.uint8]]:
     """Return the images of a run without pictures.zip, else its sheet."""
-    from PIL import Image
+    from denoisecli.media.images import open_picture
 
-    for path in _spread(sorted((run / "images").glob("*.png"))) or [p for p in [run / "sheet.png"] if p.is_file()]:
-        with Image.open(path, formats=["PNG"]) as image:
-            yield np.asarray(image.convert("RGB"))
+    sheet = run / "sheet.png"
+    for path in _spread(_images(run)) or [path for path in [sheet] if os.path.lexists(path)]:
+        yield np.asarray(open_picture(path, links=False, formats=("PNG",)))
+
+
+def _images(run: Path) -> list[Path]:
+    with contextlib.suppress(BadName):
+        return sorted(inside(run, "images").glob("*.png"))
+    return []
 
 
 def _spread(things: Sequence[Any]) -> list[Any]:
@@ -197,7 +207,7 @@ def _mosaic(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 def _is_ours(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return MARK in file.read(HEAD)
     except OSError:
         return False

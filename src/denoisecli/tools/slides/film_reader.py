@@ -14,9 +14,11 @@ from PIL import Image
 
 from denoisecli.errors import MediaError
 from denoisecli.media.ffmpeg import ffmpeg_path
+from denoisecli.safe_files import check_file, why
 
 AGAIN = "Make the run again with --force."
 ONE_PNG = ("-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-")
+ONLY_MP4 = ("-protocol_whitelist", "file", "-f", "mov")  # a playlist that is called film.mp4 would have others read
 TIMEOUT_S = 60
 
 
@@ -42,15 +44,32 @@ def film_frame(path: Path, share: float) -> NDArray[np.uint8]:
 
 
 def _read(path: Path, at_s: float) -> tuple[FilmInfo, NDArray[np.uint8]]:
-    if not path.is_file():
-        raise MediaError(f"{path} is not there.", AGAIN)
-    command = [ffmpeg_path(), "-nostdin", "-hide_banner", "-ss", f"{at_s:.3f}", "-i", str(path.absolute())]
-    done = subprocess.run([*command, *ONE_PNG], capture_output=True, timeout=TIMEOUT_S, check=False)
+    try:
+        check_file(path, links=False)
+    except OSError as error:
+        raise MediaError(f"{path} {why(error)}.", AGAIN) from None
+    command = [
+        ffmpeg_path(),
+        "-nostdin",
+        "-hide_banner",
+        *ONLY_MP4,
+        "-ss",
+        f"{at_s:.3f}",
+        "-i",
+        f"file:{path.absolute()}",
+    ]
+    try:
+        done = subprocess.run([*command, *ONE_PNG], capture_output=True, timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise MediaError(f"{path} is not a film that ffmpeg can read in {TIMEOUT_S} s.", AGAIN) from None
     length = re.search(rb"Duration: (\d+):(\d+):([\d.]+)", done.stderr)
     rate = re.search(rb"([\d.]+) fps", done.stderr)
     if done.returncode or not done.stdout or not length or not rate:
         raise MediaError(f"{path} is not a film that ffmpeg can read.", AGAIN)
-    with Image.open(io.BytesIO(done.stdout), formats=["PNG"]) as image:
-        frame = np.asarray(image.convert("RGB"))
+    try:
+        with Image.open(io.BytesIO(done.stdout), formats=["PNG"]) as image:
+            frame = np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise MediaError(f"{path} is not a film that can be shown: {error}.", AGAIN) from None
     hours, minutes, seconds = map(float, length.groups())
     return FilmInfo((frame.shape[1], frame.shape[0]), 3600 * hours + 60 * minutes + seconds, float(rate[1])), frame

@@ -12,11 +12,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from denoisecli.media.files import whole_file
+from denoisecli.safe_files import read_file
 from denoisecli.safe_text import utf8
 
 from .pptx import Slide
 
 MARK = "# denoisecli slides, unchanged: "
+MOST_BYTES = 1 << 26  # of a deck that we wrote
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~$@^&:\"'=])")
 
 
@@ -36,11 +38,11 @@ def write(slides: Sequence[Slide], path: Path, title: str | None = None) -> Path
 def is_untouched(path: Path) -> bool:
     """Return whether `path` is a deck that we wrote and that nobody has changed since."""
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            first, mark, body = file.readline(), file.readline(), file.read()
+        text = read_file(path, MOST_BYTES).decode()
     except (OSError, ValueError):
         return False
-    return first == "---\n" and mark == f"{MARK}{_digest(body)}\n"
+    first, mark, body = [*text.split("\n", 2), "", ""][:3]
+    return first == "---" and mark == f"{MARK}{_digest(body)}"
 
 
 def escaped(text: str) -> str:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from denoisecli.errors import MediaError
 from denoisecli.media.files import whole_file
+from denoisecli.safe_files import check_file
 
 SIZE_IN = (13.333, 7.5)  # of a slide, 16:9
 MARGIN_IN = 0.5
@@ -129,7 +130,7 @@ def is_untouched(path: Path) -> bool:
     """Return whether `path` is a deck that we wrote and that no other program has saved since."""
     pptx = _pptx()
     try:
-        deck = pptx.Presentation(str(path))
+        deck = pptx.Presentation(str(check_file(path)))
         return bool(deck.core_properties.identifier == _mark(deck))
     except Exception:  # noqa: BLE001 - whatever it is, it is no deck of ours
         return False

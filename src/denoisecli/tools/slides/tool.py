@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisecli.errors import MediaError, UsageError
+from denoisecli.labs.stored import as_written
 from denoisecli.registry import CONFIGS, lab
 from denoisecli.report import Report
 from denoisecli.runs.folder import CONFIG_FILE
 from denoisecli.runs.summary import Summary, summary
+from denoisecli.safe_files import read_inside
 from denoisecli.trace import load_record
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from .pptx import Look, Slide
 
 FILM = "film.mp4"
+MOST_CONFIG = 1 << 20  # bytes of a config.yaml that notes take in
 LARGE_FILM, LARGE_TALK = 50e6, 100e6  # bytes; Google Slides takes no larger presentation
 SUFFIXES = (".pptx", ".md")
 
@@ -65,25 +69,26 @@ def slide_of(run: Path) -> Slide:
     from .pptx import Slide, places
 
     record = load_record(run)
-    words = summary(record)
     film = run / FILM
-    if not film.is_file():
+    if not os.path.lexists(film):
         raise MediaError(f"{run} holds no {FILM}.", "Make it with `denoisecli render`, or the run again with --force.")
-    info = film_info(film)
-    theme = THEMES.get(str((record.get("config") or {}).get("film", {}).get("theme")), THEMES["dark"])
-    room = places(info.size)
-    return Slide(
-        film=film,
-        size=info.size,
-        duration_s=info.duration_s,
-        poster=Image.fromarray(film_frame(film, lab(words.lab if words.lab in CONFIGS else "cfg-sweep").poster)),
-        title=words.title,
-        settings=(words.lab, *words.settings),
-        caption=_fitting(words.title, room.caption_pt, room.caption.width, 2 if room.wide else 9),
-        details=_details(words, room.details_pt, room.details.width, wide=room.wide),
-        notes=notes(run, record, words),
-        look=_look(theme),
-    )
+    with as_written(run):
+        words = summary(record)
+        info = film_info(film)
+        theme = THEMES.get(str(((record.get("config") or {}).get("film") or {}).get("theme")), THEMES["dark"])
+        room = places(info.size)
+        return Slide(
+            film=film,
+            size=info.size,
+            duration_s=info.duration_s,
+            poster=Image.fromarray(film_frame(film, lab(words.lab if words.lab in CONFIGS else "cfg-sweep").poster)),
+            title=words.title,
+            settings=(words.lab, *words.settings),
+            caption=_fitting(words.title, room.caption_pt, room.caption.width, 2 if room.wide else 9),
+            details=_details(words, room.details_pt, room.details.width, wide=room.wide),
+            notes=notes(run, record, words),
+            look=_look(theme),
+        )
 
 
 def notes(run: Path, record: dict[str, Any], words: Summary) -> str:
@@ -109,7 +114,7 @@ def notes(run: Path, record: dict[str, Any], words: Summary) -> str:
 
 def _config(run: Path) -> str:
     try:
-        return f"{CONFIG_FILE}:\n{(run / CONFIG_FILE).read_text(encoding='utf-8').strip()}"
+        return f"{CONFIG_FILE}:\n{read_inside(run, CONFIG_FILE, MOST_CONFIG).decode().strip()}"
     except (OSError, ValueError):
         return ""
 
