@@ -12,12 +12,16 @@ def deck(**keys):
     return SampleConfig(**{"size": (64, 64), "steps": 4, "seeds": (1, 2)} | keys)
 
 
+def row(size):
+    return {"path": f"views/{size}.mp4", "sha256": "0" * 64, "bytes": size, "kind": "film"}
+
+
 @pytest.fixture
 def root(tmp_path):
     """One run of two seeds and four steps: 8 s beside loading, 4,000 bytes."""
     hand_made_run(
         tmp_path / "sample" / "one", "sample", "size=64", "steps=4", "seeds=1-2", film=False,
-        timings={"load": 99.0, "sample": 3.0, "figures": 5.0}, artifacts=[{"bytes": 3000}, {"bytes": 1000}],
+        timings={"load": 99.0, "sample": 3.0, "figures": 5.0}, artifacts=[row(3000), row(1000)],
     )  # fmt: skip
     return tmp_path
 
@@ -37,7 +41,7 @@ def test_estimate(root, configs, runs, seconds, size):
 
 def test_share_of_a_pack_counts(root):
     hand_made_run(
-        root / "sample" / "two", "sample", "size=64", "steps=4", "seeds=1-2", film=False, artifacts=[{"bytes": 4000}],
+        root / "sample" / "two", "sample", "size=64", "steps=4", "seeds=1-2", film=False, artifacts=[row(4000)],
         timings={"load": 0.0, "figures": 4.0}, packed={"samples": 8, "seconds": 16.0, "rows": [2, 4]},
     )  # fmt: skip
     assert estimate([deck()], 1, root).seconds == 8

@@ -114,8 +114,6 @@ class RemotePlace(Place):
             raise UsageError(f"{self.url.partition('/')[0]}// cannot be used: {_words(error)}", hint) from None
         except Exception as error:  # some connect as soon as they are named
             raise RemoteError(f"{self.url} cannot be used: {_words(error)}", CHECK) from error
-        if getattr(store, "protocol", None) == "memory" or not hasattr(store, "pipe_file"):
-            raise UsageError(f"{self.url} keeps nothing: runs there are gone with the process.", CHECK)
         try:
             yield store, str(root).rstrip("/")
         except DenoiseError:

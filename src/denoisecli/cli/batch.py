@@ -114,6 +114,8 @@ def place_at(text: str | None, *, force: bool) -> Place:
     if urlsplit(where).password is not None:
         hint = "Give it by the environment or the store's own config file."
         raise UsageError("--runs-dir: a password in a URL would be written into every run.", hint)
+    if where.startswith("memory:"):
+        raise UsageError(f"{where} keeps nothing: runs there are gone with the process.", "Name a folder or a store.")
     return RemotePlace(None, force, where)
 
 
