@@ -40,7 +40,7 @@ def live_page(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """The model itself in one offline page that samples while you watch.
+    """The model in one offline page that samples as you watch.
 
     The page needs no network and nothing installed: it denoises in the reader's browser.
     """
