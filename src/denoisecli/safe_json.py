@@ -20,24 +20,26 @@ ODD_NUMBER = re.compile(rb"\d{19}|[eE]\+?\d{3}")  # may be too large: looked at 
 HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # may be half a character
 
 
-def parse(raw: bytes, *, odd_numbers: bool = False) -> Any:
+def parse(raw: bytes, *, lenient: bool = False) -> Any:
     """Return what UTF-8 JSON holds; halves of characters become �.
 
-    odd_numbers: whether NaN, infinities and numbers beyond any seed may be in it, for who only lists what there is.
+    lenient: whether NaN, infinities, numbers beyond any seed and deeper nesting may be in it, for who only lists what
+    there is, thousands of them at a time.
 
     Raises ValueError for what is no JSON, for NaN and infinities, numbers beyond any seed, more parts or deeper nesting
     than any run has.
     """
     if raw.count(b"[") + raw.count(b"{") > MOST_PARTS:
         raise ValueError("it has more parts than any run")
-    hooks: dict[str, Any] = {} if odd_numbers else {"parse_constant": _refuse}
-    if not odd_numbers and ODD_NUMBER.search(raw):
+    hooks: dict[str, Any] = {} if lenient else {"parse_constant": _refuse}
+    if not lenient and ODD_NUMBER.search(raw):
         hooks |= {"parse_int": _whole, "parse_float": _finite}
     try:
-        found = json.loads(raw, **hooks)
+        found = json.loads(raw.decode(), **hooks)  # bytes it would read with halves of characters in them
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    _check_depth(found)
+    if not lenient:
+        _check_depth(found)
     if HALF.search(raw):
         found = json.loads(safe(json.dumps(found, ensure_ascii=False)))
     return found

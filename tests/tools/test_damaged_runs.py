@@ -337,3 +337,14 @@ def test_a_run_of_an_older_version_is_read(runs, tmp_path):
     assert load(run).record["a_key_of_tomorrow"] == {"x": [1]}
     for command in ("show", "compare", "slides", "export to a1111"):
         assert check(command, commands(run, runs["sample"], tmp_path)[command])[0] == 0
+
+
+@pytest.mark.parametrize("name", ["sample", "cfg-sweep", "walk"])
+def test_a_whole_run_is_no_damaged_one(runs, tmp_path, name):
+    """What catches the faults of damaged runs must not catch those of ours: all that can be done with a run is done."""
+    run = tmp_path / "run"
+    shutil.copytree(runs[name], run)
+    for command, arguments in commands(run, runs[name], tmp_path / "out").items():
+        (tmp_path / "out").mkdir(exist_ok=True)
+        code, text = check(command, arguments)
+        assert code == (2 if command == "rm" else 0), text

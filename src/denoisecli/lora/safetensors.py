@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from denoisecli.errors import ModelError
+from denoisecli.safe_files import new_file, open_file, why
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,13 +123,13 @@ def open_tensors(path: str | Path) -> Iterator[TensorFile]:
     """Open a safetensors file and check its header against its size. Raises ModelError saying what is wrong."""
     path = Path(path)
     try:
-        stream = path.open("rb")
+        stream = open_file(path)
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file.") from None
     except IsADirectoryError:
         raise ModelError(f"{path} is a folder, not a file.", "Name the .safetensors file in it.") from None
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
+        raise ModelError(f"{path} {why(error)}.") from None
     with stream:
         header, data_start = _read_header(stream, path)
         metadata = _metadata(header.pop("__metadata__", {}), path)
@@ -243,10 +244,9 @@ def file_size(planned: Planned, metadata: dict[str, str]) -> int:
 def writing(path: Path, planned: Planned, metadata: dict[str, str]) -> Iterator[Callable[[str, bytes], None]]:
     """Write a safetensors file tensor by tensor, in any order: `put(name, raw)`. It is there only when it is whole."""
     head, places = header_for(planned, metadata)
-    partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     left = set(planned)
-    try:
+    with new_file(path) as partial:
         with partial.open("wb") as stream:
             stream.write(head)
 
@@ -261,9 +261,6 @@ def writing(path: Path, planned: Planned, metadata: dict[str, str]) -> Iterator[
             yield put
         if left:
             raise ValueError(f"never written: {sorted(left)}")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def copy_plan(source: TensorFile, names: Iterable[str]) -> Planned:

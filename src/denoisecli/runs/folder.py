@@ -335,7 +335,7 @@ def _hash_of(record: Path) -> str | None:
 def read_table(path: Path) -> dict[str, Any] | None:
     """Return what a trace.json, compare.json or error.json holds; None where there is none that can be read."""
     try:
-        found = parse(read_file(path, MOST_RECORD, links=False), odd_numbers=True)
+        found = parse(read_file(path, MOST_RECORD, links=False), lenient=True)
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
