@@ -21,6 +21,7 @@ GOLDEN = Path(__file__).parent / "figures" / "golden"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as `load_model` has it, before another test multiplies
 os.environ.pop("DENOISECLI_RUNS_DIR", None)
 os.environ["COLUMNS"] = "100"
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background: what is started would not hear it
