@@ -1,5 +1,6 @@
 """Model folders from elsewhere: what their configs name and say is checked before anything acts on it."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -148,6 +149,26 @@ def test_a_tokenizer_without_a_length_takes_the_text_encoders(tiny, said):
     assert pipe.tokenizer.model_max_length == 16
     assert models.truncated(pipe, "a cat " * 300)
     assert use(tiny).x_t.shape[1] == 3
+
+
+def schedulers():
+    """Yield every scheduler that diffusers can make without arguments."""
+    from diffusers import SchedulerMixin
+    from diffusers import schedulers as found
+
+    for name in sorted(dir(found)):
+        kind = getattr(found, name) if name.endswith("Scheduler") else None
+        if isinstance(kind, type) and issubclass(kind, SchedulerMixin):
+            with contextlib.suppress(Exception):
+                yield pytest.param(kind(), id=name)
+
+
+@pytest.mark.parametrize("scheduler", list(schedulers()))
+def test_what_diffusers_writes_is_taken(tmp_path, scheduler):
+    """DPM++ says `lambda_min_clipped: -Infinity`, which is no JSON, and stands in many folders."""
+    (tmp_path / "model_index.json").write_text(json.dumps({"scheduler": ["diffusers", type(scheduler).__name__]}))
+    scheduler.save_pretrained(tmp_path / "scheduler")
+    check_configs(tmp_path)
 
 
 @pytest.mark.parametrize(

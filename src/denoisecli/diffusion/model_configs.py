@@ -246,9 +246,10 @@ RULES: dict[str, tuple[Check, str]] = {
     "steps_offset": (_whole(0, 100_000), "a whole number from 0 to 100000"),
     "solver_order": (_whole(1, 5), "a whole number from 1 to 5"),
     "prediction_type": (
-        _word("epsilon", "v_prediction", "sample", "flow_prediction", "velocity"),
-        'one of "epsilon", "v_prediction", "sample", "flow_prediction"',
+        _word("epsilon", "v_prediction", "sample", "flow_prediction", "velocity", "trigflow"),
+        'one of "epsilon", "v_prediction", "sample", "flow_prediction", "trigflow"',
     ),
+    "lambda_min_clipped": (_number(-math.inf, 1e3), "a number, or -Infinity"),  # which is what diffusers writes
     "timestep_spacing": (_word("leading", "linspace", "trailing"), 'one of "leading", "linspace", "trailing"'),
     "shift": (_number(1e-6, 1e6), "a positive number"),
     # sizes

@@ -11,10 +11,13 @@ from denoisecli.config.samplers import SAMPLERS
 from denoisecli.interop.a1111 import read as a1111_reader
 from denoisecli.interop.a1111.write import infotext
 from denoisecli.interop.comfyui import read as comfyui_reader
+from denoisecli.interop.comfyui.levels import proven, same
 from denoisecli.interop.comfyui.write import api_graph, drawing
 from denoisecli.interop.gaps import a1111_losses, comfyui_losses
 from denoisecli.interop.samplers import APART
 from denoisecli.labs.sample.config import SampleConfig
+from denoisecli.process.comfyui_sigmas import Training, levels
+from denoisecli.process.sampler_sigmas import way
 from tests.interop.made import recipe_for
 
 # ComfyUI's nodes.py and comfy/samplers.py: what a node must be given, what it gives
@@ -108,7 +111,35 @@ def test_comfyui_round_trip(config):
         if row is None:
             assert found.values["sampler"] == "euler"  # it stands in
         else:
+            by_levels(found.values, config)
             assert plain(found.values) == kept(config, row)
+
+
+def by_levels(values, config):
+    """Name the spacing as the config does where another name, of ComfyUI's or of ours, means the very same levels.
+
+    With few steps several names do. The last level may differ by ComfyUI's name: 0 there, a thirtieth here.
+    """
+    sampler = SAMPLERS[config.sampler]
+    if values.get("spacing") == config.spacing or not proven(sampler) or sampler.options.get("use_karras_sigmas"):
+        return
+    ours = way(sampler.class_name, config.spacing, config.steps).sigmas
+    if "schedule" in values:
+        name = values.pop("schedule").removeprefix("comfy-")
+        assert same(levels(name, Training.scaled_linear(), config.steps, sampler.comfyui[0])[:-1], ours[:-1])
+    elif "spacing" in values:
+        assert same(way(sampler.class_name, values["spacing"], config.steps).sigmas, ours)
+    values["spacing"] = config.spacing
+
+
+@pytest.mark.parametrize("sampler", ["unipc", "dpmpp_2m", "euler", "heun", "lms", "deis"])
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("steps", [1, 2, 4, 7, 8, 20, 1000])
+def test_few_steps_and_odd_ones_come_back_at_their_levels(sampler, spacing, steps):
+    config = SampleConfig(sampler=sampler, spacing=spacing, steps=steps, seeds=(0,), size=(64, 64))
+    found = comfyui_reader.read(json.dumps(api_graph(recipe_for(config))))
+    by_levels(found.values, config)
+    assert plain(found.values) == kept(config, SAMPLERS[sampler].comfyui)
 
 
 @settings(max_examples=150, deadline=None)
