@@ -16,7 +16,7 @@ model = sys.argv[1] if len(sys.argv) > 1 else str(POCKET)
 folder = sys.argv[2] if len(sys.argv) > 2 else "recorded"
 steps = int(os.environ.get("STEPS", "20"))
 
-pipe = StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32)
+pipe = StableDiffusionPipeline.from_pretrained(model)
 with denoisecli.record(pipe) as trace:
     pipe(
         "a windmill on a grassy hill at dawn, clear sky, field of flowers, watercolor",

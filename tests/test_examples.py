@@ -1,5 +1,6 @@
 """Every example runs as a user would run it (made small through the environment)."""
 
+import json
 import os
 import shutil
 import signal
@@ -14,8 +15,8 @@ from tests.shell import surroundings
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TESTED = {
-    "github_actions.yml", "in_parallel.sh", "prompts_from_a_file.sh", "record_your_own_pipeline.py", "slides.mk",
-    "slurm_array.sh", "sweep_to_gallery.sh", "watch_folder.sh",
+    "github_actions.yml", "in_parallel.sh", "prompts_from_a_file.sh", "record_in_a_notebook.ipynb",
+    "record_your_own_pipeline.py", "slides.mk", "slurm_array.sh", "sweep_to_gallery.sh", "watch_folder.sh",
 }  # fmt: skip
 
 pytestmark = pytest.mark.usefixtures("heavy")
@@ -37,6 +38,28 @@ def test_record_your_own_pipeline(tmp_path):
     assert "latents at every state: (1, 3, 4, 32, 32)" in out
     assert "layout was fixed at state" in out
     assert (tmp_path / "recorded" / "trace.json").is_file()
+
+
+NOTEBOOK = """
+import sys, nbclient, nbformat
+book = nbformat.read(sys.argv[1], 4)
+nbclient.NotebookClient(book, timeout=600, kernel_name="python3").execute()
+nbformat.write(book, "done.ipynb")
+"""
+
+
+@pytest.mark.slow
+def test_record_in_a_notebook(tmp_path):
+    """Every cell runs; the trace shows its page, and the sheet its picture."""
+    run([sys.executable, "-c", NOTEBOOK, EXAMPLES / "record_in_a_notebook.ipynb"], tmp_path)
+    cells = json.loads((tmp_path / "done.ipynb").read_text())["cells"]
+    outputs = ["".join(map(json.dumps, cell["outputs"])) for cell in cells if cell["cell_type"] == "code"]
+    assert "Trace(sample, 2 seeds, 3 states, 4×32×32)" in json.loads(json.dumps(cells[2]["outputs"]))[-1]["text"][0]
+    assert "<iframe" in outputs[2]
+    assert "<img" in outputs[3]
+    assert "latents at every state: (2, 3, 4, 32, 32)" in outputs[4]
+    assert "seed 21: layout fixed at state" in outputs[5]
+    assert "a windmill on a grassy hill" in outputs[6]
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")

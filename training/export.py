@@ -53,6 +53,7 @@ def export(pipe: StableDiffusionPipeline, tokenizer: Path, out: Path) -> None:
         for name in ("vocab.json", "merges.txt"):  # read by older versions of transformers
             shutil.copy(tokenizer / name, folder / "tokenizer" / name)
         _forget_paths(folder)
+        _as_float32(folder / "text_encoder" / "config.json")
         for name in PARTS:
             shutil.rmtree(out / name, ignore_errors=True)
             shutil.move(folder / name, out / name)
@@ -70,6 +71,15 @@ def _forget_paths(folder: Path) -> None:
             path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
+def _as_float32(config: Path) -> None:
+    """Let transformers load the text encoder in float32 where nobody names a dtype, as diffusers loads the others.
+
+    It takes the config's dtype then, and half a pipeline in half precision fails at the first product.
+    """
+    values = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps(values | {"dtype": "float32"}, indent=2) + "\n", encoding="utf-8")
+
+
 def digests(folder: Path) -> dict[str, tuple[int, str]]:
     """Size in bytes and sha256 of every weights file, by its path in the folder."""
     found = {}
@@ -81,7 +91,7 @@ def digests(folder: Path) -> dict[str, tuple[int, str]]:
 
 def check(folder: Path) -> None:
     """Load the folder as anyone would and take two steps with words it knows and words it does not."""
-    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None).to(torch.float32)
+    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
     pipe.set_progress_bar_config(disable=True)
     for prompt in ("a lighthouse at dusk", "a purple dragon über the sea!"):
         picture = pipe(prompt, num_inference_steps=2, height=256, width=256).images[0]

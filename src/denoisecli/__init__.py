@@ -4,7 +4,7 @@ Python users need two names::
 
     with denoisecli.record(pipe) as trace:
         pipe("a lighthouse on a rocky cliff")
-    trace.save("my-run")
+    trace.save("my-run")  # a run as `denoisecli sample` makes it; denoisecli.load("my-run") reads it back
 
 Everything else is behind the command line. Nothing here imports torch until it is asked for.
 """
@@ -31,3 +31,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOME[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    """Name what is imported on first use too."""
+    return sorted({*globals(), *__all__})

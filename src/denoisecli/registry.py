@@ -29,7 +29,8 @@ class Lab:
     config: the LabConfig. plan: (config, out, runs_dir, force) -> Plan. draw: (job, trace, pictures), from stored
     things only. words: (record, config) -> Words. shots: (config, record, notes) -> the pictures that other tools are
     told of; without it, one for each seed. rows: Trace -> Rows, what `compare` compares; without it, nothing.
-    poster: the share of the film's length that shows most, for the still picture on a slide.
+    keep, drawing: how a trace that `record` filled becomes a run of this lab, or one of its drawings. recorded: the
+    config of such a run. poster: the share of the film's length that shows most, for the still picture on a slide.
     """
 
     config: str
@@ -38,6 +39,9 @@ class Lab:
     words: str = ".words:words"
     shots: str | None = None
     rows: str | None = None
+    keep: str | None = None
+    drawing: str | None = None
+    recorded: str | None = None
     poster: float = 2 / 3
 
 
@@ -54,6 +58,14 @@ def part(name: str, which: str) -> Any:
         return None
     module, _, attribute = place.partition(":")
     return getattr(import_module(module, ROOMS[name]), attribute)
+
+
+def config_of(record: Mapping[str, Any]) -> Any:
+    """Return the config class of a stored run, its lab's or that of what `record` saved; None of no lab."""
+    name = str(record.get("lab"))
+    if name not in CONFIGS:
+        return None
+    return (part(name, "recorded") if record.get("recorded") else None) or CONFIGS[name]
 
 
 class _Configs(Mapping[str, Any]):

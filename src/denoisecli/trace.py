@@ -18,8 +18,11 @@ The denoiser's raw outputs are ε for ε-models, v for v-models:
 
 from __future__ import annotations
 
+import base64
 import html
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +30,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import __version__
-from .errors import NotRecorded
-from .safe_files import BadName, check_file, inside, read_inside, why, write_file
+from .errors import DenoiseError, NotRecorded, UsageError
+from .registry import part
+from .safe_files import BadName, check_file, inside, read_file, read_inside, why, write_file
 from .safe_json import parse
-from .safe_text import utf8
+from .safe_text import shown, utf8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,8 +43,10 @@ SCHEMA = "denoisecli/trace/1"
 STATES_FILE = "states.safetensors"
 TRACE_FILE = "trace.json"
 PAGE_FILE = "page.html"
+FILM_FILE = "film.mp4"
+SHEET_FILE = "sheet.png"
 MOST_RECORD = 16 << 20  # bytes of a record: 64 seeds of 100 steps have 2 MB
-MOST_PAGE = 1 << 28
+MOST_SHOWN = 1 << 28  # of a page, film or sheet in a notebook
 
 
 _EMPTY: dict[str, Any] = {
@@ -49,22 +55,78 @@ _EMPTY: dict[str, Any] = {
 }  # fmt: skip
 
 
+_EMPTY_HINT = (
+    "Call the pipeline inside `with denoisecli.record(pipe) as trace:`; the trace is filled when the block ends, "
+    "and stays empty where a call failed."
+)
+
+
 @dataclass
+class Source:
+    """What `record` knows of a trace beside its record, for `save` to make a run of it.
+
+    pipe: returns the pipeline as long as somebody has it, then None. prompts, negative_prompts: of each row, "" where
+    the call named none. sampler: the scheduler's name among our samplers, else its
+    class. pipeline, scheduler: their classes.
+    """
+
+    pipe: Callable[[], Any]
+    prompts: list[str]
+    negative_prompts: list[str]
+    sampler: str
+    pipeline: str
+    scheduler: str
+    studio: Any = None  # where it is drawn before it is saved
+
+
+@dataclass(repr=False)
 class Trace:
-    """What a run did: `arrays` by name, and `record`, the body of `trace.json`."""
+    """What a run did: `arrays` by name, and `record`, the body of `trace.json`.
+
+    `denoisecli.record` fills one, `denoisecli.load` reads one back. A notebook shows its page.
+    """
 
     lab: str = "sample"
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
-    folder: Path | None = field(default=None, compare=False)  # where it was loaded from
+    folder: Path | None = field(default=None, compare=False)  # where it was loaded from, or saved to
+    source: Source | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """Return one line: the lab and the axes, never the numbers."""
+        return f"Trace({', '.join([self.lab, *self._axes()])})"
+
+    def _axes(self) -> list[str]:
+        if "x_t" in self.arrays and self.arrays["x_t"].ndim >= 4:
+            shape = self.arrays["x_t"].shape
+            leading = [("scale", shape[0])] if self.lab == "cfg-sweep" and len(shape) > 5 else []
+            leading += zip(("seed", "state"), shape[len(leading) :], strict=False)
+            return [*(_counted(size, axis) for axis, size in leading), _by(shape[len(leading) :])]
+        if "x_T" in self.arrays:
+            return [_counted(len(self.arrays["x_T"]), "frame"), _by(self.arrays["x_T"].shape[1:])]
+        names = sorted(self.arrays)
+        shown = [f"{name} {_by(self.arrays[name].shape)}".rstrip() for name in names[:3]]
+        return [*shown, *([f"{len(names) - 3} more arrays"] if len(names) > 3 else [])] or ["empty"]
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return the array `name`. Raises NotRecorded where this run has none."""
         try:
             return self.arrays[name]
         except KeyError:
-            held = ", ".join(sorted(self.arrays)) or "nothing yet"
-            raise NotRecorded(f"This trace holds no {name!r}.", f"It holds: {held}.") from None
+            if not self.arrays:
+                raise NotRecorded(f"This trace holds no {name!r}: it is empty.", _EMPTY_HINT) from None
+            held = ", ".join(sorted(self.arrays))
+            raise NotRecorded(f"This trace holds no {name!r}{self._why_without(name)}.", f"It holds: {held}.") from None
+
+    def _why_without(self, name: str) -> str:
+        """Return the reason why an array that other runs have is not here, as the end of a sentence."""
+        kind = (self.record.get("guidance") or {}).get("kind")
+        if name == "eps_uncond" and "eps_cond" in self.arrays:
+            how = "took its scale as an input" if kind == "embedded" else "ran without guidance"
+            return f": the model {how}, so no step had a half without the prompt"
+        if name in ("eps_uncond", "eps_cond") and "x_t" in self.arrays:
+            return ": what the denoiser returned does not explain what the scheduler got"
+        return "" if self.lab == "sample" else f", as no run of {self.lab} does"
 
     def __contains__(self, name: object) -> bool:
         return name in self.arrays
@@ -115,24 +177,87 @@ class Trace:
         return np.concatenate([self.x0, self.x_t[:, -1:]], axis=1)
 
     def _repr_html_(self) -> str | None:
-        """Return the run's page in a frame, for notebooks; None for a trace without a folder or a page."""
-        if self.folder is None:
-            return None
+        """Return the run's page in a frame, for notebooks; None, so that they print one line, where there is none."""
         try:
-            page = read_inside(self.folder, PAGE_FILE, MOST_PAGE).decode()
-        except (OSError, ValueError):
+            return self.page()._repr_html_()
+        except (DenoiseError, OSError, ValueError):
             return None
-        frame = 'width="100%" height="880" style="border:0" sandbox="allow-scripts" allow="clipboard-write"'
-        return f'<iframe title="denoisecli" {frame} srcdoc="{html.escape(page)}"></iframe>'
 
-    def save(self, folder: str | Path) -> Path:
-        """Write `states.safetensors` and `trace.json` into `folder` and return it.
+    def save(self, folder: str | Path, *, pictures: bool | None = None, force: bool = False, **look: Any) -> Path:
+        """Make a run of what was recorded, in `folder`, and return it. Every command that takes a run takes it.
+
+        folder: where the run will lie; an unfinished run is never seen there.
+        pictures: True decodes every state and draws film, sheet and page, as the labs do; False writes arrays and
+            numbers alone, in a moment; None, the default, draws where the pipeline is still there and has a decoder.
+        force: replace also a run that a command made; one that was recorded is replaced anyway, other files never are.
+        look: how it is drawn, by the keys of a config's `film`: theme="light", size="1080x1080", fps, hold_s, formats.
+
+        A trace that was loaded, or made by hand, is written as it is.
+        Raises NotRecorded where nothing was recorded, or with pictures=True where none can be decoded, and
+        RunFolderError where something else lies in `folder`, ConfigError for a look that there is not.
+        """
+        if not self.arrays and not self.record:
+            raise NotRecorded("This trace is empty, so there is nothing to save.", _EMPTY_HINT)
+        folder = Path(folder)
+        if self.source is not None:
+            saved: Path = part(self.lab, "keep")(self, folder, pictures=pictures, force=force, look=look)
+            return saved
+        if pictures:
+            hint = "Trace.save draws what record() recorded; draw a stored run with: denoisecli render RUN"
+            raise NotRecorded("This trace was not recorded here, so no pipeline is there to decode pictures.", hint)
+        return self.write(folder)
+
+    def film(self, path: str | Path | None = None) -> Drawing:
+        """Return the film (.mp4), drawn where it is not yet there; with `path`, a copy under that name.
+
+        Until the trace is saved, the file lives as long as the trace. Raises NotRecorded where nothing can be drawn.
+        """
+        return self._drawing(FILM_FILE, path)
+
+    def sheet(self, path: str | Path | None = None) -> Drawing:
+        """Return the contact sheet (.png), drawn where it is not yet there; with `path`, a copy under that name.
+
+        Until the trace is saved, the file lives as long as the trace. Raises NotRecorded where nothing can be drawn.
+        """
+        return self._drawing(SHEET_FILE, path)
+
+    def page(self, path: str | Path | None = None) -> Drawing:
+        """Return the page (.html), one offline file; with `path`, a copy under that name.
+
+        Until the trace is saved, the file lives as long as the trace. Raises NotRecorded where nothing can be drawn.
+        """
+        return self._drawing(PAGE_FILE, path)
+
+    def _drawing(self, name: str, path: str | Path | None) -> Drawing:
+        if path is not None and Path(path).suffix.lower() != Path(name).suffix:
+            raise UsageError(f"{path} is to be a {Path(name).suffix} file.", "Give it that ending.")
+        made = self._made(name)
+        if path is None:
+            return Drawing(made)
+        shutil.copyfile(made, path)
+        return Drawing(path)
+
+    def _made(self, name: str) -> Path:
+        """Return the run's file of this name: stored, or drawn now."""
+        if self.folder is not None:
+            try:
+                return check_file(inside(self.folder, name), links=False)
+            except (BadName, OSError):
+                pass
+        if self.source is not None:
+            drawn: Path = part(self.lab, "drawing")(self, name)
+            return drawn
+        if self.folder is None:
+            raise NotRecorded(f"This trace has no {name}: it is in no folder, and no pipeline is there to draw it.")
+        raise NotRecorded(f"{self.folder} holds no {name}.", f"Draw it with: denoisecli render {self.folder}")
+
+    def write(self, folder: Path) -> Path:
+        """Write `states.safetensors` and `trace.json` alone into `folder` and return it.
 
         A trace that `record` made gets its settling numbers here, so that recording itself costs nothing more.
         """
         from .metrics import measured
 
-        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.record["runs"] = measured(self)
         write_arrays(self.arrays, folder / STATES_FILE)
@@ -142,8 +267,43 @@ class Trace:
     def write_record(self, path: Path) -> None:
         """Write `trace.json` alone, every field of docs/trace.schema.json in it."""
         record = {"schema": SCHEMA, "lab": self.lab} | _EMPTY | self.record
-        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False, default=as_json)
         write_file(path, utf8(f"{text}\n"))
+
+
+class Drawing(type(Path())):  # type: ignore[misc]
+    """The path of a film, sheet or page. A notebook shows what it holds."""
+
+    def _repr_html_(self) -> str | None:
+        """Return the page in a frame, or the film or picture itself, so that the notebook keeps it."""
+        content, kind = read_file(self, MOST_SHOWN, links=False), self.suffix.lower()
+        if kind == ".html":
+            frame = 'width="100%" height="880" style="border:0" sandbox="allow-scripts" allow="clipboard-write"'
+            return f'<iframe title="denoisecli" {frame} srcdoc="{html.escape(content.decode())}"></iframe>'
+        coded = base64.b64encode(content).decode()
+        if kind == ".mp4":
+            return f'<video controls loop width="100%" src="data:video/mp4;base64,{coded}"></video>'
+        return f'<img alt="{html.escape(self.name)}" style="max-width:100%" src="data:image/png;base64,{coded}">'
+
+
+def as_json(value: Any) -> Any:
+    """Return what stands for a value that JSON has not: NumPy's numbers as Python's, lists for sets, text for the rest.
+
+    Callers hand over all sorts of things: paths, enumerations, tensors.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    return shown(value, 200)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
 
 
 def write_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> None:

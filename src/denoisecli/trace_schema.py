@@ -233,6 +233,13 @@ class Packed(Part):
     rows: Annotated[list[Count], Field(min_length=2, max_length=2)]
 
 
+class Recorded(Part):
+    """Which pipeline `record` listened to."""
+
+    pipeline: Name
+    scheduler: Name
+
+
 class Artifact(Part):
     """A file of the run; what its path may be is checked where a file is touched (`safe_files`)."""
 
@@ -314,6 +321,7 @@ class Record(Part):
     matrix: Matrix | None = None
     picture: Picture | None = None
     variants: list[Name] | None = None
+    recorded: Recorded | None = None
 
 
 def record_fault(record: dict[str, Any]) -> str | None:

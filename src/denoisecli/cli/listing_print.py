@@ -111,11 +111,12 @@ def _one_line(text: str) -> str:
 def _facts(record: dict[str, Any]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     model, place = record.get("model") or {}, record.get("environment") or {}
+    hashed = [f"sha256 {str(model['sha256'])[:12]}"] if model.get("sha256") else []
     times = [f"{stage} {seconds:.1f} s" for stage, seconds in (record.get("timings") or {}).items() if seconds]
     rows = {
         "created": record.get("created"),
         "command": record.get("command"),
-        "model": model and f"{model.get('ref')} ({model.get('family')}, sha256 {str(model.get('sha256'))[:12]})",
+        "model": model and f"{model.get('ref') or 'a pipeline'} ({', '.join([str(model.get('family')), *hashed])})",
         "made on": " · ".join(str(place[name]) for name in ("device", "dtype") if place.get(name)),
         "with": " · ".join(f"{name} {place[name]}" for name in ("python", "torch", "diffusers") if place.get(name)),
         "times": " · ".join(times),

@@ -131,6 +131,8 @@ class LabConfig(Closed):
     """how the films look"""
 
     title_key: ClassVar[str] = "prompt"
+    by_command: ClassVar[bool] = True
+    """whether a command makes such a run"""
 
     @property
     def title(self) -> str:

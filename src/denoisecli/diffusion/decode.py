@@ -6,6 +6,7 @@ autoencoder where it has one (then both are the same), else the least-squares li
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ from .blame import blamed
 from .quiet import quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from .models import Model
@@ -72,6 +75,17 @@ def decoder(model: Model, kind: Kind, examples: NDArray[Any] | None = None) -> D
     if kind == "vae" or tiny:
         return VaeDecoder(vae, "tiny autoencoder" if tiny else "vae", model.info.scale_factor, model.info.ref)
     return LinearDecoder(rgb_factors(model), model.info.scale_factor)
+
+
+@contextmanager
+def layout_kept(vae: Any) -> Iterator[None]:
+    """Give an autoencoder that is somebody else's back in the memory layout that it came in."""
+    plain = [value for value in vae.parameters() if value.ndim == 4 and value.is_contiguous()]
+    try:
+        yield
+    finally:
+        for value in plain:
+            value.data = value.data.contiguous()
 
 
 class VaeDecoder:

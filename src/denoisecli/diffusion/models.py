@@ -206,13 +206,28 @@ def _row(ref: str, path: Path) -> ModelRow:
     return ModelRow(ref, path, size, identity(str(path)), family)
 
 
-def _info(ref: str, pipe: Any) -> ModelInfo:
+def ref_of(pipe: Any) -> str | None:
+    """Return where somebody's pipeline was loaded from, as text; None where it does not say."""
+    told = getattr(pipe, "name_or_path", None)
+    if not told:
+        return None
+    return "pocket" if Path(str(told)) == POCKET else str(told)
+
+
+def model_of(pipe: Any) -> Model:
+    """Return somebody's loaded pipeline as a model. Its weights are not hashed: they may have been changed since."""
+    from .denoiser import denoiser_of
+
+    denoiser = denoiser_of(pipe)
+    return Model(pipe, _info(ref_of(pipe) or type(pipe).__name__, pipe, ""), denoiser.device, denoiser.dtype)
+
+
+def _info(ref: str, pipe: Any, sha256: str | None = None) -> ModelInfo:
     from .canvas import latent_channels, scale_factor
     from .clock import Clock
     from .denoiser import denoiser_of
 
     denoiser = denoiser_of(pipe)
-    path = locate(ref)
     factor = scale_factor(pipe)
     told = denoiser.config.get("sample_size") or getattr(pipe, "default_sample_size", None)
     side = told or _usual_side(type(pipe).__name__, factor)
@@ -221,12 +236,17 @@ def _info(ref: str, pipe: Any) -> ModelInfo:
     return ModelInfo(
         ref=ref,
         family="pocket" if ref == "pocket" else family,
-        sha256=weights.hashed([path]) if path.is_file() else identity(ref),  # of a file its own: A1111 names it so
+        sha256=_sha256(ref) if sha256 is None else sha256,
         prediction_type=Clock(pipe.scheduler).prediction,
         latent_shape=(latent_channels(pipe), height, width),
         scale_factor=factor,
         native_size=(height * factor, width * factor),
     )
+
+
+def _sha256(ref: str) -> str:
+    path = locate(ref)
+    return weights.hashed([path]) if path.is_file() else identity(ref)  # of a file its own: A1111 names it so
 
 
 def _check(ref: str, path: Path) -> None:

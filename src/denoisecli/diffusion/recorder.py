@@ -13,6 +13,7 @@ import functools
 import inspect
 import math
 import platform
+import weakref
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -24,13 +25,15 @@ import torch
 
 from ..errors import SamplingError, UsageError
 from ..process.x0 import Level, Levels, predicted_x0
-from ..trace import Trace
+from ..trace import Source, Trace
 from .branches import Branch, Mixture, Output, branches_of, measured_row, mixture
 from .clock import Clock, first
 from .denoiser import denoiser_of, denoisers_of, predictions
 from .families import family_named
 from .guidance import SteppedScale, guided, rescaled, scale_at
 from .latent_layout import Hints, Layout, layout_of
+from .recording import recording, scheduler_of
+from .scheduler import name_of
 from .shared_rows import evaluate, row_sources
 from .taps import all_on, copies_untapped, heard, tapped
 
@@ -39,11 +42,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+TEXTS = ("prompt", "negative_prompt")
 EXTRA_ARGUMENTS = {"skip_layers": "skip-layer", "spatio_temporal_guidance_blocks": "skip-layer"}
 """Arguments of a denoiser that say what an evaluation beside the two halves is for."""
 
 
-@contextmanager
+@recording
 def record(
     pipe: Any,
     *,
@@ -55,12 +59,13 @@ def record(
 ) -> Iterator[Trace]:
     """Record every call of `pipe` made inside; the trace is filled on leaving.
 
+    pipe: any diffusers pipeline that denoises step by step, on any device.
     on_step: called as on_step(step, steps, x0) after each step, steps counted from 1, x0 (n, C, h, w).
     scales: one guidance scale for each sample of the batch, mixed here by the formula instead of by the pipeline,
         which turns guidance off at scales <= 1. Call the pipe with any guidance_scale > 1, so that it runs both halves.
         A SteppedScale has its own value in each step, and lets evaluations be left out that cannot matter.
     guidance_rescale: Lin et al.'s phi for these scales.
-    seeds: noted in the trace's runs.
+    seeds: noted in the trace's runs; without them, those of the generators that the pipeline is called with.
     stop_on_nan: raise SamplingError in the step where the latents stop being numbers.
 
     The pipe is left as it was, whatever happens inside. An exception passes through and leaves the trace empty.
@@ -104,6 +109,7 @@ class _Run:
     extra: list[dict[str, float]] = field(default_factory=list)
     final: torch.Tensor | None = None
     seeds: list[int | None] = field(default_factory=list)
+    texts: dict[str, list[str]] = field(default_factory=dict)
     told_scale: float | None = None
     embedded: bool = False
 
@@ -120,7 +126,7 @@ class _Tape:
         seeds: Sequence[int] | None,
         stop_on_nan: bool,
     ) -> None:
-        self.pipe, self.scheduler = pipe, _scheduler_of(pipe)
+        self.pipe, self.scheduler = pipe, scheduler_of(pipe)
         self.denoisers = denoisers_of(pipe)
         self.on_step, self.stop_on_nan = on_step, stop_on_nan
         self.scales, self.guidance_rescale, self.seeds = scales, guidance_rescale, seeds
@@ -128,6 +134,7 @@ class _Tape:
         self.signature = _step_signature(self.scheduler)
         self.clock = Clock(self.scheduler)
         self.hints = Hints()
+        self.told: dict[str, Any] = {}
         self.runs = [_Run()]
         self.pending: list[tuple[str, str | None, dict[str, Any], Any]] = []
         self.contexts: list[str] = []
@@ -149,9 +156,11 @@ class _Tape:
                 yield tapped(module, "cache_context", self.named)
 
     def prepare(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Tap on the pipeline's own preparations: they are told the picture's size."""
+        """Tap on the pipeline's own preparations: they are told the picture's size and the prompts."""
         with suppress(TypeError):  # what does not fit its signature is the pipeline's own to say
-            self.hints.hear(inspect.signature(original).bind(*args, **kwargs).arguments)
+            told = inspect.signature(original).bind(*args, **kwargs).arguments
+            self.hints.hear(told)
+            self.told |= {name: told[name] for name in TEXTS if name in told}
         return original(*args, **kwargs)
 
     def begin(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -235,6 +244,7 @@ class _Tape:
             self.steps = len(self.clock.levels.timesteps) - 1
             run.layout = layout_of(self.pipe, x_t, self.hints, self.clock.data_scale)
             run.seeds, run.told_scale = self._seeds(given), _told_scale(self.pipe)
+            run.texts, self.told = {name: _texts(self.told.get(name), len(x_t)) for name in TEXTS}, {}
         level = self.clock.now(given["timestep"])
         run.steps.append(_Step(level, _kept(x_t), branches, _kept(given["model_output"]), denoiser))
 
@@ -270,7 +280,7 @@ class _Tape:
         n, generator = len(given["sample"]), given.get("generator")
         if self.seeds is not None:
             before = sum(len(run.seeds) for run in self.runs)
-            return [*self.seeds[before:], *[None] * n][:n]
+            return [*(int(seed) for seed in self.seeds[before:]), *[None] * n][:n]
         if isinstance(generator, torch.Generator):
             generator = [generator] if n == 1 else None
         return [one.initial_seed() for one in generator] if generator else [None] * n
@@ -290,6 +300,13 @@ class _Tape:
         trace.arrays |= _arrays(runs)
         trace.arrays |= {"sigmas": at.sigmas, "timesteps": at.timesteps, "alpha_bars": at.alpha_bars}
         trace.record |= self._record(runs, at, trace.arrays["x_t"].shape[2:])
+        trace.source = self._source(runs)
+
+    def _source(self, runs: list[_Run]) -> Source:
+        """Return what making a run of the trace takes beside it. The pipeline is not kept alive by it."""
+        prompts, negative = ([text for run in runs for text in run.texts[name]] for name in TEXTS)
+        kinds = type(self.pipe).__name__, type(self.scheduler).__name__
+        return Source(_weakly(self.pipe), prompts, negative, name_of(self.scheduler), *kinds)
 
     def _record(self, runs: list[_Run], at: Levels, latent_shape: tuple[int, ...]) -> dict[str, Any]:
         cfgs = [cfg for run in runs for cfg in self._cfg(run)]
@@ -337,19 +354,23 @@ def _used_scale(measured: list[float | None], run: _Run) -> float | None:
     return float(f"{median(known):.4g}")
 
 
-def _scheduler_of(pipe: Any) -> Any:
-    scheduler = getattr(pipe, "scheduler", None)
-    if not callable(getattr(scheduler, "step", None)) or not callable(getattr(scheduler, "set_timesteps", None)):
-        raise UsageError(
-            f"{type(pipe).__name__} has no scheduler that steps, so there are no states to record.",
-            "record() takes diffusers pipelines that denoise step by step.",
-        )
-    return scheduler
-
-
 def _perturbed_alone(pipe: Any) -> bool:
     perturbs = bool(getattr(pipe, "do_perturbed_attention_guidance", False))
     return perturbs and not getattr(pipe, "do_classifier_free_guidance", True)
+
+
+def _texts(told: Any, rows: int) -> list[str]:
+    """Return the text of each row of a call: pipelines take one for all, or a list whose pictures lie side by side."""
+    texts = [text if isinstance(text, str) else "" for text in (told if isinstance(told, (list, tuple)) else [told])]
+    each = max(1, rows // max(1, len(texts)))
+    return [*(text for text in texts for _ in range(each)), *[""] * rows][:rows]
+
+
+def _weakly(pipe: Any) -> Callable[[], Any]:
+    try:
+        return weakref.ref(pipe)
+    except TypeError:  # somebody's own class, with slots
+        return lambda: None
 
 
 def _told_scale(pipe: Any) -> float | None:
@@ -489,7 +510,7 @@ def _describe(pipe: Any, prediction_type: str, x_t: torch.Tensor, latent_shape: 
     import diffusers
 
     from .. import __version__
-    from .models import family_of
+    from .models import family_of, ref_of
 
     denoiser = denoiser_of(pipe)
     config = getattr(denoiser, "config", {})
@@ -504,8 +525,10 @@ def _describe(pipe: Any, prediction_type: str, x_t: torch.Tensor, latent_shape: 
             "dtype": str(getattr(denoiser, "dtype", x_t.dtype)).removeprefix("torch."),
         },
         "model": {
-            "ref": getattr(pipe, "name_or_path", None) or None,
-            "family": family_of(type(pipe).__name__, config.get("cross_attention_dim")),
+            "ref": (ref := ref_of(pipe)),
+            "family": "pocket"
+            if ref == "pocket"
+            else family_of(type(pipe).__name__, config.get("cross_attention_dim")),
             "sha256": None,
             "prediction_type": prediction_type,
             "latent_shape": list(latent_shape),

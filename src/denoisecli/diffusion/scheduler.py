@@ -37,6 +37,25 @@ def use_sampler(pipe: Any, name: str, spacing: str | None = None, schedule: str 
     _CAME_FROM[pipe.scheduler] = own
 
 
+def name_of(scheduler: Any) -> str:
+    """Return the name of the sampler that a pipeline's scheduler is, the one whose options fit best; else its class."""
+    config = getattr(scheduler, "config", {})
+    kind = next((kind.__name__ for kind in type(scheduler).__mro__ if kind.__name__ in _CLASSES), "")
+    found = [row for row in SAMPLERS.values() if row.class_name == kind and _fits(row, config)]
+    best = max(found, key=lambda row: len(row.options), default=None)
+    return best.name if best else type(scheduler).__name__
+
+
+_CLASSES = {row.class_name for row in SAMPLERS.values()}
+_ANY = {"timestep_spacing", "skip_prk_steps"}  # do not make another solver
+
+
+def _fits(row: Sampler, config: Any) -> bool:
+    if row.flow != (config.get("prediction_type") == "flow_prediction" or row.class_name.startswith("FlowMatch")):
+        return False
+    return all(config.get(key) == value for key, value in row.options.items() if key not in _ANY and key in config)
+
+
 def process_of(clock: Clock) -> str:
     """Return what a model has learned to turn round: noise, flow or trigflow."""
     return "trigflow" if clock.prediction == "trigflow" else "flow" if clock.kind == "flow" else "noise"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -49,12 +49,17 @@ def run_facts(trace: Trace) -> Facts:
     return Facts(
         prompt=clean(str(config.get("prompt") or "")),
         settings=settings_line(config, len(rows) - 1),
-        seeds=tuple(str(run.get("seed", "")) for run in runs),
+        seeds=tuple(seed_names(runs)),
         rows=rows,
         layout=_series(runs, "low_freq_to_final", len(rows)),
         detail=_series(runs, "high_freq_to_final", len(rows)),
         committed={name: _committed(runs, name) for name in ("layout", "detail")},
     )
+
+
+def seed_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return each row's seed; where nobody knows it, as with a pipeline called without a generator, its number: #2."""
+    return [f"#{row}" if run.get("seed", "") is None else str(run.get("seed", "")) for row, run in enumerate(runs, 1)]
 
 
 def settings_line(config: dict[str, Any], steps: int) -> str:

@@ -118,7 +118,13 @@ def _config(record: dict[str, Any]) -> SamplingConfig | None:
         raise NotRecorded("The run does not say with which settings it was made.", "Only a lab's run can be exported.")
     try:
         config = CONFIGS[found["lab"]].model_validate(found)
-    except ValidationError:
+    except ValidationError as error:
+        if record.get("recorded"):
+            keys = ", ".join(dict.fromkeys(str(fault["loc"][0]) for fault in error.errors() if fault["loc"]))
+            hint = "Call it with generators of known seeds and one of our samplers to export what it paints."
+            raise NotRecorded(
+                f"The pipeline that was recorded does not say all that an export needs: {keys}.", hint
+            ) from None
         raise NotRecorded("The run's settings are not as denoisecli writes them.") from None
     paints = isinstance(config, SamplingConfig) and getattr(config, "paints", True)
     return config if paints and isinstance(config, SamplingConfig) else None

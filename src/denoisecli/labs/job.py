@@ -93,7 +93,7 @@ class Plan(Generic[Config]):
         """Write states.safetensors and trace.json; the trace comes last and lists the others."""
         partial = self.folder.partial
         trace.record = self._record() | trace.record
-        trace.save(partial)
+        trace.write(partial)
         job.artifact(partial / CONFIG_FILE, "config")
         job.artifact(partial / STATES_FILE, "states")
         trace.record["artifacts"] = sorted(self.folder.artifacts, key=lambda row: str(row["path"]))

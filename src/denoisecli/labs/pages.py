@@ -25,7 +25,8 @@ def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved:
     from ..media import page
 
     with job.timed("encode"):
-        made = page_of(body, pictures, job.config.film.theme, command_of(job.config, resolved))
+        command = command_of(job.config, resolved) if job.config.by_command else None
+        made = page_of(body, pictures, job.config.film.theme, command)
         path = page.write_page(job.folder.partial / PAGE_FILE, made)
     job.artifact(path, "page")
     return path

@@ -69,7 +69,10 @@ class Unscaled:
 
 
 def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
-    """Decode canvases and guesses with the states' decoder and the finished pictures with the finals' one."""
+    """Decode canvases and guesses with the states' decoder and the finished pictures with the finals' one.
+
+    The config's size is that of the pictures.
+    """
     from denoisecli.diffusion.fitted_decoder import examples
 
     from ..diffusion.decode import decoder

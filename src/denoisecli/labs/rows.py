@@ -66,7 +66,8 @@ def _keys(trace: Trace, count: int) -> tuple[tuple[str, str], ...]:
     for row in range(count):
         run = runs[row] if row < len(runs) else {}
         cfg = labels[row] if row < len(labels) else _number(run.get("cfg"))
-        keys.append((cfg, f"seed {run.get('seed', row)}"))
+        seed = run.get("seed", row)
+        keys.append((cfg, f"picture {row + 1}" if seed is None else f"seed {seed}"))
     return tuple(keys)
 
 

@@ -17,7 +17,7 @@ from denoisecli.labs import job as plans
 from denoisecli.labs.job import STAGES, Job, Plan
 from denoisecli.labs.stored import as_written, check_drawable
 from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
-from denoisecli.registry import CONFIGS, part
+from denoisecli.registry import CONFIGS, config_of, part
 from denoisecli.safe_files import BadName, check_file, inside, why
 from denoisecli.trace import TRACE_FILE, Trace, load
 
@@ -66,7 +66,7 @@ def plan(
     Raises NotRecorded for what is no run or cannot be drawn, UsageError for keys that would need sampling.
     """
     trace = load(run)
-    lab = CONFIGS.get(trace.lab)
+    lab = config_of(trace.record | {"lab": trace.lab})
     if lab is None:
         raise NotRecorded(f"{run} is a run of {trace.lab!r}, which is no lab here.", f"Labs: {', '.join(CONFIGS)}.")
     _check_complete(run, trace)
@@ -115,7 +115,9 @@ def _check_complete(run: Path, trace: Trace) -> None:
     if paints and not (run / PICTURES_FILE).is_file():
         missing.append(PICTURES_FILE)
     if missing:
-        hint = "It was made by an older version or by record(): make it again with the lab's command."
+        hint = "It was made by an older version: make it again with the lab's command."
+        if trace.record.get("recorded"):
+            hint = "It was saved without pictures: save it with trace.save(folder, pictures=True), in the same process."
         raise NotRecorded(f"{run} cannot be drawn again: it has no {' and no '.join(missing)}.", hint)
 
 

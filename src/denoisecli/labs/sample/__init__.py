@@ -5,5 +5,8 @@ from denoisecli.registry import Lab
 LAB = Lab(
     config=".config:SampleConfig",
     rows="denoisecli.labs.rows:sampled",
+    keep=".recorded:keep",
+    drawing=".recorded:drawing",
+    recorded=".config:RecordedConfig",
     poster=0.5,  # a guess is ahead of its canvas
 )

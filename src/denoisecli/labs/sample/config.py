@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from denoisecli.config.base import LOOK, SPLIT, SamplingConfig
-from denoisecli.config.fields import Int, one_of
+from denoisecli.config.base import LOOK, ROW, SPLIT, SamplingConfig
+from denoisecli.config.fields import Float, Int, Text, one_of
 
 VIEWS = ["canvas", "guess", "latent"]
 
@@ -28,3 +28,18 @@ class SampleConfig(SamplingConfig):
         if not views or len(set(views)) < len(views):
             raise ValueError(f"want one to three of {', '.join(VIEWS)}, each once")
         return views
+
+
+class RecordedConfig(SampleConfig):
+    """The config of a run that `record` saved: what the pipeline was told, as far as that can be said."""
+
+    by_command: ClassVar[bool] = False
+
+    seeds: Annotated[tuple[Int, ...], ROW] = ()
+    """those that are known; the trace names one for each picture"""
+    cfg: Annotated[Float | None, ROW] = None  # type: ignore[assignment]
+    """guidance scale; null where the pictures differ in it, or nobody knows"""
+    sampler: Text = ""
+    """one of our samplers, or the class of a scheduler that is none of them"""
+    size: tuple[Int, Int] | None = None
+    """width x height in pixels"""

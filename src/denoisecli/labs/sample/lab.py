@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from denoisecli.labs import job as plans
 from denoisecli.labs.sampling import Sample, batch_size, resolved, settings_inside
+from denoisecli.trace import FILM_FILE, SHEET_FILE
 
 from .config import SampleConfig
 
@@ -74,26 +75,54 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
 
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw the film, the single-view films, the contact sheet and the page, from stored things only."""
+    views = job.config.views
+    job.report.stage("figures", len(views) + 2)
+    with job.timed("figures"):
+        draw_film(job, trace, pictures)
+        job.report.step(1)
+        for done, view in enumerate(views, 2):
+            draw_view(job, trace, pictures, view)
+            job.report.step(done)
+        draw_sheet(job, trace, pictures)
+        job.report.step(len(views) + 2)
+    draw_page(job, trace, pictures)
+
+
+def draw_film(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
+    """Draw the deck's film."""
     from denoisecli.labs.films import film_style, write_state_film
-    from denoisecli.labs.pages import resolved_keys, write_page
-    from denoisecli.media.images import save_png
 
     from .figures.deck import deck_frames
-    from .figures.sheet import deck_sheet
+
+    frames = deck_frames(trace, dict(pictures), film_style(job), job.config.views)
+    write_state_film(job, frames, trace.steps + 1, job.folder.partial / FILM_FILE)
+
+
+def draw_view(job: Job[SampleConfig], trace: Trace, pictures: PictureFile, view: str) -> None:
+    """Draw the film of one view."""
+    from denoisecli.labs.films import film_style, write_state_film
+
     from .figures.single_view import view_frames
+
+    frames = view_frames(view, trace, dict(pictures), film_style(job))
+    write_state_film(job, frames, trace.steps + 1, job.folder.partial / "views" / f"{view}.mp4")
+
+
+def draw_sheet(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
+    """Draw the contact sheet."""
+    from denoisecli.labs.films import film_style
+    from denoisecli.media.images import save_png
+
+    from .figures.sheet import deck_sheet
+
+    sheet = deck_sheet(trace, dict(pictures), film_style(job), job.config.views)
+    job.artifact(save_png(sheet, job.folder.partial / SHEET_FILE), "sheet")
+
+
+def draw_page(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
+    """Write the page."""
+    from denoisecli.labs.pages import resolved_keys, write_page
+
     from .page import sample_page
 
-    config, partial, style = job.config, job.folder.partial, film_style(job)
-    shown = dict(pictures)
-    states = trace.steps + 1
-    job.report.stage("figures", len(config.views) + 2)
-    with job.timed("figures"):
-        write_state_film(job, deck_frames(trace, shown, style, config.views), states, partial / "film.mp4")
-        job.report.step(1)
-        for done, view in enumerate(config.views, 2):
-            write_state_film(job, view_frames(view, trace, shown, style), states, partial / "views" / f"{view}.mp4")
-            job.report.step(done)
-        path = save_png(deck_sheet(trace, shown, style, config.views), partial / "sheet.png")
-        job.artifact(path, "sheet")
-        job.report.step(len(config.views) + 2)
-    write_page(job, sample_page(trace, pictures.shapes), pictures, resolved_keys(config))
+    write_page(job, sample_page(trace, pictures.shapes), pictures, resolved_keys(job.config))

@@ -29,9 +29,14 @@ class LivePage:
 
 
 def live(path: str | Path = PAGE, *, exact: bool = False, force: bool = False, **keys: Any) -> LivePage:
-    """Write the live page to `path` and return it, to be shown by a notebook beside it.
+    """Write the live page and return it, to be shown by a notebook beside it.
 
-    keys: of a sample config: prompt, seeds, steps, cfg, ... Raises what `denoisecli live` says in a sentence.
+    path: of the file, which a notebook reaches by a relative path.
+    exact: the model's own weights instead of rounded ones: a larger file, whose pictures are those of `sample`.
+    force: replace the file whatever it is.
+    keys: of a sample config: prompt, seeds, steps, cfg, ...
+
+    Raises what `denoisecli live` says in a sentence.
     """
     config = build(SampleConfig, [flags(**keys)])
     return LivePage(make_live(config, Path(path), Report(), exact=exact, force=force))

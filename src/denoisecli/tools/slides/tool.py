@@ -96,7 +96,8 @@ def notes(run: Path, record: dict[str, Any], words: Summary) -> str:
     timings = [f"{stage} {seconds:.1f} s" for stage, seconds in (record.get("timings") or {}).items() if seconds]
     model = record.get("model") or {}
     environment = record.get("environment") or {}
-    made = [f"model {model.get('ref')} (sha256 {str(model.get('sha256'))[:12]})"] if model else []
+    sha256 = f" (sha256 {str(model['sha256'])[:12]})" if model.get("sha256") else ""
+    made = [f"model {model.get('ref') or model.get('family')}{sha256}"] if model else []
     made += [
         f"{name} {environment[name]}" for name in ("device", "dtype", "torch", "diffusers") if environment.get(name)
     ]
@@ -105,7 +106,7 @@ def notes(run: Path, record: dict[str, Any], words: Summary) -> str:
         words.findings,
         [f"Time: {', '.join(timings)}"] if timings else [],
         [f"Made with denoisecli {record.get('version')}, {', '.join(made)}" if made else ""],
-        [f"Command: {record.get('command')}", f"Run: {run.name}"],
+        [f"Command: {record['command']}" if record.get("command") else "", f"Run: {run.name}"],
         [_config(run)],
     ]
     said = ("\n".join(line for line in part if line) for part in parts)
