@@ -85,6 +85,7 @@ def toy(tmp_path, monkeypatch):
         (room / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(registry.ROOMS, "toy", "toy_lab")
+    whole_app()  # else other tests in this process would find a part of the commands only
     before = list(app.registered_commands)
     commands.add_lab("toy", "A toy.", {})
     monkeypatch.chdir(tmp_path)
