@@ -100,7 +100,7 @@ CASES = {
         {"sampler": "dpmpp_2m_sde", "spacing": None, "schedule": "comfy-normal"}, [],
     ),
     "import_api/60_uni_pc_bh2.json": (
-        {"sampler": "unipc", "spacing": None, "schedule": "comfy-normal"}, ["UniPC is solved"],
+        {"sampler": "unipc", "spacing": None, "schedule": "comfy-normal"}, [],
     ),
     "import_api/61_euler_sgm_uniform.json": ({"spacing": "trailing"}, []),
     "import_api/67_plain_parens_weight_1_1.json": (

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from denoisecli.config.samplers import COMFYUI_SCHEDULERS, SAMPLERS
+from denoisecli.interop.comfyui.levels import sampler_way
 from denoisecli.process.comfyui_sigmas import SCHEDULERS, Training, levels, start_scale
-from denoisecli.process.sampler_sigmas import way
 
 TABLE = json.loads((Path(__file__).parent / "comfyui_sigmas.json").read_text())
 TRAINED = {"noise": Training.scaled_linear(), "flow 3": Training.flow(3.0)}
@@ -50,7 +50,7 @@ def test_our_own_levels_are_diffusers(name, spacing):
         use_sampler(pipe, name, spacing)
         pipe.scheduler.set_timesteps(steps)
         theirs, row = Clock(pipe.scheduler).levels.sigmas, SAMPLERS[name]
-        ours = way(row.class_name, spacing, steps, karras=bool(row.options.get("use_karras_sigmas")))
+        ours = sampler_way(row, spacing, steps)
         np.testing.assert_allclose(ours.sigmas, theirs, rtol=3e-5)
         start = float(pipe.scheduler.init_noise_sigma) * (np.hypot(1, theirs[0]) if ours.scaled else 1)
         assert ours.start == pytest.approx(start, rel=3e-5)

@@ -59,6 +59,8 @@ _FLOW = {"prediction_type": "flow_prediction"}
 _FLOW_EULER = "FlowMatchEulerDiscreteScheduler"
 _DPM = "DPMSolverMultistepScheduler"
 _EULER = "EulerDiscreteScheduler"
+_UNIPC = "UniPCMultistepScheduler"
+_BH1 = {"solver_type": "bh1", "final_sigmas_type": "sigma_min"}  # it has no level 0
 
 _ROWS = (
     Sampler("ddim", "DDIM", "DDIMScheduler", a1111=("DDIM", "Automatic"), comfyui=("ddim", None)),
@@ -109,7 +111,8 @@ _ROWS = (
         ("dpmpp_2m_sde", "karras"),
         stochastic=True,
     ),
-    Sampler("unipc", "UniPC", "UniPCMultistepScheduler", _PLAIN, ("UniPC", "Automatic"), ("uni_pc", None)),
+    Sampler("unipc", "UniPC", _UNIPC, _PLAIN, ("UniPC", "Automatic"), ("uni_pc_bh2", None)),
+    Sampler("unipc_bh1", "UniPC bh1", _UNIPC, _PLAIN | _BH1, comfyui=("uni_pc", None)),
     Sampler("deis", "DEIS", "DEISMultistepScheduler", _PLAIN, comfyui=("deis", None)),
     Sampler("lcm", "LCM", "LCMScheduler", a1111=("LCM", "Automatic"), comfyui=("lcm", "sgm_uniform"), stochastic=True),
     Sampler("flow_euler", "Euler (flow)", _FLOW_EULER, comfyui=("euler", "simple"), flow=True),
@@ -122,7 +125,7 @@ _ROWS = (
         flow=True,
     ),
     Sampler("flow_dpmpp_2m", "DPM++ 2M (flow)", _DPM, _DPMPP | _FLOW, comfyui=("dpmpp_2m", "simple"), flow=True),
-    Sampler("flow_unipc", "UniPC (flow)", "UniPCMultistepScheduler", _FLOW, comfyui=("uni_pc", "simple"), flow=True),
+    Sampler("flow_unipc", "UniPC (flow)", _UNIPC, _FLOW, comfyui=("uni_pc", "simple"), flow=True),
     Sampler("flow_deis", "DEIS (flow)", "DEISMultistepScheduler", _FLOW, comfyui=("deis", "simple"), flow=True),
     Sampler("flow_lcm", "LCM (flow)", "FlowMatchLCMScheduler", comfyui=("lcm", "simple"), stochastic=True, flow=True),
     Sampler("scm", "SCM (TrigFlow)", "SCMScheduler", stochastic=True, trigflow=True),

@@ -22,6 +22,9 @@ FLOW = ("FlowMatchEulerDiscreteScheduler",)
 INSTEAD = {"DDIMScheduler": "EulerDiscreteScheduler"}
 """ComfyUI's ddim is Euler's method: DDIM without fresh noise is, on the scale where x = x0 + σ·ε."""
 PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
+UNIPC, UNIPC_ORDER, UNIPC_LAST = "UniPCMultistepScheduler", 3, 0.001
+"""ComfyUI solves with order 3, and stops at a level of 0.001, since the solver's logarithms have no level 0. Source: its
+comfy/extra_samplers/uni_pc.py."""
 
 
 def scheduler_class(sampler: Sampler) -> str:
@@ -84,6 +87,11 @@ def _replace(scheduler: Any, name: str, sampler: str) -> None:
     sigmas = levels(name, training, int(scheduler.num_inference_steps or len(scheduler.timesteps)), sampler)
     if type(scheduler).__name__ == "DEISMultistepScheduler":  # whose logarithms have no level 0
         sigmas[-1] = training.sigmas[0]
+    if type(scheduler).__name__ == UNIPC:
+        sigmas[-1] = UNIPC_LAST
+        order = max(min(UNIPC_ORDER, len(sigmas) - 2), 1)
+        scheduler.register_to_config(solver_order=order)
+        scheduler.model_outputs, scheduler.timestep_list = [None] * order, [None] * order
     heard = [training.timestep(float(sigma)) for sigma in sigmas[:-1]]
     start = start_scale(float(sigmas[0]), training)
     if scheduler.kept_scale == "vp":  # x is divided by √(1 + σ²) there

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .comfyui.levels import Told, proven, start_gap, told, way_of
 from .files import base_name
 from .recipe import Recipe
-from .samplers import SOLVERS, to_a1111
+from .samplers import SAME_ON_SCHEDULES, SOLVERS, to_a1111
 
 TIMESTEPS = 1000  # that models of this kind were trained with
 MOST_SEED = 2**50  # ComfyUI's page keeps seeds below it
@@ -121,7 +121,7 @@ def _comfyui_levels(recipe: Recipe, how: Told) -> Iterator[str]:
             )
         if how.sigmas:
             yield "None of ComfyUI's schedules has these levels, so they are written out (ManualSigmas)."
-    if sampler.name in SOLVERS:
+    if sampler.name in SOLVERS and not (recipe.schedule and sampler.name in SAME_ON_SCHEDULES):
         yield SOLVERS[sampler.name]
 
 

@@ -21,10 +21,12 @@ COMFYUI_SUFFIXES = ("karras", "exponential", "sgm_uniform", "simple", "normal", 
 COMFYUI_SCHEDULES = {"normal": "linspace", "ddim_uniform": "leading", "simple": "trailing", "sgm_uniform": "trailing"}
 """ComfyUI's "scheduler" by spacing. Source: its comfy/samplers.py."""
 SOLVERS = {
-    "unipc": "UniPC is solved a little otherwise in ComfyUI and diffusers: the latents differ by about a hundredth.",
+    "unipc": "UniPC is solved with order 3 in ComfyUI and 2 here: the latents differ by about a hundredth.",
+    "unipc_bh1": "UniPC is solved with order 3 in ComfyUI and 2 here: the latents differ by about a hundredth.",
     "deis": "DEIS is solved a little otherwise in ComfyUI and diffusers: the latents differ by about a hundredth.",
 }
 """Samplers whose steps differ where the levels are the same; measured on levels of ten steps."""
+SAME_ON_SCHEDULES = ("unipc", "unipc_bh1")  # `schedule: comfy-…` solves as ComfyUI does
 _MULTISTEP = ("DPMSolverMultistepScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler")
 _SECOND = ("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")
 APART = {
@@ -84,7 +86,7 @@ def from_a1111(imported: Imported, name: str, schedule: str | None) -> None:
 def _others(imported: Imported, name: str, schedule: str | None) -> bool:
     """Take a sampler that is written as ComfyUI, InvokeAI or we call it; return whether one of us does so."""
     plain = name.strip().lower().replace(" ", "_")
-    comfy = {row.comfyui[0] for row in SAMPLERS.values() if row.comfyui and not row.flow} | {"uni_pc_bh2"}
+    comfy = {row.comfyui[0] for row in SAMPLERS.values() if row.comfyui and not row.flow}
     for suffix in ("", *COMFYUI_SUFFIXES):
         if suffix and not plain.endswith(f"_{suffix}"):
             continue
@@ -102,14 +104,18 @@ def _others(imported: Imported, name: str, schedule: str | None) -> bool:
 def from_comfyui(imported: Imported, name: str, scheduler: str, *, flow: bool = False) -> None:
     """Take ComfyUI's sampler and scheduler. flow: the model is sampled along a flow."""
     name = name.removesuffix("_gpu")  # where its noise is drawn
-    if name == "uni_pc_bh2":
-        name = "uni_pc"
     if flow:
         _take_flow(imported, name, scheduler)
         return
     _take(imported, [(row, row.comfyui) for row in SAMPLERS.values()], name, scheduler, COMFYUI_SCHEDULES, APART)
-    if imported.values.get("sampler") in SOLVERS:
-        imported.note(SOLVERS[imported.values["sampler"]])
+    tell_solver(imported)
+
+
+def tell_solver(imported: Imported) -> None:
+    """Say where the sampler's steps are other ones than ComfyUI's, whatever the levels."""
+    told = SOLVERS.get(str(imported.values.get("sampler")))
+    if told and not (imported.values.get("schedule") and imported.values["sampler"] in SAME_ON_SCHEDULES):
+        imported.note(told)
 
 
 def _take_flow(imported: Imported, name: str, scheduler: str) -> None:
@@ -158,7 +164,7 @@ def _take(
         imported.values["schedule"] = f"comfy-{_comfyui_name(schedule)}"
     elif spacing:
         imported.values["spacing"] = spacing
-    else:
+    elif schedule:
         imported.note(f'{plain.label} has no schedule "{schedule[:40]}" here; its own is taken.')
 
 

@@ -46,8 +46,12 @@ def timesteps(class_name: str, spacing: str, steps: int, count: int = 1000) -> N
     return np.arange(0.0, steps)[::-1] * (count // steps) + OFFSET
 
 
-def way(class_name: str, spacing: str, steps: int, *, karras: bool = False) -> Way:
-    """Return the levels of a scheduler by its class in diffusers. karras: over all levels, whatever the spacing."""
+def way(class_name: str, spacing: str, steps: int, *, karras: bool = False, to_zero: bool = True) -> Way:
+    """Return the levels of a scheduler by its class in diffusers.
+
+    karras: over all levels, whatever the spacing. to_zero: False where a multistep solver ends at the lowest level of
+    training.
+    """
     trained = Training.scaled_linear().sigmas
     times = timesteps(class_name, "linspace" if karras else spacing, steps)
     sigmas = np.interp(times, np.arange(len(trained)), trained)
@@ -64,6 +68,6 @@ def way(class_name: str, spacing: str, steps: int, *, karras: bool = False) -> W
         targets = np.append(times[1:], times[-1] - stride)
         straight = bool(np.allclose(times - targets, stride))
         last = 0.0 if class_name == "DDPMScheduler" else float(trained[max(int(targets[-1]), 0)])
-    elif class_name == "DEISMultistepScheduler":
+    elif class_name == "DEISMultistepScheduler" or not to_zero:
         last = float(trained[0])
     return Way(np.append(sigmas, last), start, scaled, straight)

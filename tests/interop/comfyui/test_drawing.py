@@ -93,3 +93,52 @@ def test_a_muted_sampler_is_none():
 )
 def test_odd_drawings_do_no_harm(drawn):
     assert read(json.dumps(drawn)) is None
+
+
+def subgraph(**instance):
+    """A drawing whose prompts, sampler and all stand in a subgraph with three widgets on its outside."""
+    inside = {"id": "one", "inputs": [{"name": "model", "type": "MODEL"}, {"name": "text", "type": "STRING"},
+              {"name": "text_1", "type": "STRING"}, {"name": "seed", "type": "INT"}], "outputs": []}  # fmt: skip
+    inside |= copy.deepcopy({key: OLD[key] for key in ("nodes", "links")})
+    for number, name in ((6, "text"), (7, "text"), (3, "seed")):
+        node = next(node for node in inside["nodes"] if node["id"] == number)
+        node["inputs"].append({"name": name, "widget": {"name": name}, "link": 20 + number})
+    places = {6: (1, 1), 7: (2, 1), 3: (3, 4)}
+    inside["links"] += [[20 + to, -10, slot, to, into, "*"] for to, (slot, into) in places.items()]
+    return {
+        "nodes": [{"id": 1, "type": "one", "mode": 0, "inputs": [], "outputs": []} | instance],
+        "links": [],
+        "definitions": {"subgraphs": [inside]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("instance", "changes"),
+    [
+        pytest.param({}, {}, id="the values within"),
+        pytest.param({"widgets_values": []}, {}, id="an empty list"),
+        pytest.param(
+            {"widgets_values": ["a mill", "fog", 5], "inputs": [{"name": "seed", "widget": {"name": "seed"}}]},
+            {"prompt": "a mill", "negative_prompt": "fog", "seeds": [5]},
+            id="in the order of the subgraph's inputs, whatever the node lists",
+        ),
+        pytest.param(
+            {"widgets_values": ["x"] * 9, "widgets_values_named": {"text_1": "fog", "seed": 5}},
+            {"negative_prompt": "fog", "seeds": [5]},
+            id="named by the page",
+        ),
+    ],
+)
+def test_widgets_on_a_subgraphs_outside(instance, changes):
+    assert read(json.dumps(subgraph(**instance))).values == VALUES | changes
+
+
+def test_a_page_that_names_widgets():
+    drawn = changed(5, type="SomeLatents", widgets_values=[1, 2, 3], widgets_values_named={"height": 256, "width": 512})
+    assert read(json.dumps(drawn)).values == VALUES
+
+
+def test_a_node_of_an_old_page_that_names_nothing():
+    """The order is that of ComfyUI's own INPUT_TYPES."""
+    drawn = changed(5, type="EmptyHunyuanLatentVideo", widgets_values=[848, 480, 73, 1])
+    assert read(json.dumps(drawn)).values["size"] == [848, 480]

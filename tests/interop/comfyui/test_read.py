@@ -113,6 +113,75 @@ def test_what_has_no_equal_is_told(changes, note):
     assert any(note in said for said in read(graph(**changes)).notes)
 
 
+SPLIT = {"n4": {"class_type": "UNETLoader", "unet_name": "new.safetensors", "ckpt_name": None}}
+CLIP = {"class_type": "CLIPLoader", "clip_name": "text.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sampler", "note"),
+    [
+        pytest.param(SPLIT | {"n8": CLIP | {"type": "krea2"}}, "flow_euler", "family krea2", id="told by its encoder"),
+        pytest.param(
+            SPLIT | {"n8": CLIP | {"type": "lens"}, "n5": {"class_type": "EmptyFlux2LatentImage"}},
+            "flow_euler", "family lens", id="before what other families need too",
+        ),
+        pytest.param(SPLIT | {"n8": CLIP | {"type": "stable_diffusion"}}, "euler", "does not say of which", id="none"),
+        pytest.param(
+            SPLIT | {"n8": CLIP | {"type": "stable_diffusion"}, "n3": {"model": ["9", 0]},
+             "n9": {"class_type": "ModelSamplingAuraFlow", "shift": 3.0, "model": ["4", 0]}},
+            "flow_euler", "does not say of which", id="a flow by its shift",
+        ),
+    ],
+)  # fmt: skip
+def test_families_of_split_models(changes, sampler, note):
+    text = without_none(graph(**changes | {"n6": {"clip": ["8", 0]}, "n7": {"clip": ["8", 0]}}))
+    found = read(text)
+    assert found.values["sampler"] == sampler
+    assert any(note in said for said in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "negative"),
+    [({"negative_prompt": "fog"}, "fog"), ({}, "")],
+    ids=["a text for each", "a text for one"],
+)
+def test_an_encoder_with_two_outputs(encoder, negative):
+    both = {"class_type": "TextEncodeNewEdit", "prompt": "a hill", "clip": ["4", 1]} | encoder
+    found = read(graph(n3={"positive": ["10", 0], "negative": ["10", 1]}, n10=both))
+    assert (found.values["prompt"], found.values["negative_prompt"]) == ("a hill", negative)
+    assert any("without a text" in note for note in found.notes) == (not negative)
+
+
+def test_what_a_language_model_wrote_is_not_what_it_was_asked():
+    asked = {"class_type": "TextGenerate", "prompt": "You are an expert. Rewrite: a hill", "clip": ["4", 1]}
+    switch = {"class_type": "ComfySwitchNode", "switch": True, "on_true": ["11", 0], "on_false": "a hill"}
+    found = read(graph(n6={"text": ["10", 0]}, n10=switch, n11=asked))
+    assert found.values["prompt"] == ""
+    assert any("computed by TextGenerate" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("cfg", "told"), [(1, 0), (7, 1)])
+def test_a_negative_prompt_that_is_not_heard_needs_no_word(cfg, told):
+    zero = {"class_type": "ConditioningZeroOut", "conditioning": ["6", 0]}
+    found = read(graph(n3={"cfg": cfg, "negative": ["10", 0]}, n10=zero))
+    assert sum("ConditioningZeroOut" in note for note in found.notes) == told
+
+
+def test_a_sampler_that_makes_a_map_for_another_is_not_taken():
+    depth = {
+        "n20": {"class_type": "UNETLoader", "unet_name": "lotus-depth.safetensors"},
+        "n21": json.loads(graph())["3"]["inputs"] | {"class_type": "KSampler", "model": ["20", 0], "steps": 1},
+        "n22": {"class_type": "VAEDecode", "samples": ["21", 0], "vae": ["4", 2]},
+        "n23": {"class_type": "ControlNetApplyAdvanced", "positive": ["6", 0], "negative": ["7", 0],
+                "image": ["22", 0]},
+        "n24": {"class_type": "VAEEncode", "pixels": ["22", 0], "vae": ["4", 2]},
+        "n3": {"positive": ["23", 0], "negative": ["23", 1], "latent_image": ["24", 0]},
+    }  # fmt: skip
+    found = read(graph(**depth))
+    assert found.values["steps"] == 20
+    assert any("has 2 samplers" in note for note in found.notes)
+
+
 def test_two_samplers_the_first_pass_is_taken():
     second = {"class_type": "KSampler", "seed": 1, "steps": 9, "cfg": 1, "positive": ["6", 0], "latent_image": ["3", 0]}
     found = read(graph(n2=second))

@@ -11,13 +11,12 @@ from denoisecli.config.samplers import SAMPLERS
 from denoisecli.interop.a1111 import read as a1111_reader
 from denoisecli.interop.a1111.write import infotext
 from denoisecli.interop.comfyui import read as comfyui_reader
-from denoisecli.interop.comfyui.levels import proven, same
+from denoisecli.interop.comfyui.levels import proven, same, sampler_way
 from denoisecli.interop.comfyui.write import api_graph, drawing
 from denoisecli.interop.gaps import a1111_losses, comfyui_losses
 from denoisecli.interop.samplers import APART
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.process.comfyui_sigmas import Training, levels
-from denoisecli.process.sampler_sigmas import way
 from tests.interop.made import recipe_for
 
 # ComfyUI's nodes.py and comfy/samplers.py: what a node must be given, what it gives
@@ -56,7 +55,7 @@ GIVES = {
 }  # fmt: skip
 SAMPLER_NAMES = {
     "euler", "euler_ancestral", "heun", "dpm_2", "dpm_2_ancestral", "lms", "dpmpp_2m", "dpmpp_2m_sde", "ddpm", "lcm",
-    "deis", "ddim", "uni_pc",
+    "deis", "ddim", "uni_pc", "uni_pc_bh2",
 }  # fmt: skip
 SCHEDULERS = {"normal", "karras", "simple", "sgm_uniform", "ddim_uniform"}
 RICH = SampleConfig(
@@ -123,16 +122,16 @@ def by_levels(values, config):
     sampler = SAMPLERS[config.sampler]
     if values.get("spacing") == config.spacing or not proven(sampler) or sampler.options.get("use_karras_sigmas"):
         return
-    ours = way(sampler.class_name, config.spacing, config.steps).sigmas
+    ours = sampler_way(sampler, config.spacing, config.steps).sigmas
     if "schedule" in values:
         name = values.pop("schedule").removeprefix("comfy-")
         assert same(levels(name, Training.scaled_linear(), config.steps, sampler.comfyui[0])[:-1], ours[:-1])
     elif "spacing" in values:
-        assert same(way(sampler.class_name, values["spacing"], config.steps).sigmas, ours)
+        assert same(sampler_way(sampler, values["spacing"], config.steps).sigmas, ours)
     values["spacing"] = config.spacing
 
 
-@pytest.mark.parametrize("sampler", ["unipc", "dpmpp_2m", "euler", "heun", "lms", "deis"])
+@pytest.mark.parametrize("sampler", ["unipc", "unipc_bh1", "dpmpp_2m", "euler", "heun", "lms", "deis"])
 @pytest.mark.parametrize("spacing", SPACINGS)
 @pytest.mark.parametrize("steps", [1, 2, 4, 7, 8, 20, 1000])
 def test_few_steps_and_odd_ones_come_back_at_their_levels(sampler, spacing, steps):

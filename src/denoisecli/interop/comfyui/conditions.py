@@ -19,6 +19,7 @@ MOST_TEXTS = 20
 MOST_DEPTH = 100
 TEXTS = ("text", "text_g", "text_l", "clip_l", "clip_g", "t5xxl", "bert", "mt5xl", "llama", "user_prompt", "prompt",
          "string", "wildcard_text")  # fmt: skip
+NEGATIVES = ("negative_prompt", "negative_text", "text_negative", "negative")
 CONDITIONINGS = ("conditioning", "conditioning_to", "conditioning_1", "cond1", "cond", "positive", "negative")
 CARRIERS = ("model", "ckpt_name", "base_ctx", "context", "pipe")  # inputs of nodes that hold more than two prompts
 DIFFER, COMMAS = "its texts are the prompt, told where they differ", "its texts are joined by commas, and told"
@@ -118,6 +119,8 @@ ROLES: Mapping[str, Role] = {
     "PhotoMakerEncode": Role("its text is the prompt; told: the picture is not", (), (), ("text",), _IMAGE_PROMPT.told),
 }  # fmt: skip
 """Sources: ComfyUI's nodes.py and comfy_extras (INPUT_TYPES, RETURN_TYPES)."""
+EMPTY_LATENTS = {"InstructPixToPixConditioning", *(kind for kind, role in ROLES.items() if role is _VIDEO)}
+"""Nodes whose latents are empty ones in the size of a picture, which leads the prompts instead."""
 
 
 @dataclass
@@ -136,6 +139,10 @@ class Conditions:
 
     def __init__(self, graph: Graph, finder: Finder, imported: Imported) -> None:
         self.graph, self.finder, self.imported = graph, finder, imported
+
+    def silent(self) -> Conditions:
+        """Return one that tells nothing, for what was not heard there."""
+        return Conditions(self.graph, self.finder, Imported(self.imported.source))
 
     def prompts(self, value: Any, want: str) -> Prompts:
         """Return what stands above a sampler's input. want: "positive" or "negative"."""
@@ -224,8 +231,7 @@ class Conditions:
         if len(conditionings) != 1 and len(links) == 1 and not _own_texts(inputs):
             conditionings = links
         if _encoder(kind, inputs) and not conditionings:
-            keys = _own_texts(inputs) or tuple(each for each in TEXTS if each in inputs)
-            self._encode(kind, inputs, keys, found)
+            self._encode_own(kind, inputs, slot, want, found)
             return
         for each in conditionings:
             self._follow(inputs[each], want, found, depth - 1)
@@ -233,6 +239,18 @@ class Conditions:
             found.unread.append(kind)
         elif len(inputs) > len(links) or len(links) > 1:
             self._tell_change(kind)
+
+    def _encode_own(self, kind: str, inputs: Mapping[str, Any], slot: int, want: str, found: Prompts) -> None:
+        """Take the text of an encoder without a row; one with two outputs may have a text for each, or none."""
+        if want == "negative" and slot == 1:
+            keys = tuple(key for key in NEGATIVES if key in inputs)[:1]
+            if not keys:
+                found.zeroed = True
+                self.imported.note(f"The negative prompt was made by {shown(kind)} without a text; here it is empty.")
+                return
+        else:
+            keys = _own_texts(inputs)
+        self._encode(kind, inputs, keys, found)
 
     def _enter(self, kind: str, key: str, inputs: Mapping[str, Any], want: str, found: Prompts, depth: int) -> None:
         """Go on with the input of a node that holds several prompts: a link to a conditioning, or a text."""

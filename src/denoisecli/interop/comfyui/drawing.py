@@ -1,8 +1,8 @@
 """ComfyUI's drawing (the `workflow` chunk, and what its page saves) into the API form, as its page does it.
 
-A drawing keeps widgets as a list without names. Newer pages name every widget among the node's inputs; for older ones
-the order of the nodes that we know is in `nodes`. Subgraphs are laid flat at any depth: their nodes are called
-"outer:inner". Source: docs.comfy.org/specs/workflow_json_0.4 and _1.0; ComfyUI_frontend's graphToPrompt.
+A drawing keeps widgets as a list without names. Newer pages name them among the node's inputs, the newest in a table of
+their own; for the others the order is that of `nodes.widgets`. Subgraphs are laid flat at any depth: their nodes are
+called "outer:inner". Source: docs.comfy.org/specs/workflow_json_0.4 and _1.0; ComfyUI_frontend's graphToPrompt.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .nodes import AFTER_SEED, KINDS, SEEDS, Node
+from .nodes import AFTER_SEED, SEEDS, Node, widgets
 
 MUTED, BYPASSED = 2, 4  # a node's `mode`; 0 is "always"
 IN, OUT = "-10", "-20"  # the numbers that a subgraph's own inputs and outputs go by
@@ -134,6 +134,7 @@ class _Outside:
     def __init__(self, around: _Level, drawn: dict[str, Any], inside: dict[str, Any]) -> None:
         self.around, self.drawn = around, drawn
         self.names = [str(one.get("name", "")) for one in _dicts(inside.get("inputs"))]
+        self.widgets = _promoted(drawn, inside, self.names)
 
     def input(self, slot: int, steps: int) -> Any:
         """Return what the level around gives to an input: [node, slot], a value, or None."""
@@ -141,7 +142,26 @@ class _Outside:
         link = next((link for key, link, _ in _linked(self.drawn) if key == name), None)
         if link is not None:
             return self.around.trace(link, steps)
-        return _widgets(self.drawn).get(name)
+        return self.widgets.get(name)
+
+
+def _promoted(drawn: dict[str, Any], inside: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the values that a subgraph shows on its outside, by the names of its inputs.
+
+    They stand in the order of the inputs that lead to widgets within; the page may list only some of them on the node.
+    """
+    if isinstance(drawn.get("widgets_values_named"), dict):
+        return _widgets(drawn)
+    values, nodes = drawn.get("widgets_values"), {str(node.get("id")): node for node in _dicts(inside.get("nodes"))}
+    leading = set()
+    for _, source, slot, target, into, _ in _links(inside.get("links")):
+        slots = _dicts(nodes[target].get("inputs")) if source == IN and target in nodes else []
+        if into < len(slots) and slots[into].get("widget"):
+            leading.add(slot)
+    named = [name for slot, name in enumerate(names) if slot in leading]
+    if isinstance(values, list) and len(values) == len(named):
+        return dict(zip(named, values, strict=True))
+    return _widgets(drawn)
 
 
 def _dicts(found: Any) -> list[dict[str, Any]]:
@@ -178,14 +198,15 @@ def _name_of(drawn: dict[str, Any]) -> str:
 
 def _widgets(drawn: dict[str, Any]) -> dict[str, Any]:
     """Return a node's widgets by name; those without a known name are left out."""
-    values = drawn.get("widgets_values")
-    if isinstance(values, dict):
-        return {str(name): value for name, value in values.items()}
+    for values in (drawn.get("widgets_values_named"), drawn.get("widgets_values")):
+        if isinstance(values, dict):
+            return {str(name): value for name, value in values.items()}
     if not isinstance(values, list):
         return {}
-    known = KINDS.get(str(drawn.get("type")))
+    kind = str(drawn.get("type"))
     named = tuple(str(slot.get("name")) for slot in _dicts(drawn.get("inputs")) if slot.get("widget"))
-    names = known.widgets if known else named
+    known = widgets(kind)
+    names = known if len(known) >= len(named) else named
     found: dict[str, Any] = {}
     rest = list(values)
     for name in names:

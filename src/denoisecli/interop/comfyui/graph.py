@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from denoisecli.safe_text import json_values
@@ -56,8 +56,11 @@ class Graph:
         names = self.nodes[name].get("_outputs")
         return str(names[slot]).lower() if isinstance(names, list) and 0 <= slot < len(names) else ""
 
-    def up(self, value: Any) -> Iterator[str]:
-        """Yield every node above an input, the nearest first."""
+    def up(self, value: Any, ends: Container[str] = (), but: Container[str] = ()) -> Iterator[str]:
+        """Yield every node above an input, the nearest first.
+
+        ends: classes beyond which nothing is looked for. but: inputs that are not followed.
+        """
         waiting: deque[Source | None] = deque([self.source(value)])
         seen: set[str] = set()
         while waiting:
@@ -66,7 +69,9 @@ class Graph:
                 continue
             seen.add(found[0])
             yield found[0]
-            waiting.extend(self.source(each) for each in self.inputs(found[0]).values())
+            if self.kind(found[0]) not in ends:
+                inputs = self.inputs(found[0])
+                waiting.extend(self.source(each) for key, each in inputs.items() if key not in but)
 
     def down(self, name: str) -> Iterator[str]:
         """Yield every node below a node, the nearest first."""

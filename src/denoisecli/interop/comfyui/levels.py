@@ -73,8 +73,14 @@ def proven(sampler: Sampler) -> bool:
 
 def way_of(recipe: Recipe) -> Way:
     """Return the levels that the recipe's run goes through."""
-    karras = bool(recipe.sampler.options.get("use_karras_sigmas"))
-    return way(recipe.sampler.class_name, recipe.spacing, recipe.steps, karras=karras)
+    return sampler_way(recipe.sampler, recipe.spacing, recipe.steps)
+
+
+def sampler_way(sampler: Sampler, spacing: str, steps: int) -> Way:
+    """Return the levels that a sampler of ours goes through by a spacing."""
+    karras = bool(sampler.options.get("use_karras_sigmas"))
+    to_zero = sampler.options.get("final_sigmas_type") != "sigma_min"
+    return way(sampler.class_name, spacing, steps, karras=karras, to_zero=to_zero)
 
 
 def fitting(theirs: tuple[str, str], sigmas: NDArray[np.float64]) -> str | None:
@@ -111,7 +117,6 @@ def read_levels(name: str, sigmas: list[float]) -> Iterator[tuple[Sampler, str]]
         return
     for row in SAMPLERS.values():
         if row.comfyui and row.comfyui[0] == name and proven(row):
-            karras = bool(row.options.get("use_karras_sigmas"))
             for spacing in SPACINGS:
-                if same(way(row.class_name, spacing, steps, karras=karras).sigmas, np.array(sigmas)):
+                if same(sampler_way(row, spacing, steps).sigmas, np.array(sigmas)):
                     yield row, spacing

@@ -1,11 +1,14 @@
-"""ComfyUI's nodes, as far as we write and read them: their widgets in order, their inputs and outputs by type.
+"""ComfyUI's nodes: their widgets in order; of those that we write, also their inputs and outputs by type.
 
 Source: ComfyUI's nodes.py and comfy_extras (INPUT_TYPES, RETURN_TYPES); sizes as its page draws them.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 Node = dict[str, Any]
@@ -52,34 +55,24 @@ KINDS: dict[str, Kind] = {
     ),
     "LatentMultiply": Kind(("multiplier",), (("samples", LATENT),), (LATENT,), (315, 58)),
     "CLIPSetLastLayer": Kind(("stop_at_clip_layer",), (CLIP,), ("CLIP",), (315, 58)),
-    # read, never written
-    "KSamplerAdvanced": Kind(
-        ("add_noise", "noise_seed", "steps", "cfg", "sampler_name", "scheduler", "start_at_step", "end_at_step",
-         "return_with_leftover_noise"),
-    ),
-    "SamplerCustom": Kind(("add_noise", "noise_seed", "cfg")),
-    "BasicScheduler": Kind(("scheduler", "steps", "denoise")),
-    "CheckpointLoader": Kind(("config_name", "ckpt_name")),
-    "UNETLoader": Kind(("unet_name", "weight_dtype")),
-    "LoraLoaderModelOnly": Kind(("lora_name", "strength_model")),
-    "KarrasScheduler": Kind(("steps", "sigma_max", "sigma_min", "rho")),
-    "ExponentialScheduler": Kind(("steps", "sigma_max", "sigma_min")),
-    "BetaSamplingScheduler": Kind(("steps", "alpha", "beta")),
-    "SplitSigmas": Kind(("step",)),
-    "FluxGuidance": Kind(("guidance",)),
-    "ModelSamplingFlux": Kind(("max_shift", "base_shift", "width", "height")),
-    "ModelSamplingSD3": Kind(("shift",)),
-    "ModelSamplingAuraFlow": Kind(("shift",)),
-    "CLIPLoader": Kind(("clip_name", "type", "device")),
-    "DualCLIPLoader": Kind(("clip_name1", "clip_name2", "type", "device")),
-    "TripleCLIPLoader": Kind(("clip_name1", "clip_name2", "clip_name3")),
-    "VAELoader": Kind(("vae_name",)),
-    "StringConcatenate": Kind(("string_a", "string_b", "delimiter")),
-    "StringReplace": Kind(("string", "find", "replace")),
-    "PrimitiveNode": Kind(("value",)),
-    "PrimitiveInt": Kind(("value",)),
-    "PrimitiveFloat": Kind(("value",)),
-    "PrimitiveString": Kind(("value",)),
-    "PrimitiveStringMultiline": Kind(("value",)),
 }  # fmt: skip
+"""The nodes that we write."""
 SEEDS = {"seed", "noise_seed"}
+OTHERS = {"PrimitiveNode": ("value",), "ComfySwitchNode": ("switch",), "ResolutionSelector": ("aspect_ratio",
+          "megapixels", "multiple"), "ComfyMathExpression": ("expression",)}  # fmt: skip
+"""Nodes whose widgets ComfyUI 0.8.0 does not tell: of its page, of inputs that come and go, of a later version."""
+
+
+def widgets(kind: str) -> tuple[str, ...]:
+    """Return the names of the widgets of a class of nodes, in the order of `widgets_values`; none where unknown."""
+    if kind in KINDS:
+        return KINDS[kind].widgets
+    return OTHERS.get(kind) or tuple(_core().get(kind, ()))
+
+
+@functools.lru_cache(maxsize=1)
+def _core() -> dict[str, list[str]]:
+    """Return the widgets of all nodes of ComfyUI 0.8.0 that have some. Source: its classes' INPUT_TYPES."""
+    text = resources.files(__package__).joinpath("widgets.json").read_text(encoding="utf-8")
+    found: dict[str, list[str]] = json.loads(text)
+    return found

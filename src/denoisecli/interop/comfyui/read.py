@@ -11,8 +11,8 @@ from typing import Any
 
 from ..imported import Imported, number, whole
 from ..samplers import from_comfyui
-from .conditions import Conditions, Prompts, shown
-from .families import Family, family_of
+from .conditions import EMPTY_LATENTS, Conditions, Prompts, shown
+from .families import Family, family_of, unsure
 from .graph import Graph, graph_of
 from .latents import Latents
 from .levels import read_levels
@@ -21,7 +21,9 @@ from .sigmas import Levels, Sigmas
 from .values import Finder
 
 MOST_SAMPLERS = 64
+NEGATIVE = "negative prompt"
 SAMPLER_INPUTS = {"latent_image", "latent"}
+SIDES = {"width", "height"}  # a size may be taken from a picture without going on with it
 ENDS = {
     "LatentMultiply",
     "VAEDecode",
@@ -55,7 +57,8 @@ def read(text: str) -> Imported | None:
     if not samplers:
         return None
     some = list(samplers)[:MOST_SAMPLERS]
-    firsts = [name for name in some if not _feeders(graph, name, samplers)] or some[:1]
+    making = [name for name in some if not _prepares(graph, name, some)] or some
+    firsts = [name for name in making if not _feeders(graph, name, making)] or making[:1]
     found = [_Reader(graph, name, samplers).read() for name in firsts]
     stages = sum(len(_stages(graph, name, samplers)) - 1 for name in firsts)
     return _together(found, firsts, len(samplers) - stages)
@@ -91,8 +94,24 @@ def _is_sampler(graph: Graph, name: str) -> bool:
 def _feeders(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
     """Return the samplers whose latents this one goes on with."""
     inputs = graph.inputs(name)
-    above = [up for key in SAMPLER_INPUTS if key in inputs for up in graph.up(inputs[key])]
+    above = [up for key in SAMPLER_INPUTS if key in inputs for up in graph.up(inputs[key], EMPTY_LATENTS, SIDES)]
     return [up for up in above if up in samplers]
+
+
+def _prepares(graph: Graph, name: str, samplers: list[str]) -> bool:
+    """Tell whether a sampler makes what one of another model is led by, such as a depth map."""
+    others = [other for other in samplers if other != name and _file(graph, other) != _file(graph, name)]
+    inputs = (graph.inputs(other) for other in others)
+    led = (value for each in inputs for key, value in each.items() if key not in SAMPLER_INPUTS)
+    return any(name == up for value in led for up in graph.up(value))
+
+
+def _file(graph: Graph, name: str) -> str | None:
+    """Return the model's file of a sampler."""
+    inputs = graph.inputs(name)
+    guider = graph.source(inputs.get("guider"))
+    value = graph.inputs(guider[0]).get("model") if guider else inputs.get("model")
+    return Models(graph, Finder(graph)).model(value).file
 
 
 def _stages(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
@@ -131,26 +150,34 @@ class _Reader:
         self.stages = _stages(graph, name, samplers)
         self.samplers = samplers
         self.guider = ""
+        self.above: set[str] = set()
 
     def read(self) -> Imported:
         """Return the settings, and the sentences on what is not the same here."""
         self._gather()
         model = Models(self.graph, self.finder).model(self.inputs.get("model"))
-        above = {up for value in self.graph.inputs(self.name).values() for up in self.graph.up(value)}
-        family = family_of(self.graph, above, model.file or "")
+        self.above = {up for value in self.graph.inputs(self.name).values() for up in self.graph.up(value)}
+        family = family_of(self.graph, self.above, model.file or "")
         conditions = Conditions(self.graph, self.finder, self.imported)
         positive = conditions.prompts(self.inputs.get("positive"), "positive")
-        negative = conditions.prompts(self.inputs.get("negative"), "negative")
+        negative = (conditions if self._mixes() else conditions.silent()).prompts(
+            self.inputs.get("negative"), "negative"
+        )
         levels = Sigmas(self.graph, self.finder, self.imported).levels(self.inputs, self._last_stage())
         self._numbers(levels, positive, family)
         self._sampler(levels, family)
-        self.imported.set_prompts(self._text(positive, "prompt"), self._text(negative, "negative prompt"),
+        self.imported.set_prompts(self._text(positive, "prompt"), self._text(negative, NEGATIVE),
                                   syntax="comfy" if family is None else None)  # fmt: skip
         Latents(self.graph, self.finder, self.imported).read(self.inputs)
         self._model(model, family)
         self._clip_skip(positive)
         self._below(model)
         return self.imported
+
+    def _mixes(self) -> bool:
+        """Tell whether the negative prompt was heard: at cfg 1 ComfyUI leaves it out."""
+        plain = self.guider in ("", "CFGGuider") and number(self.finder.plain(self.inputs.get("cfg"), "cfg")) == 1
+        return not plain and self.guider != "BasicGuider"
 
     def _gather(self) -> None:
         """Add the inputs of the nodes that a SamplerCustom takes its guidance and noise from."""
@@ -211,6 +238,8 @@ class _Reader:
     def _guidance(self, guidance: float, cfg: float | None, family: Family | None) -> float | None:
         """Return the cfg of a model that hears its guidance as a number; its mixing of two halves is told."""
         if family is None or not family.hears:
+            if family is not None:
+                self.imported.note(f"The guidance {guidance:g} that the model may have heard is left out.")
             return cfg
         if cfg is not None and cfg != 1:
             self.imported.note(f"Beside the guidance {guidance:g} that {family.name} hears, cfg {cfg:g} mixed two "
@@ -241,9 +270,9 @@ class _Reader:
 
     def _text(self, prompts: Prompts, what: str) -> str:
         """Return a prompt, and say where it is not surely the one that was used."""
-        if len(prompts.texts) > 1:
+        if len(prompts.texts) > 1 and (what != NEGATIVE or self._mixes()):
             self.imported.note("Several texts were combined there; here they are joined by commas.")
-        makers = ", ".join(dict.fromkeys(map(shown, prompts.unread)))
+        makers = "" if what == NEGATIVE and not self._mixes() else ", ".join(dict.fromkeys(map(shown, prompts.unread)))
         if makers and prompts.texts:
             self.imported.note(f"The {what} was computed by {makers}; what is in the graph is taken.")
         elif makers:
@@ -269,8 +298,10 @@ class _Reader:
                 f"Changes of the model without an equal here: {', '.join(dict.fromkeys(model.others))[:200]}."
             )
         if family is not None:
-            self.imported.note(f"It was made by a model of the family {family.name}; choose one of it.")
-        if model.shift is not None:
+            self.imported.note(family.told)
+        elif unsure(self.graph, self.above, model.file or ""):
+            self.imported.note("The graph does not say of which family the model is; a flow model wants flow_euler.")
+        if model.shift is not None and (family is None or model.shift != family.shift):
             self.imported.note(f"Its levels were shifted by {model.shift:g} there; here by the model's own shift.")
 
     def _clip_skip(self, positive: Prompts) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,10 @@ LITERALS = ("value", "text", "string", "prompt", "seed", "noise_seed", "int", "f
             "String", "Text", "boolean", "float_", "int_", "positive", "negative")  # fmt: skip
 SHOWN = ("text_0", "text2", "output", "populated_text")  # what a node keeps of what it made
 CONTROLS = {"control_after_generate", "control_before_generate", "speak_and_recognation", "mode", "image"}
+GENERATORS = re.compile(
+    r"TextGenerate|LLM|Ollama|Gemini|OpenAI|ChatGPT|Claude|Florence|Caption|Interrogat|JoyCaption|Tagger"
+)
+"""Nodes whose text a language model writes: what they were asked is not what they said."""
 WILD = ("{", "__", "<random")  # marks of choices, which a node makes when it runs
 
 
@@ -32,7 +37,7 @@ class Found:
 
 Inputs = Mapping[str, Any]
 Rule = Callable[["Finder", Inputs, int], Any]
-"""What a node gives at an output, from its inputs; None where it cannot be said."""
+"""What a node gives at an output, from its inputs: a value, or what was Found; None where it cannot be said."""
 
 
 class Finder:
@@ -65,15 +70,24 @@ class Finder:
         rule = VALUES.get(kind)
         if rule is not None:
             made = rule(self, inputs, slot)
-            known = not isinstance(made, (list, dict)) and made is not None
-            return Found(str(made)[:MOST_TEXT] if isinstance(made, str) else made) if known else Found(None, kind)
+            if isinstance(made, Found):
+                return made
+            if isinstance(made, (list, dict)) or made is None:
+                return Found(None, self._maker(inputs) or kind)
+            return Found(made[:MOST_TEXT] if isinstance(made, str) else made)
         for shown in SHOWN:
             if isinstance(inputs.get(shown), str):
                 return Found(inputs[shown])
         return self._unknown(kind, inputs, key)
 
+    def _maker(self, inputs: Inputs) -> str:
+        """Return the node that computed one of the inputs; "" where all of them can be had."""
+        return next((maker for value in inputs.values() if (maker := self.find(value).maker)), "")
+
     def _unknown(self, kind: str, inputs: Inputs, key: str) -> Found:
         """Return what a node that is not in our table seems to hold: surely only where it holds nothing else."""
+        if GENERATORS.search(kind):
+            return Found(None, kind)
         links = {each: value for each, value in inputs.items() if self.graph.source(value)}
         others = {each: value for each, value in inputs.items() if each not in links and each not in CONTROLS}
         if len(links) == 1 and not others:
@@ -152,7 +166,7 @@ def _chosen(kind: str) -> Rule:
 
     def rule(finder: Finder, inputs: Inputs, _: int) -> Any:
         key = ways(finder.plain(inputs.get(switch)))
-        return finder.plain(inputs[key]) if key in inputs else None
+        return finder.find(inputs[key]) if key in inputs else None
 
     return rule
 
@@ -251,7 +265,8 @@ def _expression(key: str) -> Rule:
 
     def rule(finder: Finder, inputs: Inputs, slot: int) -> Any:
         expression = finder.plain(inputs.get(key))
-        names = {name: finder.plain(value) for name, value in inputs.items() if name != key and len(name) <= 8}
+        named = {name.removeprefix("values."): value for name, value in inputs.items() if name != key}
+        names = {name: finder.plain(value) for name, value in named.items() if len(name) <= 8}
         found = calculated(expression, names) if isinstance(expression, str) else None
         return found if found is None or slot else (int(found) if float(found).is_integer() else found)
 
