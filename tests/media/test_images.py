@@ -62,6 +62,56 @@ def test_a_phone_picture_stands_upright(tmp_path):
     assert open_picture(tmp_path / "x.jpg").size == (20, 40)
 
 
+def exif_block(tag, kind, value):
+    """An EXIF block, little-endian, that turns by a quarter and has one more tag of any type."""
+    end = 8 + 2 + 2 * 12 + 4  # where a value of eight bytes stands
+    own = struct.pack("<I", end) if kind in (5, 10, 12) else value[:4].ljust(4, b"\0")
+    entries = [(0x0112, 3, 1, struct.pack("<HH", 6, 0)), (tag, kind, 1, own)]
+    body = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in sorted(entries))
+    head = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
+    return head + body + struct.pack("<I", 0) + struct.pack("<II", 7, 2)
+
+
+@pytest.mark.parametrize("kind", range(14))
+@pytest.mark.parametrize("tag", [0x010F, 0x011A, 0x8769, 0x9000, 0x8298, 0xFFFF])
+def test_a_turned_picture_with_any_tag_of_any_type(tmp_path, tag, kind):
+    """Writing such EXIF back fails in Pillow in many ways; only the turn is read."""
+    Image.new("RGB", (40, 20)).save(tmp_path / "x.jpg", exif=exif_block(tag, kind, b"72\0\0"))
+    assert open_picture(tmp_path / "x.jpg").size == (20, 40)
+
+
+@pytest.mark.parametrize(("orientation", "corner"), [(1, 0), (2, 2), (3, 5), (4, 3), (5, 0), (6, 3), (7, 5), (8, 2)])
+def test_every_orientation(tmp_path, orientation, corner):
+    """The upper left pixel of the upright picture is this one of 0 1 2 / 3 4 5. Source: the EXIF standard, tag 274."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.arange(0, 60, 10, np.uint8).reshape(2, 3)).save(tmp_path / "x.png", exif=exif)
+    assert np.asarray(open_picture(tmp_path / "x.png"))[0, 0, 0] == 10 * corner
+
+
+@pytest.mark.parametrize(
+    ("values", "grey"),
+    [
+        pytest.param([0.0, 0.5, 1.5], [0, 128, 255], id="a highlight above 1"),
+        pytest.param([0.0, 100.0, 255.0], [0, 100, 255], id="0 to 255"),
+        pytest.param([0.0, 0.5, 1.0], [0, 128, 255], id="0 to 1"),
+    ],
+)
+def test_pictures_of_floats(tmp_path, values, grey):
+    Image.fromarray(np.array([values], np.float32)).save(tmp_path / "x.tif")
+    assert np.asarray(open_picture(tmp_path / "x.tif"))[0, :, 0].tolist() == grey
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_a_transparent_grey_becomes_white(tmp_path, depth):
+    """Only pixels of the very value, before 16 bits are cut to 8."""
+    pixels = np.array([[123, 124, 200]], depth)
+    Image.fromarray(pixels).save(tmp_path / "x.png", transparency=123)
+    scale = 257 if depth == np.uint16 else 1
+    wanted = [255, round(124 / scale), round(200 / scale)]
+    assert np.asarray(open_picture(tmp_path / "x.png"))[0, :, 0].tolist() == wanted
+
+
 @pytest.mark.parametrize(
     ("image", "value"),
     [

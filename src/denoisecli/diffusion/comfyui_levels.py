@@ -23,8 +23,8 @@ INSTEAD = {"DDIMScheduler": "EulerDiscreteScheduler"}
 """ComfyUI's ddim is Euler's method: DDIM without fresh noise is, on the scale where x = x0 + σ·ε."""
 PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
 UNIPC, UNIPC_ORDER, UNIPC_LAST = "UniPCMultistepScheduler", 3, 0.001
-"""ComfyUI solves with order 3, and stops at a level of 0.001, since the solver's logarithms have no level 0. Source: its
-comfy/extra_samplers/uni_pc.py."""
+"""ComfyUI solves with order 3, and stops at a level of 0.001, since the solver's logarithms have no level 0.
+Source: its comfy/extra_samplers/uni_pc.py."""
 
 
 def scheduler_class(sampler: Sampler) -> str:

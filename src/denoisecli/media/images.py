@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from ..errors import MediaError
 from ..safe_files import open_file, why
@@ -17,6 +18,17 @@ from .files import whole_file
 
 MOST_PIXELS = 64_000_000  # 8000 × 8000; far more than any model paints, far less than memory
 Picture = NDArray[np.uint8]  # (H, W, 3), sRGB
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation."""
 
 
 def save_png(image: Image.Image | Picture, path: Path, text: Mapping[str, str] | None = None) -> Path:
@@ -52,7 +64,7 @@ def open_picture(
                 if image.width * image.height > most_pixels:
                     raise _too_large(path, f"{image.width} × {image.height} pixels", most_pixels)
                 image.load()
-                return _on_white(_eight_bits(ImageOps.exif_transpose(image)))
+                return _on_white(_eight_bits(_upright(image)))
     except UnidentifiedImageError:
         raise MediaError(f"{path} is not a picture in a format we can read.", "Use PNG, JPEG or WebP.") from None
     except Image.DecompressionBombError:
@@ -68,21 +80,40 @@ def _too_large(path: Path, what: str, most_pixels: int) -> MediaError:
     return MediaError(f"{path} has {what}; at most {most_pixels / 1e6:g} million are read.", "Make it smaller first.")
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Return a picture turned as its EXIF says. The other tags are not looked at: anything may stand in them."""
+    turn = None
+    with contextlib.suppress(Exception):  # EXIF that cannot be read says nothing
+        turn = TURNS.get(image.getexif().get(ORIENTATION))
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    turned.info = {key: image.info[key] for key in ("transparency",) if key in image.info}
+    return turned
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return images of 16 or 32 bits a pixel as 8-bit grey; others as they are."""
+    """Return images of 16 or 32 bits a pixel as 8-bit grey; others as they are. Their transparent value is cut last."""
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    if image.mode == "F":
-        grey = values * (255 if values.max() <= 1 else 1)  # floats are 0..1 or 0..255
+    if image.mode == "F":  # 0..1 with highlights above, or 0..255
+        grey = values * (255 if np.median(values) <= 1 else 1)
     else:
         grey = values / 257 if image.mode.startswith("I;16") or values.max() > 255 else values
-    return Image.fromarray(np.clip(grey + 0.5, 0, 255).astype(np.uint8))
+    cut = Image.fromarray(np.clip(grey + 0.5, 0, 255).astype(np.uint8))
+    hole = image.info.get("transparency")
+    if isinstance(hole, int):
+        cut.putalpha(Image.fromarray(np.where(values == hole, 0, 255).astype(np.uint8)))
+    return cut
 
 
 def _on_white(image: Image.Image) -> Image.Image:
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image.convert("RGB")
+    hole = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(hole, tuple) and max(hole) > 255:  # of 16 bits, which Pillow has cut to 8
+        image.info["transparency"] = tuple(value >> 8 for value in hole)
     layered = image.convert("RGBA")
     white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, layered).convert("RGB")
