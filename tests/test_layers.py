@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "denoisecli"
 FLOORS = (
-    ("errors", "report", "registry", "safe_files", "safe_text"),
+    ("errors", "glossary", "report", "registry", "safe_files", "safe_text"),
     ("digest", "locks", "safe_json", "trace_schema"),
     ("metrics", "trace", "scale"),
     ("config", "media", "lora", "process"),
@@ -27,7 +27,10 @@ BESIDE = {("scale", "trace"), ("trace", "metrics")}
 
 HEAVY = ("torch", "diffusers", "transformers")
 KNOW_TORCH = ("diffusion", "cli/info.py")  # doctor reports on torch
-PURE = ("figures", "registry", "trace", "metrics", "process", "scale", "config", "errors", "runs", "lora", "media")
+PURE = (
+    "figures", "glossary", "registry", "trace", "metrics", "process", "scale", "config", "errors", "runs", "lora",
+    "media",
+)  # fmt: skip
 """All that a lab's drawings may use beside their own room: NumPy and Pillow, no model."""
 
 FILES = [path for path in sorted(SOURCE.rglob("*.py")) if path.parent != SOURCE or not path.name.startswith("__")]
