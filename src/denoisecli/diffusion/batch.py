@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from denoisecli.trace import Trace
 
     from .models import Model
+    from .take_up import TakeUp
 
 
 class OutOfMemory(SamplingError):
@@ -53,12 +54,15 @@ def sample_batch(
     width: int | None = None,
     on_step: Callable[[int, int, NDArray[np.float32]], None] | None = None,
     embeds: Mapping[str, torch.Tensor] | None = None,
+    outputs: bool = False,
+    take_up: TakeUp | None = None,
 ) -> Trace:
     """Return the trace of one batch: sample i starts at noise[i], under scales[i], and draws from seeds[i].
 
     noise: (n, C, h, w), unit normal; the pipeline multiplies it by its first σ. height, width: pixels, by default
     those of the noise. embeds: what the prompts became, (n, ...) each, instead of them (see `embeddings`).
     spacing: of the timesteps; schedule: ComfyUI's levels instead (see `use_sampler` for both).
+    outputs, take_up: see `record`.
     scales: numbers, or SteppedScales for one a step. Samples of a stochastic sampler draw from a
     generator each, so a batch does not couple them.
     A pipeline that mixes by itself, or is told the scale, is called once for each run of equal scales.
@@ -86,6 +90,8 @@ def sample_batch(
         guidance_rescale=guidance_rescale,
         seeds=seeds,
         stop_on_nan=True,
+        outputs=outputs,
+        take_up=take_up,
     )
     with quiet(), blamed(model.info.ref), _limits_told(pipe.scheduler, sampler, steps), tap as trace:
         for rows in [slice(0, len(scales))] if mixed else call.of_one_scale(scales):

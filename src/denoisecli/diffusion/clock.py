@@ -91,7 +91,7 @@ class Clock:
     @property
     def levels(self) -> Levels:
         """Return the levels of all steps + 1 states. The scheduler's `set_timesteps` has been called."""
-        opening = self._openings()
+        opening = self.openings
         timesteps = [float(self.scheduler.timesteps[i]) for i in opening]
         if _has_sigmas(self.scheduler):
             sigmas = [float(self.scheduler.sigmas[i]) for i in opening]
@@ -117,7 +117,8 @@ class Clock:
         own = self.scheduler._alpha_cumprod(torch.tensor([t]), "cpu")  # noqa: SLF001 - Würstchen's cosine in 0..1
         return Level.of_alpha_bar(t, float(own))
 
-    def _openings(self) -> list[int]:
+    @property
+    def openings(self) -> list[int]:
         """Return the indices, among the scheduler's timesteps, of the evaluations that open a step."""
         every = range(len(self.scheduler.timesteps))
         if _is_pndm(self.scheduler):

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from diffusers.schedulers.scheduling_utils import SchedulerOutput
 
 from ..errors import SamplingError, UsageError
 from ..process.x0 import Level, Levels, predicted_x0
@@ -35,12 +36,15 @@ from .latent_layout import Hints, Layout, layout_of
 from .recording import recording, scheduler_of
 from .scheduler import name_of
 from .shared_rows import evaluate, row_sources
+from .take_up import Entry, Replay
 from .taps import all_on, copies_untapped, heard, tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from .take_up import TakeUp
 
 TEXTS = ("prompt", "negative_prompt")
 EXTRA_ARGUMENTS = {"skip_layers": "skip-layer", "spatio_temporal_guidance_blocks": "skip-layer"}
@@ -56,6 +60,8 @@ def record(
     guidance_rescale: float = 0.0,
     seeds: Sequence[int] | None = None,
     stop_on_nan: bool = False,
+    outputs: bool = False,
+    take_up: TakeUp | None = None,
 ) -> Iterator[Trace]:
     """Record every call of `pipe` made inside; the trace is filled on leaving.
 
@@ -67,12 +73,15 @@ def record(
     guidance_rescale: Lin et al.'s phi for these scales.
     seeds: noted in the trace's runs; without them, those of the generators that the pipeline is called with.
     stop_on_nan: raise SamplingError in the step where the latents stop being numbers.
+    outputs: keep what the scheduler got at each of its calls, as the array `outputs` (n, call, C, h, w).
+    take_up: sample from a state on of a run that is there already (see `take_up`). The trace of an Entry begins there.
 
     The pipe is left as it was, whatever happens inside. An exception passes through and leaves the trace empty.
     Raises UsageError for a pipeline without a scheduler that steps, or without a denoiser.
     """
     trace = Trace()
     tape = _Tape(pipe, on_step, scales, guidance_rescale, seeds, stop_on_nan)
+    tape.take_up, tape.keeps_outputs = take_up, outputs
     with all_on(tape.taps()):
         yield trace
     tape.fill(trace)
@@ -105,6 +114,9 @@ class _Run:
 
     layout: Layout = field(default_factory=lambda: Layout("as it came"))
     steps: list[_Step] = field(default_factory=list)
+    passed: int = 0
+    outputs: list[torch.Tensor] = field(default_factory=list)
+    calls: int = 0
     extra_x_t: list[torch.Tensor] = field(default_factory=list)
     extra: list[dict[str, float]] = field(default_factory=list)
     final: torch.Tensor | None = None
@@ -139,10 +151,15 @@ class _Tape:
         self.pending: list[tuple[str, str | None, dict[str, Any], Any]] = []
         self.contexts: list[str] = []
         self.steps = 0
+        self.take_up: TakeUp | None = None
+        self.keeps_outputs = False
 
     def taps(self) -> Iterator[AbstractContextManager[None]]:
         """Yield every tap: they come on together and off together."""
-        if self.thrifty:
+        if self.take_up is not None:
+            for module in self.denoisers.values():
+                yield tapped(module, "forward", functools.partial(self.evaluate_left, id(module)))
+        elif self.thrifty:
             yield tapped(denoiser_of(self.pipe), "forward", self.evaluate)
         for name in ("check_inputs", "prepare_latents"):
             if callable(getattr(self.pipe, name, None)):
@@ -186,9 +203,15 @@ class _Tape:
         sources = row_sources(args, kwargs, scales, same_start=not self.runs[-1].steps)
         return evaluate(original, sources, args, kwargs)
 
+    def evaluate_left(self, denoiser: int, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on a denoiser's forward where a run is taken up: run what is not known from that run."""
+        if self.take_up is None:
+            return original(*args, **kwargs)
+        return self.take_up.evaluate(denoiser, original, self._step_now(), args, kwargs)
+
     def _step_now(self) -> int:
         """Return the number of the step that the next evaluation belongs to, counted from 0."""
-        opened = len(self.runs[-1].steps)
+        opened = len(self.runs[-1].steps) + self.runs[-1].passed
         return opened if self.clock.opens else opened - 1
 
     def hear(self, name: str, told: dict[str, Any], output: Any) -> None:
@@ -216,14 +239,27 @@ class _Tape:
         """
         given = self.signature.bind(*args, **kwargs).arguments | kwargs
         x_t, run, opens = given["sample"], self.runs[-1], self.clock.opens
+        if isinstance(self.take_up, Entry) and run.calls < self.clock.openings[self.take_up.at]:
+            return self._pass_over(self.take_up, run, given)
+        if not run.steps:
+            run.layout = layout_of(self.pipe, x_t, self.hints, self.clock.data_scale)
         outputs = self._outputs(x_t)
         branches = branches_of(outputs, len(x_t), perturbed=_perturbed_alone(self.pipe))
         if not run.steps:
             run.embedded = any(notes["embedded"] for _, _, notes, _ in self.pending)
         self.pending = []
+        output = given["model_output"]
         if self.scales is not None:
-            given["model_output"] = self._mixed(branches, given["model_output"], self._step_now())
-            args, kwargs = _replaced(self.signature, args, kwargs, given["model_output"])
+            output = self._mixed(branches, output, self._step_now())
+        if isinstance(self.take_up, Replay):
+            output = self.take_up.output(run.calls, self._step_now(), output, run.layout)
+            branches = branches if all(self.take_up.left(self._step_now())) else []  # not what all rows were made of
+        if output is not given["model_output"]:
+            given["model_output"] = output
+            args, kwargs = _replaced(self.signature, args, kwargs, output)
+        run.calls += 1
+        if self.keeps_outputs:
+            run.outputs.append(_kept(output))
         if opens:
             self._open(run, given, branches, outputs[0].denoiser if outputs else None)
         else:
@@ -237,12 +273,21 @@ class _Tape:
             self._close(run, result)
         return result
 
+    def _pass_over(self, entry: Entry, run: _Run, given: dict[str, Any]) -> Any:
+        """Leave a step before the run is entered out; the last of them hands over the latents that it is entered with."""
+        x_t = given["sample"]
+        run.calls, self.pending = run.calls + 1, []
+        if run.calls == self.clock.openings[entry.at]:
+            run.passed = entry.at
+            entry.begin(self.clock)
+            x_t = entry.latents(x_t, layout_of(self.pipe, x_t, self.hints, self.clock.data_scale))
+        return (x_t,) if given.get("return_dict") is False else SchedulerOutput(prev_sample=x_t)
+
     def _open(self, run: _Run, given: dict[str, Any], branches: list[Branch], denoiser: str | None) -> None:
         """Note the state that a step starts from. The level is read now: stepping moves the scheduler on."""
         x_t = given["sample"]
         if not run.steps:
             self.steps = len(self.clock.levels.timesteps) - 1
-            run.layout = layout_of(self.pipe, x_t, self.hints, self.clock.data_scale)
             run.seeds, run.told_scale = self._seeds(given), _told_scale(self.pipe)
             run.texts, self.told = {name: _texts(self.told.get(name), len(x_t)) for name in TEXTS}, {}
         level = self.clock.now(given["timestep"])
@@ -454,6 +499,7 @@ def _arrays(runs: list[_Run]) -> dict[str, NDArray[Any]]:
         "x_t": [_unpacked(run, [*(step.x_t for step in run.steps), run.final]) for run in runs],
         "x0": [_unpacked(run, [step.x0 for step in run.steps]) for run in runs],
         "extra_x_t": [_unpacked(run, run.extra_x_t) for run in runs],
+        "outputs": [_unpacked(run, run.outputs) for run in runs],
     }
     if all(step.made is not None for run in runs for step in run.steps):
         made = [[step.made for step in run.steps if step.made is not None] for run in runs]

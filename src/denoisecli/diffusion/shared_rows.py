@@ -65,17 +65,17 @@ def evaluate(
         return original(*args, **kwargs)
     run = sorted(set(sources))
     place = [run.index(source) for source in sources]
-    chosen = _rows(kwargs, run, len(sources))
-    return _rows(original(*_rows(args, run, len(sources)), **chosen), place, len(run))
+    chosen = rows_of(kwargs, run, len(sources))
+    return rows_of(original(*rows_of(args, run, len(sources)), **chosen), place, len(run))
 
 
-def _rows(value: Any, chosen: list[int], length: int) -> Any:
+def rows_of(value: Any, chosen: list[int], length: int) -> Any:
     """Return `value` with the rows `chosen` of every tensor in it that has `length` rows."""
     if isinstance(value, torch.Tensor):
         return value[chosen] if value.ndim and len(value) == length else value
     if isinstance(value, dict):
-        parts = {name: _rows(part, chosen, length) for name, part in value.items()}
+        parts = {name: rows_of(part, chosen, length) for name, part in value.items()}
         return parts if type(value) is dict else type(value)(**parts)
     if isinstance(value, (list, tuple)):
-        return type(value)(_rows(part, chosen, length) for part in value)
+        return type(value)(rows_of(part, chosen, length) for part in value)
     return value
