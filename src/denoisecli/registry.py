@@ -17,6 +17,7 @@ ROOMS = {
     "sample": "denoisecli.labs.sample",
     "cfg-sweep": "denoisecli.labs.cfg_sweep",
     "walk": "denoisecli.labs.walk",
+    "fork": "denoisecli.labs.fork",
     "lora-rank": "denoisecli.labs.lora_rank",
 }
 """Each lab's package, in the order in which labs are listed."""

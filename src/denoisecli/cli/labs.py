@@ -95,6 +95,11 @@ add_lab(
     {"frames": options.Frames, "loop": options.Loop} | SAMPLING,
 )
 add_lab(
+    "fork",
+    "What was decided when: a run taken up at several states, changed.",
+    {"run": options.ForkRun, "at": options.At, "to": options.To} | SAMPLING,
+)
+add_lab(
     "lora-rank",
     "How few numbers a LoRA needs, at falling rank.",
     {"lora": options.LoraFile, "images": options.Images} | SAMPLING,

@@ -94,6 +94,20 @@ Frames = Annotated[
     int | None, typer.Option("--frames", metavar="N", parser=whole, help="Runs a leg, both its ends counted.")
 ]
 Loop = Annotated[Optional[bool], typer.Option("--loop", help="Go on from the last seed to the first.")]  # noqa: UP045
+ForkRun = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--run", metavar="RUN", help="A stored run to take up, instead of sampling one."),
+]
+At = Annotated[
+    Optional[list[int]],  # noqa: UP045
+    typer.Option("--at", metavar="K", parser=whole, help="State at which the run is taken up; repeatable."),
+]
+To = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--to", metavar="TEXT|KEY=VALUE", help="What is changed there: a prompt, or cfg=1, noise=3; repeatable."
+    ),
+]
 Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", parser=whole, help="Denoising steps.")]  # noqa: UP045
 Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", parser=number, help="Guidance scale.")]  # noqa: UP045
 Device = Annotated[Optional[str], typer.Option("--device", metavar="D", help="auto, cuda, mps or cpu.")]  # noqa: UP045

@@ -37,6 +37,10 @@ def _sampler(value: Any) -> Any:
     raise ValueError(f"{shown(value)} is not the name of a sampler")
 
 
+SamplerName = Annotated[str, BeforeValidator(_sampler)]
+"""A sampler by key or label."""
+
+
 def _bare(name: str) -> str:
     """Return a sampler's name without what people write differently: case, spaces, marks; + is p."""
     return re.sub(r"[^a-z0-9]", "", name.lower().replace("+", "p"))
@@ -166,7 +170,7 @@ class SamplingConfig(LabConfig):
     """guidance scale: 0 ignores the prompt, 1 is no guidance, 7.5 is usual"""
     guidance_rescale: Annotated[Float, Field(ge=0, le=1)] = 0.0
     """0 to 1: pull the contrast of the guided step back towards the conditional one"""
-    sampler: Annotated[str, BeforeValidator(_sampler)] = "ddim"
+    sampler: SamplerName = "ddim"
     """ddim, ddpm, pndm, euler, euler_a, heun, lms, dpmpp_2m, dpmpp_2m_karras, unipc, ..."""
     spacing: Annotated[str, one_of(SPACINGS)] | None = None
     """which timesteps the steps take: leading, linspace or trailing; null: as the model. Karras has its own"""

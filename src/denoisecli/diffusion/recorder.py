@@ -249,17 +249,10 @@ class _Tape:
             run.embedded = any(notes["embedded"] for _, _, notes, _ in self.pending)
         self.pending = []
         output = given["model_output"]
-        if self.scales is not None:
-            output = self._mixed(branches, output, self._step_now())
-        if isinstance(self.take_up, Replay):
-            output = self.take_up.output(run.calls, self._step_now(), output, run.layout)
-            branches = branches if all(self.take_up.left(self._step_now())) else []  # not what all rows were made of
+        output, branches = self._output(run, branches, given["model_output"])
         if output is not given["model_output"]:
             given["model_output"] = output
             args, kwargs = _replaced(self.signature, args, kwargs, output)
-        run.calls += 1
-        if self.keeps_outputs:
-            run.outputs.append(_kept(output))
         if opens:
             self._open(run, given, branches, outputs[0].denoiser if outputs else None)
         else:
@@ -273,8 +266,21 @@ class _Tape:
             self._close(run, result)
         return result
 
+    def _output(self, run: _Run, branches: list[Branch], own: torch.Tensor) -> tuple[torch.Tensor, list[Branch]]:
+        """Return what the scheduler is to get, and the branches that all of it was made of: none if it was replayed."""
+        output, step = own, self._step_now()
+        if self.scales is not None:
+            output = self._mixed(branches, own, step)
+        if isinstance(self.take_up, Replay):
+            output = self.take_up.output(run.calls, step, output, run.layout)
+            branches = branches if all(self.take_up.left(step)) else []
+        run.calls += 1
+        if self.keeps_outputs:
+            run.outputs.append(_kept(output))
+        return output, branches
+
     def _pass_over(self, entry: Entry, run: _Run, given: dict[str, Any]) -> Any:
-        """Leave a step before the run is entered out; the last of them hands over the latents that it is entered with."""
+        """Leave out a step before the run is entered; the last of them hands over the latents to enter with."""
         x_t = given["sample"]
         run.calls, self.pending = run.calls + 1, []
         if run.calls == self.clock.openings[entry.at]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -162,13 +162,15 @@ class Sample:
     strength: float | None = None
 
 
-def sample_all(job: Job[Any], model: Model, samples: Sequence[Sample], batch: int) -> Trace:
+def sample_all(
+    job: Job[Any], model: Model, samples: Sequence[Sample], batch: int, told: Callable[[list[int]], Told] | None = None
+) -> Trace:
     """Sample all in batches and return one trace. A finished batch is kept, so that a killed run goes on behind it.
 
     Out of memory halves the batch for all that is left; the split that came of it is in `record["batches"]`.
     """
     job.report.stage("sample", len(samples) * job.config.steps)
-    return _joined(list(sample_each(job, model, samples, batch)), samples)
+    return joined(list(sample_each(job, model, samples, batch, told=told)), samples)
 
 
 def sample_each(
@@ -178,17 +180,20 @@ def sample_each(
     batch: int,
     start: int = 0,
     thin: Callable[[Trace], Trace] | None = None,
+    told: Callable[[list[int]], Told] | None = None,
 ) -> Iterator[tuple[list[int], Trace]]:
     """Sample from number `start` on, as `sample_all`, and give each batch (its numbers, its trace) away at once.
 
-    thin: makes of a batch's trace what is kept of it and given away; by default all.
+    thin: makes of a batch's trace what is kept of it and given away; by default all. told: of a batch's numbers, what
+    it is sampled with.
     """
     size, at, steps = _kept_batch_size(job) or batch, start, job.config.steps
     while at < len(samples):
         indices = list(range(at, min(at + (_kept_length(job, at) or size), len(samples))))
         part = _kept(job, indices)
         if part is None:
-            whole = sampled(job, model, [samples[i] for i in indices], at * steps)
+            how = told(indices) if told else Told()
+            whole = sampled(job, model, [samples[i] for i in indices], at * steps, how)
             if whole is None:
                 size = len(indices) // 2
                 job.report.warn(f"not enough memory for {len(indices)} at once; going on with {size}")
@@ -201,7 +206,15 @@ def sample_each(
         yield indices, part
 
 
-def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Trace | None:
+@dataclass(frozen=True)
+class Told:
+    """What a batch is sampled with. config: instead of the job's. keywords: of `sample_batch`, beside the config's."""
+
+    config: SamplingConfig | None = None
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+
+def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: Told | None = None) -> Trace | None:
     """Sample one batch; None where it does not fit memory and could be halved."""
     from denoisecli.diffusion.batch import OutOfMemory, sample_batch
 
@@ -209,7 +222,8 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Tr
     from ..diffusion.canvas import noise_for
     from ..diffusion.embeddings import encoded, stacked
 
-    config: SamplingConfig = job.config
+    how = how or Told()
+    config: SamplingConfig = how.config or job.config
     width, height = _size(config)
     noise = noise_for(model.pipe, [sample.seed for sample in samples], (width, height))
     for index, sample in enumerate(samples):
@@ -241,6 +255,7 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int) -> Tr
                 width=width,
                 on_step=_teller(job, model, samples, done),
                 embeds=stacked(told) if told else None,
+                **how.keywords,
             )
     except OutOfMemory:
         if len(samples) == 1:
@@ -313,7 +328,8 @@ SHARED = {"sigmas", "timesteps", "alpha_bars"}
 """Arrays that are the same for every sample of a run."""
 
 
-def _joined(parts: list[tuple[list[int], Trace]], samples: Sequence[Sample]) -> Trace:
+def joined(parts: list[tuple[list[int], Trace]], samples: Sequence[Sample]) -> Trace:
+    """Return the batches of a run, each (its numbers, its trace), as one trace."""
     first = parts[0][1]
     arrays = {
         name: array if name in SHARED else np.concatenate([part.arrays[name] for _, part in parts])

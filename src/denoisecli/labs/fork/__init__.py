@@ -1,0 +1,10 @@
+"""Forks: a run is taken up at several states with one thing changed, to see what was decided when."""
+
+from denoisecli.registry import Lab
+
+LAB = Lab(
+    config=".config:ForkConfig",
+    rows="denoisecli.labs.rows:sampled",
+    shots=".shots:shots",
+    poster=0.95,  # side by side at the end
+)

@@ -1,0 +1,169 @@
+"""Forks: a run taken up at several states with one thing changed, to see what was decided when."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisecli.labs import job as plans
+from denoisecli.labs.sampling import batch_size, load, settings_inside
+
+from .branches import Branches, changed_config, sampled_branches
+from .config import ForkConfig
+from .numbers import record, shares
+from .trunk import of_run, sampled_trunk
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.job import Job, Plan
+    from denoisecli.labs.pictures import Pictures
+    from denoisecli.media.picture_file import PictureFile
+    from denoisecli.trace import Trace
+
+
+def plan(config: ForkConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[ForkConfig]:
+    """Return the plan of a fork; nothing is loaded yet."""
+    config, identity = of_run(config)
+    if config.batch is None and config.size:
+        samples = len(config.seeds) * len({0, *config.forks})
+        config = config.model_copy(update={"batch": batch_size(config.size, samples)})
+    return plans.plan(config, identity, make, out, runs_dir, force=force)
+
+
+def make(job: Job[ForkConfig]) -> Trace:
+    """Sample the trunk and its branches, measure, draw. This is the whole lab."""
+    from denoisecli.labs.pictures import decode_states, stored
+
+    model = load(job)
+    warn_of_no_change(job)
+    trunk = sampled_trunk(job, model)
+    branches = sampled_branches(job, model, trunk)
+    del trunk.arrays["outputs"]
+    pictures = decode_states(job, model, trunk)
+    ends = decode_ends(job, model, branches)
+    ways = decode_ways(job, model, trunk, branches, pictures, ends)
+    describe(job, trunk, branches, pictures, ends)
+    save_finals(job, model, pictures, ends)
+    views = {"canvas": pictures.canvas, "guess": pictures.guess, "branch": ways, "final": ends}
+    with stored(job, views) as kept:
+        draw(job, trunk, kept)
+    return trunk
+
+
+def warn_of_no_change(job: Job[ForkConfig]) -> None:
+    """Tell of a change that is none: every fork is then the trunk again."""
+    config = job.config
+    same = all(getattr(config, key, None) == value for key, value in config.to.changed.items())
+    if same and config.to.noise is None:
+        job.report.warn("to names what the run has already: every fork will be the run itself")
+
+
+def decode_ends(job: Job[ForkConfig], model: Model, branches: Branches) -> NDArray[np.uint8]:
+    """Return the finished picture of every fork, (at, seed, H, W, 3)."""
+    from denoisecli.diffusion.decode import decoder
+
+    drawer = decoder(model, job.config.decode.finals)
+    job.report.stage("decode", len(branches.at))
+    found = []
+    with job.timed("decode"):
+        for done, latents in enumerate(branches.final, start=1):
+            found.append(drawer.decode(latents))
+            job.report.step(done)
+    return np.stack(found)
+
+
+def decode_ways(
+    job: Job[ForkConfig], model: Model, trunk: Trace, branches: Branches, pictures: Pictures, ends: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Return the first seed's guess at every state of every fork, (at, state, H, W, 3); before it, the trunk's."""
+    from denoisecli.diffusion.decode import decoder
+    from denoisecli.diffusion.fitted_decoder import examples
+    from denoisecli.labs.pictures import drawn_scales, scaled
+
+    guesses = branches.guess[:, :-1]
+    factors = drawn_scales(job, guesses, branches.final[:, 0])
+    drawer = decoder(model, job.config.decode.states, examples([trunk.x0]))
+    states = guesses.shape[1]
+    found = np.empty((len(branches.at), states + 1, *pictures.guess.shape[2:]), np.uint8)
+    job.report.stage("decode", len(branches.at))
+    with job.timed("decode"):
+        for done, (state, row, by) in enumerate(zip(branches.at, guesses, factors, strict=True)):
+            found[done, :state] = pictures.guess[0, :state]
+            found[done, state:-1] = drawer.decode(scaled(row[state:], by[state:]))
+            found[done, -1] = ends[done, 0]
+            job.report.step(done + 1)
+    return found
+
+
+def describe(
+    job: Job[ForkConfig], trunk: Trace, branches: Branches, pictures: Pictures, ends: NDArray[np.uint8]
+) -> None:
+    """Put the branches' ends into the trace, and what they say into its record."""
+    from denoisecli.metrics import measure, picture_distance
+    from denoisecli.scale import canvas_latents
+
+    config, chosen = job.config, [branches.at.index(state) for state in job.config.forks]
+    kept = np.asarray(canvas_latents(trunk)[:, -1], np.float32)
+    trunk.lab = config.lab
+    trunk.arrays["final"] = np.ascontiguousarray(branches.final[chosen])
+    trunk.arrays["pure"] = np.ascontiguousarray(branches.final[0])
+    with job.timed("figures"):
+        rows = measure(trunk, pictures.measured, pictures.drawn_scale)
+        found = shares(trunk["final"], kept, trunk["pure"])
+        apart = [
+            [picture_distance(end, own) for end, own in zip(ends[k], pictures.finals, strict=True)] for k in chosen
+        ]
+    asked = len(config.seeds) * (1 if changed_config(config).cfg == 1 else 2)
+    trunk.record["runs"] = [run | row for run, row in zip(trunk.record["runs"], rows, strict=True)]
+    trunk.record |= record(config.forks, found, config.steps, np.array(apart), asked)
+    trunk.record["branches"] = list(branches.at)
+    trunk.record["decoders"] = pictures.decoders
+    trunk.record["config"] = json.loads(config.model_dump_json())
+
+
+def save_finals(job: Job[ForkConfig], model: Model, pictures: Pictures, ends: NDArray[np.uint8]) -> None:
+    """Write the finished pictures: the trunk's, with what made them inside, and those of every fork."""
+    from PIL import Image
+
+    from denoisecli.interop.recipe import shot
+    from denoisecli.media.images import save_png
+
+    config = job.config
+    folder = job.folder.partial / "images"
+    folder.mkdir(exist_ok=True)
+    at = sorted({0, *config.forks})
+    with job.timed("encode"):
+        for number, seed in enumerate(config.seeds):
+            texts = settings_inside(model, config, shot(config, seed, config.cfg), pictures.finals[number])
+            path = save_png(Image.fromarray(pictures.finals[number]), folder / f"seed-{seed}.png", texts)
+            job.artifact(path, "image")
+            for row, state in enumerate(at):
+                path = folder / f"seed-{seed}-at-{state}.png"
+                job.artifact(save_png(Image.fromarray(ends[row, number]), path, {}), "image")
+
+
+def draw(job: Job[ForkConfig], trace: Trace, pictures: PictureFile) -> None:
+    """Draw the film, the contact sheet and the page, from stored things only."""
+    from denoisecli.labs.films import film_style, write_state_film
+    from denoisecli.labs.pages import resolved_keys, write_page
+    from denoisecli.media.images import save_png
+
+    from .figures.film import fork_frames
+    from .figures.sheet import fork_sheet
+    from .page import fork_page
+
+    config, partial, style = job.config, job.folder.partial, film_style(job)
+    shown: dict[str, Any] = dict(pictures)
+    job.report.stage("figures", 2)
+    with job.timed("figures"):
+        write_state_film(job, fork_frames(trace, shown, style), trace.steps + 1, partial / "film.mp4")
+        job.report.step(1)
+        job.artifact(save_png(fork_sheet(trace, shown, style), partial / "sheet.png"), "sheet")
+        job.report.step(2)
+
+    write_page(job, fork_page(trace, pictures.shapes), pictures, resolved_keys(config))

@@ -1,0 +1,126 @@
+"""The trunk: the run that is taken up, sampled here or stored by an earlier run, with what its scheduler was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisecli.config.load import Layer, build
+from denoisecli.config.samplers import SAMPLERS
+from denoisecli.errors import UsageError
+from denoisecli.labs.sampling import Sample, Told, resolved, sample_all
+from denoisecli.runs.folder import run_hash
+from denoisecli.trace import Trace, load, load_record
+
+from .config import Change, ForkConfig, no_state
+
+if TYPE_CHECKING:
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.job import Job
+
+OWN = ("lab", "film", "run", "at", "to", "batch", "device", "dtype", "decode")
+"""Keys that a fork has for itself; all others are the stored run's."""
+
+HEARD = ("environment", "model", "schedule_kind", "schedule", "latents", "guidance", "guidance_measured", "batches")
+"""What the recorder said of a stored run; the rest of its record is its own."""
+ARRAYS = ("x_t", "x0", "eps_uncond", "eps_cond", "sigmas", "timesteps", "alpha_bars", "outputs")
+
+
+def of_run(config: ForkConfig) -> tuple[ForkConfig, str]:
+    """Return the config with the settings of the run that it names, resolved, and the identity of all that it uses.
+
+    Raises UsageError where the run is of another lab, where the config contradicts it, and where the model is no
+    longer the one that made it.
+    """
+    if config.run is None:
+        return resolved(config)
+    record = load_record(Path(config.run).expanduser())
+    if record.get("lab") not in ("sample", "fork"):
+        raise UsageError(f"{config.run} is a run of {record.get('lab')}; fork takes up runs of sample and fork.")
+    taken = _settings(config, record)
+    taken, identity = resolved(taken)
+    if identity != record.get("identity"):
+        model = (record.get("model") or {}).get("ref") or (record.get("config") or {}).get("model")
+        raise UsageError(
+            f"{config.run} was made by {model} with weights {_short(record.get('identity'))}, "
+            f"and {taken.model} here has {_short(identity)}.",
+            "Name the model that made it, or fork a config instead of the run.",
+        )
+    late = next((state for state in taken.at or () if state >= taken.steps), None)
+    if late is not None:
+        raise UsageError(no_state(late, taken.steps))
+    return taken, run_hash({"run": str(record.get("hash")), "identity": identity}, "")
+
+
+def _settings(config: ForkConfig, record: dict[str, Any]) -> ForkConfig:
+    """Return the config with the run's settings; what both name has to be the same."""
+    held = {key: value for key, value in (record.get("config") or {}).items() if key not in OWN}
+    known = {key: value for key, value in held.items() if key in ForkConfig.model_fields}
+    own = {key: getattr(config, key) for key in OWN if key in ForkConfig.model_fields}
+    made = build(ForkConfig, [Layer(known | {"run": config.run, "to": {"cfg": 1.0}}, source=str(config.run))])
+    for key in sorted(config.model_fields_set - set(OWN)):
+        if getattr(config, key) != getattr(made, key):
+            hint = f"To change it on the way: --set to.{key}=..." if key in Change.model_fields else "Leave it out."
+            raise UsageError(f"{key}: the run {config.run} has its own.", hint)
+    return made.model_copy(update=own)
+
+
+def _short(identity: object) -> str:
+    return str(identity)[:12] if identity else "of an unknown kind"
+
+
+def sampled_trunk(job: Job[ForkConfig], model: Model) -> Trace:
+    """Return the trunk with `outputs`, what its scheduler was given: sampled now, or from the stored run."""
+    config = job.config
+    if config.run is not None:
+        stored = _stored(job, model)
+        if stored is not None:
+            return stored
+    samples = [Sample(seed, config.cfg) for seed in config.seeds]
+    batch = min(config.batch or len(samples), len(samples))
+    trunk = sample_all(job, model, samples, batch, told=lambda _: Told(keywords={"outputs": True}))
+    if config.run is not None:
+        _tell_difference(job, trunk)
+    return trunk
+
+
+def _stored(job: Job[ForkConfig], model: Model) -> Trace | None:
+    """Return the stored run with `outputs` made of its halves; None where it has not kept all that went in."""
+    trace = load(Path(str(job.config.run)).expanduser())
+    if "x_t" not in trace or "x0" not in trace:
+        raise UsageError(f"{job.config.run} has kept no states, so there is nothing to take up.", "Make it again.")
+    if SAMPLERS[job.config.sampler].evaluations > 1 or "extra_x_t" in trace or "eps_cond" not in trace:
+        return None
+    trace.arrays["outputs"] = _mixed(trace, job.config, model)
+    heard = {key: trace.record[key] for key in HEARD if key in trace.record}
+    heard["runs"] = [{"seed": run.get("seed"), "cfg": run.get("cfg")} for run in trace.record["runs"]]
+    return Trace(job.config.lab, {name: trace[name] for name in ARRAYS if name in trace}, heard)
+
+
+def _mixed(trace: Trace, config: ForkConfig, model: Model) -> np.ndarray[Any, Any]:
+    """Return what the scheduler got, (n, step, C, h, w), mixed of the halves in the arithmetic of the recorder."""
+    import torch
+
+    from denoisecli.diffusion.guidance import guided, rescaled
+
+    cond = torch.from_numpy(trace.eps_cond).to(model.dtype)
+    if "eps_uncond" not in trace or config.cfg == 1:
+        return np.ascontiguousarray(trace.eps_cond)
+    uncond = torch.from_numpy(trace.eps_uncond).to(model.dtype)
+    mixed = [
+        torch.stack(
+            [rescaled(guided(u, c, config.cfg), c, config.guidance_rescale) for u, c in zip(*rows, strict=True)]
+        )
+        for rows in zip(uncond, cond, strict=True)
+    ]
+    return np.ascontiguousarray(torch.stack(mixed).float().numpy())
+
+
+def _tell_difference(job: Job[ForkConfig], trunk: Trace) -> None:
+    """Tell that the run had to be sampled again, and how far it came out from the stored one."""
+    stored = load(Path(str(job.config.run)).expanduser())
+    far = float(np.abs(stored.x_t - trunk.x_t).max()) if stored.x_t.shape == trunk.x_t.shape else float("inf")
+    said = "the same to the bit" if far == 0 else f"up to {far:.2g} apart"
+    job.report.warn(f"{job.config.run} keeps not all that its solver was given: sampled again, {said}")
