@@ -176,6 +176,34 @@ class Anatomy(Part):
     scale: Count
 
 
+class Bands(Part):
+    """A number for layout and one for detail."""
+
+    layout: Share | None = None
+    detail: Share | None = None
+
+
+class Fork(Part):
+    """What came of a fork: how much of its picture is the changed run's."""
+
+    at: Count
+    layout: Share
+    detail: Share
+    spread: Bands | None = None
+    by_seed: dict[Name, list[Share]] | None = None
+    picture: Positive | None = None
+    evaluations: Count | None = None
+
+
+class Decided(Part):
+    """At which state the change comes to decide less than half, with its interval and its window."""
+
+    layout: Positive | None = None
+    detail: Positive | None = None
+    interval: dict[Name, list[Positive] | None] | None = None
+    window: dict[Name, list[Positive | None]] | None = None
+
+
 class Lora(Part):
     """A LoRA file."""
 
@@ -316,6 +344,9 @@ class Record(Part):
     walk: Walk | None = None
     sheet: Sheet | None = None
     anatomy: Anatomy | None = None
+    forks: list[Fork] | None = None
+    decided_at: Decided | None = None
+    branches: list[Count] | None = None
     lora: Lora | None = None
     layer: Layer | None = None
     matrix: Matrix | None = None
