@@ -1,4 +1,4 @@
-"""A run taken up on the way: bit for bit with every solver, no evaluation too many, and begun anew where that is asked."""
+"""A run taken up on the way: bit for bit with every solver, nothing asked twice, and begun anew where that is meant."""
 
 import numpy as np
 import pytest

@@ -14,7 +14,7 @@ from .terminal import plain
 config_app = typer.Typer(help="Write, check and describe config files.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 
-Lab = Annotated[str, typer.Argument(metavar="LAB", help="noise, sample, cfg-sweep, walk or lora-rank.")]
+Lab = Annotated[str, typer.Argument(metavar="LAB", help="noise, sample, cfg-sweep, walk, fork or lora-rank.")]
 
 
 @config_app.command()

@@ -19,12 +19,15 @@ import numpy as np
 import torch
 
 from ..errors import UsageError
+from .guidance import guided, rescaled
 from .shared_rows import Sources, evaluate, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from denoisecli.trace import Trace
 
     from .clock import Clock
     from .latent_layout import Layout
@@ -106,6 +109,18 @@ class Entry(TakeUp):
     def latents(self, like: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Return the latents as the pipeline has them."""
         return layout.pack(torch.from_numpy(self.x_t)).to(like.device, like.dtype)
+
+
+def outputs_of(trace: Trace, scale: float, guidance_rescale: float, dtype: torch.dtype) -> NDArray[np.float32]:
+    """Return what the scheduler got in a run that kept its halves, (n, step, C, h, w): mixed as the recorder did.
+
+    dtype: of the model, in whose arithmetic the halves were mixed.
+    """
+    if "eps_uncond" not in trace or scale == 1:
+        return np.ascontiguousarray(trace.eps_cond, np.float32)
+    halves = (torch.from_numpy(array).to(dtype).flatten(0, 1) for array in (trace.eps_uncond, trace.eps_cond))
+    mixed = [rescaled(guided(u, c, scale), c, guidance_rescale) for u, c in zip(*halves, strict=True)]
+    return torch.stack(mixed).float().numpy().reshape(trace.eps_cond.shape)
 
 
 def _sources(left: Sequence[bool], args: Any, kwargs: Mapping[str, Any]) -> Sources | None:

@@ -41,9 +41,14 @@ def as_written(run: object) -> Iterator[None]:
 def check_drawable(run: Path, trace: Trace, views: Shapes) -> None:
     """Raise NotRecorded where a stored run's parts do not fit each other. views: shapes of its pictures, by name."""
     with as_written(run):
-        check = {"noise": _drowned, "sample": _sampled, "cfg-sweep": _swept, "walk": _walked, "lora-rank": _ranked}.get(
-            trace.lab
-        )
+        check = {
+            "noise": _drowned,
+            "sample": _sampled,
+            "cfg-sweep": _swept,
+            "walk": _walked,
+            "fork": _forked,
+            "lora-rank": _ranked,
+        }.get(trace.lab)
         wrong = check(trace, views) if check else None
     if wrong:
         raise NotRecorded(f"{run} is not as denoisecli writes it: {wrong}.", "Make the run again with --force.")
@@ -84,6 +89,19 @@ def _walked(trace: Trace, views: Shapes) -> str | None:
     if not inside:
         return "sheet in trace.json names frames or states that are not there"
     return _views_fault(views, {"final": (frames,), "guess": (len(sheet["frames"]), len(sheet["states"]) - 1)})
+
+
+def _forked(trace: Trace, views: Shapes) -> str | None:
+    record, steps = trace.record, trace.x_t.shape[1] - 1
+    at, asked = record.get("branches") or [], [row["at"] for row in record.get("forks") or []]
+    if not asked or not set(asked) <= set(at) or at[0] != 0 or sorted(set(at)) != at or at[-1] >= steps:
+        return "branches and forks in trace.json do not name the same states"
+    seeds = trace.x_t.shape[0]
+    if any(len(row) != seeds for fork in record["forks"] for row in (fork.get("by_seed") or {"": []}).values()):
+        return "by_seed in trace.json has not a number for each seed"
+    if trace["final"].shape[:2] != (len(asked), seeds):
+        return f"trace.json tells of {len(asked)} forks, and states.safetensors holds {trace['final'].shape[0]}"
+    return _sampled(trace, views) or _views_fault(views, {"final": (len(at), seeds), "branch": (len(at), steps + 1)})
 
 
 def _ranked(trace: Trace, views: Shapes) -> str | None:

@@ -111,7 +111,7 @@ def _checked(run: Path, name: str) -> str:
 def _check_complete(run: Path, trace: Trace) -> None:
     """Raise NotRecorded for a run that an older version made, or that `record` saved without a lab."""
     missing = [key for key in ("config", "hash", "identity") if not trace.record.get(key)]
-    paints = trace.lab in ("sample", "cfg-sweep", "walk") or bool(trace.record.get("variants"))
+    paints = trace.lab in ("sample", "cfg-sweep", "walk", "fork") or bool(trace.record.get("variants"))
     if paints and not (run / PICTURES_FILE).is_file():
         missing.append(PICTURES_FILE)
     if missing:

@@ -88,34 +88,17 @@ def sampled_trunk(job: Job[ForkConfig], model: Model) -> Trace:
 
 def _stored(job: Job[ForkConfig], model: Model) -> Trace | None:
     """Return the stored run with `outputs` made of its halves; None where it has not kept all that went in."""
+    from denoisecli.diffusion.take_up import outputs_of
+
     trace = load(Path(str(job.config.run)).expanduser())
     if "x_t" not in trace or "x0" not in trace:
         raise UsageError(f"{job.config.run} has kept no states, so there is nothing to take up.", "Make it again.")
     if SAMPLERS[job.config.sampler].evaluations > 1 or "extra_x_t" in trace or "eps_cond" not in trace:
         return None
-    trace.arrays["outputs"] = _mixed(trace, job.config, model)
+    trace.arrays["outputs"] = outputs_of(trace, job.config.cfg, job.config.guidance_rescale, model.dtype)
     heard = {key: trace.record[key] for key in HEARD if key in trace.record}
     heard["runs"] = [{"seed": run.get("seed"), "cfg": run.get("cfg")} for run in trace.record["runs"]]
     return Trace(job.config.lab, {name: trace[name] for name in ARRAYS if name in trace}, heard)
-
-
-def _mixed(trace: Trace, config: ForkConfig, model: Model) -> np.ndarray[Any, Any]:
-    """Return what the scheduler got, (n, step, C, h, w), mixed of the halves in the arithmetic of the recorder."""
-    import torch
-
-    from denoisecli.diffusion.guidance import guided, rescaled
-
-    cond = torch.from_numpy(trace.eps_cond).to(model.dtype)
-    if "eps_uncond" not in trace or config.cfg == 1:
-        return np.ascontiguousarray(trace.eps_cond)
-    uncond = torch.from_numpy(trace.eps_uncond).to(model.dtype)
-    mixed = [
-        torch.stack(
-            [rescaled(guided(u, c, config.cfg), c, config.guidance_rescale) for u, c in zip(*rows, strict=True)]
-        )
-        for rows in zip(uncond, cond, strict=True)
-    ]
-    return np.ascontiguousarray(torch.stack(mixed).float().numpy())
 
 
 def _tell_difference(job: Job[ForkConfig], trunk: Trace) -> None:
