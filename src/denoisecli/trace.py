@@ -355,6 +355,15 @@ def load_record(folder: str | Path) -> dict[str, Any]:
     return found
 
 
+def read_table(path: Path) -> dict[str, Any] | None:
+    """Return what a trace.json, compare.json or error.json holds; None where there is none that can be read."""
+    try:
+        found = parse(read_file(path, MOST_RECORD, links=False), lenient=True)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a safetensors file that is no link.
 

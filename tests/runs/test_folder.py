@@ -139,23 +139,15 @@ def test_second_process_is_kept_out(tmp_path):
 def test_batches_survive_an_interruption_but_not_another_config(tmp_path):
     folder = RunFolder(tmp_path / "x", "a")
     with pytest.raises(KeyboardInterrupt), folder.open():
-        folder.keep_batch("b0", {"x": np.arange(3)})
+        folder.batches.put(range(3), {"x": np.arange(3)}, {})
         (folder.partial / "film.mp4").write_text("half")
         raise KeyboardInterrupt
     assert not folder.path.exists()
     with folder.open():
-        assert folder.batch("b0")["x"].tolist() == [0, 1, 2]
-        assert folder.batch("b1") is None
+        assert folder.batches.get(range(3))[0]["x"].tolist() == [0, 1, 2]
     with RunFolder(tmp_path / "x", "b").open() as other:
-        assert other.batch("b0") is None
+        assert other.batches.get(range(3)) is None
         assert not (other.partial / "film.mp4").exists()
-
-
-def test_torn_batch_is_made_again(tmp_path):
-    with RunFolder(tmp_path / "x", "a").open() as folder:
-        (folder.work / "b0.safetensors").write_bytes(b"torn")
-        assert folder.batch("b0") is None
-        assert not (folder.work / "b0.safetensors").exists()
 
 
 @pytest.mark.parametrize(

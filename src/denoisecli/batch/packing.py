@@ -98,13 +98,11 @@ def _opened(held: contextlib.ExitStack, plan: Plan[SampleConfig], report: Report
 
 def _missing(job: Job[SampleConfig]) -> list[list[int]]:
     """Return the batches, as numbers of the run's samples, that are not kept yet."""
-    from ..labs.sampling import batch_key
-
-    total, size = len(job.config.seeds), job.config.batch or 1
-    if (job.folder.work / "batch").exists():  # memory ran out here before: the run knows its own split
+    total, size, store = len(job.config.seeds), job.config.batch or 1, job.folder.batches
+    if store.split is not None:  # memory ran out here before: the run knows its own split
         return []
     batches = [list(range(at, min(at + size, total))) for at in range(0, total, size)]
-    return [indices for indices in batches if job.folder.batch(batch_key(indices)) is None]
+    return [indices for indices in batches if store.get(indices) is None]
 
 
 def _sample_parts(
@@ -151,8 +149,7 @@ def _with_prompts(parts: Sequence[tuple[Job[SampleConfig], list[int]]], model: M
 
 
 def _unpack(parts: Sequence[tuple[Job[SampleConfig], list[int]]], trace: Trace, note: dict[str, Any]) -> None:
-    from ..labs.sampling import SHARED, keep
-    from ..trace import Trace
+    from ..labs.sampling import SHARED
 
     at = 0
     runs = len({job.folder.hash for job, _ in parts})
@@ -162,4 +159,4 @@ def _unpack(parts: Sequence[tuple[Job[SampleConfig], list[int]]], trace: Trace, 
         arrays = {name: array if name in SHARED else array[rows] for name, array in trace.arrays.items()}
         packed = note | {"runs": runs, "rows": [rows.start, rows.stop]}
         record = trace.record | {"runs": trace.record["runs"][rows], "packed": packed}
-        keep(job, indices, Trace(job.config.lab, arrays, record))
+        job.folder.batches.put(indices, arrays, record)

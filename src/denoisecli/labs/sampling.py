@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +12,7 @@ import numpy as np
 from denoisecli.config.base import SamplingConfig
 from denoisecli.diffusion import model_cache as kept
 from denoisecli.diffusion import model_configs, models, weights
-from denoisecli.runs.folder import MOST_MARK, read_table, run_hash
-from denoisecli.safe_files import read_file, write_file
+from denoisecli.runs.folder import run_hash
 
 from ..errors import ModelError, UsageError
 from ..trace import Trace
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     from ..diffusion.embeddings import Embeddings
     from ..diffusion.models import Model
     from ..interop.recipe import Shot
+    from ..runs.batches import BatchStore
     from .job import Job
 
     OnStep = Callable[[int, int, NDArray[np.float32]], None]
@@ -163,14 +161,19 @@ class Sample:
 
 
 def sample_all(
-    job: Job[Any], model: Model, samples: Sequence[Sample], batch: int, told: Callable[[list[int]], Told] | None = None
+    job: Job[Any],
+    model: Model,
+    samples: Sequence[Sample],
+    batch: int,
+    told: Callable[[list[int]], Told] | None = None,
+    store: BatchStore | None = None,
 ) -> Trace:
     """Sample all in batches and return one trace. A finished batch is kept, so that a killed run goes on behind it.
 
     Out of memory halves the batch for all that is left; the split that came of it is in `record["batches"]`.
     """
     job.report.stage("sample", len(samples) * job.config.steps)
-    return joined(list(sample_each(job, model, samples, batch, told=told)), samples)
+    return joined(list(sample_each(job, model, samples, batch, told=told, store=store)), samples)
 
 
 def sample_each(
@@ -181,26 +184,28 @@ def sample_each(
     start: int = 0,
     thin: Callable[[Trace], Trace] | None = None,
     told: Callable[[list[int]], Told] | None = None,
+    store: BatchStore | None = None,
 ) -> Iterator[tuple[list[int], Trace]]:
     """Sample from number `start` on, as `sample_all`, and give each batch (its numbers, its trace) away at once.
 
     thin: makes of a batch's trace what is kept of it and given away; by default all. told: of a batch's numbers, what
-    it is sampled with.
+    it is sampled with. store: where batches are kept, by default the run's own.
     """
-    size, at, steps = _kept_batch_size(job) or batch, start, job.config.steps
+    store = job.folder.batches if store is None else store
+    size, at, steps = store.split or batch, start, job.config.steps
     while at < len(samples):
-        indices = list(range(at, min(at + (_kept_length(job, at) or size), len(samples))))
-        part = _kept(job, indices)
+        indices = list(range(at, min(at + (store.length_from(at) or size), len(samples))))
+        part = _kept(job, store, indices)
         if part is None:
             how = told(indices) if told else Told()
             whole = sampled(job, model, [samples[i] for i in indices], at * steps, how)
             if whole is None:
                 size = len(indices) // 2
                 job.report.warn(f"not enough memory for {len(indices)} at once; going on with {size}")
-                _keep_batch_size(job, size)
+                store.keep_split(size)
                 continue
             part = thin(whole) if thin else whole
-            keep(job, indices, part)
+            store.put(indices, part.arrays, part.record)
         at += len(indices)
         job.report.step(at * steps)
         yield indices, part
@@ -284,44 +289,13 @@ def _size(config: SamplingConfig) -> tuple[int, int]:
     return config.size
 
 
-def batch_key(indices: Sequence[int]) -> str:
-    """Return the name under which the folder keeps the batch of these samples."""
-    return f"batch-{indices[0]:05d}-{len(indices)}"
-
-
-def _kept_length(job: Job[Any], first: int) -> int | None:
-    """Return the length of the kept batch that begins with this sample: the split may have changed on the way."""
-    names = sorted(file.stem for file in job.folder.work.glob(f"batch-{first:05d}-*.safetensors"))
-    lengths = [int(number) for name in names if (number := name.rpartition("-")[2]).isdecimal()]
-    return next((length for length in lengths if length), None)
-
-
-def _kept(job: Job[Any], indices: list[int]) -> Trace | None:
-    """Return the batch that was kept; None where there is none, or a torn one, which is made again."""
-    arrays = job.folder.batch(batch_key(indices))
-    record = read_table(job.folder.work / f"{batch_key(indices)}.json")
-    if arrays is None or record is None:
+def _kept(job: Job[Any], store: BatchStore, indices: list[int]) -> Trace | None:
+    """Return the batch that was kept; None where there is none, or one of other numbers, which is made again."""
+    if (found := store.get(indices)) is None:
         return None
+    arrays, record = found
     whole = all(len(array) == len(indices) for name, array in arrays.items() if name not in SHARED and array.ndim)
     return Trace(job.config.lab, arrays, record) if whole else None
-
-
-def keep(job: Job[Any], indices: list[int], part: Trace) -> None:
-    """Keep a finished batch of these samples in the run's folder; the same run then goes on behind it."""
-    note = job.folder.work / f"{batch_key(indices)}.json"
-    write_file(note, json.dumps(part.record).encode())
-    job.folder.keep_batch(batch_key(indices), part.arrays)
-
-
-def _kept_batch_size(job: Job[Any]) -> int | None:
-    note = job.folder.work / "batch"
-    with contextlib.suppress(OSError, ValueError):
-        return max(1, int(read_file(note, MOST_MARK, links=False)))
-    return None
-
-
-def _keep_batch_size(job: Job[Any], batch: int) -> None:
-    write_file(job.folder.work / "batch", str(batch).encode())
 
 
 SHARED = {"sigmas", "timesteps", "alpha_bars"}

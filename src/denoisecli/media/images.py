@@ -84,7 +84,7 @@ def _upright(image: Image.Image) -> Image.Image:
     """Return a picture turned as its EXIF says. The other tags are not looked at: anything may stand in them."""
     turn = None
     with contextlib.suppress(Exception):  # EXIF that cannot be read says nothing
-        turn = TURNS.get(image.getexif().get(ORIENTATION))
+        turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
     if turn is None:
         return image
     turned = image.transpose(turn)

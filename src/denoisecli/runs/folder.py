@@ -1,6 +1,6 @@
 """A run is a folder: made as `<name>.partial`, renamed when whole, resumed when interrupted.
 
-While a run is being made its folder also holds `work/`: one file of arrays for each finished batch, and a lock.
+While a run is being made its folder also holds `work/`: its finished batches (`batches.BatchStore`), and a lock.
 """
 
 from __future__ import annotations
@@ -19,18 +19,16 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from denoisecli.digest import file_sha256
 from denoisecli.errors import DiskFull, InUse, RunFolderError
 from denoisecli.locks import Held, lock
 from denoisecli.safe_files import BadName, inside, read_file, shortened, write_file
-from denoisecli.safe_json import parse
 from denoisecli.safe_text import utf8
-from denoisecli.trace import MOST_RECORD, STATES_FILE, TRACE_FILE, read_arrays, write_arrays
+from denoisecli.trace import STATES_FILE, TRACE_FILE, read_table
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from .batches import BatchStore
 
 CONFIG_FILE = "config.yaml"
 ERROR_FILE = "error.json"
@@ -82,6 +80,11 @@ class RunFolder:
     def work(self) -> Path:
         """Finished batches, kept until the run is whole."""
         return self.partial / WORK
+
+    @property
+    def batches(self) -> BatchStore:
+        """The finished batches."""
+        return BatchStore(self.work)
 
     @property
     def done(self) -> bool:
@@ -165,7 +168,7 @@ class RunFolder:
     def discard_if_empty(self) -> None:
         """Remove the partial folder of a run that failed before anything worth resuming was made."""
         mine = self._emptied  # what was never opened may be another process's, at work in it
-        if mine and self.work.is_dir() and not any(self.work.glob("*.safetensors")):
+        if mine and self.work.is_dir() and not self.batches:
             shutil.rmtree(self.partial, ignore_errors=True)
 
     def fail(self, error: str, hint: str) -> None:
@@ -198,22 +201,6 @@ class RunFolder:
         }
         self.artifacts.append(row)
         return row
-
-    def batch(self, key: str) -> dict[str, NDArray[Any]] | None:
-        """Return the arrays that a finished batch left, or None."""
-        file = self.work / f"{key}.safetensors"
-        try:
-            return read_arrays(file)
-        except OSError:
-            return None
-        except ValueError:  # torn by a crash of the machine: make it again
-            file.unlink()
-            return None
-
-    def keep_batch(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
-        """Keep a finished batch, so that an interrupted run goes on behind it."""
-        file = self.work / f"{key}.safetensors"
-        write_arrays(arrays, file)
 
     def _take_lock(self) -> None:
         self.work.mkdir(exist_ok=True)
@@ -330,15 +317,6 @@ def some_of(names: list[str], most: int = 3) -> str:
 def _hash_of(record: Path) -> str | None:
     found = (read_table(record) or {}).get("hash")
     return None if found is None else str(found)
-
-
-def read_table(path: Path) -> dict[str, Any] | None:
-    """Return what a trace.json, compare.json or error.json holds; None where there is none that can be read."""
-    try:
-        found = parse(read_file(path, MOST_RECORD, links=False), lenient=True)
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _empty(folder: Path, *keep: str) -> None:

@@ -327,6 +327,40 @@ def test_an_interrupted_run_goes_on_behind_its_last_variant(painted, tmp_path, m
     ]
 
 
+def test_memory_that_runs_out_in_one_variant_leaves_the_others_as_they_were(tmp_path, monkeypatch):
+    """Each variant's batches are found again as they were cut, whatever became of the split behind them."""
+
+    import denoisecli.labs.lora_rank.images as images
+    from denoisecli.diffusion import batch as sample
+
+    values = {"lora": "pocket/woodcut-print", "ranks": [1], "images": True, "seeds": [1, 2], "steps": 1, "size": 64}
+    values["device"] = "cpu"
+    real, sizes = sample.sample_batch, []
+
+    def scarce(model, **options):
+        """The third batch of two (the whole LoRA's) does not fit; what is smaller does."""
+        sizes.append(len(options["seeds"]))
+        if sizes[-1] == 2 and sizes.count(2) == 3:
+            raise sample.OutOfMemory("A batch of 2 does not fit.", "")
+        return real(model, **options)
+
+    def stop(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sample, "sample_batch", scarce)
+    whole = made(tmp_path / "whole", **values)
+    assert sizes == [2, 2, 2, 1, 1]
+    sizes.clear()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(images, "decode", stop)
+        made(tmp_path / "run", **values)
+    sizes.clear()
+    again = made(tmp_path / "run", **values)
+    assert sizes == []
+    assert again.record["batches"] == whole.record["batches"] == [[1], [2]]
+    assert again["final"].tobytes() == whole["final"].tobytes()
+
+
 def test_the_pocket_models_own_loras(tmp_path, monkeypatch):
     import denoisecli.labs.lora_rank.file as lab
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisecli.errors import ModelError
-from denoisecli.runs.folder import RunFolder
 
 from .config import LoraRankConfig
 
@@ -41,19 +40,6 @@ class Variant:
     def key(self) -> tuple[Path | None, float]:
         """What decides its pictures: at strength 0 any file is none."""
         return (self.file, self.scale) if self.scale else (None, 0.0)
-
-
-@dataclass
-class _Corner(RunFolder):
-    """The run's folder with one variant's batches kept apart from the others'."""
-
-    name: str = ""
-
-    def batch(self, key: str) -> dict[str, NDArray[Any]] | None:
-        return super().batch(f"{self.name}-{key}")
-
-    def keep_batch(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
-        super().keep_batch(f"{self.name}-{key}", arrays)
 
 
 def warn_of_trigger_words(job: Job[LoraRankConfig], lora: LoraFile) -> None:
@@ -150,8 +136,7 @@ def sample_variants(
         if variant.key in done:
             continue
         put_on(model, variant, config)
-        corner = _Corner(job.folder.path, job.folder.hash, job.folder.force, name=variant.label)
-        part = sample_all(replace(job, folder=corner), model, samples, batch)
+        part = sample_all(job, model, samples, batch, store=job.folder.batches.of(variant.label))
         done[variant.key] = np.asarray(canvas_latents(part)[:, -1], dtype=np.float32)
         record = part.record
     return np.stack([done[variant.key] for variant in wanted]), record

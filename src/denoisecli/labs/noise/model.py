@@ -97,11 +97,12 @@ def _guess(
 
     job.report.stage("sample", len(levels.timesteps))
     found: list[NDArray[np.float32]] = []
-    while (kept := job.folder.batch(f"guess-{len(found):04d}")) is not None:
-        found.extend(kept["guesses"])
+    store = job.folder.batches
+    while (length := store.length_from(len(found))) and (kept := store.get(range(len(found), len(found) + length))):
+        found.extend(kept[0]["guesses"])
     with job.timed("sample"):
         for batch in one_jump_guesses(model, x0, eps, levels.alpha_bars[len(found) :], job.config.told):
-            job.folder.keep_batch(f"guess-{len(found):04d}", {"guesses": batch})
+            store.put(range(len(found), len(found) + len(batch)), {"guesses": batch}, {})
             found.extend(batch)
             job.report.step(len(found))
     return np.stack(found)

@@ -22,8 +22,8 @@ from denoisecli.errors import DenoiseError, NotRecorded, RunFolderError
 from denoisecli.labs.job import Job, Plan
 from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 from denoisecli.report import Report
-from denoisecli.runs.folder import RunFolder, read_table, run_hash
-from denoisecli.trace import FILM_FILE, PAGE_FILE, SHEET_FILE, TRACE_FILE, Trace
+from denoisecli.runs.folder import RunFolder, run_hash
+from denoisecli.trace import FILM_FILE, PAGE_FILE, SHEET_FILE, TRACE_FILE, Trace, read_table
 
 from . import lab
 from .config import RecordedConfig, SampleConfig

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from denoisecli.errors import RunFolderError
-from denoisecli.labs.sampling import Sample, batch_key, sample_each
+from denoisecli.labs.sampling import Sample, sample_each
 from denoisecli.metrics import picture_distance
 from denoisecli.trace import Trace
 
@@ -57,13 +57,14 @@ class Kept:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.batches: list[list[int]] = []
-        self.where: dict[int, tuple[str, int]] = {}
+        self.where: dict[int, tuple[range, int]] = {}
         self._read = lru_cache(maxsize=BATCHES_IN_MEMORY)(self._from_disk)
 
     def add(self, indices: list[int]) -> None:
         """Note that the batch of these samples is on the disk."""
         self.batches.append(indices)
-        self.where |= {index: (batch_key(indices), row) for row, index in enumerate(indices)}
+        batch = range(indices[0], indices[-1] + 1)
+        self.where |= {index: (batch, row) for row, index in enumerate(indices)}
 
     def picture(self, index: int) -> NDArray[np.uint8]:
         """Return the finished picture, (H, W, 3)."""
@@ -78,15 +79,15 @@ class Kept:
         return self._row("clean", index)
 
     def _row(self, name: str, index: int) -> NDArray[Any]:
-        key, row = self.where[index]
-        found: NDArray[Any] = self._read(key)[name][row]
+        batch, row = self.where[index]
+        found: NDArray[Any] = self._read(batch)[name][row]
         return found
 
-    def _from_disk(self, key: str) -> dict[str, NDArray[Any]]:
-        arrays = self.folder.batch(key)
-        if arrays is None:
-            raise RunFolderError(f"{self.folder.work / key} is gone while the run is being made.", "Run it again.")
-        return arrays
+    def _from_disk(self, batch: range) -> dict[str, NDArray[Any]]:
+        found = self.folder.batches.get(batch)
+        if found is None:
+            raise RunFolderError(f"{self.folder.work} lost a batch while the run is being made.", "Run it again.")
+        return found[0]
 
 
 class Walker:

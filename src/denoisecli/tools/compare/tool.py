@@ -17,10 +17,10 @@ from denoisecli.digest import file_sha256
 from denoisecli.errors import NotRecorded, RunFolderError
 from denoisecli.labs.stored import as_written, check_drawable
 from denoisecli.report import Report
-from denoisecli.runs.folder import COMPARE_FILE, RunFolder, name_folder, read_table, run_hash
+from denoisecli.runs.folder import COMPARE_FILE, RunFolder, name_folder, run_hash
 from denoisecli.safe_files import write_file
 from denoisecli.safe_text import utf8
-from denoisecli.trace import STATES_FILE, TRACE_FILE, Trace, load
+from denoisecli.trace import STATES_FILE, TRACE_FILE, Trace, load, read_table
 
 from .states import Comparison, compare, report
 
