@@ -60,18 +60,22 @@ def floor_of(module):
     return found[0]
 
 
-def imports(path, at_run_time=True):
-    """Yield the modules of ours that a file imports, relative names resolved; those for types only on request."""
+def arrows(path):
+    """Yield the modules that a file imports, names resolved, and whether each was named from where the file stands."""
     package = ["denoisecli", *path.relative_to(SOURCE).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, False) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             for alias in node.names:
                 below = f"{module}.{alias.name}".removeprefix("denoisecli.")
-                yield f"denoisecli.{below}" if below in MODULES else module
+                yield (f"denoisecli.{below}" if below in MODULES else module), bool(node.level)
+
+
+def imports(path):
+    return [name for name, _ in arrows(path)]
 
 
 def ours(path):
@@ -117,6 +121,18 @@ def test_no_room_is_in_a_circle():
         if name not in index:
             visit(name)
     assert not circles
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_are_relative_in_a_room_and_absolute_across_rooms(path):
+    """So "mine" and "the kit's" are told apart at a glance. What stands at the root is one room."""
+
+    def home(module):
+        return room(module) if (SOURCE / module.partition(".")[0]).is_dir() else "the root"
+
+    for name, relative in arrows(path):
+        if (module := name.removeprefix("denoisecli.")) in MODULES and name != module:
+            assert relative == (home(module) == home(name_of(path))), f"{name_of(path)} imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))

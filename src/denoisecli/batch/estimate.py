@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from denoisecli.config.base import LabConfig
-
-from ..errors import NotRecorded
-from ..trace import TRACE_FILE, load_record
+from denoisecli.errors import NotRecorded
+from denoisecli.trace import TRACE_FILE, load_record
 
 MOST_LOOKED_AT = 50  # runs of each lab, the newest
 

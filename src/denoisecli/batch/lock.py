@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import InUse, RunFolderError
-from ..locks import Held, lock, sign
+from denoisecli.errors import InUse, RunFolderError
+from denoisecli.locks import Held, lock, sign
+
 from .queue import Shard
 
 

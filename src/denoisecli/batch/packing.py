@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from denoisecli.config.base import LOOK, PICTURES, ROW, SPLIT, LabConfig, keys
+from denoisecli.errors import DenoiseError
 from denoisecli.labs.job import Job, Plan
 from denoisecli.labs.sample.config import SampleConfig
+from denoisecli.labs.sampling import batch_size
+from denoisecli.report import Report
 
-from ..errors import DenoiseError
-from ..labs.sampling import batch_size
-from ..report import Report
 from .messages import Pack, Run
 
 if TYPE_CHECKING:
-    from ..diffusion.embeddings import Embeddings
-    from ..diffusion.models import Model
-    from ..labs.sampling import Sample
-    from ..trace import Trace
+    from denoisecli.diffusion.embeddings import Embeddings
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.sampling import Sample
+    from denoisecli.trace import Trace
 
 MOST_OPEN = 64  # packs that wait for more; runs come in the product's order, so few are ever open
 SHARED_KEYS = [
@@ -109,7 +109,7 @@ def _sample_parts(
     parts: Sequence[tuple[Job[SampleConfig], list[int]]], report: Report, stopping: Callable[[], bool]
 ) -> None:
     """Sample the parts in one batch; in two halves where memory does not hold it."""
-    from ..labs.sampling import load, sampled
+    from denoisecli.labs.sampling import load, sampled
 
     first = parts[0][0]
     model = load(first)
@@ -128,8 +128,8 @@ def _sample_parts(
 
 def _with_prompts(parts: Sequence[tuple[Job[SampleConfig], list[int]]], model: Model) -> list[Sample]:
     """Return the samples of all parts; where prompts differ, each with what its own became."""
-    from ..diffusion.embeddings import encoded
-    from ..labs.sampling import Sample
+    from denoisecli.diffusion.embeddings import encoded
+    from denoisecli.labs.sampling import Sample
 
     words = {(job.config.prompt, job.config.negative_prompt) for job, _ in parts}
     embeds: dict[tuple[str, str], Embeddings | None] = dict.fromkeys(words)
@@ -149,7 +149,7 @@ def _with_prompts(parts: Sequence[tuple[Job[SampleConfig], list[int]]], model: M
 
 
 def _unpack(parts: Sequence[tuple[Job[SampleConfig], list[int]]], trace: Trace, note: dict[str, Any]) -> None:
-    from ..labs.sampling import SHARED
+    from denoisecli.labs.sampling import SHARED
 
     at = 0
     runs = len({job.folder.hash for job, _ in parts})

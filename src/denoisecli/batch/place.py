@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from denoisecli.config.base import LabConfig
+from denoisecli.errors import DenoiseError
 from denoisecli.labs.job import Plan
 from denoisecli.registry import part
+from denoisecli.report import Report
 from denoisecli.runs.folder import RUNS_DIR
 
-from ..errors import DenoiseError
-from ..report import Report
 from .messages import Run
 
 

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
+
 from .messages import Message, Outcome, Pack, Progress
 from .place import Place
 from .processes import POLL_S, Body, Stop

@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from denoisecli.diffusion.weights import cache_dir
+from denoisecli.errors import DenoiseError, RemoteError, UsageError
 from denoisecli.labs.job import Plan
+from denoisecli.report import Report
 from denoisecli.runs.folder import ERROR_FILE, PARTIAL, failure_note
+from denoisecli.safe_text import utf8
+from denoisecli.trace import TRACE_FILE
 
-from ..diffusion.weights import cache_dir
-from ..errors import DenoiseError, RemoteError, UsageError
-from ..report import Report
-from ..safe_text import utf8
-from ..trace import TRACE_FILE
 from .place import Place
 
 PROBE = ".denoisecli"

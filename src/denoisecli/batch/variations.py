@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from denoisecli.config.base import LabConfig
+from denoisecli.config.fields import did_you_mean
+from denoisecli.config.load import Layer, build, environment, field_at, keys_at, lab_named, read_setting
+from denoisecli.config.yaml import MAX_BYTES, Document, read_value
+from denoisecli.errors import ConfigError
 from denoisecli.registry import CONFIGS
-
-from ..config.fields import did_you_mean
-from ..config.load import Layer, build, environment, field_at, keys_at, lab_named, read_setting
-from ..config.yaml import MAX_BYTES, Document, read_value
-from ..errors import ConfigError
-from ..safe_files import at_home, read_file, why
+from denoisecli.safe_files import at_home, read_file, why
 
 MOST_VALUES = 1_000_000
 MOST_RUNS = 1_000_000_000
@@ -206,7 +205,7 @@ class Product:
 
 def product(document: Document | None, settings: Sequence[str], variations: Sequence[str]) -> Product:
     """Return the checked product of one config document (none: the built-in deck) and `--vary` texts."""
-    from ..config.load import settings as settings_layer
+    from denoisecli.config.load import settings as settings_layer
 
     base = Layer(dict(document.data), document.where, document.source) if document else Layer({})
     lab = lab_named(base) if document else CONFIGS["sample"]

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from denoisecli.errors import DenoiseError, DiskFull
 from denoisecli.labs.job import Plan
 from denoisecli.labs.sample.config import SampleConfig
+from denoisecli.report import Report
 
-from ..errors import DenoiseError, DiskFull
-from ..report import Report
 from .messages import Message, Outcome, Pack, Progress, Run, Warned
 from .packing import sample_together
 from .place import Place
@@ -23,7 +23,7 @@ Tell = Callable[[Message], None]
 
 def make_pack(pack: Pack, place: Place, worker: int, tell: Tell, stopping: Callable[[], bool]) -> None:
     """Make the runs of a pack and tell what became of each. A run that fails leaves the others alone."""
-    from ..labs.sampling import keep_models
+    from denoisecli.labs.sampling import keep_models
 
     keep_models()
     told = Told(worker, tell)

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .. import __version__
-from ..errors import DenoiseError
-from ..safe_files import shortened, why
+from denoisecli import __version__
+from denoisecli.errors import DenoiseError
+from denoisecli.safe_files import shortened, why
+
 from . import streams
 
 SAYS_NO = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
+
 from . import options
 from .app import EXIT_INTERRUPTED, app
 
 if TYPE_CHECKING:
+    from denoisecli.batch.place import Place
     from denoisecli.batch.processes import Stop
     from denoisecli.batch.queue import Engine, Schedule
 
-    from ..batch.place import Place
     from .batch_report import Look
     from .console import Console
 
@@ -77,10 +78,10 @@ def batch(
     dry_run: options.DryRun = False,
 ) -> None:
     """Many runs: every combination of what varies, sampled together where that is possible."""
+    from denoisecli.batch.lock import held
     from denoisecli.batch.processes import Stop
     from denoisecli.batch.queue import Schedule
 
-    from ..batch.lock import held
     from .batch_table import look
     from .console import Console
 
@@ -105,8 +106,8 @@ def place_at(text: str | None, *, force: bool) -> Place:
     """Return where the runs go: a folder, or a store behind a URL. Raises UsageError for a password in it."""
     from urllib.parse import urlsplit
 
-    from ..batch.place import Place
-    from ..batch.remote import RemotePlace
+    from denoisecli.batch.place import Place
+    from denoisecli.batch.remote import RemotePlace
 
     where = options.folder_or_url(text) if text else None
     if not isinstance(where, str):
@@ -125,7 +126,7 @@ def engine_of(address: str | None, cpus: float, gpus: float, jobs: int | None, p
         from denoisecli.batch.processes import Workers
 
         return Workers(jobs or 1, place, stop)
-    from ..batch.ray_engine import RayEngine, Request
+    from denoisecli.batch.ray_engine import RayEngine, Request
 
     return RayEngine(address, jobs, place, stop, Request(cpus, gpus))
 
@@ -144,10 +145,10 @@ def end(console: Console, stop: Stop, failed: int) -> None:
 
 def list_runs(schedule: Schedule, console: Console) -> None:
     """Print every run and whether it is there, then what the rest will take, judged by its first hundred."""
+    from denoisecli.batch.estimate import estimate
     from denoisecli.batch.messages import Run
     from denoisecli.runs.folder import RUNS_DIR
 
-    from ..batch.estimate import estimate
     from .batch_report import words
 
     left, first = 0, []
@@ -168,10 +169,10 @@ def guess(schedule: Schedule) -> str:
     """Return in words what the whole schedule will take, judged by its first hundred runs."""
     from itertools import islice
 
+    from denoisecli.batch.estimate import estimate
     from denoisecli.batch.messages import Run
     from denoisecli.runs.folder import RUNS_DIR
 
-    from ..batch.estimate import estimate
     from .batch_report import words
 
     first = [found.config for found in islice(schedule.looked_at(), SOME) if isinstance(found, Run)]
@@ -180,8 +181,8 @@ def guess(schedule: Schedule) -> str:
 
 def products(configs: list[str], settings: list[str], variations: list[str]) -> list[Any]:
     """Return the checked product of each config document; none at all: that of the built-in deck."""
-    from ..batch.variations import product
-    from ..config.load import documents_in
+    from denoisecli.batch.variations import product
+    from denoisecli.config.load import documents_in
 
     if not configs:
         return [product(None, settings, variations)]

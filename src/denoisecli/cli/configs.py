@@ -20,7 +20,7 @@ Lab = Annotated[str, typer.Argument(metavar="LAB", help="noise, sample, cfg-swee
 @config_app.command()
 def init(lab: Lab) -> None:
     """Print a lab's default config as commented YAML."""
-    from ..config.write import commented_yaml
+    from denoisecli.config.write import commented_yaml
 
     print_document(commented_yaml(_lab(lab)))
 
@@ -28,7 +28,7 @@ def init(lab: Lab) -> None:
 @config_app.command(short_help="Check configs without running them.")
 def check(files: Annotated[list[str], typer.Argument(metavar="FILE", help="Config files; - is stdin.")]) -> None:
     """Check configs without running them; each must say which `lab:` it is for."""
-    from ..config.load import load_any
+    from denoisecli.config.load import load_any
 
     for name in files:
         for config in load_any([name]):
@@ -42,10 +42,9 @@ def schema(lab: Lab) -> None:
 
 
 def _lab(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - its type would import pydantic
+    from denoisecli.config.fields import did_you_mean
+    from denoisecli.errors import UsageError
     from denoisecli.registry import CONFIGS
-
-    from ..config.fields import did_you_mean
-    from ..errors import UsageError
 
     if name not in CONFIGS:
         raise UsageError(f'There is no lab "{name}"{did_you_mean(name, list(CONFIGS))}', f"Labs: {', '.join(CONFIGS)}.")

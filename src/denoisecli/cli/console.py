@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from denoisecli.errors import DenoiseError
+from denoisecli.report import Report
 from denoisecli.runs.folder import PARTIAL
 
-from ..errors import DenoiseError
-from ..report import Report
 from .streams import print_json, print_line, print_path
 from .terminal import plain
 

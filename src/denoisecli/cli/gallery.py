@@ -41,10 +41,10 @@ def gallery(
 
     Links to the runs are relative, so the page and the runs can be moved and served together.
     """
+    from denoisecli.errors import UsageError
+    from denoisecli.figures.theme import THEMES
     from denoisecli.tools.gallery.tool import INDEX_FILE, make_gallery, place_of
 
-    from ..errors import UsageError
-    from ..figures.theme import THEMES
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
@@ -57,10 +57,9 @@ def gallery(
     beside = path.with_name("live.html") if live else None
     make_gallery(roots, path, console.report, theme=theme, force=force, live=beside)
     if beside:
+        from denoisecli.config.load import load_configs, settings
         from denoisecli.labs.sample.config import SampleConfig
         from denoisecli.tools.live.tool import make_live
-
-        from ..config.load import load_configs, settings
 
         config = load_configs(SampleConfig, [], [settings(SampleConfig, [f"film.theme={theme}"])])[0]
         make_live(config, beside, console.report, force=force)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import typer
 
-from .. import __version__
+from denoisecli import __version__
+
 from .app import app
 from .options import Json
 from .streams import print_json, print_line
@@ -19,7 +20,7 @@ PACKAGES = ["torch", "diffusers", "transformers", "peft", "safetensors", "numpy"
 @app.command()
 def models(json: Json = False) -> None:
     """List the models on this machine: size and hash."""
-    from ..diffusion.models import list_models
+    from denoisecli.diffusion.models import list_models
 
     rows = list_models()
     if json:
@@ -77,8 +78,8 @@ def _ffmpeg() -> str:
 
 
 def _pocket() -> str:
-    from ..diffusion.models import POCKET, check, identity
-    from ..errors import ModelError
+    from denoisecli.diffusion.models import POCKET, check, identity
+    from denoisecli.errors import ModelError
 
     try:
         check("pocket")

@@ -35,11 +35,11 @@ def import_(
 
     The config goes to stdout; what is not the same here is told on stderr, and in the config's comments.
     """
+    from denoisecli.config.fields import did_you_mean
+    from denoisecli.errors import UsageError
+    from denoisecli.interop.reader import config_text, import_image
     from denoisecli.registry import CONFIGS
 
-    from ..config.fields import did_you_mean
-    from ..errors import UsageError
-    from ..interop.reader import config_text, import_image
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
@@ -72,7 +72,8 @@ def export(
     comfyui: a workflow.json to drop onto the page, with a sampler for each picture (--api: for POST /prompt). a1111:
     the text to paste into the prompt box. What cannot be said there is told on stderr, and in the workflow's note.
     """
-    from ..interop.export import exported
+    from denoisecli.interop.export import exported
+
     from .console import Console
     from .run_arguments import run_folders
 
@@ -92,9 +93,9 @@ def export(
 
 def _write(path: Path, text: str, *, force: bool) -> None:
     """Write the text. Raises UsageError where the file holds something else, MediaError where it cannot be written."""
-    from ..errors import UsageError
-    from ..media.files import cannot_write, whole_file
-    from ..safe_text import utf8
+    from denoisecli.errors import UsageError
+    from denoisecli.media.files import cannot_write, whole_file
+    from denoisecli.safe_text import utf8
 
     try:
         if path.exists() and not force and path.read_bytes() != utf8(text):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
+
 from . import options
 from .app import app
 
@@ -63,9 +64,9 @@ def run_lab(
     **looks: bool,
 ) -> None:
     """Read the configs, all of them before anything starts, then make one run for each."""
+    from denoisecli.config.load import flags, load_configs, settings, unknown_variables
     from denoisecli.registry import CONFIGS, part
 
-    from ..config.load import flags, load_configs, settings, unknown_variables
     from .console import Console
 
     console = Console.set_up(**looks)

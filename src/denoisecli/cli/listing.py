@@ -72,9 +72,9 @@ def ls(
 @app.command(short_help="Show one run: settings, numbers, files, times.")
 def show(run: Run, json: options.Json = False) -> None:
     """Show one run: settings, numbers, files, times; of one that failed, why."""
+    from denoisecli.errors import NotRecorded
     from denoisecli.runs.catalog import entry_of, record_of
 
-    from ..errors import NotRecorded
     from .listing_print import print_run, print_unfinished
 
     [folder] = run_folders([run])
@@ -113,9 +113,8 @@ def rm(runs: Runs, yes: Yes = False) -> None:
 
 def roots_of(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
     """Return where to look. Raises UsageError for a named folder that is none; there may be no runs folder yet."""
+    from denoisecli.errors import UsageError
     from denoisecli.runs.folder import RUNS_DIR
-
-    from ..errors import UsageError
 
     roots = folders or [runs_dir or RUNS_DIR]
     for root in roots:
@@ -125,10 +124,9 @@ def roots_of(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
 
 
 def _check_labs(names: list[str]) -> None:
+    from denoisecli.config.fields import did_you_mean
+    from denoisecli.errors import UsageError
     from denoisecli.registry import CONFIGS
-
-    from ..config.fields import did_you_mean
-    from ..errors import UsageError
 
     for name in names:
         if name not in CONFIGS:
@@ -142,8 +140,8 @@ def _wanted(entry: Entry, states: list[State] | None, labs: list[str] | None) ->
 
 def _shown(print_run: Any, entry: Entry, record: dict[str, Any]) -> None:
     """Print a run, unless somebody has put other things into its trace than we do."""
-    from ..errors import NotRecorded
-    from ..trace_schema import record_fault
+    from denoisecli.errors import NotRecorded
+    from denoisecli.trace_schema import record_fault
 
     try:
         print_run(entry, record)
@@ -162,9 +160,9 @@ def _named(folder: Path) -> Path:
 
 def _ask(folders: list[Path]) -> None:
     """Ask on a terminal. Raises UsageError where there is none, Exit where the answer is no."""
+    from denoisecli.errors import UsageError
     from denoisecli.runs.catalog import entry_of, size_of
 
-    from ..errors import UsageError
     from .listing_print import size
     from .terminal import plain
 

@@ -13,7 +13,8 @@ from rich.live import Live as RichLive
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
-from ..report import STAGES, Report
+from denoisecli.report import STAGES, Report
+
 from .terminal import plain
 
 if TYPE_CHECKING:

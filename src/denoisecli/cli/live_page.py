@@ -44,11 +44,11 @@ def live_page(
 
     The page needs no network and nothing installed: it denoises in the reader's browser.
     """
+    from denoisecli.config.load import flags, load_configs, settings, unknown_variables
     from denoisecli.errors import UsageError
     from denoisecli.labs.sample.config import SampleConfig
     from denoisecli.tools.live.tool import PAGE, make_live
 
-    from ..config.load import flags, load_configs, settings, unknown_variables
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)

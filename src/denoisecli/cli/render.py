@@ -24,9 +24,9 @@ def render(
     What may change is how a run is drawn: --set film.size=1080x1080 --set film.theme=light. The result lies where the
     lab itself would have put it; with nothing changed, the run is drawn anew in its place.
     """
+    from denoisecli.errors import UsageError
     from denoisecli.tools.render import plan
 
-    from ..errors import UsageError
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)

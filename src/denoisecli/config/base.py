@@ -16,7 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from ..safe_text import shown
+from denoisecli.safe_text import shown
+
 from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of
 from .samplers import SAMPLERS, SCHEDULES
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
-from ..safe_text import is_text, safe, shown
+from denoisecli.safe_text import is_text, safe, shown
 
 MAX_SEED = 2**64 - 1  # torch.Generator.manual_seed takes no more
 MAX_SEEDS = 4096

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from denoisecli.errors import ConfigError
 from denoisecli.registry import CONFIGS
+from denoisecli.safe_files import open_file, why
+from denoisecli.safe_text import shown
 
-from ..errors import ConfigError
-from ..safe_files import open_file, why
-from ..safe_text import shown
 from .base import LabConfig
 from .fields import did_you_mean
 from .yaml import MAX_BYTES, Document, read_documents, read_value

@@ -20,8 +20,8 @@ from ruamel.yaml.tokens import (
     FlowSequenceStartToken,
 )
 
-from ..errors import ConfigError
-from ..safe_text import shown
+from denoisecli.errors import ConfigError
+from denoisecli.safe_text import shown
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20

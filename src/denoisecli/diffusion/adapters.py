@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ModelError
+from denoisecli.errors import ModelError
+
 from . import weights
 from .quiet import quiet
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..errors import DenoiseError, ModelError
+from denoisecli.errors import DenoiseError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,8 @@ import inspect
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
+
 from .canvas import as_given
 from .families import family_named
 from .guidance import SteppedScale, guidance_of

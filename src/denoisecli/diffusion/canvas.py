@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
+
 from .families import Family, Latents, family_named
 from .latent_layout import Layout, vae_channels
 from .noise import starting_noise

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..process.x0 import Level, Levels
+from denoisecli.process.x0 import Level, Levels
 
 if TYPE_CHECKING:
-    from ..scale import ScheduleKind
+    from denoisecli.scale import ScheduleKind
 
 # Schedulers whose step returns (x_prev, x0); for the others x0 comes from the formula of the family.
 GIVES_X0 = {

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..errors import UsageError
-from ..process.comfyui_sigmas import Training, levels, start_scale
+from denoisecli.errors import UsageError
+from denoisecli.process.comfyui_sigmas import Training, levels, start_scale
 
 if TYPE_CHECKING:
-    from ..config.samplers import Sampler
+    from denoisecli.config.samplers import Sampler
 
 VE = ("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "LMSDiscreteScheduler", "HeunDiscreteScheduler",
       "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")  # fmt: skip

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import torch
 
-from ..errors import SamplingError
+from denoisecli.errors import SamplingError
+
 from . import autoencoder
 from . import fitted_decoder as preview
 from .blame import blamed

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
+
 from .prompt_chunks import weighted
 from .quiet import quiet
 

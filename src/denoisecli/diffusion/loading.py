@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import ModelError, UsageError
+from denoisecli.errors import ModelError, UsageError
+
 from . import weights
 from .blame import one_line
 from .quiet import made_up_weights, quiet

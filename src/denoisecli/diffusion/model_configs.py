@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
-from ..safe_files import BadName, check_regular, plain_name, read_file, why
+from denoisecli.errors import ModelError
+from denoisecli.safe_files import BadName, check_regular, plain_name, read_file, why
 
 MOST_CONFIG = 64_000_000  # bytes; the largest are the vocabularies of language models
 MOST_FILES = 10_000  # in a part of a model

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from denoisecli.errors import ModelError
+
 from . import weights
 from .families import FAMILIES, family_named
 from .model_cache import shelf

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..errors import ModelError
-from ..process.x0 import Level, predicted_x0
+from denoisecli.errors import ModelError
+from denoisecli.process.x0 import Level, predicted_x0
+
 from . import autoencoder, call
 from .clock import Clock
 from .families import family_named

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
+
 from .prompt_syntax import Piece, pieces
 
 if TYPE_CHECKING:

@@ -24,9 +24,10 @@ import numpy as np
 import torch
 from diffusers.schedulers.scheduling_utils import SchedulerOutput
 
-from ..errors import SamplingError, UsageError
-from ..process.x0 import Level, Levels, predicted_x0
-from ..trace import Source, Trace
+from denoisecli.errors import SamplingError, UsageError
+from denoisecli.process.x0 import Level, Levels, predicted_x0
+from denoisecli.trace import Source, Trace
+
 from .branches import Branch, Mixture, Output, branches_of, measured_row, mixture
 from .clock import Clock, first
 from .denoiser import denoiser_of, denoisers_of, predictions
@@ -561,7 +562,8 @@ def _describe(pipe: Any, prediction_type: str, x_t: torch.Tensor, latent_shape: 
     """Return what the pipeline itself can say for trace.json."""
     import diffusers
 
-    from .. import __version__
+    from denoisecli import __version__
+
     from .models import family_of, ref_of
 
     denoiser = denoiser_of(pipe)

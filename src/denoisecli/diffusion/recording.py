@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
 
-from ..errors import UsageError
-from ..trace import Trace
+from denoisecli.errors import UsageError
+from denoisecli.trace import Trace
+
 from .denoiser import denoisers_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..config.samplers import SAMPLERS, Sampler
-from ..errors import UsageError
+from denoisecli.config.samplers import SAMPLERS, Sampler
+from denoisecli.errors import UsageError
+
 from .clock import Clock
 from .flow_solvers import solver_on
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
+
 from .guidance import guided, rescaled
 from .shared_rows import Sources, evaluate, rows_of
 

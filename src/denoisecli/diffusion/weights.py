@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..digest import file_sha256
-from ..errors import ModelError
-from ..safe_files import check_file, open_file, read_file, why
+from denoisecli.digest import file_sha256
+from denoisecli.errors import ModelError
+from denoisecli.safe_files import check_file, open_file, read_file, why
 
 PICKLES = (".ckpt", ".bin", ".pt", ".pth", ".pkl")
 MOST_NOTES = 2000  # hashes that are remembered: those of a hundred models

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .text import clean
 
 if TYPE_CHECKING:
-    from ..trace import Trace
+    from denoisecli.trace import Trace
 
 Series = NDArray[np.float64]  # (seed, state), NaN where nothing is known
 
@@ -79,7 +79,7 @@ def model_name(config: Mapping[str, Any]) -> list[str]:
 
 def sampler_label(name: str) -> str:
     """Return the label of a sampler that the config knows by `name`, else the name itself."""
-    from ..config.samplers import SAMPLERS
+    from denoisecli.config.samplers import SAMPLERS
 
     sampler = SAMPLERS.get(name)
     return clean(sampler.label if sampler else name)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import NotRecorded
-from ..scale import canvas_latents
-from ..trace import Trace
+from denoisecli.errors import NotRecorded
+from denoisecli.scale import canvas_latents
+from denoisecli.trace import Trace
+
 from .boxes import Box
 from .drawn import drawn_scales, marked
 from .grid import SNAP_LOSS, Grid

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, replace
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
 
 RGB = tuple[int, int, int]
 

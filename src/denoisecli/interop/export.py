@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from denoisecli.config.fields import did_you_mean
+from denoisecli.errors import NotRecorded, UsageError
 from denoisecli.runs.catalog import record_of
+from denoisecli.trace_schema import record_fault
 
-from ..config.fields import did_you_mean
-from ..errors import NotRecorded, UsageError
-from ..trace_schema import record_fault
 from .a1111.write import infotext
 from .comfyui.write import api_graph, drawing
 from .gaps import a1111_losses, comfyui_losses

@@ -14,9 +14,9 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from ..errors import NotRecorded
-from ..safe_files import NotAFile, open_file, read_file, why
-from ..safe_text import safe
+from denoisecli.errors import NotRecorded
+from denoisecli.safe_files import NotAFile, open_file, read_file, why
+from denoisecli.safe_text import safe
 
 MOST_BYTES = 8_000_000  # of all texts of a file together; graphs of a thousand nodes have one
 MOST_PIXELS = 64_000_000  # of which 256 MB of memory come, for what stands behind the pixels

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from denoisecli.config.base import LabConfig
+from denoisecli.config.write import yaml_of
+from denoisecli.errors import NotRecorded
 from denoisecli.registry import CONFIGS
 
-from ..config.write import yaml_of
-from ..errors import NotRecorded
 from . import own_chunk as own
 from .a1111 import read as a1111_reader
 from .comfyui import read as comfyui_reader

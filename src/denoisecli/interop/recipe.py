@@ -9,10 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from denoisecli.config.base import Lora, SamplingConfig
+from denoisecli.config.samplers import SAMPLERS, Sampler
+from denoisecli.errors import NotRecorded, UsageError
 from denoisecli.registry import CONFIGS, part
-
-from ..config.samplers import SAMPLERS, Sampler
-from ..errors import NotRecorded, UsageError
 
 MOST_SHOTS = 64  # a graph of more is no help to anyone
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from ..config.samplers import COMFYUI_SCHEDULERS, SAMPLERS, Sampler
+from denoisecli.config.samplers import COMFYUI_SCHEDULERS, SAMPLERS, Sampler
+
 from .imported import Imported
 
 A1111_SCHEDULES = {"Uniform": "linspace", "Normal": "linspace", "DDIM": "leading", "Simple": "trailing",

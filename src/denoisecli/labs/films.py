@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from denoisecli.config.base import Film
+    from denoisecli.figures.theme import FilmStyle
 
-    from ..figures.theme import FilmStyle
     from .job import Job
 
 
 def film_style(job: Job[Any]) -> FilmStyle:
     """Return the size and theme that the config names."""
-    from ..figures.theme import FilmStyle, theme_named
+    from denoisecli.figures.theme import FilmStyle, theme_named
 
     film = job.config.film
     return FilmStyle(film.size, theme_named(film.theme))
@@ -27,7 +27,7 @@ def film_style(job: Job[Any]) -> FilmStyle:
 
 def write_state_film(job: Job[Any], frames: Iterable[NDArray[np.uint8]], states: int, path: Path) -> None:
     """Write a film of one frame a state, each held as the config says, in every format that it asks for."""
-    from ..figures.timing import holds
+    from denoisecli.figures.timing import holds
 
     film = job.config.film
     write_film(job, frames, holds(states, film.hold_s, film.fps), path)
@@ -54,7 +54,7 @@ def encode(
     say: Callable[[str], None],
 ) -> list[Path]:
     """Write (frame, repeats) to `path` (.mp4) and beside it in the formats that `film` asks for; see `write_films`."""
-    from ..media.video import write_films
+    from denoisecli.media.video import write_films
 
     path.parent.mkdir(exist_ok=True)
     paths = [path.with_suffix(f".{name}") for name in dict.fromkeys(("mp4", *film.formats))]

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..trace import PAGE_FILE
+from denoisecli.trace import PAGE_FILE
 
 if TYPE_CHECKING:
     from denoisecli.config.base import SamplingConfig
     from denoisecli.figures.page_body import Body
+    from denoisecli.media.page import Look, Page
 
-    from ..media.page import Look, Page
     from .job import Job
 
 
@@ -21,8 +21,8 @@ def write_page(job: Job[Any], body: Body, pictures: Mapping[str, Any], resolved:
 
     resolved: keys of the config that nobody asked for, which the command on the page therefore leaves out.
     """
-    from ..config.command import command_of
-    from ..media import page
+    from denoisecli.config.command import command_of
+    from denoisecli.media import page
 
     with job.timed("encode"):
         command = command_of(job.config, resolved) if job.config.by_command else None
@@ -39,8 +39,8 @@ def resolved_keys(config: SamplingConfig) -> tuple[str, ...]:
 
 def page_of(body: Body, pictures: Mapping[str, Any], theme: str, command: str | None = None) -> Page:
     """Return the page of a body: its pictures made small enough, and a note that says so."""
-    from ..media.page import Page
-    from ..media.page.budget import fitted
+    from denoisecli.media.page import Page
+    from denoisecli.media.page.budget import fitted
 
     coded, note = fitted(pictures, body.pictures)
     notes = [said for said in (body.data.get("note"), note) if said]
@@ -51,9 +51,8 @@ def page_of(body: Body, pictures: Mapping[str, Any], theme: str, command: str | 
 def look_of(theme: str) -> Look:
     """Return the look of pages in the theme called so."""
     from denoisecli.figures.page_body import page_colours, page_fonts, paper_colours
-
-    from ..figures.theme import theme_named
-    from ..media.page import Look
+    from denoisecli.figures.theme import theme_named
+    from denoisecli.media.page import Look
 
     chosen = theme_named(theme)
     return Look(page_colours(chosen), paper_colours(), page_fonts(), dark=sum(chosen.ground) < 3 * 128)

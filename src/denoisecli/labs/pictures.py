@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..scale import canvas_latents, drawn_scale
+from denoisecli.scale import canvas_latents, drawn_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..diffusion.decode import Decoder
-    from ..diffusion.models import Model
-    from ..media.picture_file import PictureFile, PictureWriter
-    from ..trace import Trace
+    from denoisecli.diffusion.decode import Decoder
+    from denoisecli.diffusion.models import Model
+    from denoisecli.media.picture_file import PictureFile, PictureWriter
+    from denoisecli.trace import Trace
+
     from .job import Job
 
 AT_ONCE = 16  # latents handed to a decoder, which splits them further where memory is short
@@ -73,9 +74,8 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
 
     The config's size is that of the pictures.
     """
+    from denoisecli.diffusion.decode import decoder
     from denoisecli.diffusion.fitted_decoder import examples
-
-    from ..diffusion.decode import decoder
 
     canvases = canvas_latents(trace)
     factors = drawn_scales(job, trace.x0, canvases[:, -1])
@@ -122,7 +122,7 @@ def scaled(latents: NDArray[Any], factors: NDArray[np.float64]) -> NDArray[Any]:
 
 def stored(job: Job[Any], views: Mapping[str, Any]) -> PictureFile:
     """Write the run's pictures.zip and return it open: figures are drawn from it, so that `render` gives the same."""
-    from ..media.picture_file import PICTURES_FILE, PictureFile, write_pictures
+    from denoisecli.media.picture_file import PICTURES_FILE, PictureFile, write_pictures
 
     path = job.folder.partial / PICTURES_FILE
     with job.timed("encode"):
@@ -134,7 +134,7 @@ def stored(job: Job[Any], views: Mapping[str, Any]) -> PictureFile:
 @contextlib.contextmanager
 def storing(job: Job[Any], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[PictureWriter]:
     """Yield the run's pictures.zip to be filled, for a lab whose pictures come one by one. shapes: of its views."""
-    from ..media.picture_file import PICTURES_FILE, writing_pictures
+    from denoisecli.media.picture_file import PICTURES_FILE, writing_pictures
 
     path = job.folder.partial / PICTURES_FILE
     with writing_pictures(path, shapes) as pictures:

@@ -12,20 +12,20 @@ import numpy as np
 from denoisecli.config.base import SamplingConfig
 from denoisecli.diffusion import model_cache as kept
 from denoisecli.diffusion import model_configs, models, weights
+from denoisecli.errors import ModelError, UsageError
 from denoisecli.runs.folder import run_hash
-
-from ..errors import ModelError, UsageError
-from ..trace import Trace
+from denoisecli.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from ..diffusion.embeddings import Embeddings
-    from ..diffusion.models import Model
-    from ..interop.recipe import Shot
-    from ..runs.batches import BatchStore
+    from denoisecli.diffusion.embeddings import Embeddings
+    from denoisecli.diffusion.models import Model
+    from denoisecli.interop.recipe import Shot
+    from denoisecli.runs.batches import BatchStore
+
     from .job import Job
 
     OnStep = Callable[[int, int, NDArray[np.float32]], None]
@@ -81,11 +81,10 @@ def batch_size(size: tuple[int, int], samples: int) -> int:
 
 def load(job: Job[Any]) -> Model:
     """Load the model with its LoRAs and sampler, and warn of words it will not hear."""
+    from denoisecli.diffusion.adapters import add_loras
+    from denoisecli.diffusion.blame import blamed
+    from denoisecli.diffusion.canvas import check_size
     from denoisecli.diffusion.scheduler import use_sampler
-
-    from ..diffusion.adapters import add_loras
-    from ..diffusion.blame import blamed
-    from ..diffusion.canvas import check_size
 
     config: SamplingConfig = job.config
     job.report.stage("load", 1)
@@ -112,7 +111,7 @@ def keep_models() -> None:
 
 def warn_of_guidance(job: Job[Any], model: Model) -> None:
     """Tell where a scale does what one may not expect: 0 hears no prompt, and a distilled model has no two halves."""
-    from ..diffusion.guidance import takes_guidance, takes_scale_as_input
+    from denoisecli.diffusion.guidance import takes_guidance, takes_scale_as_input
 
     config: SamplingConfig = job.config
     if takes_guidance(model.pipe):
@@ -138,8 +137,8 @@ def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "th
 
 def settings_inside(model: Model, config: SamplingConfig, made: Shot, picture: NDArray[np.uint8]) -> dict[str, str]:
     """Return the text chunks of a finished picture, (H, W, 3): what made it, for this and other tools."""
-    from ..diffusion.clock import Clock
-    from ..interop.png_text import picture_texts
+    from denoisecli.diffusion.clock import Clock
+    from denoisecli.interop.png_text import picture_texts
 
     size = (picture.shape[1], picture.shape[0])
     return picture_texts(config, made, size, model.info.sha256, Clock(model.pipe.scheduler).spacing)
@@ -221,11 +220,10 @@ class Told:
 
 def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: Told | None = None) -> Trace | None:
     """Sample one batch; None where it does not fit memory and could be halved."""
+    from denoisecli.diffusion.adapters import set_strengths
     from denoisecli.diffusion.batch import OutOfMemory, sample_batch
-
-    from ..diffusion.adapters import set_strengths
-    from ..diffusion.canvas import noise_for
-    from ..diffusion.embeddings import encoded, stacked
+    from denoisecli.diffusion.canvas import noise_for
+    from denoisecli.diffusion.embeddings import encoded, stacked
 
     how = how or Told()
     config: SamplingConfig = how.config or job.config
@@ -270,7 +268,7 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: 
 
 def _teller(job: Job[Any], model: Model, samples: list[Sample], done: int) -> OnStep:
     """Return what tells the report of each step, with a small picture of the guesses where somebody looks."""
-    from ..diffusion.decode import linear_rgb, rgb_factors
+    from denoisecli.diffusion.decode import linear_rgb, rgb_factors
 
     factors = rgb_factors(model) if job.report.wants_guess else None
     seeds = [sample.seed for sample in samples]

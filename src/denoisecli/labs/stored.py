@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DenoiseError, NotRecorded
+from denoisecli.errors import DenoiseError, NotRecorded
 
 if TYPE_CHECKING:
-    from ..trace import Trace
+    from denoisecli.trace import Trace
 
 Shapes = Mapping[str, tuple[int, ...]]
 AGAIN = "Make the run again with --force; with -v you see where it was noticed."

@@ -17,7 +17,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MediaError
+from denoisecli.errors import MediaError
+
 from .files import disk_full
 
 Frame = NDArray[np.uint8]  # (H, W, 3), sRGB

@@ -7,8 +7,8 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import DiskFull, MediaError
-from ..safe_files import new_file
+from denoisecli.errors import DiskFull, MediaError
+from denoisecli.safe_files import new_file
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from ..errors import MediaError
-from ..safe_files import open_file, why
-from ..safe_text import safe
+from denoisecli.errors import MediaError
+from denoisecli.safe_files import open_file, why
+from denoisecli.safe_text import safe
+
 from .files import whole_file
 
 MOST_PIXELS = 64_000_000  # 8000 × 8000; far more than any model paints, far less than memory

@@ -25,9 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import MediaError, NotRecorded
-from ..safe_files import open_file, why
-from ..safe_json import parse
+from denoisecli.errors import MediaError, NotRecorded
+from denoisecli.safe_files import open_file, why
+from denoisecli.safe_json import parse
+
 from .files import whole_file
 
 PICTURES_FILE = "pictures.zip"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import MediaError
-from ..safe_text import utf8
+from denoisecli.errors import MediaError
+from denoisecli.safe_text import utf8
+
 from .ffmpeg import REPEATABLE, Encoder, Frame, Stream, encoding, quoted
 from .files import whole_file
 from .loops import BUDGET, first_loop, make_loop, waiting_arguments

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import UsageError
+from denoisecli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from ..scale import ScheduleKind
+    from denoisecli.scale import ScheduleKind
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...config.base import SPACINGS
-from ...config.samplers import COMFYUI_SCHEDULERS, SAMPLERS, Sampler
-from ...process.comfyui_sigmas import Training, levels, start_scale
-from ...process.sampler_sigmas import Way, way
+from denoisecli.config.base import SPACINGS
+from denoisecli.config.samplers import COMFYUI_SCHEDULERS, SAMPLERS, Sampler
+from denoisecli.process.comfyui_sigmas import Training, levels, start_scale
+from denoisecli.process.sampler_sigmas import Way, way
+
 from ..recipe import Recipe
 from ..samplers import to_comfyui
 

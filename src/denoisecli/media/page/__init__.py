@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...safe_text import utf8
+from denoisecli.safe_text import utf8
+
 from ..files import whole_file
 
 HERE = Path(__file__).parent
