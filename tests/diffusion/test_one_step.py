@@ -11,7 +11,7 @@ from denoisecli.errors import ModelError
 from denoisecli.labs.noise.config import SCHEDULES
 from denoisecli.labs.noise.scene import lighthouse
 from denoisecli.process.forward import draw_noise, schedule_named
-from tests.tiny import tiny_sdxl
+from tests.tiny import tiny_sdxl, tiny_text_sdxl
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,23 @@ def test_batches_do_not_change_the_guess(pocket):
     assert together[3] == pytest.approx(alone[0], abs=1e-4)
 
 
-def test_models_that_want_more_are_refused():
+def test_a_model_that_wants_more_steps_by_itself():
+    """SDXL's denoiser is told sizes besides: its pipeline takes one step of DDIM from the nearest timestep."""
     info = ModelInfo("some-sdxl", "sdxl", "0" * 64, "epsilon", (4, 8, 8), 2, (16, 16))
-    model = Model(tiny_sdxl(), info, torch.device("cpu"), torch.float32)
-    with pytest.raises(ModelError, match="some-sdxl"):
-        next(
-            one_jump_guesses(
-                model, np.zeros((4, 8, 8), np.float32), np.zeros((4, 8, 8), np.float32), np.array([0.5]), ""
-            )
-        )
+    model = Model(tiny_text_sdxl(), info, torch.device("cpu"), torch.float32)
+    x0, eps = draw_noise(1, (4, 8, 8)), draw_noise(2, (4, 8, 8))
+    alpha_bars, heard = model.pipe.scheduler.alphas_cumprod[[999, 500, 0]].double().numpy(), []
+    model.pipe.unet.register_forward_hook(lambda _, told, out: heard.append((told[0].clone(), int(told[1]), out[0])))
+    guesses = np.concatenate(list(one_jump_guesses(model, x0, eps, alpha_bars, "a cat")))
+    assert [t for _, t, _ in heard] == [999, 500, 0]
+    for guess, a, (x_t, _, out) in zip(guesses, alpha_bars, heard, strict=True):
+        np.testing.assert_allclose(x_t[0].numpy(), a**0.5 * x0 + (1 - a) ** 0.5 * eps, atol=1e-5)
+        np.testing.assert_allclose(guess, ((x_t - (1 - a) ** 0.5 * out) / a**0.5)[0].numpy(), rtol=1e-3, atol=1e-3)
+
+
+def test_models_without_such_levels_are_refused():
+    info = ModelInfo("some-edm", "sdxl", "0" * 64, "epsilon", (4, 8, 8), 2, (16, 16))
+    model = Model(tiny_sdxl("EDMEulerScheduler"), info, torch.device("cpu"), torch.float32)
+    x0 = np.zeros((4, 8, 8), np.float32)
+    with pytest.raises(ModelError, match="some-edm"):
+        next(one_jump_guesses(model, x0, x0, np.array([0.5]), ""))

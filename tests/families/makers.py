@@ -203,19 +203,22 @@ def chroma() -> Made:
 
 def _flux2(**config: Any) -> Any:
     return built(
-        "Flux2Transformer2DModel", in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
-        num_attention_heads=2, joint_attention_dim=32, timestep_guidance_channels=16, axes_dims_rope=(4, 4, 4, 4),
-        **config,
+        "Flux2Transformer2DModel",
+        **({
+            "in_channels": 16, "num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16,
+            "num_attention_heads": 2, "joint_attention_dim": 32, "timestep_guidance_channels": 16,
+            "axes_dims_rope": (4, 4, 4, 4),
+        } | config),
     )  # fmt: skip
 
 
 @maker
-def flux2() -> Made:
+def flux2(**transformer: Any) -> Made:
     pipe = quiet(
         "Flux2Pipeline",
         scheduler=flow(use_dynamic_shifting=True),
         vae=flux2_vae(),
-        transformer=_flux2(),
+        transformer=_flux2(**transformer),
         **WITHOUT_TEXT,
     )
 
@@ -226,8 +229,9 @@ def flux2() -> Made:
 
 
 @maker
-def flux2_klein(**options: Any) -> Made:
-    parts = {"vae": flux2_vae(), "transformer": _flux2(guidance_embeds=False)}
+def flux2_klein(*, joint_attention_dim: int = 32, **options: Any) -> Made:
+    transformer = _flux2(guidance_embeds=False, joint_attention_dim=joint_attention_dim)
+    parts = {"vae": flux2_vae(), "transformer": transformer}
     pipe = quiet("Flux2KleinPipeline", scheduler=flow(use_dynamic_shifting=True), **parts, **WITHOUT_TEXT, **options)
 
     def arguments(n: int) -> dict[str, Any]:
@@ -275,7 +279,8 @@ def krea2() -> Made:
         num_layerwise_text_blocks=1, num_refiner_text_blocks=1, axes_dims_rope=(8, 4, 4),
     )  # fmt: skip
     parts = {"vae": video_vae("AutoencoderKLQwenImage"), "transformer": transformer}
-    pipe = quiet("Krea2Pipeline", scheduler=flow(use_dynamic_shifting=True), **parts, **WITHOUT_TEXT)
+    options = {"text_encoder_select_layers": (1, 2)}
+    pipe = quiet("Krea2Pipeline", scheduler=flow(use_dynamic_shifting=True), **parts, **WITHOUT_TEXT, **options)
 
     def arguments(n: int) -> dict[str, Any]:
         return {
@@ -312,9 +317,9 @@ def lumina2() -> Made:
     transformer = built(
         "Lumina2Transformer2DModel", sample_size=8, in_channels=4, hidden_size=32, num_layers=1,
         num_refiner_layers=1, num_attention_heads=2, num_kv_heads=1, multiple_of=8, axes_dim_rope=(8, 4, 4),
-        axes_lens=(64, 64, 64), cap_feat_dim=16,
+        axes_lens=(300, 64, 64), cap_feat_dim=16,
     )  # fmt: skip
-    pipe = quiet("Lumina2Pipeline", transformer=transformer, scheduler=flow(), vae=vae(), **WITHOUT_TEXT)
+    pipe = quiet("Lumina2Pipeline", transformer=transformer, scheduler=flow(), vae=vae(blocks=4), **WITHOUT_TEXT)
 
     def arguments(n: int) -> dict[str, Any]:
         return {
@@ -468,7 +473,7 @@ def kandinsky5() -> Made:
         "Kandinsky5Transformer3DModel", in_visual_dim=4, out_visual_dim=4, in_text_dim=16, in_text_dim2=16,
         time_dim=16, model_dim=32, ff_dim=32, num_text_blocks=1, num_visual_blocks=1, axes_dims=(8, 4, 4),
     )  # fmt: skip
-    pipe = quiet("Kandinsky5T2IPipeline", vae=vae(), transformer=transformer, scheduler=flow(), **WITHOUT_TEXTS)
+    pipe = quiet("Kandinsky5T2IPipeline", vae=vae(blocks=4), transformer=transformer, scheduler=flow(), **WITHOUT_TEXTS)
     pipe.resolutions = [(16, 32), (64, 64)]
 
     def arguments(n: int) -> dict[str, Any]:

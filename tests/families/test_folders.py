@@ -26,19 +26,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    root, made = tmp_path_factory.mktemp("families"), {}
-
-    def of(name):
-        if name not in made:
-            FOLDERS[name]().save_pretrained(root / name)
-            made[name] = root / name
-        return made[name]
-
-    return of
-
-
 def run(*words):
     """Run the command in a process of its own; return the run's trace and what was said."""
     done = subprocess.run([warm.command(), *words], capture_output=True, text=True, timeout=240, check=False)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from denoisecli.errors import ModelError
+from denoisecli.errors import DenoiseError, ModelError
+from denoisecli.lora.blocks import made_for
+from denoisecli.lora.file import open_lora
 
 from . import weights
 from .quiet import quiet
@@ -63,8 +65,10 @@ def _load(model: Model, path: Path, name: str) -> None:
         raise ModelError(f"There is no LoRA file at {path}.")
     weights.refuse_pickle(path)
     keys = weights.read_header(path)
-    if not any("lora" in key.lower() for key in keys):
+    if not any(mark in key.lower() for key in keys for mark in ("lora", "lokr")):
         raise ModelError(f"{path} holds no LoRA weights: none of its {len(keys)} keys names one.")
+    if not hasattr(model.pipe, "load_lora_weights"):
+        raise ModelError(f"diffusers puts no LoRA onto models of the family {model.info.family}.", "Leave loras out.")
     folder, file = str(path.parent), path.name
     try:
         with quiet(), warnings.catch_warnings():
@@ -72,6 +76,16 @@ def _load(model: Model, path: Path, name: str) -> None:
             model.pipe.load_lora_weights(folder, weight_name=file, adapter_name=name, use_safetensors=True)
     except Exception as error:  # noqa: BLE001 - diffusers and peft raise many kinds for one reason: it does not fit
         what = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} does not fit the model {model.info.ref}: {what}") from None
+        raise ModelError(f"{path} does not fit the model {model.info.ref}: {what}", _home_of(path)) from None
     if name not in {adapter for part in model.pipe.get_list_adapters().values() for adapter in part}:
-        raise ModelError(f"{path} does not fit the model {model.info.ref}: none of its keys is known there.")
+        why = "none of its keys is known there."
+        raise ModelError(f"{path} does not fit the model {model.info.ref}: {why}", _home_of(path))
+
+
+def _home_of(path: Path) -> str:
+    """Return a hint at the model that a LoRA file was made for."""
+    try:
+        with open_lora(path) as lora:
+            return f"The file looks made for {made_for(lora.layers)}; take that model."
+    except DenoiseError:  # LoKr and others, which have no pairs of factors
+        return "Take the model that the file was made for."

@@ -38,7 +38,9 @@ def prompts(pipe: Any, prompt: str, negative: str, n: int, *, guided: bool) -> d
 def embedded(embeds: Mapping[str, Any], rows: slice) -> dict[str, Any]:
     """Return what stands for the prompts of these samples: the rows of what they became."""
     alone = {"prompt": None, "negative_prompt": None, "num_images_per_prompt": 1, "num_videos_per_prompt": 1}
-    return alone | {name: value[rows] if hasattr(value, "__getitem__") else value for name, value in embeds.items()}
+    from .embeddings import rows_of
+
+    return alone | rows_of(dict(embeds), rows)
 
 
 def scale(pipe: Any, value: float) -> dict[str, Any]:

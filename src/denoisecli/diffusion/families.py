@@ -53,8 +53,13 @@ class Family:
     note: str = ""
     extra: dict[str, object] = field(default_factory=dict, hash=False)
     """Arguments of the call that the labs always give."""
+    embeds: tuple[str, ...] = ()
+    """What its `encode_prompt` returns, by the names that the call has for it; "" where the call takes none."""
 
 
+_MASKED = ("prompt_embeds", "prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask")
+_TOLD_MASK = ("prompt_embeds", "prompt_embeds_mask")
+_BOTH = ("prompt_embeds", "negative_prompt_embeds")
 _UNBINNED: dict[str, object] = {"use_resolution_binning": False}  # or the size would be another one
 
 FAMILIES: tuple[Family, ...] = (
@@ -70,28 +75,40 @@ FAMILIES: tuple[Family, ...] = (
         "z-image", "Z-Image, Z-Image Turbo", ("ZImagePipeline",), "own", patch=2, float32_latents=True, unguided=0.0,
         scale=5.0,
         note="mixes c + s·(c − u): its scale is one less than that of the usual formula, and 0 is no guidance",
+        embeds=_BOTH,
     ),
     Family(
         "flux", "FLUX.1 dev, schnell", ("FluxPipeline",), "embedded", given="packed", patch=2, scale=3.5, steps=28,
         note="schnell hears no scale",
+        embeds=("prompt_embeds", "pooled_prompt_embeds", ""),
     ),
-    Family("chroma", "Chroma", ("ChromaPipeline",), given="packed", patch=2, scale=5.0, steps=35),
+    Family(
+        "chroma", "Chroma", ("ChromaPipeline",), given="packed", patch=2, scale=5.0, steps=35,
+        embeds=(
+            "prompt_embeds", "", "prompt_attention_mask",
+            "negative_prompt_embeds", "", "negative_prompt_attention_mask",
+        ),
+    ),
     Family(
         "flux2", "FLUX.2 dev", ("Flux2Pipeline",), "embedded", drawn="patched", given="patched", patch=2, scale=4.0,
+        embeds=("prompt_embeds", ""),
     ),
     Family(
         "flux2-klein", "FLUX.2 klein", ("Flux2KleinPipeline",), drawn="patched", given="patched", patch=2, scale=4.0,
         note="the distilled ones run without guidance",
+        embeds=("prompt_embeds", ""),
     ),
     Family(
         "qwen-image", "Qwen-Image", ("QwenImagePipeline",), "own", "true_cfg_scale", needs_negative=True,
         given="packed", patch=2, scale=4.0,
         note="brings the mixture back to the length of the prediction with the prompt, token by token",
+        embeds=_TOLD_MASK,
     ),
     Family(
         "krea2", "Krea 2", ("Krea2Pipeline",), "own", given="packed", patch=2, unguided=0.0, scale=4.5,
         steps=28,
         note="mixes c + s·(c − u), as Z-Image",
+        embeds=_TOLD_MASK,
     ),
     Family(
         "ideogram4", "Ideogram 4", ("Ideogram4Pipeline",), "own", patch=2, patch_first=True, scale=7.0, steps=48,
@@ -100,37 +117,51 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "ernie-image", "ERNIE-Image", ("ErnieImagePipeline",), drawn="patched", given="patched", patch=2,
         factor_has_patch=True, scale=4.0,
+        embeds=("prompt_embeds",),
     ),
     Family(
         "lumina2", "Lumina 2", ("Lumina2Pipeline",), "own", patch=2, scale=4.0, steps=30,
         note="brings the mixture back to the length of the prediction with the prompt, row by row",
+        embeds=_MASKED,
     ),
-    Family("sana", "SANA", ("SanaPipeline",), scale=4.5, steps=20, sampler="flow_dpmpp_2m", extra=_UNBINNED),
+    Family(
+        "sana", "SANA", ("SanaPipeline",), scale=4.5, steps=20, sampler="flow_dpmpp_2m", extra=_UNBINNED,
+        embeds=_MASKED,
+    ),
     Family(
         "sana-sprint", "SANA-Sprint", ("SanaSprintPipeline",), "embedded", scale=4.5, steps=2, sampler="scm",
         extra=_UNBINNED,
+        embeds=_MASKED[:2],
     ),
     Family(
         "pixart", "PixArt-α, PixArt-Σ", ("PixArtAlphaPipeline", "PixArtSigmaPipeline"), patch=2, scale=4.5, steps=20,
         sampler="dpmpp_2m", extra=_UNBINNED | {"clean_caption": False},
+        embeds=_MASKED,
     ),
     Family(
         "hidream", "HiDream-I1", ("HiDreamImagePipeline",), patch=2, scale=5.0,
         note="paints about 1024² pixels, whatever size is asked for",
+        embeds=(
+            "prompt_embeds_t5", "negative_prompt_embeds_t5", "prompt_embeds_llama3", "negative_prompt_embeds_llama3",
+            "pooled_prompt_embeds", "negative_pooled_prompt_embeds",
+        ),
     ),
-    Family("auraflow", "AuraFlow", ("AuraFlowPipeline",), patch=2, scale=3.5),
-    Family("cogview4", "CogView 4", ("CogView4Pipeline",), patch=2, scale=5.0),
+    Family("auraflow", "AuraFlow", ("AuraFlowPipeline",), patch=2, scale=3.5, embeds=_MASKED),
+    Family("cogview4", "CogView 4", ("CogView4Pipeline",), patch=2, scale=5.0, embeds=_BOTH),
     Family(
         "kandinsky5", "Kandinsky 5", ("Kandinsky5T2IPipeline",), drawn="channels last", given="channels last",
         patch=2, scale=3.5, note="paints in seven sizes alone",
+        embeds=("prompt_embeds_qwen", "prompt_embeds_clip", "prompt_cu_seqlens"),
     ),
     Family(
         "hunyuan-image", "HunyuanImage 2.1", ("HunyuanImagePipeline",), "own", "guider", scale=3.5, side=2048,
         note="a guider object mixes (adaptive projected guidance); the distilled one is told the scale",
+        embeds=("prompt_embeds", "prompt_embeds_mask", "prompt_embeds_2", "prompt_embeds_mask_2"),
     ),
     Family(
         "wan", "Wan 2.1, 2.2", ("WanPipeline",), patch=2, scale=5.0, sampler="flow_unipc", side=480,
         note="the labs paint one frame", extra={"num_frames": 1},
+        embeds=_BOTH,
     ),
 )  # fmt: skip
 BY_CLASS = {name: family for family in FAMILIES for name in family.pipelines}

@@ -46,7 +46,7 @@ def parts_of(path: Path) -> list[Path]:
     index = path / "model_index.json"
     found = []
     for name, value in read_table(index).items() if index.exists() else ():
-        if not isinstance(value, list) or len(value) != 2 or not value[0]:
+        if not isinstance(value, list) or len(value) != 2 or not value[0] or all(map(_is_number, value)):
             continue  # a setting of the pipeline, or a part that is left out
         try:
             plain_name(name)
@@ -190,8 +190,12 @@ def _numbers(value: Any) -> Iterator[int | float]:
         item = left.pop()
         if isinstance(item, list):
             left += item
-        elif isinstance(item, (int, float)) and not isinstance(item, bool):
+        elif _is_number(item):
             yield item
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _plain(number: float) -> bool:

@@ -71,14 +71,15 @@ def one_jump_guesses(
     """Yield batches of x̂0 (n, C, h, w): one denoiser evaluation of x_t = √ᾱ·x0 + √(1−ᾱ)·ε for each ᾱ, no guidance.
 
     x0, eps: (C, h, w). prompt: what the model is told; "" is its unconditional side. On a flow the mixture is
-    (1 − σ)·x0 + σ·ε at the σ of the same signal-to-noise ratio (see `_flow_guesses`).
-    Raises ModelError for models whose denoiser wants more than that (SDXL).
+    (1 − σ)·x0 + σ·ε at the σ of the same signal-to-noise ratio. There, and where the denoiser wants more than x_t, t
+    and the words (SDXL, PixArt), the pipeline itself takes one step, at the timestep next to that ᾱ.
+    Raises ModelError for models that have no such levels.
     """
-    if Clock(model.pipe.scheduler).kind == "flow":
-        yield from _flow_guesses(model, x0, eps, alpha_bars, prompt)
-        return
-    _check(model)
     if not len(alpha_bars):
+        return
+    steps = _step_guesses(model)
+    if steps is not None:
+        yield from steps(model, x0, eps, alpha_bars, prompt)
         return
     words = _embedded(model, prompt)
     kind = Clock(model.pipe.scheduler).prediction
@@ -99,40 +100,75 @@ def _flow_guesses(
     model: Model, x0: NDArray[np.float32], eps: NDArray[np.float32], alpha_bars: NDArray[np.float64], prompt: str
 ) -> Iterator[NDArray[np.float32]]:
     """Yield x̂0 (1, C, h, w) for each ᾱ: the pipeline itself takes one step, from σ = √(1−ᾱ)/(√ᾱ + √(1−ᾱ)) to 0."""
-    pipe, factor = model.pipe, model.info.scale_factor
+    pipe = model.pipe
     use_sampler(pipe, "flow_euler")
+    for alpha_bar in alpha_bars:
+        sigma = float(np.clip(np.sqrt(1 - alpha_bar) / (np.sqrt(alpha_bar) + np.sqrt(1 - alpha_bar)), 1e-4, 1))
+        levels = {"sigmas": [sigma, 0.0], "timesteps": [sigma * pipe.scheduler.config.num_train_timesteps]}
+        yield _stepped(model, (1 - sigma) * x0 + sigma * eps, prompt, levels)
+
+
+def _angle_guesses(
+    model: Model, x0: NDArray[np.float32], eps: NDArray[np.float32], alpha_bars: NDArray[np.float64], prompt: str
+) -> Iterator[NDArray[np.float32]]:
+    """Yield x̂0 (1, C, h, w) for each ᾱ = cos²t: the pipeline itself takes one step, from the angle t to 0."""
+    for alpha_bar in alpha_bars:
+        angle = float(np.clip(np.arccos(np.sqrt(alpha_bar)), 1e-4, np.pi / 2))
+        yield _stepped(model, np.cos(angle) * x0 + np.sin(angle) * eps, prompt, {"timesteps": [angle, 0.0]})
+
+
+def _ddim_guesses(
+    model: Model, x0: NDArray[np.float32], eps: NDArray[np.float32], alpha_bars: NDArray[np.float64], prompt: str
+) -> Iterator[NDArray[np.float32]]:
+    """Yield x̂0 (1, C, h, w) for each ᾱ: the pipeline itself takes one step of DDIM, from the nearest t to the end."""
+    pipe = model.pipe
+    use_sampler(pipe, "ddim")
+    known = pipe.scheduler.alphas_cumprod.double().numpy()
+    for level in jump_levels(model, alpha_bars):
+        t = round(level.timestep)
+        x_t = known[t] ** 0.5 * x0 + (1 - known[t]) ** 0.5 * eps
+        yield _stepped(model, x_t, prompt, {"timesteps": [t]})
+
+
+def _stepped(
+    model: Model, x_t: NDArray[np.floating[Any]], prompt: str, levels: dict[str, list[float]]
+) -> NDArray[np.float32]:
+    """Return x̂0 (1, C, h, w) of one step of the pipeline from x_t (C, h, w), without guidance.
+
+    levels: the scheduler's own arrays, as they are for this one step.
+    """
+
+    def set_timesteps(original: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
+        for name, values in levels.items():
+            own = getattr(pipe.scheduler, name)
+            setattr(pipe.scheduler, name, torch.tensor(values, dtype=own.dtype, device=own.device))
+        pipe.scheduler.num_inference_steps = 1
+
+    pipe, factor = model.pipe, model.info.scale_factor
     family = family_named(type(pipe).__name__)
     scale = (family.scale if guidance_of(pipe) == "embedded" else family.unguided) if family else 1.0
     told = call.prompts(pipe, prompt, "", 1, guided=False) | call.scale(pipe, scale) | call.steps(pipe, 1)
     told |= {"num_inference_steps": 1, "output_type": "latent"}
-    told |= {"height": x0.shape[1] * factor, "width": x0.shape[2] * factor}
-    for alpha_bar in alpha_bars:
-        sigma = float(np.clip(np.sqrt(1 - alpha_bar) / (np.sqrt(alpha_bar) + np.sqrt(1 - alpha_bar)), 1e-4, 1))
-        mixed = torch.from_numpy((1 - sigma) * x0 + sigma * eps).float()[None]
-        told["latents"] = call.latents(pipe, mixed, model.device, model.dtype)
-        with quiet(), tapped(pipe.scheduler, "set_timesteps", _one_level(pipe.scheduler, sigma)), record(pipe) as trace:
-            pipe(**call.known(pipe, told))
-        yield trace.x0[:, 0]
+    told |= {"height": x_t.shape[1] * factor, "width": x_t.shape[2] * factor}
+    told["latents"] = call.latents(pipe, torch.from_numpy(x_t).float()[None], model.device, model.dtype)
+    with quiet(), tapped(pipe.scheduler, "set_timesteps", set_timesteps), record(pipe) as trace:
+        pipe(**call.known(pipe, told))
+    found: NDArray[np.float32] = trace.x0[:, 0]
+    return found
 
 
-def _one_level(scheduler: Any, sigma: float) -> Callable[..., None]:
-    """Return a tap that lets the scheduler set its levels, and puts one step from σ to 0 in their place."""
-
-    def set_timesteps(original: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        original(*args, **kwargs)
-        scheduler.sigmas = torch.tensor([sigma, 0.0])
-        scheduler.timesteps = torch.tensor([sigma * scheduler.config.num_train_timesteps]).to(scheduler.timesteps)
-        scheduler.num_inference_steps = 1
-
-    return set_timesteps
-
-
-def _check(model: Model) -> None:
-    unet = getattr(model.pipe, "unet", None)
-    plain = unet is not None and not unet.config.get("addition_embed_type")
-    if not plain or Clock(model.pipe.scheduler).kind == "flow" or not hasattr(model.pipe.scheduler, "alphas_cumprod"):
-        hint = "Choose pocket or a Stable Diffusion 1.x or 2.x model for it."
+def _step_guesses(model: Model) -> Callable[..., Iterator[NDArray[np.float32]]] | None:
+    """Return the way in which the pipeline takes one step itself; None where the denoiser alone will do."""
+    clock, unet = Clock(model.pipe.scheduler), getattr(model.pipe, "unet", None)
+    if clock.kind == "flow":
+        return _flow_guesses
+    if clock.prediction == "trigflow":
+        return _angle_guesses
+    if not hasattr(model.pipe.scheduler, "alphas_cumprod"):
+        hint = "Choose pocket, or a model with DDPM's levels or a flow's."
         raise ModelError(f"The one-jump guess is not made for models such as {model.info.ref}.", hint)
+    return None if unet is not None and not unet.config.get("addition_embed_type") else _ddim_guesses
 
 
 def _embedded(model: Model, prompt: str) -> torch.Tensor:

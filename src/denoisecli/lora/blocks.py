@@ -77,13 +77,44 @@ def _order(name: str) -> tuple[int, int]:
     return place, number
 
 
+FAMILIES = (
+    (r"single_stream_modulation|to_qkv_mlp_proj|double_stream_modulation", "FLUX.2"),
+    (r"joint_transformer_blocks[._]\d", "AuraFlow"),
+    (r"(double|single)_stream_blocks[._]\d", "HiDream-I1"),
+    (r"(text|visual)_transformer_blocks[._]\d", "Kandinsky 5"),
+    (r"text_fusion|transformer_blocks[._]\d+[._]attn[._]to_gate", "Krea 2"),
+    (r"transformer_blocks[._]\d+[._](img|txt)_(mlp|mod)[._]", "Qwen-Image"),
+    (r"distilled_guidance_layer", "Chroma"),
+    (r"joint_blocks[._]\d", "Stable Diffusion 3"),
+    (r"(double_blocks|single_blocks|single_transformer_blocks)[._]\d", "FLUX.1 or a model built like it"),
+    (r"transformer_blocks[._]\d+[._]attn[._]add_[qkv]_proj", "Stable Diffusion 3"),
+    (r"(layers|_refiner)[._]\d+[._]attention[._]", "Z-Image"),
+    (r"layers[._]\d+[._]self_attention[._]", "ERNIE-Image"),
+    (r"(layers|_refiner)[._]\d+[._]attn[._]", "Lumina 2"),
+    (
+        r"(^|(transformer|diffusion_model|unet)\.|lora_unet_|lora_transformer_)blocks[._]\d+[._](attn[12][._]to_|self_attn[._]|cross_attn[._]|ffn[._])",
+        "Wan",
+    ),
+    (r"transformer_blocks[._]\d+[._]ff[._]conv_", "SANA"),
+)
+"""Names that one family's denoiser alone has, and the family's title; the first that is found counts."""
+_FAMILIES = tuple((re.compile(pattern), title) for pattern, title in FAMILIES)
+
+
+def family_of_names(names: Iterable[str]) -> str | None:
+    """Return the title of the transformer family that has layers of these names; None where they do not tell."""
+    known = [name for name in names if not re.match(r"lora_te|text_encoder", name)]
+    if any(re.search(r"(down|up)_blocks|mid_block|(in|out)put_blocks", name) for name in known):
+        return None  # a U-Net
+    return next((title for pattern, title in _FAMILIES if any(map(pattern.search, known))), None)
+
+
 def made_for(layers: Iterable[Layer]) -> str:
-    """Return which model a file looks made for, by the width of the text that its cross-attention reads."""
+    """Return which model a file looks made for: by its layers' names, else by the width of the text they read."""
+    layers = list(layers)
     names = [layer.name for layer in layers]
-    if any(re.search(r"(double_blocks|single_blocks|single_transformer_blocks)[._]\d", name) for name in names):
-        return "Flux"
-    if any(re.search(r"joint_blocks[._]\d", name) for name in names):
-        return "Stable Diffusion 3"
+    if (family := family_of_names(names)) is not None:
+        return family
     widths = {layer.columns for layer in layers if re.search(r"attn2[._](processor[._])?to_[kv]$", layer.name)}
     known = {
         768: "Stable Diffusion 1.x",

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 
 from .keys import Layer
 
-ELSEWHERE = re.compile(r"input_blocks_|middle_block_|output_blocks_|time_embed_|label_emb_|lora_transformer_")
+ELSEWHERE = re.compile(
+    r"input_blocks_|middle_block_|output_blocks_|time_embed_|label_emb_|lora_transformer_|diffusion_model_"
+    r"|(?<!n)(double|single|joint)_blocks_"
+)
 """Names in another dialect, which only the loader can translate."""
 
 

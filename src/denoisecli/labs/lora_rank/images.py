@@ -150,7 +150,8 @@ def put_on(model: Model, variant: Variant, config: LoraRankConfig) -> None:
     others: list[tuple[str, Strengths]] = [(lora.file, lora.strengths) for lora in config.loras]
     own: list[tuple[str, Strengths]] = [(str(variant.file), variant.scale)] if variant.file else []
     with quiet():
-        model.pipe.unload_lora_weights()
+        if hasattr(model.pipe, "unload_lora_weights"):
+            model.pipe.unload_lora_weights()
         if others or own:
             add_loras(model, others + own)
 
