@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: matrix help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
+.PHONY: families matrix help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -16,6 +16,7 @@ help:
 	@echo "make quick   the tests that need no torch and no browser: for the loop of a developer"
 	@echo "make browser install what the tests of the pages need beside Python, as root on Debian; else say what is missing"
 	@echo "make fuzz    damaged and hostile input, ever new, for MINUTES=30"
+	@echo "make families every lab on a tiny model of every family; make test tries each lab on five of them"
 	@echo "make matrix  the numerical tests under other processors' kernels"
 	@echo "make lint    ruff (lint and format) and mypy"
 	@echo "make format  let ruff mend what it can"
@@ -57,6 +58,10 @@ fuzz: $(STAMP)
 
 quick: $(STAMP)
 	$(BIN)/python -m pytest --light -m "not slow" -q -r fE
+
+# Every lab on every family of docs/models.md, with tiny random models.
+families: $(STAMP)
+	ALL_FAMILIES=1 $(BIN)/python -m pytest tests/families
 
 # The numerical tests under other processors' kernels.
 matrix: $(STAMP)

@@ -26,8 +26,10 @@ from tests.families.folders import FOLDERS
 NO_LORA = ("pixart", "hunyuan-image")  # diffusers has no loader for theirs
 MADE_FOR = {
     "flux": "FLUX.1 or a model built like it", "chroma": "FLUX.1 or a model built like it",
-    "flux2": "FLUX.2", "flux2-klein": "FLUX.2", "krea2": "Krea 2", "z-image": "Z-Image", "hidream": "HiDream-I1", "auraflow": "AuraFlow", "kandinsky5": "Kandinsky 5", "wan": "Wan",
-    "lumina2": "Lumina 2", "ernie-image": "ERNIE-Image",
+    "flux2": "FLUX.2", "flux2-klein": "FLUX.2", "krea2": "Krea 2", "z-image": "Z-Image",
+    "hidream": "HiDream-I1", "auraflow": "AuraFlow", "kandinsky5": "Kandinsky 5", "wan": "Wan",
+    "lumina2": "Lumina 2", "ernie-image": "ERNIE-Image", "sana": "a model whose prompts have width 16",
+    "sana-sprint": "a model whose prompts have width 16",
 }  # fmt: skip
 """What a LoRA of its attention layers tells; the others' names are those of several families."""
 

@@ -11,7 +11,7 @@ import torch
 import denoisecli
 from denoisecli.diffusion import call, models
 from denoisecli.diffusion.canvas import as_given
-from denoisecli.diffusion.families import family_named, table
+from denoisecli.diffusion.families import FAMILIES, family_named, table
 from denoisecli.diffusion.one_step import one_jump_guesses
 from denoisecli.diffusion.prompts import truncated
 from tests import warm
@@ -88,6 +88,12 @@ def test_a_prompt_may_be_as_long_as_the_widest_encoder_takes(folders):
     assert truncated(pipe, "a" * 300) == ""  # CLIP's 77 tokens would cut it, T5's 512 do not
     assert truncated(pipe, "cat " * 200)
     assert models.unknown_words(models.load_model(str(folders("z-image")), "cpu").pipe, "a cat") == []
+
+
+def test_the_page_on_models_says_what_the_labs_were_tried_on():
+    titles = {family.name: family.title for family in FAMILIES}
+    row = next(line for line in DOCS.read_text(encoding="utf-8").splitlines() if "folders with their text" in line)
+    assert row.split("|")[2].strip() == "; ".join(titles[name] for name in FOLDERS)
 
 
 def test_the_page_on_models_is_made_from_the_table():
