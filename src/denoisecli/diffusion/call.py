@@ -6,6 +6,8 @@ import inspect
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from denoisecli.errors import UsageError
 
 from .canvas import as_given
@@ -14,8 +16,6 @@ from .guidance import SteppedScale, guidance_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import torch
 
 ANY_GUIDANCE = 2.0
 """Given to a pipeline whose guidance the recorder mixes: any number above 1 makes it run both halves."""
@@ -38,9 +38,26 @@ def prompts(pipe: Any, prompt: str, negative: str, n: int, *, guided: bool) -> d
 def embedded(embeds: Mapping[str, Any], rows: slice) -> dict[str, Any]:
     """Return what stands for the prompts of these samples: the rows of what they became."""
     alone = {"prompt": None, "negative_prompt": None, "num_images_per_prompt": 1, "num_videos_per_prompt": 1}
-    from .embeddings import rows_of
+    return alone | {name: _some(name, value, rows) for name, value in embeds.items()}
 
-    return alone | rows_of(dict(embeds), rows)
+
+def _some(name: str, value: Any, rows: slice) -> Any:
+    """Return some samples of what the prompts of a batch became."""
+    if is_lengths(name):
+        return torch.nn.functional.pad(value.diff()[rows].cumsum(0), (1, 0)).to(value.dtype)
+    if batch_axis(name):
+        return value[:, rows]
+    return value[rows] if hasattr(value, "__getitem__") else value
+
+
+def batch_axis(name: str) -> int:
+    """Return the axis of the samples: HiDream's Llama has that of its layers before it."""
+    return 1 if "llama3" in name else 0
+
+
+def is_lengths(name: str) -> bool:
+    """Return whether these are the running sums of the prompts' lengths (Kandinsky 5)."""
+    return name.endswith("cu_seqlens")
 
 
 def scale(pipe: Any, value: float) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def _mixed(name: str, a: Any, b: Any, share: float) -> Any:
         return [_mixed(name, x, y, share) for x, y in zip(a, b, strict=True)]
     if _is_mask(name):
         return torch.maximum(a, b)
-    return a if _is_lengths(name) else torch.lerp(a, b, share)
+    return a if call.is_lengths(name) else torch.lerp(a, b, share)
 
 
 def stacked(rows: Sequence[Embeddings]) -> Embeddings:
@@ -135,36 +135,14 @@ def stacked(rows: Sequence[Embeddings]) -> Embeddings:
 def _joined(name: str, values: list[Any]) -> Any:
     if isinstance(values[0], list):
         return [one for value in values for one in value]
-    if _is_lengths(name):
+    if call.is_lengths(name):
         lengths = torch.cat([value.diff() for value in values])
         return torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).to(values[0].dtype)
-    return torch.cat(values, dim=batch_axis(name))
-
-
-def rows_of(embeds: Embeddings, rows: slice) -> Embeddings:
-    """Return the embeddings of some samples of a batch."""
-    return {name: _some(name, value, rows) for name, value in embeds.items()}
-
-
-def _some(name: str, value: Any, rows: slice) -> Any:
-    if _is_lengths(name):
-        return torch.nn.functional.pad(value.diff()[rows].cumsum(0), (1, 0)).to(value.dtype)
-    if batch_axis(name):
-        return value[:, rows]
-    return value[rows] if hasattr(value, "__getitem__") else value
-
-
-def batch_axis(name: str) -> int:
-    """Return the axis of the samples: HiDream's Llama has that of its layers before it."""
-    return 1 if "llama3" in name else 0
+    return torch.cat(values, dim=call.batch_axis(name))
 
 
 def _is_mask(name: str) -> bool:
     return "mask" in name
-
-
-def _is_lengths(name: str) -> bool:
-    return name.endswith("cu_seqlens")
 
 
 def evened(rows: Sequence[Embeddings]) -> Sequence[Embeddings]:
@@ -172,7 +150,7 @@ def evened(rows: Sequence[Embeddings]) -> Sequence[Embeddings]:
 
     The shorter ones are repeated, where attention hears no difference, or filled up behind a mask where there is one.
     """
-    known = [name for name, value in rows[0].items() if not _is_mask(name) and not _is_lengths(name)]
+    known = [name for name, value in rows[0].items() if not _is_mask(name) and not call.is_lengths(name)]
     for name in known:
         rows = _evened(rows, name)
     return rows
@@ -186,7 +164,7 @@ def _evened(rows: Sequence[Embeddings], name: str) -> Sequence[Embeddings]:
             return [row | {name: [_repeated(value[None], most)[0] for value in row[name]]} for row in rows]
         return rows
     lengths = {row[name].shape[1] for row in rows}
-    if rows[0][name].ndim < 3 or len(lengths) == 1 or batch_axis(name):
+    if rows[0][name].ndim < 3 or len(lengths) == 1 or call.batch_axis(name):
         return rows
     mask = next((one for one in (f"{name}_mask", name.replace("embeds", "attention_mask")) if one in rows[0]), None)
     if mask is not None:
