@@ -24,6 +24,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as `load_model` has it, before another test multiplies
 os.environ.pop("DENOISECLI_RUNS_DIR", None)
 os.environ["COLUMNS"] = "100"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would compile the same modules anew
+sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a shell's background: what is started would not hear it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

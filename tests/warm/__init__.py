@@ -1,9 +1,9 @@
-"""`denoisecli` in a process of its own, without the seconds that importing torch takes.
+"""`denoisecli` in a process of its own, without the seconds that importing takes.
 
-A server imports the libraries of the models once and forks for each command; nothing of denoisecli's own is imported
-before the fork. `command()` names the program that asks it: a process with its own arguments, folder, environment,
-pipes and exit code, as `python -m denoisecli` is. What else a process inherits (limits, ignored signals, variables
-that libraries read while they are imported) is compared, and where it differs the program *is* `python -m denoisecli`.
+A server imports denoisecli and the libraries of the models once and forks for each command. `command()` names the
+program that asks it: a process with its own arguments, folder, environment, pipes and exit code, as
+`python -m denoisecli` is. What else a process inherits (limits, ignored signals, variables that are read while modules
+are imported) is compared, and where it differs the program *is* `python -m denoisecli`.
 
 Where the start itself is the point (signals, what is imported, equal bytes from two starts), tests start
 `[sys.executable, "-m", "denoisecli"]`.

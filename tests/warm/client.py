@@ -9,8 +9,8 @@ import struct
 import sys
 
 READ_ONCE = (
-    "ATEN_", "DIFFUSERS_", "HF_", "KMP_", "LANG", "LC_", "LD_", "MKL_", "NPY_", "OMP_", "OPENBLAS_", "PEFT_", "PYTHON",
-    "TORCH", "TRANSFORMERS_", "TZ",
+    "ATEN_", "DIFFUSERS_", "FORCE_COLOR", "GITHUB_ACTIONS", "HF_", "KMP_", "LANG", "LC_", "LD_", "MKL_", "NPY_", "OMP_",
+    "OPENBLAS_", "PEFT_", "PYTHON", "PY_COLORS", "TERMINAL_WIDTH", "TORCH", "TRANSFORMERS_", "TYPER_", "TZ", "_TYPER",
 )  # fmt: skip
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]

@@ -1,4 +1,4 @@
-"""Imports the libraries of the models at the first command, and forks for each: `server.py SOCKET_FD`."""
+"""Imports denoisecli and the models' libraries at the first command, and forks for each: `server.py SOCKET_FD`."""
 
 import atexit
 import contextlib
@@ -6,6 +6,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import select
 import signal
@@ -34,7 +35,7 @@ def serve(listener):
             os._exit(0)
         connection, _ = listener.accept()
         if not imported:
-            import_libraries()
+            import_all()
             imported = True
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -43,10 +44,18 @@ def serve(listener):
         connection.close()
 
 
-def import_libraries():
+def import_all():
+    """Import what commands import, and have transformers build the table that it builds for the first model."""
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):  # the tests that need none of them run without
             importlib.import_module(name)
+    with contextlib.suppress(ImportError, AttributeError):
+        importlib.import_module("transformers.conversion_mapping").get_checkpoint_conversion_mapping("clip")
+    own = importlib.import_module("denoisecli")
+    for module in pkgutil.walk_packages(own.__path__, "denoisecli."):
+        if not module.name.endswith("__main__"):
+            with contextlib.suppress(ImportError):  # of an extra that is not installed
+                importlib.import_module(module.name)
     gc.freeze()
 
 

@@ -267,7 +267,7 @@ def _gaps(corners: Values, width: int, height: int, line: Values) -> Values:
     left, top = corners[:, 0, None], corners[:, 1, None]
     dx = np.maximum(np.maximum(left - line[:, 0], line[:, 0] - left - width), 0)
     dy = np.maximum(np.maximum(top - line[:, 1], line[:, 1] - top - height), 0)
-    gaps: Values = np.hypot(dx, dy).min(axis=1)
+    gaps: Values = np.sqrt((dx * dx + dy * dy).min(axis=1))
     return gaps
 
 

@@ -4,7 +4,6 @@ import json
 import math
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -22,6 +21,7 @@ from denoisecli.labs.walk.lab import plan
 from denoisecli.labs.walk.pacing import jumps, next_places, thinned
 from denoisecli.labs.walk.way import Place, even_places, midpoint
 from denoisecli.report import Report
+from tests import warm
 from tests.digests import digests
 from tests.waiting import wait_until
 
@@ -270,11 +270,12 @@ def sampled(monkeypatch):
 def test_killed_anywhere_it_goes_on_with_the_same_bytes(tmp_path, sampled):
     pairs = ["seeds=[7, 21]", "frames=4", "batch=1", "pacing=perceptual", "extra=3"]
     flags = [part for pair in [*SMALL, *pairs] for part in ("--set", pair)]
-    command = [sys.executable, "-m", "denoisecli", "walk", *flags, "-o", str(tmp_path / "run"), "--quiet"]
+    command = [warm.command(), "walk", *flags, "-o", str(tmp_path / "run"), "--quiet"]
     work = tmp_path / "run.partial" / "work"
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         wait_until((work / "batch-00004-1.safetensors").exists)  # the first batch that pacing asked for
         process.kill()
+        assert process.stdout.read() == b""  # the pipe is closed when the command is dead too
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "run").exists()
     kept = len(list(work.glob("batch-*.safetensors")))
@@ -307,7 +308,7 @@ def test_scale_0_is_the_unconditional_run(tmp_path):
 def test_interrupted_in_the_middle_of_a_batch_it_keeps_the_batches_before(tmp_path):
     pairs = ["seeds=[7, 21]", "frames=4", "batch=2", "steps=40"]
     flags = [part for pair in [*SMALL, *pairs] for part in ("--set", pair)]
-    command = [sys.executable, "-m", "denoisecli", "walk", *flags, "-o", str(tmp_path / "run"), "--json"]
+    command = [warm.command(), "walk", *flags, "-o", str(tmp_path / "run"), "--json"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             event = json.loads(line)
