@@ -1,20 +1,20 @@
 """Families from a saved folder, with text encoders of their own: the labs from config to run folder."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import denoisecli
+from denoisecli.cli import whole_app
 from denoisecli.diffusion import call, models
 from denoisecli.diffusion.canvas import as_given
 from denoisecli.diffusion.families import FAMILIES, family_named, table
 from denoisecli.diffusion.one_step import one_jump_guesses
 from denoisecli.diffusion.prompts import truncated
-from tests import warm
 from tests.families import makers
 from tests.families.folders import FOLDERS
 
@@ -27,9 +27,9 @@ pytestmark = [
 
 
 def run(*words):
-    """Run the command in a process of its own; return the run's trace and what was said."""
-    done = subprocess.run([warm.command(), *words], capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
+    """Run the command in this process, which has the families' modules; return the run's trace and what was said."""
+    done = CliRunner().invoke(whole_app(), words)
+    assert done.exit_code == 0, done.output
     return denoisecli.load(done.stdout.strip().splitlines()[-1]), done.stderr
 
 
