@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: families matrix help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
+.PHONY: families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint    ruff (lint and format) and mypy"
 	@echo "make format  let ruff mend what it can"
 	@echo "make dist    wheel and sdist, checked, in dist"
+	@echo "make installed the wheel in an environment of its own, and a deck made there"
 	@echo "make pythons the light tests against the wheel, under every other Python here that we promise"
 	@echo "make bench   the benchmarks: ratios, each measured side by side in one run"
 	@echo "make pocket  train the built-in model anew, in build/pocket: many hours; interrupt and go on at any time"
@@ -63,7 +64,7 @@ quick: $(STAMP)
 families: $(STAMP)
 	ALL_FAMILIES=1 $(BIN)/python -m pytest tests/families
 
-# The numerical tests under other processors' kernels.
+# The numerical tests under other processors' kernels, each time in another order.
 matrix: $(STAMP)
 	VENV=$(VENV) .ci/matrix
 
@@ -80,6 +81,14 @@ dist: $(STAMP)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/python -m twine check --strict dist/*
+
+# As a user has it: the wheel and what it requires, nothing of this folder.
+CLEAN := build/clean
+installed: dist
+	rm -rf $(CLEAN)
+	$(PYTHON) -m venv $(CLEAN)
+	$(CLEAN)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd $(CLEAN) && bin/denoisecli --version && bin/denoisecli sample -q --seed 7 --steps 2 -o deck && test -s deck/film.mp4
 
 pythons: dist
 	.ci/pythons dist/*.whl

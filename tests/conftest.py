@@ -6,6 +6,7 @@ Property tests draw the same few examples each time, so that a suite that passed
 
 import contextlib
 import os
+import random
 import signal
 import sys
 import time
@@ -44,6 +45,17 @@ HEAVY = (
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write the golden pictures anew")
     parser.addoption("--light", action="store_true", help="only what needs no torch, cluster, store, browser")
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="draw the order of files, and of the tests in each")
+
+
+def pytest_report_header(config):
+    return [] if (seed := config.getoption("--shuffle")) is None else f"shuffled: --shuffle {seed}"
+
+
+def pytest_collection_modifyitems(config, items):
+    if (seed := config.getoption("--shuffle")) is not None:
+        rng, places = random.Random(seed), {}
+        items.sort(key=lambda item: (places.setdefault(item.path, rng.random()), rng.random()))
 
 
 class Light:

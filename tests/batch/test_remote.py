@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from denoisecli.config.yaml import read_documents
 from denoisecli.errors import RemoteError, SamplingError, UsageError
 from denoisecli.labs.noise import lab as noise
 from denoisecli.report import Report
+from tests import warm
 
 from .stores import files, new_url
 
@@ -203,7 +203,7 @@ def test_check_leaves_nothing(url):
 
 
 def cli(tmp_path, *arguments, env=None):
-    command = [sys.executable, "-m", "denoisecli", *map(str, arguments)]
+    command = [warm.command(), *map(str, arguments)]
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     return subprocess.run(
         command, cwd=tmp_path, env={**os.environ, **cache, **(env or {})}, capture_output=True, text=True, check=False
