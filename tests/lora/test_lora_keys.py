@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from denoisecli.errors import ModelError
 from denoisecli.lora.file import open_lora
+from denoisecli.lora.truncate import truncate
 from tests.lora.made import factors, kohya_tensors, save
 
 UP, DOWN = factors(6, 5, 2)
@@ -91,7 +93,7 @@ REFUSED = [
     pytest.param({"a.hada_w1_a": ONE, "a.hada_w1_b": ONE}, "but LoHa .* entrywise product", id="LoHa"),
     pytest.param({"a.lokr_w1": ONE, "a.lokr_w2_a": ONE}, "but LoKr .* Kronecker product", id="LoKr"),
     pytest.param({"a.oft_blocks": ONE}, "but OFT", id="OFT"),
-    pytest.param(PLAIN | {"b.diff": ONE}, "full difference", id="full difference"),
+    pytest.param({"a.diff": ONE, "b.diff_b": ONE}, "full difference", id="full differences alone"),
     pytest.param({"a.on_input": ONE, "a.weight": ONE}, "IA³", id="IA3"),
     pytest.param({"model.diffusion_model.x.weight": ONE}, "by its names, a whole checkpoint", id="checkpoint"),
     pytest.param({"emb_params": ONE}, "textual inversion", id="textual inversion"),
@@ -113,6 +115,18 @@ def test_refused(tmp_path, tensors, sentence):
         pass
     assert str(path) in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("ending", [".diff", ".diff_b", ".diff_m", ".w_norm"])
+def test_differences_beside_pairs_are_copied(tmp_path, ending):
+    """Most distillations of Wan: norms and biases as they change, matrices as pairs."""
+    path = save(PLAIN | {f"b{ending}": ONE}, tmp_path / "x.safetensors")
+    with open_lora(path) as lora:
+        assert lora.differences == [f"b{ending}"]
+        truncate(lora, {tmp_path / "cut.safetensors": {"a": 1}})
+    cut = load_file(tmp_path / "cut.safetensors")
+    np.testing.assert_array_equal(cut[f"b{ending}"], ONE)
+    assert cut["a.lora_down.weight"].shape[0] == 1
 
 
 def test_an_empty_file_is_no_lora(tmp_path):

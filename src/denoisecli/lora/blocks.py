@@ -28,6 +28,12 @@ BLOCKS = (
 )
 ORDER = ("text", "text 2", "down", "mid", "up", "double", "block", "single", "layer", "other")
 MOST_BLOCKS = 14
+HUNYUAN = re.compile(
+    r"double_blocks\.\d+\.(img|txt)_attn_|(img|txt)_mlp[._]fc\d|individual_token_refiner"
+    r"|(double_blocks|[^e]_transformer_blocks)[._]19(?!\d)|(single_blocks|single_transformer_blocks)[._]3[89](?!\d)"
+)
+"""Names that HunyuanVideo has and Flux, built of like blocks, has not: whole words where Flux has dots (img_attn.qkv),
+and a 20th double and a 39th and 40th single block."""
 
 
 def block_of(name: str) -> str:
@@ -113,6 +119,8 @@ def made_for(layers: Iterable[Layer]) -> str:
     """Return which model a file looks made for: by its layers' names, else by the width of the text they read."""
     layers = list(layers)
     names = [layer.name for layer in layers]
+    if any(HUNYUAN.search(name) for name in names):
+        return "HunyuanVideo"
     if (family := family_of_names(names)) is not None:
         return family
     widths = {layer.columns for layer in layers if re.search(r"attn2[._](processor[._])?to_[kv]$", layer.name)}

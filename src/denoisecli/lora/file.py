@@ -13,7 +13,7 @@ import numpy as np
 from denoisecli.errors import ModelError
 
 from .adapter import AdapterConfig
-from .keys import Layer, layers_of
+from .keys import DIFFERENCES, Layer, layers_of
 from .safetensors import DTYPES, TensorFile, decode, open_tensors
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class LoraFile:
         """Tensors that belong to no layer; truncation copies them."""
         known = {key for layer in self.layers for key in (layer.down, layer.up, layer.alpha, layer.mid)}
         return [name for name in self.file.tensors if name not in known]
+
+    @property
+    def differences(self) -> list[str]:
+        """Those of them that are whole differences, which no cut makes smaller."""
+        return [name for name in self.extras if DIFFERENCES.search(name)]
 
     def factors(self, layer: Layer) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
         """Return up (rows, rank) and down (rank, columns); ΔW = scale · up · down.

@@ -25,10 +25,11 @@ RELATIVES = (
     (re.compile(r"lokr_w[12]"), "LoKr", "its ΔW is a Kronecker product, not up · down"),
     (re.compile(r"oft_(blocks|diag)|oft_R"), "OFT", "it rotates the weights and adds no ΔW"),
     (re.compile(r"on_input|ia3_"), "IA³", "it rescales activations and adds no ΔW"),
-    (re.compile(r"\.diff(_b)?$|\.w_norm$|\.b_norm$"), "full difference", "it holds ΔW itself, not factors of it"),
     (re.compile(r"vera_|\.lora_embedding_[AB]"), "VeRA", "its factors are shared or those of an embedding"),
 )  # fmt: skip
 """What looks like a LoRA but is none, and why its rank cannot be cut by this method."""
+DIFFERENCES = re.compile(r"\.diff(_[bm])?$|\.w_norm$|\.b_norm$")
+"""Whole differences, of biases, norms or matrices: a file of nothing else is no LoRA; beside pairs they are copied."""
 
 STRANGERS = (
     (re.compile(r"^(model\.diffusion_model\.|first_stage_model\.|cond_stage_model\.)"), "a whole checkpoint"),
@@ -102,6 +103,9 @@ def _refuse_relatives(tensors: Mapping[str, TensorInfo], path: Path) -> None:
 
 
 def _stranger(tensors: Mapping[str, TensorInfo], path: Path) -> ModelError:
+    if name := next((name for name in tensors if DIFFERENCES.search(name)), None):
+        what = f"{path} is no plain LoRA but full difference ({name}): it holds ΔW itself, not factors of it."
+        return ModelError(what, "Give a plain LoRA or LoCon.")
     for pattern, kind in STRANGERS:
         if any(pattern.search(name) for name in tensors):
             return ModelError(f"{path} is no LoRA but, by its names, {kind}.", "Give a LoRA as .safetensors.")

@@ -32,8 +32,11 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
 }
-SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "U32": 4, "I32": 4, "U64": 8, "I64": 8, "F16": 2, "BF16": 2,
-         "F32": 4, "F64": 8, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "C64": 8}  # fmt: skip
+BITS = {"BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64, "F16": 16,
+        "BF16": 16, "F32": 32, "F64": 64, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+        "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4, "C64": 64}  # fmt: skip
+"""Bits a number, by the format's names of its types. Source: safetensors' src/tensor.rs."""
+RESAVE = "Save it as F16, BF16 or F32."
 AGAIN = "Download it again: the file is not whole."
 MAGIC = {
     b"PK\x03\x04": "a zip archive, as PyTorch's pickled checkpoints are",
@@ -83,8 +86,7 @@ class TensorFile:
         """Return a tensor of floating-point numbers, see `decode`. Raises ModelError where it holds NaN or infinity."""
         info = self.tensors[name]
         if info.dtype not in DTYPES:
-            hint = "Save it as F16, BF16 or F32."
-            raise ModelError(f"{self.path}: {name} is stored as {info.dtype}, which is not read here.", hint)
+            raise ModelError(f"{self.path}: {name} is stored as {info.dtype}, which is not read here.", RESAVE)
         values = decode(self.raw(name), info.dtype).reshape(info.shape)
         if not np.isfinite(values).all():
             raise ModelError(
@@ -187,15 +189,23 @@ def _info(name: str, entry: Any, path: Path) -> TensorInfo:
     try:
         dtype, shape, (start, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         numbers = (*shape, start, stop)
-        if dtype not in SIZES or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
+        if not isinstance(dtype, str) or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
             raise ValueError(name)
-        size = math.prod(shape) * SIZES[dtype]
+        size = size_of(dtype, shape)
     except (KeyError, TypeError, ValueError):
         raise ModelError(f"{path} is damaged: its header does not describe {name!r}.", AGAIN) from None
     if stop - start != size:
         told = f"{'×'.join(map(str, shape)) or 'a single'} {dtype}"
         raise ModelError(f"{path} is damaged: {name!r} should be {told} but is given {stop - start:,} bytes.", AGAIN)
     return TensorInfo(dtype, shape, start, stop)
+
+
+def size_of(dtype: str, shape: tuple[int, ...]) -> int:
+    """Return how many bytes a tensor has. Raises KeyError for an unknown type, ValueError for a part of a byte."""
+    size, rest = divmod(math.prod(shape) * BITS[dtype], 8)
+    if rest:
+        raise ValueError(f"{shape} {dtype} end within a byte")
+    return size
 
 
 def _check_extents(tensors: dict[str, TensorInfo], available: int, path: Path) -> None:
@@ -220,13 +230,13 @@ def header_for(planned: Planned, metadata: dict[str, str]) -> tuple[bytes, dict[
 
     Wide types come first, so that every tensor is aligned to its own width.
     """
-    order = sorted(planned, key=lambda name: (-SIZES[planned[name][0]], name))
+    order = sorted(planned, key=lambda name: (-BITS[planned[name][0]], name))
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     place, places = 0, {}
     for name in order:
         dtype, shape = planned[name]
         places[name] = place
-        place += math.prod(shape) * SIZES[dtype]
+        place += size_of(dtype, shape)
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [places[name], place]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % 8)
@@ -237,7 +247,7 @@ def header_for(planned: Planned, metadata: dict[str, str]) -> tuple[bytes, dict[
 def file_size(planned: Planned, metadata: dict[str, str]) -> int:
     """Return how many bytes the file of `planned` has."""
     head, _ = header_for(planned, metadata)
-    return len(head) + sum(math.prod(shape) * SIZES[dtype] for dtype, shape in planned.values())
+    return len(head) + sum(size_of(dtype, shape) for dtype, shape in planned.values())
 
 
 @contextlib.contextmanager
@@ -252,7 +262,7 @@ def writing(path: Path, planned: Planned, metadata: dict[str, str]) -> Iterator[
 
             def put(name: str, raw: bytes) -> None:
                 dtype, shape = planned[name]
-                if len(raw) != math.prod(shape) * SIZES[dtype]:
+                if len(raw) != size_of(dtype, shape):
                     raise ValueError(f"{name}: {len(raw)} bytes for {shape} {dtype}")
                 stream.seek(places[name])
                 stream.write(raw)

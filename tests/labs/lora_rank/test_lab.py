@@ -215,6 +215,43 @@ def test_ranks_above_the_files(style, tmp_path):
         plan(LoraRankConfig(lora=str(style), ranks=[4, 16]), tmp_path / "run", None, force=False)
 
 
+def test_cuts_of_one_size_stand_by_their_number(tmp_path):
+    """Ranks above what a layer can have leave files alike: 8, 16, 32, not 16, 32, 8."""
+    narrow = {"down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q": (8, 8, ())}
+    path = save(kohya_tensors(rank=32, shapes=narrow), tmp_path / "wide.safetensors")
+    rows = made(tmp_path / "run", lora=str(path)).record["runs"]
+    assert [row["rule"] for row in rows] == [f"rank-{rank}" for rank in (1, 2, 4, 8, 16, 32)]
+
+
+class Listening(Report):
+    """A report that keeps its warnings."""
+
+    def __init__(self):
+        self.said = []
+
+    def warn(self, message):
+        self.said.append(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({}, None, id="nothing to say"),
+        pytest.param({"alpha": 0.0}, "changes nothing", id="alpha 0"),
+        pytest.param({"zero": True}, "changes nothing", id="zeros"),
+        pytest.param({"more": {"a.diff": np.ones(3, np.float32)}}, "1 of its tensors", id="differences"),
+    ],
+)
+def test_what_is_told_of_a_file(tmp_path, changes, said):
+    tensors = kohya_tensors(alpha=changes.get("alpha", 4.0)) | changes.get("more", {})
+    if changes.get("zero"):
+        tensors = {name: value * 0 if "lora_up" in name else value for name, value in tensors.items()}
+    path, report = save(tensors, tmp_path / "x.safetensors"), Listening()
+    config = LoraRankConfig.model_validate({"film": SMALL, "lora": str(path), "ranks": [2]})
+    plan(config, tmp_path / "run", None, force=False).make(report)
+    assert [said in message for message in report.said] == ([] if said is None else [True])
+
+
 def test_nothing_is_left_of_a_file_with_nan(tmp_path):
     tensors = kohya_tensors()
     next(iter(tensors.values()))[0, 0] = np.nan

@@ -79,7 +79,13 @@ def make(job: Job[LoraRankConfig]) -> Trace:
     """Measure the file, cut it, draw what is kept, and, where the config wants it, paint at every rank."""
     path = find_lora(job.config.lora)
     with open_lora(path) as lora:
+        if lora.differences:
+            job.report.warn(
+                f"{len(lora.differences)} of its tensors are whole differences, not pairs: copied as they are"
+            )
         values, cuts = cut(job, lora)
+        if not any(found.any() for found in values.values()):
+            job.report.warn("all its weights, or its alphas, are 0: the file changes nothing, and so does every cut")
         rows = tuple(sorted((_row(lora, values, rule, ranks) for rule, ranks in cuts.items()), key=by_size))
         subject = ranked_file(lora, values, {row["rule"]: cuts[_rule(row)] for row in rows}, rows, job.config.title)
         record: dict[str, Any] = {"lora": about(lora), "runs": [dict(row) for row in rows]}

@@ -95,9 +95,10 @@ def kept_energy(values: Spectra, ranks: Mapping[str, int]) -> float:
     return float(sum(np.sum(np.square(found[: ranks.get(name)])) for name, found in values.items()))
 
 
-def by_size(row: dict[str, Any]) -> tuple[int, str]:
-    """Return what sorts cuts by the size of their files."""
-    return row["bytes"], row["rule"]
+def by_size(row: dict[str, Any]) -> tuple[int, str, float]:
+    """Return what sorts cuts by the size of their files, those of one size by kind and number."""
+    kind, _, number = str(row["rule"]).partition("-")
+    return row["bytes"], kind, float(number)
 
 
 def strongest_piece(lora: LoraFile, layer: Layer, ranks: tuple[int, ...]) -> RankedMatrix:
