@@ -53,6 +53,66 @@ def test_folder_and_single_file_are_the_same_model(folder):
     assert single.info.sha256 == weights.file_hash(folder / "tiny.safetensors")
 
 
+def marked(part, mark):
+    """Rename a part's weights as a variant."""
+    for file in part.glob("*.safetensors"):
+        file.rename(file.with_name(f"{file.stem}.{mark}.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"unet": "fp16", "vae": "fp16", "text_encoder": "fp16"},
+        {"text_encoder": "fp16"},
+        {"vae": "bf16"},
+        {"unet": "ema", "vae": "fp16"},
+    ],
+    ids=["all alike", "one part", "another mark", "two marks"],
+)
+def test_weights_under_a_mark(folder, tmp_path, names):
+    """diffusers' variants: of parts that have marked weights alone these are taken, of others the plain ones."""
+    shutil.copytree(folder / "tiny", tmp_path / "tiny")
+    for part, mark in names.items():
+        marked(tmp_path / "tiny" / part, mark)
+    assert torch.equal(sampled(load_model(str(tmp_path / "tiny"))), sampled(load_model(str(folder / "tiny"))))
+
+
+def test_of_plain_and_marked_weights_the_plain_ones(folder, tmp_path):
+    shutil.copytree(folder / "tiny", tmp_path / "tiny")
+    plain = tmp_path / "tiny" / "text_encoder" / "model.safetensors"
+    load, save = pytest.importorskip("safetensors.torch").load_file, pytest.importorskip("safetensors.torch").save_file
+    save({name: value * 0 for name, value in load(plain).items()}, plain.with_name("model.fp16.safetensors"))
+    marked(tmp_path / "tiny" / "unet", "fp16")
+    assert torch.equal(sampled(load_model(str(tmp_path / "tiny"))), sampled(load_model(str(folder / "tiny"))))
+
+
+@pytest.mark.parametrize("name", ["._diffusion_pytorch_model.safetensors", ".DS_Store", "._config.json", ".cache/x.py"])
+def test_hidden_files_do_not_count(folder, tmp_path, name):
+    """macOS writes one beside every file it copies to other systems."""
+    shutil.copytree(folder / "tiny", tmp_path / "tiny")
+    before = identity(str(tmp_path / "tiny"))
+    for part in ("unet", "vae", "text_encoder"):
+        hidden = tmp_path / "tiny" / part / name
+        hidden.parent.mkdir(exist_ok=True)
+        hidden.write_bytes(b"\0\5\x16\7Mac OS X")
+    assert identity(str(tmp_path / "tiny")) == before
+    assert load_model(str(tmp_path / "tiny")).info.family == "sd1"
+
+
+@pytest.mark.parametrize("part", ["safety_checker", "feature_extractor", "image_encoder"])
+@pytest.mark.parametrize("state", ["gone", "pickled", "cut short"])
+def test_parts_that_no_lab_uses_do_no_harm(folder, tmp_path, part, state):
+    shutil.copytree(folder / "tiny", tmp_path / "tiny")
+    index = json.loads((tmp_path / "tiny" / "model_index.json").read_text())
+    index[part] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
+    (tmp_path / "tiny" / "model_index.json").write_text(json.dumps(index))
+    if state != "gone":
+        (tmp_path / "tiny" / part).mkdir()
+        file = "pytorch_model.bin" if state == "pickled" else "model.safetensors"
+        (tmp_path / "tiny" / part / file).write_bytes(b"PK\3\4" * 9)
+    assert torch.equal(sampled(load_model(str(tmp_path / "tiny"))), sampled(load_model(str(folder / "tiny"))))
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_dtype(folder, dtype):
     model = load_model(str(folder / "tiny"), dtype=dtype)
@@ -225,6 +285,43 @@ def test_a_hub_id_while_offline(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match="somebody/a-model is not on this machine, and HF_HUB_OFFLINE"):
         load_model("somebody/a-model")
+
+
+def cached(tmp_path, folder):
+    snapshot = tmp_path / "cache" / "huggingface" / "hub" / "models--me--tiny" / "snapshots" / "abc"
+    shutil.copytree(folder / "tiny", snapshot)
+    return snapshot
+
+
+@pytest.mark.parametrize(
+    ("spoil", "lacks"),
+    [
+        (lambda snapshot: shutil.rmtree(snapshot / "vae"), "its vae folder is missing"),
+        (lambda snapshot: (snapshot / "text_encoder" / "model.safetensors").unlink(), "weights of its text_encoder"),
+        (
+            lambda snapshot: (snapshot / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(
+                '{"weight_map": {"conv_in.weight": "diffusion_pytorch_model-00002-of-00002.safetensors"}}'
+            ),
+            "diffusion_pytorch_model-00002-of-00002.safetensors' is not there",
+        ),
+    ],
+    ids=["a folder", "weights", "a shard"],
+)
+def test_half_a_download_is_asked_for_again(folder, tmp_path, monkeypatch, spoil, lacks):
+    snapshot = cached(tmp_path, folder)
+    spoil(snapshot)
+    assert [row.ref for row in list_models()] == ["pocket"]
+    monkeypatch.setattr("denoisecli.diffusion.loading.download", lambda ref: folder / "tiny")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    assert models.locate("me/tiny") == folder / "tiny"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match=lacks):
+        load_model("me/tiny")
+
+
+def test_a_whole_download_is_not_asked_for_again(folder, tmp_path):
+    snapshot = cached(tmp_path, folder)
+    assert models.locate("me/tiny") == snapshot
 
 
 def test_a_hub_id_in_the_cache_is_found_and_listed(folder, tmp_path, monkeypatch):

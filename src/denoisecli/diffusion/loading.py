@@ -18,6 +18,8 @@ from denoisecli.errors import ModelError, UsageError
 
 from . import weights
 from .blame import one_line
+from .model_configs import files_of, read_table
+from .model_parts import UNUSED, marks, used_parts
 from .quiet import made_up_weights, quiet
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 LAYOUT_SD1 = Path(__file__).parent / "layouts" / "sd1"
-
-HALF = ".fp16"  # in the names of weights in half precision
 
 # What diffusers and transformers say that is no news here.
 
@@ -107,19 +107,51 @@ def _without_weights(pipe: Any) -> str | None:
 
 
 def _from_folder(path: Path, dtype: torch.dtype) -> Any:
-    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
-
-    found = [file.name for part in ("unet", "transformer") for file in (path / part).glob("*.safetensors")]
-    halves = [name for name in found if HALF in name]
-    return DiffusionPipeline.from_pretrained(
+    named = marks(path)
+    one = len({*named.values()}) == 1 and set(named) == _with_weights(path)
+    own = {} if one else {name: _marked(path, name, mark).to(dtype) for name, mark in named.items()}
+    return _used_alone().from_pretrained(
         path,
         **_dtype_argument(dtype),
+        **own,
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
-        variant="fp16" if halves and halves == found else None,
+        variant=next(iter(named.values())) if one else None,
         low_cpu_mem_usage=find_spec("accelerate") is not None,
     )
+
+
+def _used_alone() -> Any:
+    """Return diffusers' pipeline class that looks at no part which no lab uses."""
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+    class Used(DiffusionPipeline):  # type: ignore[misc]
+        @classmethod
+        def load_config(cls, *args: Any, **kwargs: Any) -> Any:
+            told = super().load_config(*args, **kwargs)
+            return {key: [None, None] if key in UNUSED and isinstance(value, list) else value
+                    for key, value in told.items()}  # fmt: skip
+
+    Used.__name__, Used.__module__ = "DiffusionPipeline", DiffusionPipeline.__module__  # so the folder names the class
+    return Used
+
+
+def _with_weights(path: Path) -> set[str]:
+    return {part.name for part in used_parts(path) if any(file.suffix == ".safetensors" for file in files_of(part))}
+
+
+def _marked(path: Path, name: str, mark: str) -> Any:
+    """Return a part whose weights are marked otherwise than those beside it. Raises ModelError for an unknown class."""
+    import diffusers
+    import transformers
+
+    library, kind = read_table(path / "model_index.json")[name]
+    known = getattr({"diffusers": diffusers, "transformers": transformers}.get(library), kind, None)
+    if known is None:
+        what = f"{path}: the weights of its {name} are marked {mark!r}, and its class {kind} is none that we can ask."
+        raise ModelError(what, f"Rename them to end without .{mark}.")
+    return known.from_pretrained(path / name, variant=mark, use_safetensors=True, local_files_only=True)
 
 
 def _from_file(path: Path, dtype: torch.dtype) -> Any:

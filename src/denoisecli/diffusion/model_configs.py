@@ -61,7 +61,7 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def files_of(part: Path) -> list[Path]:
-    """Return the files in a part, those of its subfolders too; links that lead nowhere are none.
+    """Return the files in a part, those of its subfolders too; hidden ones and links that lead nowhere are none.
 
     No folder is entered through a link.
 
@@ -71,6 +71,8 @@ def files_of(part: Path) -> list[Path]:
     left, seen = [part], 0
     while left:
         for entry in _entries(left.pop()):
+            if entry.name.startswith("."):  # what systems and tools keep beside files, such as ._unet of macOS
+                continue
             seen += 1
             if seen > MOST_FILES:
                 raise ModelError(f"{part} holds more than {MOST_FILES:,} files.", "That is no model; choose another.")

@@ -21,6 +21,7 @@ from . import weights
 from .families import FAMILIES, family_named
 from .model_cache import shelf
 from .model_configs import check_configs, files_of, parts_of, read_table
+from .model_parts import missing, used_parts
 from .prompts import truncated, unknown_words
 
 if TYPE_CHECKING:
@@ -140,7 +141,21 @@ def locate(ref: str) -> Path:
     looks_local = path.suffix == ".safetensors" or ref.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(ref)
     if looks_local:
         raise ModelError(f"There is no model at {ref}.", "`denoisecli models` lists what is here.")
-    return _cached_snapshot(ref) or _fetch(ref)
+    snapshot = _cached_snapshot(ref)
+    if snapshot is None:
+        return _fetch(ref)
+    if _lacks(snapshot):
+        with contextlib.suppress(ModelError):  # what is there then says what is missing
+            return _fetch(ref)
+    return snapshot
+
+
+def _lacks(snapshot: Path) -> bool:
+    """Tell whether a model in the hub's cache is not whole."""
+    try:
+        return missing(snapshot) is not None
+    except ModelError:  # of another kind, which is said when it is loaded
+        return False
 
 
 def list_models() -> list[ModelRow]:
@@ -149,7 +164,7 @@ def list_models() -> list[ModelRow]:
     for folder in sorted(_hub_cache().glob("models--*--*")):
         ref = folder.name.removeprefix("models--").replace("--", "/", 1)
         snapshot = _cached_snapshot(ref)
-        if snapshot:
+        if snapshot and not _lacks(snapshot):
             with contextlib.suppress(ModelError):  # what is no model is not listed; naming it says why
                 rows.append(_row(ref, snapshot))
     return rows
@@ -282,21 +297,23 @@ def _check_folder(path: Path) -> None:
         raise ModelError(f"{path} is not a diffusers folder: it has no model_index.json.")
     _check_own_code(path)
     check_kind(path)
-    parts = parts_of(path)
-    for part in parts:
-        if not part.is_dir():
-            raise ModelError(f"{path} is not whole: its {part.name} folder is missing.", "Download it again.")
     for name in ("unet", "transformer", "vae"):
         folder = path / name
-        if folder.is_dir() and not list(folder.glob("*.safetensors")):
-            pickled = [file for file in folder.iterdir() if file.suffix in weights.PICKLES]
+        if folder.is_dir() and not any(file.suffix == ".safetensors" for file in files_of(folder)):
+            pickled = [file for file in files_of(folder) if file.suffix in weights.PICKLES]
             if pickled:
                 weights.refuse_pickle(pickled[0])
             raise ModelError(f"{folder} holds no .safetensors weights.", "Download the model again.")
-    for part in parts:
+    if what := missing(path):
+        raise ModelError(f"{path} is not whole: {what} {_is_missing(what)}.", "Download it again.")
+    for part in used_parts(path):
         for file in files_of(part):
             if file.suffix == ".safetensors":
                 weights.read_header(file)
+
+
+def _is_missing(what: str) -> str:
+    return "are missing" if what.startswith("the weights") else "is missing"
 
 
 def _check_own_code(path: Path) -> None:
