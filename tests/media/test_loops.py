@@ -52,3 +52,15 @@ def test_a_film_of_noise_is_made_smaller_until_it_fits_and_says_so(tmp_path, mon
     assert seconds == pytest.approx(1.0, abs=0.25)
     [words] = said
     assert words.startswith(f"film.{name} is {image.size[0]}×{image.size[1]} at ")
+
+
+@pytest.mark.parametrize("folder", ["%d", "%03d", "100%", "%%", "a:b"])
+def test_a_folder_with_marks_that_ffmpeg_reads(tmp_path, monkeypatch, folder):
+    """A path with %d in it is a row of numbered pictures to ffmpeg, where the format is one of pictures."""
+    (tmp_path / folder).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / folder))
+    frames = [(np.full((64, 64, 3), 40 * k, np.uint8), 1) for k in range(3)]
+    paths = [tmp_path / folder / f"film.{name}" for name in ("mp4", "webm", "gif", "webp")]
+    assert write_films(frames, paths, 2) == paths
+    with Image.open(paths[3]) as image:
+        assert image.n_frames == 3

@@ -15,6 +15,8 @@ from pathlib import Path
 from .ffmpeg import REPEATABLE, run_ffmpeg
 
 BUDGET = 10_000_000  # bytes: what chats, READMEs and mail take
+ONE_PICTURE = ("-f", "image2", "-pattern_type", "none")
+"""Else a path with %d in it means a row of numbered pictures; so it does in the name of a WebP without -f webp."""
 SIDES = {"gif": 800, "webp": 1280}  # pixels: longest side, however large the film is
 LEAST_SIDE = 320  # pixels: rather fewer frames than smaller ones
 MOST_FPS = 25  # GIF counts hundredths of a second, and browsers play those under two as ten
@@ -90,14 +92,28 @@ def _gif(waiting: Path, partial: Path, loop: Loop, first: Loop) -> list[Sequence
     steps = _steps(loop, first)
     return [
         ["-i", str(waiting), "-vf", f"{steps}{PALETTE}", "-update", "1", "-frames:v", "1", str(palette)],
-        ["-i", str(waiting), "-i", str(palette), "-filter_complex", f"[0:v]{steps}null[a];[a][1:v]{DITHER}",
-         "-loop", "0", *REPEATABLE, str(partial)],
+        ["-i", str(waiting), *ONE_PICTURE, "-i", str(palette), "-filter_complex",
+         f"[0:v]{steps}null[a];[a][1:v]{DITHER}", "-loop", "0", *REPEATABLE, "-f", "gif", str(partial)],
     ]  # fmt: skip
 
 
 def _webp(waiting: Path, partial: Path, loop: Loop, first: Loop) -> list[Sequence[str]]:
-    quality = ("-c:v", "libwebp_anim", "-quality", "80", "-compression_level", "2", "-loop", "0")
-    return [["-i", str(waiting), "-vf", f"{_steps(loop, first)}null", *quality, *REPEATABLE, str(partial)]]
+    kind = (
+        "-c:v",
+        "libwebp_anim",
+        "-quality",
+        "80",
+        "-compression_level",
+        "2",
+        "-loop",
+        "0",
+        *REPEATABLE,
+        "-f",
+        "webp",
+    )
+    return [
+        ["-i", str(waiting), "-vf", f"{_steps(loop, first)}null", *quality, *REPEATABLE, "-f", "webp", str(partial)]
+    ]
 
 
 def _steps(loop: Loop, first: Loop) -> str:
