@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from denoisecli.config.samplers import COMFYUI_SCHEDULERS, SAMPLERS
-from denoisecli.interop.comfyui.levels import sampler_way
+from denoisecli.interop.samplers import sampler_way
 from denoisecli.process.comfyui_sigmas import SCHEDULERS, Training, levels, start_scale
 
 TABLE = json.loads((Path(__file__).parent / "comfyui_sigmas.json").read_text())

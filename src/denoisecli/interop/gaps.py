@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .comfyui.levels import Told, proven, start_gap, told, way_of
 from .files import base_name
 from .recipe import Recipe
-from .samplers import SAME_ON_SCHEDULES, SOLVERS, to_a1111
+from .samplers import solver_gap, to_a1111
 
 TIMESTEPS = 1000  # that models of this kind were trained with
 MOST_SEED = 2**50  # ComfyUI's page keeps seeds below it
@@ -82,7 +82,10 @@ def _comfyui(recipe: Recipe) -> Iterator[str]:
     how = told(recipe)
     yield from _comfyui_levels(recipe, how)
     if sampler.stochastic:
-        yield f"{sampler.label} draws fresh noise in each step, and ComfyUI draws it otherwise: the picture differs."
+        yield (
+            f"{sampler.label} draws fresh noise in each step, and ComfyUI draws it otherwise: the picture differs, its "
+            "latents by 0.1 to 0.4 of their spread."
+        )
     if recipe.eta:
         yield f"eta {recipe.eta:g} (fresh noise in DDIM's steps) has no place in KSampler."
     if recipe.guidance_rescale:
@@ -102,7 +105,10 @@ def _comfyui_levels(recipe: Recipe, how: Told) -> Iterator[str]:
     """Say how the levels, the start and the solver differ."""
     sampler = recipe.sampler
     if sampler.comfyui is None:
-        yield f"ComfyUI has no {sampler.label}; euler stands in for it, so the picture differs."
+        yield (
+            f"ComfyUI has no {sampler.label}; euler stands in for it, so the picture differs, its latents by 0.1 to "
+            "0.5 of their spread."
+        )
     elif not proven(sampler):
         if how.scheduler == "ddim_uniform" and (count := _uniform_steps(recipe.steps)) != recipe.steps:
             yield f"ComfyUI's ddim_uniform makes {count} steps of {recipe.steps}."
@@ -110,19 +116,19 @@ def _comfyui_levels(recipe: Recipe, how: Told) -> Iterator[str]:
         if not way_of(recipe).straight:
             yield (
                 f"diffusers' {sampler.label} does not step to where it goes on with this spacing ({recipe.spacing}), "
-                "ComfyUI's does: the picture differs."
+                "ComfyUI's does: the picture differs, its latents by a quarter of their spread."
             )
         elif (gap := start_gap(recipe, how)) > 1e-5:
             yield f"ComfyUI starts from noise {gap:.1%} stronger or weaker: pictures differ by a level or two of 255."
         if how.scheduler is not None and way_of(recipe).sigmas[-1] > 0:
             yield (
                 f"{sampler.label} ends at the level {way_of(recipe).sigmas[-1]:.3f} here and at 0 in ComfyUI: the "
-                "latents differ by some thousandths."
+                "latents differ by 0.004 to 0.008 of their spread."
             )
         if how.sigmas:
             yield "None of ComfyUI's schedules has these levels, so they are written out (ManualSigmas)."
-    if sampler.name in SOLVERS and not (recipe.schedule and sampler.name in SAME_ON_SCHEDULES):
-        yield SOLVERS[sampler.name]
+    if told := solver_gap(sampler.name, recipe.schedule):
+        yield told
 
 
 def _uniform_steps(steps: int) -> int:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from typing import Any
+
+import numpy as np
 
 from denoisecli.config.samplers import COMFYUI_SCHEDULERS, SAMPLERS, Sampler
+from denoisecli.process.comfyui_sigmas import Training, levels
+from denoisecli.process.sampler_sigmas import Way, way
 
 from .imported import Imported
 
@@ -21,13 +26,33 @@ A1111_SPELT = {"normal": "Normal", "karras": "Karras", "simple": "Simple", "sgm_
 COMFYUI_SUFFIXES = ("karras", "exponential", "sgm_uniform", "simple", "normal", "ddim_uniform", "beta")
 COMFYUI_SCHEDULES = {"normal": "linspace", "ddim_uniform": "leading", "simple": "trailing", "sgm_uniform": "trailing"}
 """ComfyUI's "scheduler" by spacing. Source: its comfy/samplers.py."""
+NEAR = 0.015
+"""Relative: how far levels may be from a spacing's that stands for their schedule. sgm_uniform is 0.5 to 1.3 % from
+trailing, which moves the latents by a thousandth of their spread."""
+_UNIPC = "UniPC is solved with order 3 in ComfyUI and 2 here: the latents differ by up to a hundredth of their spread."
 SOLVERS = {
-    "unipc": "UniPC is solved with order 3 in ComfyUI and 2 here: the latents differ by about a hundredth.",
-    "unipc_bh1": "UniPC is solved with order 3 in ComfyUI and 2 here: the latents differ by about a hundredth.",
-    "deis": "DEIS is solved a little otherwise in ComfyUI and diffusers: the latents differ by about a hundredth.",
+    "unipc": _UNIPC,
+    "unipc_bh1": _UNIPC,
+    "deis": "DEIS is solved otherwise in ComfyUI: the latents differ by about two hundredths of their spread.",
+    "kdpm2": "DPM2 asks the model between two timesteps, which ComfyUI rounds: the latents differ by about two "
+    "thousandths of their spread.",
+    "lms": "LMS is solved a little otherwise in ComfyUI: the latents differ by up to 0.003 of their spread.",
 }
-"""Samplers whose steps differ where the levels are the same; measured on levels of ten steps."""
-SAME_ON_SCHEDULES = ("unipc", "unipc_bh1")  # `schedule: comfy-…` solves as ComfyUI does
+"""Samplers whose steps differ where the levels are the same, and by how much: docs/parity.md."""
+ON_SCHEDULES = {
+    "unipc": "", "unipc_bh1": "", "kdpm2": "",
+    "lms": "LMS is integrated a little otherwise in ComfyUI: the latents differ by 2e-5 of their spread, which no "
+    "picture shows.",
+}  # fmt: skip
+"""What of it is left where `schedule: comfy-…` lets a sampler run as ComfyUI does."""
+
+
+def solver_gap(name: str, schedule: str | None) -> str:
+    """Return in one sentence how a sampler's steps differ from ComfyUI's on the same levels; "" where they do not."""
+    told = SOLVERS.get(name, "")
+    return ON_SCHEDULES.get(name, told) if schedule else told
+
+
 _MULTISTEP = ("DPMSolverMultistepScheduler", "DEISMultistepScheduler", "UniPCMultistepScheduler")
 _SECOND = ("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")
 APART = {
@@ -114,8 +139,8 @@ def from_comfyui(imported: Imported, name: str, scheduler: str, *, flow: bool = 
 
 def tell_solver(imported: Imported) -> None:
     """Say where the sampler's steps are other ones than ComfyUI's, whatever the levels."""
-    told = SOLVERS.get(str(imported.values.get("sampler")))
-    if told and not (imported.values.get("schedule") and imported.values["sampler"] in SAME_ON_SCHEDULES):
+    told = solver_gap(str(imported.values.get("sampler")), imported.values.get("schedule"))
+    if told:
         imported.note(told)
 
 
@@ -159,14 +184,35 @@ def _take(
     imported.values["sampler"] = (exact or [plain])[0].name
     if exact or own:  # LCM and the like have one schedule, whatever else is written
         return
-    if spacing and (spacing, plain.class_name) not in elsewhere:
+    steps = imported.values.get("steps")
+    named = _comfyui_name(schedule) if elsewhere else None
+    near = _near(plain, spacing, named, steps) if spacing else False
+    if spacing and (spacing, plain.class_name) not in elsewhere and (near or steps == 1 or plain.stochastic):
         imported.values["spacing"] = spacing
+        if not near:
+            imported.note(f"The levels differ a little at {steps} steps; ComfyUI's own are `schedule: comfy-{named}`.")
     elif _comfyui_name(schedule) and elsewhere:
         imported.values["schedule"] = f"comfy-{_comfyui_name(schedule)}"
     elif spacing:
         imported.values["spacing"] = spacing
     elif schedule:
         imported.note(f'{plain.label} has no schedule "{schedule[:40]}" here; its own is taken.')
+
+
+def _near(sampler: Sampler, spacing: str, scheduler: str | None, steps: Any) -> bool:
+    """Tell whether a spacing's levels are those of ComfyUI's scheduler at so many steps; the last one may differ."""
+    if scheduler is None or not isinstance(steps, int) or not 1 <= steps <= 1000 or sampler.comfyui is None:
+        return True
+    ours = sampler_way(sampler, spacing, steps).sigmas
+    theirs = levels(scheduler, Training.scaled_linear(), steps, sampler.comfyui[0])
+    return len(ours) == len(theirs) and bool(np.allclose(ours[:-1], theirs[:-1], rtol=NEAR))
+
+
+def sampler_way(sampler: Sampler, spacing: str, steps: int) -> Way:
+    """Return the levels that a sampler of ours goes through by a spacing."""
+    karras = bool(sampler.options.get("use_karras_sigmas"))
+    to_zero = sampler.options.get("final_sigmas_type") != "sigma_min"
+    return way(sampler.class_name, spacing, steps, karras=karras, to_zero=to_zero)
 
 
 def _comfyui_name(schedule: str) -> str | None:

@@ -98,22 +98,9 @@ def _gif(waiting: Path, partial: Path, loop: Loop, first: Loop) -> list[Sequence
 
 
 def _webp(waiting: Path, partial: Path, loop: Loop, first: Loop) -> list[Sequence[str]]:
-    kind = (
-        "-c:v",
-        "libwebp_anim",
-        "-quality",
-        "80",
-        "-compression_level",
-        "2",
-        "-loop",
-        "0",
-        *REPEATABLE,
-        "-f",
-        "webp",
-    )
-    return [
-        ["-i", str(waiting), "-vf", f"{_steps(loop, first)}null", *quality, *REPEATABLE, "-f", "webp", str(partial)]
-    ]
+    coded = ("-c:v", "libwebp_anim", "-quality", "80", "-compression_level", "2", "-loop", "0")
+    steps = f"{_steps(loop, first)}null"
+    return [["-i", str(waiting), "-vf", steps, *coded, *REPEATABLE, "-f", "webp", str(partial)]]
 
 
 def _steps(loop: Loop, first: Loop) -> str:

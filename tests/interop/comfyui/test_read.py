@@ -82,6 +82,30 @@ def test_values_are_found(changes, values):
 
 
 @pytest.mark.parametrize(
+    ("scheduler", "steps", "values"),
+    [
+        ("simple", 20, {"spacing": "trailing"}),
+        ("simple", 30, {"schedule": "comfy-simple"}),  # a timestep off: 1.7 %
+        ("sgm_uniform", 8, {"spacing": "trailing"}),
+        ("sgm_uniform", 200, {"schedule": "comfy-sgm_uniform"}),
+        ("normal", 30, {"spacing": "linspace"}),
+        ("ddim_uniform", 20, {"spacing": "leading"}),
+        ("ddim_uniform", 30, {"schedule": "comfy-ddim_uniform"}),  # which makes 31 steps
+    ],
+)
+def test_a_spacing_where_its_levels_are_near_else_the_schedule(scheduler, steps, values):
+    found = read(graph(n3={"scheduler": scheduler, "steps": steps})).values
+    assert {key: found[key] for key in ("spacing", "schedule") if key in found} == values
+
+
+@pytest.mark.parametrize(("sampler", "steps"), [("euler", 1), ("euler_ancestral", 30)])
+def test_where_a_spacing_stands_for_other_levels_that_is_told(sampler, steps):
+    found = read(graph(n3={"scheduler": "simple" if steps > 1 else "normal", "sampler_name": sampler, "steps": steps}))
+    assert "schedule" not in found.values
+    assert any(f"levels differ a little at {steps} steps" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
     ("changes", "note"),
     [
         pytest.param({"n3": {"denoise": 0.5}}, "denoise 0.5", id="denoise"),

@@ -11,10 +11,10 @@ from denoisecli.config.samplers import SAMPLERS
 from denoisecli.interop.a1111 import read as a1111_reader
 from denoisecli.interop.a1111.write import infotext
 from denoisecli.interop.comfyui import read as comfyui_reader
-from denoisecli.interop.comfyui.levels import proven, same, sampler_way
+from denoisecli.interop.comfyui.levels import proven, same
 from denoisecli.interop.comfyui.write import api_graph, drawing
 from denoisecli.interop.gaps import a1111_losses, comfyui_losses
-from denoisecli.interop.samplers import APART
+from denoisecli.interop.samplers import APART, sampler_way
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.process.comfyui_sigmas import Training, levels
 from tests.interop.made import recipe_for

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from denoisecli.config.base import SPACINGS
 from denoisecli.config.samplers import COMFYUI_SCHEDULERS, SAMPLERS, Sampler
 from denoisecli.process.comfyui_sigmas import Training, levels, start_scale
-from denoisecli.process.sampler_sigmas import Way, way
+from denoisecli.process.sampler_sigmas import Way
 
 from ..recipe import Recipe
-from ..samplers import to_comfyui
+from ..samplers import sampler_way, to_comfyui
 
 CLOSE = 1e-4  # relative: levels are equal, but for float32 and for how it is brought between two timesteps
 STAND_IN = ("euler", "normal")  # for a sampler that ComfyUI has not
@@ -75,13 +75,6 @@ def proven(sampler: Sampler) -> bool:
 def way_of(recipe: Recipe) -> Way:
     """Return the levels that the recipe's run goes through."""
     return sampler_way(recipe.sampler, recipe.spacing, recipe.steps)
-
-
-def sampler_way(sampler: Sampler, spacing: str, steps: int) -> Way:
-    """Return the levels that a sampler of ours goes through by a spacing."""
-    karras = bool(sampler.options.get("use_karras_sigmas"))
-    to_zero = sampler.options.get("final_sigmas_type") != "sigma_min"
-    return way(sampler.class_name, spacing, steps, karras=karras, to_zero=to_zero)
 
 
 def fitting(theirs: tuple[str, str], sigmas: NDArray[np.float64]) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Container
 from typing import Any
 
 from ..imported import Imported, number, whole
-from ..samplers import from_comfyui
+from ..samplers import from_comfyui, tell_solver
 from .conditions import EMPTY_LATENTS, Conditions, Prompts, shown
 from .families import Family, family_of, unsure
 from .graph import Graph, graph_of
@@ -267,6 +267,7 @@ class _Reader:
         self.imported.values["sampler"] = row.name
         if row.spaced:
             self.imported.values["spacing"] = spacing
+        tell_solver(self.imported)
 
     def _text(self, prompts: Prompts, what: str) -> str:
         """Return a prompt, and say where it is not surely the one that was used."""
