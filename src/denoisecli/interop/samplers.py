@@ -187,7 +187,7 @@ def _take(
     steps = imported.values.get("steps")
     named = _comfyui_name(schedule) if elsewhere else None
     near = _near(plain, spacing, named, steps) if spacing else False
-    if spacing and (spacing, plain.class_name) not in elsewhere and (near or steps == 1 or plain.stochastic):
+    if spacing and (spacing, plain.class_name) not in elsewhere and (near or steps == 1 or _kept(plain)):
         imported.values["spacing"] = spacing
         if not near:
             imported.note(f"The levels differ a little at {steps} steps; ComfyUI's own are `schedule: comfy-{named}`.")
@@ -197,6 +197,11 @@ def _take(
         imported.values["spacing"] = spacing
     elif schedule:
         imported.note(f'{plain.label} has no schedule "{schedule[:40]}" here; its own is taken.')
+
+
+def _kept(sampler: Sampler) -> bool:
+    """Tell whether a spacing is kept where its levels are a little off: the picture differs by more than that."""
+    return sampler.stochastic or sampler.name == "ddim"
 
 
 def _near(sampler: Sampler, spacing: str, scheduler: str | None, steps: Any) -> bool:
