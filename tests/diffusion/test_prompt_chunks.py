@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from denoisecli.diffusion.loading import clip_tokenizer
-from denoisecli.diffusion.prompt_chunks import Encoder, _from_empty, _mean_kept, a1111_chunks, comfy_chunks
-from denoisecli.diffusion.prompt_syntax import Piece, pieces
+from denoisecli.diffusion.prompt_chunks import Encoder, _encoded, _from_empty, _mean_kept, a1111_chunks, comfy_chunks
+from denoisecli.diffusion.prompt_syntax import Piece, parts_apart, pieces
+from denoisecli.errors import UsageError
 
 TAKEN = json.loads((Path(__file__).parent / "comfyui_tokens.json").read_text(encoding="utf-8"))
 END = 49407
@@ -48,6 +49,32 @@ def test_a1111s_weights(prompt, found):
     made = pieces(prompt, "a1111")
     assert [piece.text for piece in made] == [text for text, _ in found]
     assert [piece.weight for piece in made] == pytest.approx([weight for _, weight in found], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "parts"),
+    [
+        ("a cat AND a dog", ["a cat", "a dog"]),
+        ("a cat:0.6 AND a dog :-.5 AND fog", ["a cat", "a dog", "fog"]),
+        ("a cat and a dog:0.5", ["a cat and a dog:0.5"]),
+        ("a BAND plays", ["a BAND plays"]),
+        ("a AND_PERP b", ["a AND_PERP b"]),
+    ],
+)
+def test_parts_that_are_guided_apart(prompt, parts):
+    """A1111's modules/prompt_parser.py: get_multicond_prompt_list."""
+    assert parts_apart(prompt) == parts
+    assert [piece.text for piece in pieces(prompt, "a1111")] == parts
+    assert [piece.breaks for piece in pieces(prompt, "a1111")] == [at > 0 for at in range(len(parts))]
+
+
+def test_and_is_a_word_of_negative_prompts():
+    assert pieces("fog AND rain", "a1111", negative=True) == [Piece("fog AND rain", 1.0)]
+
+
+def test_a_prompt_of_too_many_pieces_is_refused(encoder):
+    with pytest.raises(UsageError, match="has 267 pieces of 75 tokens; at most 200"):
+        _encoded(encoder, pieces("cat " * 20_000, "comfy"), "comfy")
 
 
 def test_break_begins_a_chunk(encoder):

@@ -159,3 +159,26 @@ def test_out_of_memory_at_one_is_an_error(tmp_path, pocket):
     job, samples = small_job(tmp_path, [1])
     with job.folder.open(), memory_for(pocket, 0), pytest.raises(SamplingError, match="does not fit into memory"):
         sample_all(job, pocket, samples, batch=1)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "prompt", "said"),
+    [
+        ("plain", "a lighthouse, " * 80, ["cut off"]),
+        ("comfy", "a lighthouse, " * 80, []),
+        ("a1111", "a lighthouse, " * 80, []),
+        ("a1111", "a lighthouse BREAK at dusk", []),
+        ("a1111", "a lighthouse AND at dusk", ["guides the parts around AND"]),
+        ("comfy", "a lighthouse at dusk", []),
+    ],
+)
+def test_what_is_said_of_long_prompts_and_parts(syntax, prompt, said):
+    from denoisecli.diffusion.models import load_model
+    from denoisecli.labs.sampling import warn_of_lost_words
+
+    warnings = []
+    config = SimpleNamespace(prompt_syntax=syntax)
+    job = SimpleNamespace(config=config, report=SimpleNamespace(warn=warnings.append))
+    warn_of_lost_words(job, load_model("pocket"), prompt)
+    assert [any(part in told for told in warnings) for part in said] == [True] * len(said)
+    assert len(warnings) == len(said)

@@ -86,13 +86,16 @@ def encoders(model: Model, clip_skip: int) -> list[Encoder]:
 def weighted(
     model: Model, prompts: Sequence[str], syntax: str, clip_skip: int = 1
 ) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
-    """Return (vectors, pooled) of some prompts: (1, token, width), all of one length, and (1, width) for XL.
+    """Return (vectors, pooled) of a prompt and its negative ones, all of one length.
+
+    vectors: (1, token, width); pooled: (1, width), for XL alone.
 
     A shorter one is repeated, as ComfyUI does: attention over its tokens twice is attention over them once.
     Raises UsageError for a model without CLIP encoders.
     """
     parts = encoders(model, clip_skip)
-    found = [_one(parts, pieces(prompt, syntax), syntax) for prompt in prompts]
+    read = [pieces(prompt, syntax, negative=at > 0) for at, prompt in enumerate(prompts)]
+    found = [_one(parts, words, syntax) for words in read]
     length = math.lcm(*(vectors.shape[1] for vectors, _ in found))
     return [(vectors.repeat(1, length // vectors.shape[1], 1), pooled) for vectors, pooled in found]
 
@@ -105,7 +108,10 @@ def _one(parts: Sequence[Encoder], words: Sequence[Piece], syntax: str) -> tuple
 
 
 def _encoded(part: Encoder, words: Sequence[Piece], syntax: str) -> tuple[torch.Tensor, torch.Tensor | None]:
-    chunks = (comfy_chunks if syntax == "comfy" else a1111_chunks)(part, words)[:MOST_CHUNKS]
+    chunks = (comfy_chunks if syntax == "comfy" else a1111_chunks)(part, words)
+    if len(chunks) > MOST_CHUNKS:
+        raise UsageError(f"A prompt has {len(chunks)} pieces of {ROOM} tokens; at most {MOST_CHUNKS} are read.",
+                         "Make it shorter.")  # fmt: skip
     vectors, pooled = part.encode([[token for token, _ in chunk] for chunk in chunks])
     weights = torch.tensor(
         [[weight for _, weight in chunk] for chunk in chunks], device=vectors.device, dtype=torch.float32

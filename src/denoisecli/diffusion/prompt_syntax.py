@@ -22,9 +22,22 @@ class Piece(NamedTuple):
     breaks: bool = False
 
 
-def pieces(prompt: str, syntax: str) -> list[Piece]:
-    """Return a prompt's pieces. syntax: "comfy" or "a1111"."""
-    return list(_comfy(prompt)) if syntax == "comfy" else list(_a1111(prompt))
+def pieces(prompt: str, syntax: str, *, negative: bool = False) -> list[Piece]:
+    """Return a prompt's pieces. syntax: "comfy" or "a1111".
+
+    A1111 guides what AND parts by predictions of their own, which is not done here: each is a chunk, as with BREAK. In
+    a negative prompt AND is a word to it.
+    """
+    if syntax == "comfy":
+        return list(_comfy(prompt))
+    return list(_a1111(prompt if negative else " BREAK ".join(parts_apart(prompt))))
+
+
+def parts_apart(prompt: str) -> list[str]:
+    """Return the parts of a prompt that A1111 guides apart, their weights off ("a AND b:0.5"); one where there is no
+    AND."""
+    parts = _AND.split(prompt)
+    return [_PART_WEIGHT.sub("", part).strip() for part in parts] if len(parts) > 1 else [prompt]
 
 
 # ComfyUI: comfy/sd1_clip.py
@@ -76,14 +89,15 @@ def _outer_brackets(text: str) -> Iterator[str]:
 # A1111's web UI: modules/prompt_parser.py `parse_prompt_attention`
 
 _TOKEN = re.compile(r"\\[\\()\[\]]|\\|[(\[)\]]|:\s*([+-]?[.\d]+)\s*\)|[^\\()\[\]:]+|:")
-_BREAK = re.compile(r"\s*\b(?:BREAK|AND)\b\s*")
+_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_AND = re.compile(r"\bAND\b(?!_PERP|_SALT|_TOPK)")
+_PART_WEIGHT = re.compile(r"\s*:\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*$")
 
 
 def _a1111(prompt: str) -> Iterator[Piece]:
     r"""Yield pieces: brackets multiply, ( by 1.1, [ by 1/1.1, (x:1.3) by 1.3; \( and the like are plain.
 
-    What is left open acts to the end. BREAK begins a new chunk; so does AND here, which asks A1111 for a prediction
-    of its own.
+    What is left open acts to the end. BREAK begins a new chunk.
     """
     spans: list[tuple[str, float, bool]] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}

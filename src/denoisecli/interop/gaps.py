@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from .comfyui.levels import Told, proven, start_gap, told, way_of
 from .files import base_name
+from .imported import APART
 from .recipe import Recipe
 from .samplers import solver_gap, to_a1111
 
@@ -71,6 +72,8 @@ def _a1111_words(recipe: Recipe) -> Iterator[str]:
     texts = (*(shot.prompt for shot in recipe.shots), recipe.negative_prompt)
     if recipe.prompt_syntax != "a1111" and any(WORDS.search(text) for text in texts):
         yield "BREAK and AND are commands in A1111's prompts and words here."
+    if recipe.prompt_syntax == "a1111" and any(APART.search(shot.prompt) for shot in recipe.shots):
+        yield "A1111 guides the parts around AND each by itself; here they were read as with BREAK."
     if recipe.prompt_syntax == "comfy":
         yield "The prompt's weights are ComfyUI's, which A1111 applies otherwise; they are plain text there."
     if recipe.schedule:

@@ -24,6 +24,8 @@ MARKS = {
 }
 """What is more than words in a prompt, by the tool that reads it so."""
 TURNS = re.compile(r"\[[^\[\]|:]*:[^\[\]:]*:\s*[\d.]+\s*\]|\[[^\[\]|]+\|[^\[\]]+\]|\[[^\[\]:]*::\s*[\d.]+\s*\]")
+APART = re.compile(r"\bAND\b(?!_PERP|_SALT|_TOPK)")
+"""What parts a prompt of A1111 into several, each with its own prediction. Source: modules/prompt_parser.py."""
 WEIGHTS_ARE_WORDS = "Weights such as (word:1.2) or [word] are plain text here, so the prompt acts differently."
 SHORT = 40  # words and marks: a prompt of no more surely has room in one piece of 75 tokens
 
@@ -64,6 +66,8 @@ class Imported:
             self._tagged_lora(name, weights)
         if OTHER_TAG.search(prompt + negative):
             self.note("Hypernetworks and embeddings have no equal here; their tags are left in the prompt.")
+        if syntax == "a1111" and APART.search(own_words):
+            self.note("The parts around AND were each guided by itself there; here they are read as with BREAK.")
         if syntax == "a1111" and TURNS.search(both):
             self.note("Words that change on the way, such as [a:b:0.4] or [a|b], have no equal here.")
 

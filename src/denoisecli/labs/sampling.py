@@ -12,6 +12,7 @@ import numpy as np
 from denoisecli.config.base import SamplingConfig
 from denoisecli.diffusion import model_cache as kept
 from denoisecli.diffusion import model_configs, models, weights
+from denoisecli.diffusion.prompt_syntax import parts_apart
 from denoisecli.errors import ModelError, UsageError
 from denoisecli.runs.folder import run_hash
 from denoisecli.trace import Trace
@@ -126,7 +127,15 @@ def warn_of_guidance(job: Job[Any], model: Model) -> None:
 
 def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "the prompt") -> None:
     """Tell which words of the prompt the model does not know, and what a too long prompt lost."""
-    if lost := models.truncated(model.pipe, prompt):
+    syntax = getattr(job.config, "prompt_syntax", "plain")
+    if syntax == "a1111" and what == "the prompt":
+        parts = parts_apart(prompt)
+        if len(parts) > 1:
+            job.report.warn("A1111 guides the parts around AND each by itself; here they are read as with BREAK")
+        prompt = " ".join(parts)
+    if syntax == "a1111":
+        prompt = prompt.replace("BREAK", " ")
+    if syntax == "plain" and (lost := models.truncated(model.pipe, prompt)):
         words = " ".join(lost.split())
         shown = words if len(words) <= 80 else words[:77] + "..."
         job.report.warn(f"{what} is too long for this model; cut off: {shown}")

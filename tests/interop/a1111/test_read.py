@@ -147,3 +147,11 @@ def test_what_is_more_than_words_is_read_as_a1111_reads_it(prompt):
 def test_marks_that_are_none(prompt, plain):
     found = read(f"{prompt}\n{SHORT.format('Euler')}")
     assert (found.values["prompt"], found.notes) == (plain, [])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "told"), [("a AND b", "", True), ("a BREAK b", "", False), ("a b", "c AND d", False)]
+)
+def test_parts_that_were_guided_apart_are_told(prompt, negative, told):
+    found = read(f"{prompt}\nNegative prompt: {negative}\nSteps: 20, Seed: 1, Size: 64x64")
+    assert any("parts around AND" in note for note in found.notes) == told
