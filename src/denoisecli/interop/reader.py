@@ -11,9 +11,11 @@ from denoisecli.config.write import yaml_of
 from denoisecli.errors import NotRecorded
 from denoisecli.registry import CONFIGS
 
+from . import flat_json
 from . import own_chunk as own
 from .a1111 import read as a1111_reader
 from .comfyui import read as comfyui_reader
+from .comfyui.graph import graph_of
 from .imported import Imported
 from .invokeai import read as invokeai_reader
 from .metadata import TEXT, texts_of
@@ -22,6 +24,8 @@ READERS: tuple[tuple[str, Callable[[str], Imported | None]], ...] = (
     (own.KEY, own.read),
     ("prompt", comfyui_reader.read),
     ("workflow", comfyui_reader.read),
+    ("parameters", flat_json.read),
+    ("Comment", flat_json.read),
     ("parameters", a1111_reader.read),
     *((key, invokeai_reader.read) for key in invokeai_reader.KEYS),
     ("parameters", comfyui_reader.read),
@@ -29,6 +33,7 @@ READERS: tuple[tuple[str, Callable[[str], Imported | None]], ...] = (
     ("Comment", comfyui_reader.read),
     ("Comment", a1111_reader.read),
     (TEXT, comfyui_reader.read),
+    (TEXT, flat_json.read),
     (TEXT, invokeai_reader.read),
     (TEXT, a1111_reader.read),
 )
@@ -80,7 +85,8 @@ def _held(texts: Mapping[str, str]) -> str:
 
 
 def _way_out(texts: Mapping[str, str]) -> str:
-    if "workflow" in texts or "prompt" in texts:
+    drawn = graph_of(texts[TEXT]) is not None if TEXT in texts else False
+    if "workflow" in texts or "prompt" in texts or drawn:
         return "We found no sampler in ComfyUI's graph."
     return "Tools and sites often take metadata off; use the file as A1111, ComfyUI, InvokeAI or denoisecli wrote it."
 
