@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..errors import ModelError
+from denoisecli.errors import ModelError
+
 from .model_configs import files_of, parts_of, read_table
 from .weights import PICKLES
 
