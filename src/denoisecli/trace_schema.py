@@ -337,6 +337,7 @@ class Record(Part):
     batches: list[list[int]] | None = None
     packed: Packed | None = None
     decoders: dict[Name, Name] | None = None
+    preview_psnr_db: Number | None = None
     timings: dict[Name, Positive] | None = None
     artifacts: list[Artifact] | None = None
     scales: list[Scale] | None = None

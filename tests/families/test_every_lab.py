@@ -78,6 +78,8 @@ def test_a_deck_and_what_is_made_of_it(lab, name):
     assert trace.record["packed"]["samples"] == 2
     assert trace.record["model"]["family"] == name
     assert trace.x_t.shape[:2] == (1, 3)
+    assert trace.record["decoders"]["states"].endswith("fitted to this run")
+    assert trace.record["preview_psnr_db"] > 10
     again = render(first, ["film.theme=light"]).make(Report())
     for file in ("film.mp4", "sheet.png", "page.html", "images/seed-3.png"):
         assert (again / file).stat().st_size > 500

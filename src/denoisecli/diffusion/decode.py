@@ -14,7 +14,7 @@ import torch
 
 from denoisecli.errors import SamplingError
 
-from . import autoencoder
+from . import autoencoder, fitted_colours
 from . import fitted_decoder as preview
 from .blame import blamed
 from .quiet import quiet
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .fitted_colours import Colours
     from .models import Model
 
 Kind = Literal["preview", "vae"]
@@ -63,10 +64,11 @@ class Decoder(Protocol):
         ...
 
 
-def decoder(model: Model, kind: Kind, examples: NDArray[Any] | None = None) -> Decoder:
+def decoder(model: Model, kind: Kind, examples: NDArray[Any] | None = None, own: NDArray[Any] | None = None) -> Decoder:
     """Return the model's decoder of this kind.
 
     examples: (n, C, h, w), some of the many latents to come; a tiny autoencoder's preview is fitted to them.
+    own: (n, C, h, w), a few of the run's own; a linear preview is fitted to what the full decoder draws of them.
     """
     vae = model.pipe.vae
     tiny = type(vae).__name__ == "AutoencoderTiny"
@@ -75,6 +77,8 @@ def decoder(model: Model, kind: Kind, examples: NDArray[Any] | None = None) -> D
         return VaeDecoder(preview.fitted(vae, examples), preview.NAME)
     if kind == "vae" or tiny:
         return VaeDecoder(vae, "tiny autoencoder" if tiny else "vae", model.info.scale_factor, model.info.ref)
+    if own is not None and len(own) > 1 and np.isfinite(own).all():
+        return FittedDecoder(fitted_colours.fitted(decoder(model, "vae"), own), model.info.scale_factor)
     return LinearDecoder(rgb_factors(model), model.info.scale_factor)
 
 
@@ -154,6 +158,22 @@ class LinearDecoder:
         x = torch.from_numpy(small).permute(0, 3, 1, 2).float()
         large = torch.nn.functional.interpolate(x, scale_factor=self.scale_factor, mode="bilinear")
         return np.asarray(large.round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
+
+
+class FittedDecoder:
+    """The linear map that was fitted to this run, enlarged to the size of the picture."""
+
+    def __init__(self, colours: Colours, scale_factor: int) -> None:
+        self.colours, self.scale_factor, self.name = colours, scale_factor, colours.name
+
+    def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return sRGB pictures, (n, H, W, 3), uint8."""
+        size = (latents.shape[-2] * self.scale_factor, latents.shape[-1] * self.scale_factor)
+        return np.concatenate([self._enlarged(latents[i : i + 1], size) for i in range(len(latents))])
+
+    def _enlarged(self, latents: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
+        small = torch.from_numpy(self.colours.draw(latents)).permute(0, 3, 1, 2)
+        return to_uint8(torch.nn.functional.interpolate(small, size=size, mode="bilinear"))
 
 
 def to_uint8(pictures: torch.Tensor) -> NDArray[np.uint8]:

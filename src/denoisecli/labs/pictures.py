@@ -40,6 +40,16 @@ class Pictures:
     decoders: dict[str, str]
     drawn_scale: NDArray[np.float64] | None = None
     raw: Mapping[tuple[int, ...], NDArray[np.uint8]] = field(default_factory=dict)
+    preview_psnr: float | None = None
+    """How near the states' decoder comes to the finals' one on the finished pictures, in decibels; None: the same."""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What trace.json says of the decoders."""
+        entry: dict[str, Any] = {"decoders": self.decoders}
+        if self.preview_psnr is not None and np.isfinite(self.preview_psnr):
+            entry["preview_psnr_db"] = float(f"{self.preview_psnr:.4g}")
+        return entry
 
     @property
     def finals(self) -> NDArray[np.uint8]:
@@ -74,6 +84,7 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
 
     The config's size is that of the pictures.
     """
+    from denoisecli.diffusion import fitted_colours
     from denoisecli.diffusion.decode import decoder
     from denoisecli.diffusion.fitted_decoder import examples
 
@@ -81,7 +92,8 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     factors = drawn_scales(job, trace.x0, canvases[:, -1])
     guesses = scaled(trace.x0, factors)
     with job.timed("decode"):
-        on_the_way = decoder(model, job.config.decode.states, examples([canvases[:, :-1], guesses]))
+        own = fitted_colours.examples(guesses, canvases[:, -1])
+        on_the_way = decoder(model, job.config.decode.states, examples([canvases[:, :-1], guesses]), own)
         finished = decoder(model, job.config.decode.finals)
     seeds, states = canvases.shape[:2]
     width, height = job.config.size
@@ -97,9 +109,13 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
         raw = _room(job, "raw", (1, len(changed), height, width, 3))
         if changed:
             _decode_into(raw, np.stack([trace.x0[place] for place in changed])[None], on_the_way, progress)
+        near = None
+        if on_the_way.name != finished.name:
+            shown = canvases[: AT_ONCE // 4, -1]
+            near = fitted_colours.psnr(on_the_way.decode(shown), canvas[: len(shown), -1])
     decoders = {"states": on_the_way.name, "finals": finished.name}
     whole = np.pad(factors, ((0, 0), (0, 1)), constant_values=1)  # the finished picture is drawn as it is
-    return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw[0], strict=True)))
+    return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw[0], strict=True)), near)
 
 
 def drawn_scales(job: Job[Any], guesses: NDArray[Any], finals: NDArray[Any]) -> NDArray[np.float64]:

@@ -95,7 +95,7 @@ def describe(job: Job[CfgSweepConfig], trace: Trace, pictures: Pictures, scales:
         trace.record["runs"] = sweep_rows(trace, pictures, scales, job.config.seeds)
         trace.record["sameness"] = sameness_rows(trace, scales, len(job.config.seeds))
     trace.record["scales"] = [scale.record for scale in scales]
-    trace.record["decoders"] = pictures.decoders
+    trace.record |= pictures.told
     trace.record["config"] = json.loads(job.config.model_dump_json())
 
 

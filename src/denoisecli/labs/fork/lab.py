@@ -122,7 +122,7 @@ def describe(
     trunk.record["runs"] = [run | row for run, row in zip(trunk.record["runs"], rows, strict=True)]
     trunk.record |= record(config.forks, found, config.steps, np.array(apart), asked)
     trunk.record["branches"] = list(branches.at)
-    trunk.record["decoders"] = pictures.decoders
+    trunk.record |= pictures.told
     trunk.record["config"] = json.loads(config.model_dump_json())
 
 

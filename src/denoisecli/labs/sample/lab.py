@@ -51,7 +51,7 @@ def describe(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
     with job.timed("figures"):
         rows = measure(trace, pictures.measured, pictures.drawn_scale)
     trace.record["runs"] = [run | row for run, row in zip(trace.record["runs"], rows, strict=True)]
-    trace.record["decoders"] = pictures.decoders
+    trace.record |= pictures.told
     trace.record["config"] = json.loads(job.config.model_dump_json())
 
 

@@ -105,7 +105,10 @@ def add_guesses(walker: Walker, places: Sequence[Place], pictures: PictureWriter
     from denoisecli.diffusion.decode import decoder
     from denoisecli.labs.pictures import drawn_scales, scaled
 
-    drawer = decoder(walker.model, walker.job.config.decode.states)
+    firsts = [places[frame] for frame in trace.record["sheet"]["frames"][:2]]
+    on_the_way = np.stack([walker.guesses(place)[-1] for place in firsts])
+    own = np.concatenate([on_the_way, np.stack([walker.clean(place) for place in firsts])])
+    drawer = decoder(walker.model, walker.job.config.decode.states, own=own)
     trace.record["decoders"] = {"states": drawer.name, "finals": walker.drawer.name}
     drawn = trace.record["sheet"]["drawn_scale"] = []
     for column, frame in enumerate(trace.record["sheet"]["frames"]):
