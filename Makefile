@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
+.PHONY: scripts families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -18,7 +18,7 @@ help:
 	@echo "make fuzz    damaged and hostile input, ever new, for MINUTES=30"
 	@echo "make families every lab on a tiny model of every family; make test tries each lab on five of them"
 	@echo "make matrix  the numerical tests under other processors' kernels"
-	@echo "make lint    ruff (lint and format) and mypy"
+	@echo "make lint    ruff (lint and format), mypy, and eslint and tsc for the pages' scripts where node is"
 	@echo "make format  let ruff mend what it can"
 	@echo "make dist    wheel and sdist, checked, in dist"
 	@echo "make installed the wheel in an environment of its own, and a deck made there"
@@ -72,6 +72,17 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory scripts; else \
+	  echo "The pages' scripts are not checked: that needs node and npm; make browser installs them as root"; [ -z "$$CI" ]; fi
+
+# The pages' scripts: eslint, and tsc on what JSDoc and use tell of types. Versions are in the lock file.
+JS := .ci/js
+scripts: $(JS)/node_modules/.package-lock.json
+	$(JS)/node_modules/.bin/eslint -c $(JS)/eslint.config.js src/denoisecli tests/browser
+	$(JS)/node_modules/.bin/tsc -p $(JS)
+
+$(JS)/node_modules/.package-lock.json: $(JS)/package-lock.json
+	cd $(JS) && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

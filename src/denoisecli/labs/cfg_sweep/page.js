@@ -90,7 +90,7 @@ export function lab(data, blobs) {
       const shown = seen({ now: state.scale, other: state.other, mode: state.mode }, scales.length);
       const all = state.mode === "all" && state.view !== "anatomy";
       if (changed(state, "mode", "view") || (!all && changed(state, "scale", "other"))) {
-        panels = state.view === "anatomy" ? parts.show(state) : stage.show({
+        panels = state.view === "anatomy" ? parts.show() : stage.show({
           captions: shown.map((scale) => ({
             text: `cfg ${scales[scale].label}`, colour: strength(scales[scale].share),
           })),
@@ -104,8 +104,8 @@ export function lab(data, blobs) {
       else {
         shown.forEach((scale, i) => {
           blit(panels[i].canvas, pictureOf(state.view, scale, state.seed, state.state));
-          const drawn = state.view === "guess" && data.drawn?.[scale * seeds.length + state.seed][state.state];
-          panels[i].tell(captionOf(`cfg ${scales[scale].label}`, drawn));
+          const factor = state.view === "guess" && data.drawn?.[scale * seeds.length + state.seed][state.state];
+          panels[i].tell(captionOf(`cfg ${scales[scale].label}`, factor));
         });
       }
       if (changed(state, "view", "seed", "decoded")) {
@@ -222,6 +222,7 @@ function makeAnatomy(data, pull, stage, pictures, pictureOf) {
     panels[3].canvas.classList.add("cells");
     return panels;
   };
+  /** @param {any[]} four */
   const draw = ([uncond, cond, guided, where], { state, scale, seed }) => {
     const step = Math.min(state, steps - 1);
     const index = states[step].index;

@@ -70,6 +70,7 @@ export function lab(data, blobs) {
     timeline.move(state.branch);
     drawn = { ...state };
   });
+  /** @param {any[]} panels */
   const drawFork = ([believed, out, kept, pure], { branch, seed }, at) => {
     blit(believed.canvas, pictures.get(`guess/${seed}/${at}`));
     blit(out.canvas, pictures.get(`final/${branch}/${seed}`));

@@ -5,6 +5,7 @@ import { draggable, element } from "../../media/page/dom.js";
 /**
  * onScrub(share): they were dragged to 0..1 of the width, or nothing. Returns {node, draw}: draw(values, kept) shows
  * the values, the first `kept` of them in amber, under the title or what is said instead.
+ * @param {{title: string, onScrub?: (share: number) => void}} wanted
  */
 export function makeBars({ title, onScrub }) {
   const words = element("div", { class: "plot-title", text: title });

@@ -35,6 +35,7 @@ export function seen({ now, other, mode }, count) {
 /**
  * The switch between the ways, and, with `names`, between the things: {node, set, choose, turn, next}; node is null where there is
  * nothing to compare. get() → {now, other, mode}; change(patch) takes changes of it. label: what the things are.
+ * @param {{label: string, names?: string[], count: number, get: () => any, change: (patch: any) => void}} wanted
  */
 export function makeCompare({ label, names, count, get, change }) {
   const modes = modesOf(count);

@@ -15,6 +15,7 @@ export function makeStage() {
    * Make a panel for each of `captions`: words, or {text, colour}; split: two of them over
    * each other. onChoose(index): one of several was clicked. Returns panels {canvas, frame, tell, blank}: frame(on), tell(words) changes
    * the caption, blank(words) hides the picture behind words that say why, blank(null) shows it again.
+   * @param {{captions: any[], proportion: number, split?: boolean, label?: string, onChoose?: (index: number) => void}} wanted
    */
   const show = ({ captions, proportion, split, label, onChoose }) => {
     ratio = proportion;
@@ -57,7 +58,11 @@ function makePanel(words, side, onclick) {
   return { canvas, node, tell, blank, frame };
 }
 
-/** The seam between two pictures: a slider as large as the picture, and the line that shows where it stands. */
+/**
+ * The seam between two pictures: a slider as large as the picture, and the line that shows where it stands.
+ * @param {any[]} two
+ * @param {string} label
+ */
 function makeSeam([left, right], label) {
   const line = element("i", { class: "seam" });
   const input = element("input", {

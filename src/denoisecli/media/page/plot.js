@@ -16,6 +16,7 @@ const TEXT = 13; // pixels, the size of all words
  * now: which of the curves is the one at hand; the others are thin then.
  * accent(index) makes another curve the one at hand, without laying anything out again.
  * move(index) puts the playhead at that value of the curves, or between two of them. onScrub(share): it is dragged to 0..1.
+ * @param {{onScrub?: (share: number) => void, hint?: any}} wanted
  */
 export function makePlot({ onScrub, hint }) {
   const title = element("div", { class: "plot-title" });
@@ -115,6 +116,7 @@ function names(plot, area, points, toY) {
   const lines = plot.curves.map(({ values }) => bend(values));
   const rules = (plot.thresholds ?? []).map(({ value }) => [[area.left, toY(value)], [area.right, toY(value)]]);
   const placed = [];
+  /** @type {(text: string, look: {role?: string, colour?: string}, place: number[], width: number) => SVGElement} */
   const put = (text, { role = "", colour }, place, width) => {
     if (!place) return null;
     placed.push({ x: place[0], y: place[1], width, height: TEXT + 4 });

@@ -44,7 +44,9 @@ export function makeShell({ data, title = makeTitle(data), stage, tabs, keys }) 
 /** The pixels of height that all but the stage takes. */
 function outside(main, foot) {
   const { paddingTop, paddingBottom } = getComputedStyle(document.body);
-  const others = [...document.body.children].filter((node) => node !== main);
+  /** @type {any[]} */
+  const all = [...document.body.children];
+  const others = all.filter((node) => node !== main);
   const gaps = parseFloat(getComputedStyle(main).paddingTop) + parseFloat(getComputedStyle(main).rowGap);
   const pads = parseFloat(paddingTop) + parseFloat(paddingBottom);
   return Math.ceil(pads + gaps + foot.offsetHeight + others.reduce((sum, node) => sum + node.offsetHeight, 0));

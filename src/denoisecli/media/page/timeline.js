@@ -61,7 +61,10 @@ export function makeTimeline({ foot, label, count, said, onScrub, advance, strip
   return { move, redraw: () => thumbs.draw(), mark, scrub, player, keys, pitch: thumbs.pitch };
 }
 
-/** Several timelines in one foot, of which one is seen: makeTimeline with show(on) beside what it returns. */
+/**
+ * Several timelines in one foot, of which one is seen: makeTimeline with show(on) beside what it returns.
+ * @param {any} options
+ */
 export function makeLine({ foot, ...wanted }) {
   const line = element("div", { class: "line" });
   foot.append(line);

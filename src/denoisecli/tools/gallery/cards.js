@@ -5,8 +5,8 @@ import { megabytes } from "./runs.js";
 
 const STATES = { partial: "not finished", failed: "failed" };
 
-/** runs: all of them. blobOf(number) → its picture. Returns {node, show(runs), mark(numbers), seen()}. */
-export function makeCards({ runs, blobOf, onPick }) {
+/** blobOf(number) → its picture. Returns {node, show(runs), mark(numbers), seen()}. */
+export function makeCards({ blobOf, onPick }) {
   const node = element("ul", { class: "cards" });
   const made = new Map();
   const load = (image) => {

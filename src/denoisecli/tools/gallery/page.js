@@ -28,7 +28,7 @@ export function lab(data, blobs) {
     ...Object.entries(ORDERS).map(([value, { text }]) => element("option", { value, text })));
   const count = element("p", { class: "meta", "aria-live": "polite" });
   const versus = makeVersus({ blobOf, onClose: () => store.change({ picked: [] }) });
-  const cards = makeCards({ runs, blobOf, onPick: (number) => store.change({ picked: picked(store.state.picked, number) }) });
+  const cards = makeCards({ blobOf, onPick: (number) => store.change({ picked: picked(store.state.picked, number) }) });
   const none = element("p", { class: "none", text: "No run matches." });
   document.body.classList.add("gallery");
   document.body.append(

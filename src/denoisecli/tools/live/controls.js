@@ -45,7 +45,7 @@ export function makeWords({ grammar, tokens, extra, onWords }) {
   return { node, set, focus: () => field.focus() };
 }
 
-/** The prompt that picked words make. */
+/** The prompt that picked words make. @param {string[]} words */
 export function captionOf([landmark, terrain, time, sky, foreground, style]) {
   return `a ${landmark} on a ${terrain} at ${time}, ${sky}, ${foreground}, ${style}`;
 }

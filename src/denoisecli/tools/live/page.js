@@ -121,11 +121,11 @@ async function live(data) {
     const visible = shown.filter((panel) => !panel.heat && panel.visible);
     const all = (panel, view) => near.map((k) => (k < panel.lane.states.length ? panel.latents(k, view) : null));
     const first = stripPanel(state);
-    const other = state.view === "guess" ? "canvas" : "guess";
+    const otherView = state.view === "guess" ? "canvas" : "guess";
     const latest = state.follow ? visible.map((panel) => latentsOf(panel, state.view, newest())) : [];
     drawings.want([
       ...latest, ...visible.map((panel) => latentsOf(panel, state.view, state.state)), ...all(first, state.view), // what is looked at, then its strip
-      ...(lanes.busy() ? [] : [...visible.flatMap((panel) => all(panel, state.view)), ...visible.flatMap((panel) => all(panel, other))]),
+      ...(lanes.busy() ? [] : [...visible.flatMap((panel) => all(panel, state.view)), ...visible.flatMap((panel) => all(panel, otherView))]),
     ].filter(Boolean)).catch((error) => standIn(data, null, error));
   };
 

@@ -61,7 +61,7 @@ function logf(u) {
 function sincosf(angle) {
   const octant = (Math.trunc(f(angle * f(4 / Math.PI))) + 1) & ~1;
   let x = angle;
-  for (const part of [-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8]) x = fma(octant, f(part), x);
+  for (const part of [-0.78515625, -2.4187564849853515625e-4, -3.774894977445941e-8]) x = fma(octant, f(part), x);
   const z = f(x * x);
   let c = fma(fma(f(2.443315711809948e-5), z, f(-1.388731625493765e-3)), z, f(4.166664568298827e-2));
   c = f(f(f(f(c * z) * z) - z * 0.5) + 1);

@@ -1,0 +1,2 @@
+/** ONNX Runtime Web, which stands before the live page's worker. */
+declare const ort: any;
