@@ -104,7 +104,7 @@ def run(*words):
 @pytest.mark.parametrize("name", ROOMS)
 def test_every_part_of_a_lab_is_there(name):
     assert CONFIGS[name].model_fields["lab"].default == name
-    for which in ("plan", "draw", "words", "shots", "rows"):
+    for which in ("plan", "draw", "words", "record", "shots", "rows", "imported", "keep", "drawing", "recorded"):
         found = part(name, which)
         assert found is None or callable(found)
     assert 0 < lab(name).poster < 1

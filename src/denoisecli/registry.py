@@ -28,8 +28,10 @@ class Lab:
     """Everything that the rest of the house may ask of a lab, each part as ".module:name" from its own package.
 
     config: the LabConfig. plan: (config, out, runs_dir, force) -> Plan. draw: (job, trace, pictures), from stored
-    things only. words: (record, config) -> Words. shots: (config, record, notes) -> the pictures that other tools are
-    told of; without it, one for each seed. rows: Trace -> Rows, what `compare` compares; without it, nothing.
+    things only. words: (record, config) -> Words. record: what trace.json holds (`trace_schema`); without it, what all
+    records do. shots: (config, record, notes) -> the pictures that other tools are told of; without it, one for each
+    seed. rows: Trace -> Rows, what `compare` compares; without it, nothing.
+    imported: fits what `import` found in a picture to the lab; without it, one cfg is taken of several.
     keep, drawing: how a trace that `record` filled becomes a run of this lab, or one of its drawings. recorded: the
     config of such a run. poster: the share of the film's length that shows most, for the still picture on a slide.
     """
@@ -38,8 +40,10 @@ class Lab:
     plan: str = ".lab:plan"
     draw: str = ".lab:draw"
     words: str = ".words:words"
+    record: str | None = None
     shots: str | None = None
     rows: str | None = None
+    imported: str | None = None
     keep: str | None = None
     drawing: str | None = None
     recorded: str | None = None

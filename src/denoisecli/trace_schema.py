@@ -1,8 +1,8 @@
-"""What a run's record may hold: every key that we write, with its type and bounds. docs/trace.schema.json describes it.
+"""What a run's record holds: our keys, with their types and bounds. docs/trace.schema.json is made from it.
 
-A record from elsewhere is checked here before anybody uses it. Keys that it lacks are nobody's fault (older runs have
-fewer), keys that we do not know stay; a known key with something else in it than we write is refused, by its name.
-What a drawing needs besides is in `labs/stored.py`.
+A record from elsewhere is checked by the same types first: keys that it lacks are nobody's fault (older
+runs have fewer), keys that we do not know stay; a known key with anything else in it is refused. What one lab keeps
+is in its own room (`labs/<lab>/record.py`, `registry.Lab.record`); what a drawing needs is in `labs/stored.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .registry import ROOMS, part
 
 MOST = 1e30  # no number of ours is larger: what squares it stays a number
 Number = Annotated[float, Field(ge=-MOST, le=MOST)]
@@ -25,77 +27,94 @@ Side = Annotated[int, Field(ge=1, le=1 << 24)]
 Guide = Union[Number, list[Annotated[list[Positive], Field(min_length=2, max_length=2)]]]  # noqa: UP007 - 3.10, at run time
 
 
+def _absent() -> None:
+    """Return what a key holds that an older record lacks."""
+
+
+ALWAYS: Any = Field(default_factory=_absent)
+"""Of a key that we always write; that a record lacks it is nobody's fault."""
+
+
+def _written(schema: dict[str, Any], part: type[BaseModel]) -> None:
+    """Call the keys that are always written required."""
+    fields = part.model_fields.items()
+    named = [field.alias or name for name, field in fields if field.is_required() or field.default_factory is _absent]
+    if named:
+        schema["required"] = named
+
+
 class Part(BaseModel):
     """A part of a record: known keys have their types, unknown ones stay."""
 
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=(), use_attribute_docstrings=True,
+        json_schema_extra=_written,
+    )  # fmt: skip
 
 
 class Environment(Part):
     """What ran it."""
 
-    python: Name | None = None
-    torch: Name | None = None
-    diffusers: Name | None = None
-    device: Name | None = None
-    dtype: Name | None = None
+    python: Name = ALWAYS
+    torch: Name | None = ALWAYS
+    diffusers: Name | None = ALWAYS
+    device: Name | None = ALWAYS
+    dtype: Name | None = ALWAYS
 
 
 class Model(Part):
     """Which model painted."""
 
-    ref: Text | None = None
-    family: Name | None = None
-    sha256: Sha256 | None = None
-    prediction_type: Name | None = None
-    latent_shape: list[Side] | None = None
-    scale_factor: Side | None = None
+    ref: Text | None = ALWAYS
+    family: Name = ALWAYS
+    sha256: Sha256 | None = ALWAYS
+    prediction_type: Name = ALWAYS
+    latent_shape: Annotated[list[Side], Field(min_length=3, max_length=4)]
+    scale_factor: Side | None = ALWAYS
+    """pixels a latent pixel stands for"""
     timestep_spacing: Name | None = None
+    """which timesteps the steps took: leading, linspace or trailing; Karras samplers choose their own levels"""
 
 
 class Level(Part):
     """A row of the schedule."""
 
-    index: Count | None = None
-    timestep: Number | None = None
-    alpha_bar: Share | None = None
-    sigma: Positive | None = None
-    snr_db: Number | None = None
+    index: Count = ALWAYS
+    timestep: Number | None = ALWAYS
+    alpha_bar: Share | None = ALWAYS
+    sigma: Positive | None = ALWAYS
+    snr_db: Number | None = ALWAYS
+    """null where it is infinite"""
 
 
 class State(Part):
     """The numbers of one state of one run."""
 
-    index: Count | None = None
-    timestep: Number | None = None
-    alpha_bar: Share | None = None
-    sigma: Positive | None = None
-    snr_db: Number | None = None
-    x_norm: Positive | None = None
-    x0_norm: Positive | None = None
-    x0_to_final: Positive | None = None
-    x0_change: Positive | None = None
-    low_freq_to_final: Positive | None = None
-    high_freq_to_final: Positive | None = None
-    clipped: Share | None = None
-    contrast: Positive | None = None
-    saturation: Positive | None = None
-    latent_std: Positive | None = None
-    guidance: Positive | None = None
-    scale: Number | None = None
-    distance_to_scales: list[Positive | None] | None = None
-    signal: Number | None = None
-    noise: Number | None = None
-    correlation: Number | None = None
-    correlation_expected: Number | None = None
-    sqrt_alpha_bar: Number | None = None
+    index: Count = ALWAYS
+    timestep: Number | None = ALWAYS
+
+
+class Settling(State):
+    """How far a state's guess is from the finished picture; null where a number is infinite."""
+
+    x_norm: Positive | None = ALWAYS
+    """root mean square of the canvas; unit noise has 1"""
+    x0_norm: Positive | None = ALWAYS
+    x0_to_final: Positive | None = ALWAYS
+    x0_change: Positive | None = ALWAYS
+    low_freq_to_final: Positive | None = ALWAYS
+    high_freq_to_final: Positive | None = ALWAYS
+    clipped: Share | None = ALWAYS
+    """share of the guess's pixels with a channel at 0 or 255; null where nothing was decoded"""
+    drawn_scale: Share = 1.0
+    """what the guess's latents were drawn with: below 1 where they lie outside the finished picture's range"""
 
 
 class Committed(Part):
     """At which state layout and detail were decided."""
 
-    layout: Count | None = None
-    detail: Count | None = None
+    layout: Count | None = ALWAYS
+    detail: Count | None = ALWAYS
 
 
 class Run(Part):
@@ -103,162 +122,59 @@ class Run(Part):
 
     seed: Seed | None = None
     cfg: Guide | None = None
-    scale: Number | None = None
     states: list[State] | None = None
-    committed_at: Committed | None = None
-    frame: Count | None = None
-    sample: Count | None = None
-    leg: Count | None = None
-    share: Share | None = None
-    x_norm: Positive | None = None
-    jump: Positive | None = None
-    schedule: Name | None = None
-    family: Name | None = None
-    rule: Name | None = None
-    rank: Count | None = None
-    mean_rank: Positive | None = None
-    energy: Positive | None = None
-    error: Positive | None = None
-    optimum: Positive | None = None
-    params: Count | None = None
-    full_params: Count | None = None
-    bytes: Count | None = None
-    file: Text | None = None
-    distance_to_full: Positive | None = None
-    distance_by_seed: dict[Name, Positive | None] | None = None
 
 
-class Scale(Part):
-    """A guidance scale of a sweep."""
+class Sampled(Part):
+    """A seed: how its picture settled."""
 
-    cfg: Guide | None = None
-    label: Name | None = None
-    steps: list[Number] | None = None
-
-
-class Sameness(Part):
-    """How alike the seeds' guesses are at one scale."""
-
-    cfg: Guide | None = None
-    states: list[Number | None]
-
-
-class Jumps(Part):
-    """How far neighbouring frames are apart under one pacing."""
-
-    frames: Count
-    largest: Positive
-    mean: Positive
-
-
-class Walk(Part):
-    """Where a walk goes."""
-
-    kind: Literal["seeds", "prompts", "scales", "strengths"] | None = None
-    ends: list[Text] | None = None
-    loop: bool | None = None
-    angles_deg: list[Number | None] | None = None
-    sampled: Count | None = None
-    jumps: dict[Name, Jumps | None] | None = None
-
-
-class Sheet(Part):
-    """Which frames and states a walk's sheet shows."""
-
-    frames: list[Count]
-    states: list[Count]
-
-
-class Anatomy(Part):
-    """Which sample of a sweep is taken apart."""
-
-    sample: Count
-    scale: Count
-
-
-class Bands(Part):
-    """A number for layout and one for detail."""
-
-    layout: Share | None = None
-    detail: Share | None = None
-
-
-class Fork(Part):
-    """What came of a fork: how much of its picture is the changed run's."""
-
-    at: Count
-    layout: Share
-    detail: Share
-    spread: Bands | None = None
-    by_seed: dict[Name, list[Share]] | None = None
-    picture: Positive | None = None
-    evaluations: Count | None = None
-
-
-class Decided(Part):
-    """At which state the change comes to decide less than half, with its interval and its window."""
-
-    layout: Positive | None = None
-    detail: Positive | None = None
-    interval: dict[Name, list[Positive] | None] | None = None
-    window: dict[Name, list[Positive | None]] | None = None
-
-
-class Lora(Part):
-    """A LoRA file."""
-
-    file: Text | None = None
-    layout: Name | None = None
-    made_for: Name | None = None
-    layers: Count | None = None
-    rank: Count | None = None
-    bytes: Count | None = None
-    params: Count | None = None
-    full_params: Count | None = None
-    copied: Count | None = None
-    blocks: list[Name] | None = None
-
-
-class LayerRow(Part):
-    """One rank of the layer that is shown."""
-
-    rank: Count
-    energy: Positive
-    error: Positive
-    params: Count
-
-
-class Layer(Part):
-    """The layer of a LoRA that is shown."""
-
-    name: Text
-    shape: Annotated[list[Side], Field(min_length=2, max_length=2)]
-    ranks: list[Count]
-    rows: list[LayerRow]
-
-
-class Matrix(Part):
-    """A matrix at falling rank."""
-
-    name: Text | None = None
-    shape: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
-    rank: Count | None = None
-
-
-class Picture(Part):
-    """The picture that drowns."""
-
-    mean: Number | None = None
-    std: Number | None = None
+    seed: Seed | None = ALWAYS
+    cfg: Number | None = ALWAYS
+    states: list[Settling] = ALWAYS
+    committed_at: Committed = ALWAYS
 
 
 class Packed(Part):
-    """The batch of several runs that a run was sampled in."""
+    """The batch of several runs that this one was sampled in."""
 
     samples: Count
     seconds: Positive
     runs: Count
     rows: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    """which of its samples are ours: the first, and the one behind the last"""
+
+
+class Latents(Part):
+    """How the pipeline lays its latents out; the arrays are unpacked."""
+
+    kind: Literal["plain", "packed", "patched", "channels last", "frames first", "as it came"] = ALWAYS
+    patch: Side = ALWAYS
+    scale: Number = ALWAYS
+    """what the pipeline multiplies unit-variance latents by"""
+
+
+class Guidance(Part):
+    """How guidance worked."""
+
+    kind: Literal["two halves", "embedded", "none"] = ALWAYS
+    sign: Literal[1, -1] = ALWAYS
+    """of the denoiser's output against what the scheduler gets"""
+    embedded_scale: Number | None = None
+    extra_branches: list[Name] = []
+
+
+class Measured(Part):
+    """The scale s in g = u + s·(c − u) of a step, by least squares against what the scheduler got."""
+
+    scale: Number | None = ALWAYS
+    residual: Positive | None = ALWAYS
+    """‖g − formula‖ / ‖g‖"""
+    scales: list[Number | None] = []
+    """of each sample, where they differ"""
+    gain: Number | None = None
+    """mean factor on the rows, where a norm was applied after the mixing"""
+    weights: dict[Name, Number | None] = {}
+    """of the branches beside the two halves"""
 
 
 class Recorded(Part):
@@ -271,9 +187,9 @@ class Recorded(Part):
 class Artifact(Part):
     """A file of the run; what its path may be is checked where a file is touched (`safe_files`)."""
 
-    path: Text
-    sha256: Sha256 | None = None
-    bytes: Count | None = None
+    path: Text = Field(json_schema_extra={"pattern": r"^[^/\\].*$"})
+    sha256: Sha256 = ALWAYS
+    bytes: Count = ALWAYS
     kind: Name
 
 
@@ -322,38 +238,59 @@ class Record(Part):
     """trace.json."""
 
     schema_: Literal["denoisecli/trace/1"] = Field(alias="schema")
-    lab: Name = "sample"
-    version: Name | None = None
-    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")] | None = None
-    identity: Text | None = None
-    created: Name | None = None
-    command: Text | None = None
-    config: Config | None = None
-    environment: Environment | None = None
-    model: Model | None = None
-    schedule_kind: Literal["vp", "ve", "flow"] | None = None
-    schedule: list[Level] | None = None
-    runs: list[Run] | None = None
-    batches: list[list[int]] | None = None
+    lab: Name = ALWAYS
+    version: Name = ALWAYS
+    """denoisecli's version"""
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")] = ""
+    """of the resolved config and the model's identity; absent from what record() saves"""
+    identity: Text = ""
+    """what the hash is of besides the config: the weights, or the picture, by their sha256"""
+    created: Name | None = ALWAYS
+    """UTC, ISO 8601"""
+    command: Text | None = ALWAYS
+    """the command line that made the run"""
+    config: Config = ALWAYS
+    """the resolved config"""
+    environment: Environment | None = ALWAYS
+    model: Model | None = ALWAYS
+    schedule_kind: Literal["vp", "ve", "flow"] = "vp"
+    """the scale on which x_t is kept"""
+    schedule: list[Level] = ALWAYS
+    runs: list[Run] = ALWAYS
+    batches: list[list[int]] = []
+    """what was sampled together: seeds; of a walk the numbers of its samples"""
     packed: Packed | None = None
-    decoders: dict[Name, Name] | None = None
+    decoders: dict[Name, Name] = {}
+    """which decoder drew the states and the finished pictures"""
     preview_psnr_db: Number | None = None
-    timings: dict[Name, Positive] | None = None
-    artifacts: list[Artifact] | None = None
-    scales: list[Scale] | None = None
-    sameness: list[Sameness] | None = None
-    walk: Walk | None = None
-    sheet: Sheet | None = None
-    anatomy: Anatomy | None = None
-    forks: list[Fork] | None = None
-    decided_at: Decided | None = None
-    branches: list[Count] | None = None
-    lora: Lora | None = None
-    layer: Layer | None = None
-    matrix: Matrix | None = None
-    picture: Picture | None = None
-    variants: list[Name] | None = None
+    """how near the states' decoder comes to the finals' one on the finished pictures; absent: the same"""
+    timings: dict[Name, Positive] = ALWAYS
+    """seconds"""
+    artifacts: list[Artifact] = ALWAYS
+    latents: Latents | None = None
+    guidance: Guidance | None = None
+    guidance_measured: list[Measured] = []
+    """for each step"""
+    denoisers: list[Name | None] = []
+    """which denoiser ran each step, where there are several"""
+    notes: list[Text] = []
+    """what a reader should know about how this was recorded"""
     recorded: Recorded | None = None
+    """where Python saved the run: its config is what the call said, and each row of runs has its `prompt`"""
+
+
+class SampledRecord(Record):
+    """Of a lab whose rows are seeds that settle."""
+
+    schedule_kind: Literal["vp", "ve", "flow"] = ALWAYS
+    """the scale on which x_t is kept"""
+    runs: list[Sampled] = ALWAYS  # type: ignore[assignment]
+
+
+def record_type(lab: object) -> type[Record]:
+    """Return the type of a lab's record; of what is no lab, that of all."""
+    of_lab: type[Record] | None = part(lab, "record") if isinstance(lab, str) and lab in ROOMS else None
+    return of_lab or Record
 
 
 def record_fault(record: dict[str, Any]) -> str | None:
@@ -362,12 +299,51 @@ def record_fault(record: dict[str, Any]) -> str | None:
     Integers where we write fractions are right, and nothing else is taken for what it is not.
     """
     try:
-        Record.model_validate(record)
+        record_type(record.get("lab", "sample")).model_validate(record)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         said = str(first["msg"]).replace("Input should", "should")
         return f"{_key(first['loc'])} {said[:1].lower()}{said[1:]}"
     return None
+
+
+def json_schema() -> dict[str, Any]:
+    """Return docs/trace.schema.json: what every record holds, and what each lab's does."""
+    from pydantic.json_schema import models_json_schema
+
+    types = {lab: record_type(lab) for lab in ROOMS}
+    models: list[type[Record]] = [Record, *types.values()]
+    _, whole = models_json_schema([(model, "validation") for model in models])
+    base, defs = whole["$defs"]["Record"], whole["$defs"]
+    defs |= {found.__name__: _beyond(defs[found.__name__], base) for found in models[1:]}
+    rules = [
+        {"if": {"properties": {"lab": {"const": lab}}}, "then": {"$ref": f"#/$defs/{found.__name__}"}}
+        for lab, found in types.items()
+    ]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "denoisecli/trace/1",
+        "title": "The record of a denoisecli run (trace.json)",
+        "$ref": "#/$defs/Record",
+        "properties": {"lab": {"enum": list(ROOMS)}},
+        "allOf": rules,
+        "$defs": _untitled(defs),
+    }
+
+
+def _beyond(of_lab: dict[str, Any], of_all: dict[str, Any]) -> dict[str, Any]:
+    """Return what a lab's record has beside that of all, which holds for it too."""
+    more = {key: value for key, value in of_lab["properties"].items() if value != of_all["properties"].get(key)}
+    return of_lab | {"properties": more, "required": [key for key in of_lab["required"] if key in more]}
+
+
+def _untitled(schema: Any) -> Any:
+    """Leave out pydantic's titles, which are the keys once more."""
+    if isinstance(schema, list):
+        return [_untitled(item) for item in schema]
+    if isinstance(schema, dict):
+        return {key: _untitled(value) for key, value in schema.items() if key != "title" or isinstance(value, dict)}
+    return schema
 
 
 def _key(place: Iterable[Any]) -> str:

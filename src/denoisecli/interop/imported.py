@@ -47,6 +47,11 @@ class Imported:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
+    def take_one_cfg(self) -> None:
+        """Leave out the scales of several samplers, for a lab that has one."""
+        if self.values.pop("scales", None):
+            self.note(f"Several cfg were there; {self.values['cfg']:g} is taken. For all of them: --lab cfg-sweep.")
+
     def set_prompts(self, prompt: str, negative: str, escaped: str = "()", syntax: str | None = None) -> None:
         """Take both prompts, their LoRA tags out; marks as the tool reads them where we know its syntax, else told.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from denoisecli.config.base import LabConfig
 from denoisecli.config.write import yaml_of
 from denoisecli.errors import NotRecorded
-from denoisecli.registry import CONFIGS
+from denoisecli.registry import part
 
 from . import flat_json
 from . import own_chunk as own
@@ -47,27 +47,10 @@ def import_image(path: Path, lab: type[LabConfig]) -> Imported:
     imported = read_texts(texts)
     if imported is None:
         raise NotRecorded(f"{path} holds no settings that we can read{_held(texts)}.", _way_out(texts))
-    _fit(imported, str(lab.model_fields["lab"].default))
+    fit = part(str(lab.model_fields["lab"].default), "imported") or Imported.take_one_cfg
+    fit(imported)
     imported.keep_valid(lab)
     return imported
-
-
-def _fit(imported: Imported, lab: str) -> None:
-    """Let one picture's settings be a walk's start, or what a sweep goes around."""
-    seeds, cfg = imported.values.get("seeds"), imported.values.get("cfg")
-    scales = imported.values.get("scales")
-    if scales and lab != "cfg-sweep":
-        del imported.values["scales"]
-        imported.note(f"Several cfg were there; {cfg:g} is taken. For all of them: --lab cfg-sweep.")
-    if lab == "walk" and isinstance(seeds, list) and len(seeds) == 1 and isinstance(seeds[0], int):
-        imported.values["seeds"] = [seeds[0], seeds[0] + 1]
-        imported.note(f"A walk needs two seeds; the picture's is {seeds[0]}.")
-    if lab == "cfg-sweep" and cfg is not None:
-        del imported.values["cfg"]
-        if not scales:
-            usual = CONFIGS["cfg-sweep"].model_fields["scales"].default
-            imported.values["scales"] = sorted({*usual, float(cfg)})
-            imported.note(f"The picture's cfg {cfg:g} is among the sweep's scales.")
 
 
 def read_texts(texts: Mapping[str, str]) -> Imported | None:

@@ -2,4 +2,10 @@
 
 from denoisecli.registry import Lab
 
-LAB = Lab(config=".config:CfgSweepConfig", shots=".shots:shots", rows="denoisecli.labs.rows:sampled")
+LAB = Lab(
+    config=".config:CfgSweepConfig",
+    record=".record:CfgSweepRecord",
+    shots=".shots:shots",
+    imported=".imported:sweep_around",
+    rows="denoisecli.labs.rows:sampled",
+)

@@ -4,6 +4,7 @@ from denoisecli.registry import Lab
 
 LAB = Lab(
     config=".config:ForkConfig",
+    record=".record:ForkRecord",
     rows="denoisecli.labs.rows:sampled",
     shots=".shots:shots",
     poster=0.95,  # side by side at the end

@@ -2,4 +2,9 @@
 
 from denoisecli.registry import Lab
 
-LAB = Lab(config=".config:LoraRankConfig", shots=".shots:shots", poster=0.2)  # low enough to see what is lost
+LAB = Lab(
+    config=".config:LoraRankConfig",
+    record=".record:LoraRankRecord",
+    shots=".shots:shots",
+    poster=0.2,  # low enough to see what is lost
+)

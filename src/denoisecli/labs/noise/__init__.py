@@ -2,4 +2,4 @@
 
 from denoisecli.registry import Lab
 
-LAB = Lab(config=".config:NoiseConfig", poster=0.2)  # films come back
+LAB = Lab(config=".config:NoiseConfig", record=".record:NoiseRecord", poster=0.2)  # films come back

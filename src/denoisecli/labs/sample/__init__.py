@@ -4,6 +4,7 @@ from denoisecli.registry import Lab
 
 LAB = Lab(
     config=".config:SampleConfig",
+    record=".record:SampleRecord",
     rows="denoisecli.labs.rows:sampled",
     keep=".recorded:keep",
     drawing=".recorded:drawing",

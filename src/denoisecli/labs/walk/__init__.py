@@ -4,7 +4,9 @@ from denoisecli.registry import Lab
 
 LAB = Lab(
     config=".config:WalkConfig",
+    record=".record:WalkRecord",
     shots=".shots:shots",
+    imported=".imported:walk_from",
     rows="denoisecli.labs.rows:frames",
     poster=0.25,  # between two pictures
 )
