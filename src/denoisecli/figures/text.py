@@ -67,6 +67,7 @@ def _font(face: str, size: float) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(face, size)
 
 
+@lru_cache(maxsize=256)
 def _is_bundled(face: str) -> bool:
     return not Path(face).is_absolute()
 
@@ -103,6 +104,8 @@ def _kerning(face: str, size: float, left: str, right: str) -> float:
 
 def _spelled(text: str, face: str) -> str:
     """Compose letters and marks, except where only the letter alone is in our fonts (ᾱ is α and a macron)."""
+    if text.isascii():
+        return text
 
     def spelled(character: str) -> str:
         parts = unicodedata.normalize("NFD", character)
@@ -144,6 +147,7 @@ def _with_spaces(clusters: list[tuple[str, str]], face: str) -> list[tuple[str, 
     return joined
 
 
+@lru_cache(maxsize=8192)
 def _run_font(written: str, face: str) -> str | None:
     """Return the file of the machine's font that draws this run, None for a character of ours."""
     source = _source(face, SUBSCRIPTS.get(written[0], written[0]))[0]
