@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from .facts import Facts, three_figures, timestep
 from .latent import enlarged
 from .paint import paste_rounded
 from .text import draw_text, measure, shorten, wrap
-from .theme import COLUMN, DARK, HEADING, HEADING_SIZE, MONO, STRONG, Theme
+from .theme import COLUMN, DARK, HEADING, HEADING_SIZE, MONO, STRONG, Theme, Type
 
 MOST_COLUMNS = 11  # more pictures in a row than this, and nobody compares them
+MOST_LINES = 4  # of a title; a longer one is cut
 TALLEST = 6000  # pixels; many rows get smaller cells
 CELLS = (256, 192, 160, 128, 96)  # sides of a cell in pixels: halves and whole multiples of usual latents
 
@@ -91,10 +92,12 @@ def contact_sheet(
     if not rows or not columns:
         raise ValueError("a contact sheet needs rows and columns")
     grid = _measures(rows, columns, cell)
-    tops = grid.ys(rows)
     width = grid.x(len(columns)) - grid.gap + grid.margin
+    words = _words(grid, title, subtitle, width)
+    grid = replace(grid, head=grid.head + round(words.extra))
+    tops = grid.ys(rows)
     image = Image.new("RGB", (width, tops[-1] + grid.margin), theme.ground)
-    _draw_head(image, grid, title, subtitle, columns, theme)
+    _draw_head(image, grid, words, columns, theme)
     for index, (row, y) in enumerate(zip(rows, tops, strict=False)):
         first = index == 0 or row.group != rows[index - 1].group or not row.group
         _draw_row_label(image, grid, row, y, theme, named=first)
@@ -121,15 +124,44 @@ def _measures(rows: Sequence[SheetRow], columns: Sequence[Column], cell: int | N
     )
 
 
-def _draw_head(
-    image: Image.Image, grid: _Grid, title: str, subtitle: str, columns: Sequence[Column], theme: Theme
-) -> None:
+@dataclass(frozen=True)
+class _Words:
+    """The lines over a sheet, and the pixels of height that they take beyond one line each."""
+
+    title: Sequence[str]
+    subtitle: Sequence[str]
+    text: int
+
+    @property
+    def heading(self) -> Type:
+        return HEADING.at(self.text * HEADING_SIZE)
+
+    @property
+    def extra(self) -> float:
+        return self.below_title + 1.45 * self.text * (max(1, len(self.subtitle)) - 1)
+
+    @property
+    def below_title(self) -> float:
+        """Pixels that the title's further lines take."""
+        return 1.25 * self.heading.size * (max(1, len(self.title)) - 1)
+
+
+def _words(grid: _Grid, title: str, subtitle: str, width: int) -> _Words:
+    """Break title and subtitle into as many lines as they need, up to MOST_LINES."""
+    room = width - 2 * grid.margin
+    lines = wrap(title, HEADING.at(grid.text * HEADING_SIZE), room, MOST_LINES)
+    return _Words(lines, wrap(subtitle, MONO.at(grid.text), room, MOST_LINES), grid.text)
+
+
+def _draw_head(image: Image.Image, grid: _Grid, words: _Words, columns: Sequence[Column], theme: Theme) -> None:
     text, x = grid.text, grid.margin
-    heading, mono = HEADING.at(text * HEADING_SIZE), MONO.at(text)
-    room = image.width - 2 * grid.margin
-    for line in wrap(title, heading, room, 1):
-        draw_text(image, (x, grid.margin + 1.3 * text), line, heading, theme.ink)
-    draw_text(image, (x, grid.margin + 3.3 * text), shorten(subtitle, mono, room), mono, theme.quiet)
+    mono = MONO.at(text)
+    for number, line in enumerate(words.title):
+        baseline = grid.margin + 1.3 * text + number * 1.25 * words.heading.size
+        draw_text(image, (x, baseline), line, words.heading, theme.ink)
+    for number, line in enumerate(words.subtitle):
+        baseline = grid.margin + 3.3 * text + words.below_title + number * 1.45 * text
+        draw_text(image, (x, baseline), line, mono, theme.quiet)
     strong = COLUMN.at(text)
     below = any(column.sublabel for column in columns)
     for number, column in enumerate(columns):

@@ -23,7 +23,7 @@ const VIEWS = {
   guess: ["Guess", "x̂₀, the model's guess of the finished picture"],
   anatomy: ["Anatomy", "inside one step: the guess without the prompt, with it, and what guidance makes of both"],
 };
-const PULL = "pull"; // the measure that belongs to the anatomy
+const PULL = "cond − uncond"; // the measure that belongs to the anatomy
 
 export function lab(data, blobs) {
   const { scales, seeds, states, anatomy } = data;
@@ -148,13 +148,14 @@ function makeSide(data, node, { get, change, onScale, onSeed, onMeasure, onScrub
   const slider = makeSlider({
     label: "guidance scale", count: scales.length, said: (scale) => `cfg ${scales[scale].label}`, onInput: onScale, ownKeys: true,
   });
+  const anatomyFormula = element("p", { class: "formula anatomy" });
   const numbers = makeMeasures({ label: "number", names: measures.map(({ name }) => name), onChoose: onMeasure });
   const plot = makePlot({ onScrub, hint: said });
   const compare = makeCompare({ label: "scales", count: scales.length, get, change });
   const seedTabs = makeTabs({ label: "seed", onChoose: onSeed, choices: seeds.map((text, value) => ({ value, text })) });
   const choose = element("div", { class: "choose" }, seeds.length > 1 ? seedTabs.node : null, compare.node);
   node.append(element("div", { class: "headline" }, readout.nodes[0], choose.children.length ? choose : null),
-    ...(scales.length > 1 ? [slider.node] : []), readout.table, numbers.node,
+    ...(scales.length > 1 ? [slider.node] : []), anatomyFormula, readout.table, numbers.node,
     element("div", { class: "plot-place" }, plot.node));
   const stops = () => setStops(slider, scales.map(({ label, share }) => ({ text: label, colour: strength(share), title: `cfg ${label}` })), onScale);
   new ResizeObserver(stops).observe(slider.node);
@@ -177,7 +178,7 @@ function makeSide(data, node, { get, change, onScale, onSeed, onMeasure, onScrub
       const measure = measures[state.measure];
       plot.draw({
         title: `${measure.title} · ${edge(measure, measure.low)} to ${edge(measure, measure.top)}${measure.percent ? " %" : ""}`,
-        said: measure.title,
+        said: measure.title, caption: data.captions[measure.caption],
         ends: ["noise", "picture"], low: measure.low, top: measure.top, now: state.scale,
         curves: scales.map(({ label, share }, scale) => ({
           label: `cfg ${label}`, colour: strength(share), values: valuesOf(measure, scale, state.seed),
@@ -189,8 +190,10 @@ function makeSide(data, node, { get, change, onScale, onSeed, onMeasure, onScrub
       const { label, steps } = scales[scale];
       const now = steps[Math.min(row.index, steps.length - 1)];
       const varies = steps.some((value) => value !== steps[0]);
-      const formula = now === 1 ? "guided = cond" : `= uncond + ${short(now)} · (cond − uncond)`;
-      readout.tell(label, view === "anatomy" ? formula : varies ? `guidance scale, now ${short(now)}` : "guidance scale",
+      const formula = now === 1 ? "guided = cond" : `guided = uncond + ${short(now)} · (cond − uncond)`;
+      anatomyFormula.textContent = formula;
+      anatomyFormula.hidden = view !== "anatomy";
+      readout.tell(label, varies ? `guidance scale, now ${short(now)}` : "guidance scale",
         [`${row.index} of ${data.last}`, timestep(row.timestep), threeFigures(row.sigma), threeFigures(row.alpha_bar)]);
       numbers.tell(measures.map((measure) => written(measure, valuesOf(measure, scale, seed)[state])));
       plot.move(state);
@@ -198,7 +201,7 @@ function makeSide(data, node, { get, change, onScale, onSeed, onMeasure, onScrub
   };
 }
 
-/** The anatomy: {show, draw}; three guesses of a step side by side, and where guidance pulls. */
+/** The anatomy: {show, draw}; three guesses of a step side by side, and where the prompt makes a difference. */
 function makeAnatomy(data, pull, stage, pictures, pictureOf) {
   const { anatomy, scales, states, seeds, ratio } = data;
   const [, steps, height, width] = anatomy.shape;
@@ -217,7 +220,7 @@ function makeAnatomy(data, pull, stage, pictures, pictureOf) {
   };
   const without = `${anatomy.negative ? "negative" : "no prompt"} · uncond`;
   const show = () => {
-    const captions = [without, "prompt · cond", "guided", `pull · 0 to ${threeFigures(anatomy.brightest)}`];
+    const captions = [without, "prompt · cond", "guided", `|cond − uncond| · 0 to ${threeFigures(anatomy.brightest)}`];
     const panels = stage.show({ captions, proportion: ratio });
     panels[3].canvas.classList.add("cells");
     return panels;

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from denoisecli import glossary
 from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word, shown_states
 from denoisecli.trace import Trace
 
@@ -22,6 +23,10 @@ HALVES = ("uncond", "cond", "guided")
 MOST_PULL = 1 << 20  # bytes of the map of where guidance pulls; more: the sample that was taken apart alone
 BRIGHTEST = 99.5  # percentile of the pull that becomes the brightest colour
 OPENS_AT = 0.4  # of the way
+TERMS = (
+    "cfg", "uncond", "cond", "guided", "cond − uncond", "clipped", "contrast", "saturation", "sameness", "distance",
+    "canvas", "guess", "drawn ×", "state", "t", "σ", "ᾱ", "seed",
+)  # fmt: skip
 
 
 def sweep_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]]) -> Body:
@@ -69,6 +74,8 @@ def _data(trace: Trace, facts: SweepFacts, states: list[int]) -> dict[str, Any]:
             if at <= states[-1]
         ],
         "start": int(np.searchsorted(states, round(OPENS_AT * facts.last))),
+        "terms": glossary.terms(*TERMS),
+        "captions": glossary.captions("clipped", "contrast", "saturation", "sameness", "distance", "gap", "scale"),
     }
 
 
@@ -85,8 +92,16 @@ def _measures(facts: SweepFacts, states: list[int]) -> list[dict[str, Any]]:
         rows.append(("sameness", "how much alike the seeds come out", facts.sameness[:, None], math.inf, False))
     elif several:
         title = f"distance of the guess to cfg {facts.labels[0]}"
-        rows.append((f"from {facts.labels[0]}", title, numbers["from_first"], settled(facts), False))
-    rows.append(("pull", "‖cond − uncond‖, how far the halves are apart", numbers["guidance"], math.inf, False))
+        rows.append(("distance", title, numbers["from_first"], settled(facts), False))
+    rows.append(
+        (
+            "cond − uncond",
+            "cond − uncond, the difference that the prompt makes (root mean square)",
+            numbers["guidance"],
+            math.inf,
+            False,
+        )
+    )
     if any(facts.varies(scale) for scale in range(len(facts.labels))):
         steps = [[*values, values[-1]] for values in facts.steps]
         rows.append(("scale", "guidance scale", np.array(steps, dtype=np.float64)[:, None], math.inf, False))
@@ -94,7 +109,18 @@ def _measures(facts: SweepFacts, states: list[int]) -> list[dict[str, Any]]:
     for name, title, series, most, percent in rows:
         low, top = edges(series, most)
         values = [[[_number(row[k]) for k in states] for row in seeds] for seeds in series]
-        found.append({"name": name, "title": title, "low": low, "top": top, "percent": percent, "values": values})
+        caption = "gap" if name == "cond − uncond" else name
+        found.append(
+            {
+                "name": name,
+                "caption": caption,
+                "title": title,
+                "low": low,
+                "top": top,
+                "percent": percent,
+                "values": values,
+            }
+        )
     return found
 
 

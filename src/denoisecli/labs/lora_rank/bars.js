@@ -1,6 +1,6 @@
 /** Bars for singular values: those that are kept stand out. */
 
-import { draggable, element } from "../../media/page/dom.js";
+import { draggable, element, keepFitted } from "../../media/page/dom.js";
 
 /**
  * onScrub(share): they were dragged to 0..1 of the width, or nothing. Returns {node, draw}: draw(values, kept) shows
@@ -16,10 +16,9 @@ export function makeBars({ title, onScrub }) {
     draggable(canvas, (share) => onScrub(share));
     canvas.classList.add("scrubs");
   }
-  const draw = (values = last?.values, kept = last?.kept, said = last?.said ?? title) => {
-    if (!values) return;
-    last = { values, kept, said };
-    words.textContent = said;
+  const redraw = keepFitted(canvas, () => {
+    if (!last) return;
+    const { values, kept } = last;
     const scale = window.devicePixelRatio || 1;
     const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];
     if (!width || !height) return;
@@ -33,7 +32,11 @@ export function makeBars({ title, onScrub }) {
       ink.fillStyle = style.getPropertyValue(i < kept ? "--amber" : "--tick");
       ink.fillRect(i * pitch, height - tall, pitch - gap, tall);
     });
+  });
+  const draw = (values, kept, said = title) => {
+    last = { values, kept };
+    words.textContent = said;
+    redraw();
   };
-  new ResizeObserver(() => draw()).observe(canvas);
   return { node, draw };
 }

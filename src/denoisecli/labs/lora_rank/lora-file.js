@@ -175,7 +175,7 @@ function makeSide({ cuts, strengths, seeds, measures, whole, painted, matrix }, 
       const others = measure.key === "distance" && rows[0].by_seed ? seeds.map((_, i) => rows.map((row) => row.by_seed[i])) : [];
       const top = measure.key === "bytes" ? whole.bytes * 1.05 : Math.max(1, ...others.flat(), ...values);
       plot.draw({
-        title: measure.title, ends: [rows[0].name, rows[rows.length - 1].name], top,
+        title: measure.title, caption: measure.caption, ends: [rows[0].name, rows[rows.length - 1].name], top,
         curves: [{ label: "", role: measure.role, values, faint: others.length > 1 ? others : [] }],
       });
       plot.node.hidden = rows.length < 2;

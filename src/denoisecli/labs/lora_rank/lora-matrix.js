@@ -45,7 +45,7 @@ export function matrixLab(data, blobs) {
     plot.move(rank - 1);
   });
   plot.draw({
-    title: "what the copy keeps, and what it misses", ends: ["rank 1", String(most)], top: 1,
+    title: "energy kept, and error of the copy · 0 to 100 %", caption: data.captions.rank, ends: ["rank 1", String(most)], top: 1,
     curves: [{ label: "energy kept", role: "amber", values: energy.slice(0, most) }, { label: "error", role: "teal", values: error.slice(0, most) }],
   });
   timeline.mark(data.marks.map((mark) => ({ ...mark, onclick: () => timeline.scrub(mark.index) })), data.marks);

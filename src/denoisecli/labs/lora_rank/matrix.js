@@ -21,7 +21,7 @@ export const MATRIX_VIEWS = [
  */
 export function makeMatrix({ shape: [rows, columns], whole, most, limit }, arrays, onRank) {
   const [B, A, delta, values] = ["B", "A", "delta", "values"].map((name) => arrayOf(arrays[name]));
-  const colours = { zero: themeColour("--panel"), up: themeColour("--amber"), down: themeColour("--teal") };
+  const colours = { zero: themeColour("--line"), up: themeColour("--amber"), down: themeColour("--teal") };
   const { at, part } = makeProduct(B, A, rows, columns, most);
   const spare = new Float64Array(rows * columns);
   const reach = B.reduce((top, value) => Math.max(top, Math.abs(value)), A.reduce((top, value) => Math.max(top, Math.abs(value)), 1e-30));
@@ -72,6 +72,8 @@ export function makeMatrix({ shape: [rows, columns], whole, most, limit }, array
     }
     paint(left, b, reach, colours);
     paint(top, a, reach, colours);
+    empty(left, most - rank, rows); // what is not there yet is no zero
+    empty(top, columns, most - rank);
   };
   const thumb = (rank) => {
     const canvas = element("canvas", { width: columns, height: rows });
@@ -92,6 +94,12 @@ function panel(name, width, height) {
     canvas.setAttribute("aria-label", `${named}, ${words}`);
   };
   return { canvas, tell, figure: element("figure", {}, canvas, element("figcaption", {}, title, size)) };
+}
+
+function empty(canvas, width, height) {
+  const ink = canvas.getContext("2d");
+  ink.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--panel");
+  ink.fillRect(0, 0, width, height);
 }
 
 function paint(canvas, numbers, limit, colours) {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from denoisecli import glossary
 from denoisecli.figures.facts import three_figures
 from denoisecli.figures.page_body import Body
 
@@ -22,6 +23,7 @@ SCRIPT = Path(__file__).with_name("page.js")
 LONGEST = 256  # rows, columns and ranks that a page multiplies, at every frame; of larger matrices every so many
 MOST_SPECTRA = 1 << 20  # bytes of the layers' singular values; of larger files the blocks' alone are carried
 OPENS_AT = 0.9  # of the energy
+FILE_TERMS = ("ΔW", "rank", "file", "energy kept", "error", "singular values")
 
 
 def matrix_page(subject: RankedMatrix) -> Body:
@@ -37,6 +39,8 @@ def matrix_page(subject: RankedMatrix) -> Body:
     note = None if said["shape"] == [rows, columns] else _note(said, (rows, columns))
     data = {
         "kind": "matrix",
+        "terms": glossary.terms("ΔW", "rank", "numbers", "energy kept", "error", "singular values"),
+        "captions": glossary.captions("rank"),
         "title": f"{subject.name}: ΔW = B·A, the sum of the first parts",
         "settings": f"{rows}×{columns} = {rows * columns} numbers",
         "note": note,
@@ -119,6 +123,7 @@ def file_page(
         arrays["layer_values"] = _padded(layers.values, subject.spectra.shape[1])
     data: dict[str, Any] = {
         "kind": "file",
+        "terms": glossary.terms(*FILE_TERMS, *(("distance", "seed") if painted else ())),
         "title": (painted.prompt if painted else f"{subject.name}, cut to falling rank") or "no prompt",
         "settings": painted.settings if painted else f"{subject.name} · {subject.about}",
         "cuts": cuts,
@@ -182,13 +187,15 @@ def _distances(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _measures(painted: bool) -> list[dict[str, Any]]:
     rows = [
-        ("bytes", "file", "size of the file, the whole one at the top", "teal", False),
-        ("error", "error", "‖ΔW − cut‖ / ‖ΔW‖ over all layers", "rose", True),
-        ("energy", "energy", "energy kept, Σσ² over all layers", "amber", True),
-        ("distance", "distance", "how far the picture is from the whole LoRA's", "teal", False),
+        ("bytes", "file", "size of the file, the whole one at the top", "teal", False, "file"),
+        ("error", "error", "‖ΔW − cut‖ / ‖ΔW‖ over all layers", "rose", True, "rank"),
+        ("energy", "energy kept", "energy kept, Σσ² over all layers", "amber", True, "rank"),
+        ("distance", "distance", "how far the picture is from the whole LoRA's", "teal", False, "rank_picture"),
     ]
     keys = ("key", "name", "title", "role", "percent")
-    return [dict(zip(keys, row, strict=True)) for row in rows[: 4 if painted else 3]]
+    shown = rows[: 4 if painted else 3]
+    said = glossary.captions(*(row[-1] for row in shown))
+    return [dict(zip(keys, row[:-1], strict=True)) | {"caption": said[row[-1]]} for row in shown]
 
 
 def _layers(subject: RankedFile, layers: Layers) -> list[dict[str, Any]]:

@@ -162,7 +162,7 @@ function drawPlot(plot, data, process, schedule) {
   const values = (index) => Array.from({ length: CURVE }, (_, k) =>
     process.level(index, Math.round((k / (CURVE - 1)) * data.last)).alphaBar);
   plot.draw({
-    title: "ᾱ, the picture's share of the power", ends: ["t = 0", `t = ${data.last}`], top: 1,
+    title: "ᾱ, the picture's share of the power · 0 to 1", caption: data.captions.alpha_bar, ends: ["t = 0", `t = ${data.last}`], top: 1,
     behind: data.schedules.map((_, i) => i).filter((i) => i !== schedule).map((i) => ({ values: values(i), role: "quiet" })),
     curves: [{ label: data.schedules[schedule].name, role: "amber", values: values(schedule) }],
   });

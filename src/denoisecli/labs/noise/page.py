@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from denoisecli import glossary
 from denoisecli.figures.page_body import Body
 from denoisecli.figures.text import clean
 from denoisecli.trace import Trace
@@ -59,6 +60,8 @@ def noise_page(trace: Trace, tables: Mapping[str, Table]) -> Body:
         "last": len(alpha_bars) - 1,
         "start": int(np.argmin(np.abs(alpha_bars - OPENS_AT))),
         "eps_unit": EPS_UNIT,
+        "terms": glossary.terms("t", "ᾱ", "σ", "SNR", "seed"),
+        "captions": glossary.captions("alpha_bar"),
     }
     arrays: dict[str, NDArray[Any]] = {
         "x0": picture,

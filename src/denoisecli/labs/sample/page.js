@@ -160,8 +160,8 @@ function drawPlot(plot, data, seeds) {
     faint: data.seeds.length <= 16 ? data[name] : [],
   }));
   plot.draw({
-    title: "distance of the guess to the final picture", curves, ends: ["noise", "picture"], top: 1,
-    thresholds: data.thresholds.map(({ value, role }) => ({ value, role, text: `fixed below ${value}` })),
+    title: "distance of the guess to the final picture · 0 to 1", caption: data.captions.settling, curves, ends: ["noise", "picture"], top: 1,
+    thresholds: data.thresholds.map(({ value, role }) => ({ value, role, text: `${role === "amber" ? "layout" : "detail"} fixed: under ${value}` })),
   });
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from denoisecli import glossary
 from denoisecli.figures.drawn import drawn_scales
 from denoisecli.figures.facts import Facts, Series, run_facts
 from denoisecli.figures.latent import levels, robust_limits
@@ -20,6 +21,22 @@ from denoisecli.trace import Trace
 SCRIPT = Path(__file__).with_name("page.js")
 
 VIEWS = ("canvas", "guess", "latent")
+TERMS = (
+    "state",
+    "canvas",
+    "guess",
+    "latent",
+    "t",
+    "σ",
+    "ᾱ",
+    "SNR",
+    "layout",
+    "detail",
+    "fixed",
+    "drawn ×",
+    "cfg",
+    "seed",
+)
 
 
 def sample_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]]) -> Body:
@@ -59,6 +76,8 @@ def _data(trace: Trace, facts: Facts, states: list[int]) -> dict[str, Any]:
         },
         "thresholds": [{"value": LAYOUT_COMMITTED, "role": "amber"}, {"value": DETAIL_COMMITTED, "role": "teal"}],
         "start": _start(facts, states),
+        "terms": glossary.terms(*TERMS),
+        "captions": glossary.captions("settling"),
     }  # fmt: skip
 
 

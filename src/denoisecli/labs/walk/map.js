@@ -1,6 +1,6 @@
 /** The map of a way: its ends with their pictures, a dot for each frame, the way so far, and where we are; to be dragged. */
 
-import { draggable, element, svg } from "../../media/page/dom.js";
+import { draggable, element, keepFitted, svg } from "../../media/page/dom.js";
 
 const SIDES = [92, 76, 60, 48, 36, 0]; // pixels of the ends' pictures that are tried, the largest first
 const [LABEL, AIR] = [20, 10]; // pixels
@@ -20,7 +20,7 @@ export function makeMap({ line, ends, points, names, pictures }, picture, onFram
   const node = element("div", { class: "map" }, canvas, ...thumbs.map((thumb) => thumb.node));
   let [place, now, moving] = [null, 0, null];
 
-  const draw = () => {
+  const draw = keepFitted(node, () => {
     const [width, height] = [node.clientWidth, node.clientHeight];
     if (!width || !height) return;
     const fit = fitMap(line, ends, width, height);
@@ -40,7 +40,7 @@ export function makeMap({ line, ends, points, names, pictures }, picture, onFram
       square(shown, picture(i), fit.side);
     });
     move(now);
-  };
+  });
   const move = (index) => {
     now = index;
     thumbs.forEach(({ node: end }, i) => end.classList.toggle("now", pictures[i] === index));
@@ -55,8 +55,6 @@ export function makeMap({ line, ends, points, names, pictures }, picture, onFram
     if (!place) return;
     onFrame(nearest(points.map(place), [across * node.clientWidth, down * node.clientHeight]));
   });
-  new ResizeObserver(draw).observe(node);
-  document.fonts.ready.then(draw);
   return { node, draw, move };
 }
 

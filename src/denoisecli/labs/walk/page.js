@@ -16,7 +16,7 @@ import { makeLine } from "../../media/page/timeline.js";
 
 const VIEWS = [
   ["finished", "Finished", "the picture that each frame's run ends with"],
-  ["guesses", "On the way", "x̂₀ of some frames at some states: the whole way is coherent from the first steps on"],
+  ["guesses", "Guesses", "x̂₀ of some frames at some states: the whole way is coherent from the first steps on"],
 ];
 const SHOWN = [["one", "One"], ["all", "All"]];
 const [TICK, REST] = [1000 / 24, 500]; // milliseconds, of a frame and of an end
@@ -143,7 +143,7 @@ function makeSide(data, node, map, { change, said, scrubTo }) {
   new ResizeObserver(stops).observe(slider.node);
   document.fonts.ready.then(stops);
   plot.draw({
-    title: "how much the picture changes from frame to frame", ends: [data.map.names[0], data.map.names[data.loop ? 0 : data.map.names.length - 1]],
+    title: "how much the picture changes from frame to frame", caption: data.captions.change, ends: [data.map.names[0], data.map.names[data.loop ? 0 : data.map.names.length - 1]],
     top: jumps.top, x: at, curves: [{ label: "", role: "teal", values: frames.map((frame) => frame.change) }],
     thresholds: Object.entries(jumps.largest).map(([name, value]) => ({
       value, role: name === "even" ? "quiet" : "amber", text: `largest, ${name} ${threeFigures(value)}`,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from denoisecli import glossary
 from denoisecli.figures.facts import three_figures, timestep
 from denoisecli.figures.page_body import Body, model_word, shown_states
 from denoisecli.trace import Trace
@@ -44,6 +45,8 @@ def walk_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]], *, back: bool
         "columns": [frames.index(frame) for frame in sheet["frames"]],
         "rows": [{"state": state, "level": _level(record["schedule"][state])} for state in rows],
         "ratio": width / height,
+        "terms": glossary.terms("frame", "state", "guess", "change to the next", "t", "σ", "seed", "cfg"),
+        "captions": glossary.captions("change"),
         "loop": facts.course.loop,
         "back": back and not facts.course.loop,
     }

@@ -24,6 +24,25 @@ function filled(node, attributes, children) {
   return node;
 }
 
+/**
+ * Call `redraw` whenever the node's size changes. Returns a function to call when its content does: that redraws, and
+ * does so again where the layout that is under way gives the node another size, of which an observer would not tell.
+ */
+export function keepFitted(node, redraw) {
+  let drawn = null;
+  const size = () => `${node.clientWidth}×${node.clientHeight}`;
+  const now = () => {
+    drawn = size();
+    redraw();
+  };
+  new ResizeObserver(now).observe(node);
+  document.fonts.ready.then(now);
+  return () => {
+    now();
+    requestAnimationFrame(() => size() !== drawn && now());
+  };
+}
+
 /** Call `handler` with the shares (0..1) of the node's width and height under the pointer, while it is held down. */
 export function draggable(node, handler) {
   const clamped = (value) => Math.min(1, Math.max(0, value));

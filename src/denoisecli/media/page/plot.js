@@ -1,7 +1,7 @@
 /** Line plots that are read at a glance: direct labels, no legend, no frame, a playhead that can be dragged. */
 
 import { labelPlace, smoothPath } from "./curve.js";
-import { draggable, element, svg } from "./dom.js";
+import { draggable, element, keepFitted, svg } from "./dom.js";
 
 const PAD = { left: 7, right: 7, top: 8, bottom: 24 };
 const [NOW, OTHER] = [5.5, 3.5]; // pixels, radii of the dots
@@ -9,7 +9,7 @@ const TEXT = 13; // pixels, the size of all words
 
 /**
  * Return {node, draw, move, accent}.
- * draw({title, curves, thresholds, ends, x, top}) lays everything out that stays while the playhead moves:
+ * draw({title, caption, curves, thresholds, ends, x, top}) lays everything out that stays while the playhead moves:
  *   curves [{label, role or colour, values, faint?: [values, …]}] with null where nothing is known; x: positions in 0..1;
  *   thresholds [{value, text, role}]; ends: the words under both ends of the axis; top, low = 0: values at the edges.
  *   behind: [{values, role}], thin lines without a name.
@@ -21,26 +21,27 @@ const TEXT = 13; // pixels, the size of all words
 export function makePlot({ onScrub, hint }) {
   const title = element("div", { class: "plot-title" });
   const canvas = svg("svg", { class: "plot", role: "img", focusable: "false" });
-  const node = element("div", { class: "plot-box" }, title, canvas);
+  const place = element("div", { class: "plot-area" }, canvas);
+  const caption = element("p", { class: "plot-caption" });
+  const node = element("div", { class: "plot-box" }, title, place, caption);
   let [wanted, now, frame] = [null, 0, null];
-  const redraw = () => {
+  const redraw = keepFitted(place, () => {
     if (!wanted || !canvas.clientWidth) return;
     frame = drawStill(canvas, wanted);
     movePlayhead(frame, wanted, now);
-  };
-  new ResizeObserver(redraw).observe(canvas);
-  document.fonts.ready.then(redraw);
+  });
   if (onScrub) {
     draggable(canvas, (share) => onScrub(inside(share, canvas.clientWidth)));
     canvas.classList.add("scrubs");
-    if (hint) hoverHint(node, canvas, (share) => hint(inside(share, canvas.clientWidth)));
+    if (hint) hoverHint(place, canvas, (share) => hint(inside(share, canvas.clientWidth)));
   }
   return {
     node,
     draw: (plot) => {
       wanted = plot;
       title.textContent = plot.title;
-      canvas.setAttribute("aria-label", plot.said ?? plot.title);
+      caption.textContent = plot.caption ?? "";
+      canvas.setAttribute("aria-label", [plot.said ?? plot.title, plot.caption].filter(Boolean).join(". "));
       redraw();
     },
     accent: (index) => {
@@ -115,12 +116,14 @@ function names(plot, area, points, toY) {
   });
   const lines = plot.curves.map(({ values }) => bend(values));
   const rules = (plot.thresholds ?? []).map(({ value }) => [[area.left, toY(value)], [area.right, toY(value)]]);
+  const thin = [...(plot.behind ?? []).map(({ values }) => values), ...plot.curves.flatMap(({ faint }) => faint ?? [])].flatMap(bend);
   const placed = [];
   /** @type {(text: string, look: {role?: string, colour?: string}, place: number[], width: number) => SVGElement} */
   const put = (text, { role = "", colour }, place, width) => {
     if (!place) return null;
     placed.push({ x: place[0], y: place[1], width, height: TEXT + 4 });
-    return svg("text", { class: `name ${role}`, colour, x: place[0], y: place[1] + TEXT * 0.35, "text-anchor": "middle", text });
+    const patch = svg("rect", { class: "patch", x: place[0] - width / 2 - 3, y: place[1] - TEXT * 0.6, width: width + 6, height: TEXT * 1.25 });
+    return svg("g", {}, patch, svg("text", { class: `name ${role}`, colour, x: place[0], y: place[1] + TEXT * 0.35, "text-anchor": "middle", text }));
   };
   const found = (plot.thresholds ?? []).map(({ value, text, role }) => {
     const width = widthOf(text);
@@ -137,7 +140,8 @@ function names(plot, area, points, toY) {
     if (!curve.label) return;
     const width = widthOf(curve.label);
     const rivals = plot.curves.length > 1 || rules.length ? others : [];
-    found.push(put(curve.label, curve, labelPlace(width, TEXT, area, lines[i], rivals, placed), width));
+    const place = labelPlace(width, TEXT, area, lines[i], [...rivals, ...thin], placed) ?? labelPlace(width, TEXT, area, lines[i], rivals, placed);
+    found.push(put(curve.label, curve, place, width));
   });
   return found.filter(Boolean);
 }

@@ -2,6 +2,7 @@
 
 import { makeCommand } from "./copy.js";
 import { element } from "./dom.js";
+import { makeLegend } from "./legend.js";
 import { makeTitle } from "./title.js";
 
 const SIDE = 380; // pixels that the side has at least, beside the stage
@@ -11,14 +12,15 @@ const GAIN = 1.25; // pictures that much smaller are fine beside a wider side, w
 const NARROW = 820; // narrower windows have one column
 
 /**
- * data: {title, settings, command, note?}. title: what stands in the head instead of them. tabs: the switch beside it, or nothing. keys: the line of keys.
+ * data: {title, settings, command, note?, terms?}; terms: of the legend that "?" opens. title: what stands in the head instead of them. tabs: the switch beside it, or nothing. keys: the line of keys.
  * Returns {side, foot, fit}; fit() lays the stage out again.
  */
 export function makeShell({ data, title = makeTitle(data), stage, tabs, keys }) {
   const head = element("header", {}, title, tabs ?? null);
   const side = element("section", { class: "side", "aria-label": "numbers" });
   const foot = element("section", { class: "foot", "aria-label": "timeline" });
-  const hints = element("footer", {}, element("span", { class: "keys", text: keys }), data.command ? makeCommand(data.command) : null);
+  const legend = makeLegend(data.terms);
+  const hints = element("footer", {}, element("span", { class: "keys", text: keys }), legend.button, data.command ? makeCommand(data.command) : null);
   const notes = data.note ? element("p", { class: "note", text: data.note }) : null;
   const main = element("main", {}, stage.node, side, foot);
   document.body.append(head, main, hints, ...(notes ? [notes] : []));
@@ -46,7 +48,7 @@ function outside(main, foot) {
   const { paddingTop, paddingBottom } = getComputedStyle(document.body);
   /** @type {any[]} */
   const all = [...document.body.children];
-  const others = all.filter((node) => node !== main);
+  const others = all.filter((node) => node !== main && node.tagName !== "DIALOG");
   const gaps = parseFloat(getComputedStyle(main).paddingTop) + parseFloat(getComputedStyle(main).rowGap);
   const pads = parseFloat(paddingTop) + parseFloat(paddingBottom);
   return Math.ceil(pads + gaps + foot.offsetHeight + others.reduce((sum, node) => sum + node.offsetHeight, 0));

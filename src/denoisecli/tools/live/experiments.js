@@ -6,7 +6,7 @@ const CHANNELS = 4;
 
 export const EXPERIMENTS = {
   deck: { text: "Deck", title: "every state of a run, for each seed", said: "Change words, seeds or settings: the run starts again at once." },
-  guidance: { text: "Guidance", title: "what the scale does inside a step", said: "One noise, predicted twice: drag cfg and see where the prompt pulls the picture." },
+  guidance: { text: "Guidance", title: "what the scale does inside a step", said: "One noise, predicted twice: drag cfg and see where the prompt makes the difference." },
   walk: { text: "Walk", title: "from one noise to another", said: "Drag from one noise to another: each place on the way is a run of its own." },
   fork: { text: "Fork", title: "other words from a state on", said: "Up to this state both are one run; from there on the second hears other words.", strip: 1 },
   noise: { text: "Noise", title: "the finished picture drowned again", said: "The run's states, and the finished picture under the very noise that it came from: the model does not go the straight way." },
@@ -87,7 +87,7 @@ function guidancePanels(lane) {
   });
   return [
     { ...plain(lane, `guided, cfg ${lane.wish.cfg}`) },
-    { lane, caption: "the pull", latents: pull, heat: true },
+    { lane, caption: "|cond − uncond|", latents: pull, heat: true },
     { lane, caption: "without the prompt", latents: guess("uncond") },
     { lane, caption: "with the prompt", latents: guess("cond") },
   ];

@@ -184,7 +184,8 @@ async function live(data) {
     const found = guesses.length > 1 ? settling(guesses.map(spectrumOf), side) : { layout: [], detail: [] };
     plot.draw({
       title: first.lane.done ? "distance of the guess to the final picture" : "distance of the guess to the newest one",
-      ends: ["noise", "picture"], top: 1, thresholds: data.thresholds.map(({ value, role }) => ({ value, role, text: `fixed below ${value}` })),
+      caption: data.captions.settling,
+      ends: ["noise", "picture"], top: 1, thresholds: data.thresholds.map(({ value, role }) => ({ value, role, text: `${role === "amber" ? "layout" : "detail"} fixed: under ${value}` })),
       curves: MEASURES.map(([label, role]) => ({ label: found[label].length > 2 ? label : "", role, values: pad(found[label]) })),
     });
     const fixed = first.lane.done ? MEASURES.map(([name, role], i) => ({ name, role, index: committedAt(found[name], data.thresholds[i].value) })) : [];

@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from denoisecli import glossary
 from denoisecli.interop import own_chunk
 from denoisecli.media import page as pages
 from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SHIFT, ESCAPE, BEHIND = 42, b"=", 64
 FORBIDDEN = (0, 13, 60)  # NUL, CR and "<", which HTML reads otherwise
+TERMS = ("state", "canvas", "guess", "latent", "cfg", "t", "σ", "ᾱ", "SNR", "layout", "detail", "fixed", "seed")
 SAMPLERS = {"ddim": "DDIM", "euler": "Euler", "dpmpp_2m": "DPM++ 2M"}
 GRAMMAR = {
     "landmark": ("lighthouse", "castle", "windmill", "cottage", "pine tree", "stone tower"),
@@ -98,6 +100,8 @@ def page_data(config: SampleConfig, tokenizer: Path, kept: Sequence[Kept], *, ex
         "worker": (HERE / "worker.js").read_text(encoding="utf-8"), "weights": "float16" if exact else "int8",
         "engine": f"ONNX Runtime Web {about['version']}", "sampler_names": SAMPLERS,
         "loras": json.dumps(loras) if loras else "", "own": _own(config),
+        "terms": glossary.terms(*TERMS),
+        "captions": glossary.captions("settling"),
         "thresholds": [{"value": LAYOUT_COMMITTED, "role": "amber"}, {"value": DETAIL_COMMITTED, "role": "teal"}],
         "kept": [{"name": f"kept/{number}", "caption": one.caption} for number, one in enumerate(kept)],
     }  # fmt: skip

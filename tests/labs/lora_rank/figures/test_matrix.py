@@ -94,7 +94,7 @@ def test_a_sheet_leaves_out_ranks_that_add_nothing():
 
 def test_colours_of_signs():
     picture = signed_picture(np.array([[-2.0, -1.0, 0.0, 1.0, 2.0]]), 1.0, DARK)[0]
-    assert [tuple(colour) for colour in picture.tolist()] == [DARK.teal, DARK.teal, DARK.panel, DARK.amber, DARK.amber]
+    assert [tuple(colour) for colour in picture.tolist()] == [DARK.teal, DARK.teal, DARK.line, DARK.amber, DARK.amber]
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ class RankedMatrix:
 
 
 def signed_picture(matrix: Matrix, limit: float, theme: Theme) -> Frame:
-    """Return (H, W, 3): 0 in the panel's colour, +limit amber, −limit teal, straight lines of sRGB between them."""
+    """Return (H, W, 3): 0 in the lines' colour, +limit amber, −limit teal, straight lines of sRGB between them."""
     share = np.clip(matrix / limit, -1, 1)[..., None]
-    zero, up, down = (np.array(colour, dtype=np.float64) for colour in (theme.panel, theme.amber, theme.teal))
+    zero, up, down = (np.array(colour, dtype=np.float64) for colour in (theme.line, theme.amber, theme.teal))
     mixed = zero + np.maximum(share, 0) * (up - zero) + np.maximum(-share, 0) * (down - zero)
     picture: Frame = np.rint(mixed).astype(np.uint8)
     return picture
