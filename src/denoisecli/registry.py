@@ -28,7 +28,8 @@ class Lab:
     """Everything that the rest of the house may ask of a lab, each part as ".module:name" from its own package.
 
     config: the LabConfig. plan: (config, out, runs_dir, force) -> Plan. draw: (job, trace, pictures), from stored
-    things only. words: (record, config) -> Words. record: what trace.json holds (`trace_schema`); without it, what all
+    things only. words: (record, config) -> Words. lesson: record -> the one
+    sentence that the run teaches, from its numbers, or None. record: what trace.json holds (`trace_schema`); without it, what all
     records do. shots: (config, record, notes) -> the pictures that other tools are told of; without it, one for each
     seed. rows: Trace -> Rows, what `compare` compares; without it, nothing.
     imported: fits what `import` found in a picture to the lab; without it, one cfg is taken of several.
@@ -40,6 +41,7 @@ class Lab:
     plan: str = ".lab:plan"
     draw: str = ".lab:draw"
     words: str = ".words:words"
+    lesson: str | None = None
     record: str | None = None
     shots: str | None = None
     rows: str | None = None

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    Strict,
     model_serializer,
     model_validator,
 )
@@ -25,6 +26,7 @@ PROMPT = "a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashin
 SPACINGS = ["leading", "linspace", "trailing"]
 SYNTAXES = ["plain", "comfy", "a1111"]
 FORMATS = ["mp4", "webm", "gif", "webp"]
+USUAL = {"title": False, "lesson": True}  # cards of a film
 
 
 def _sampler(value: Any) -> Any:
@@ -87,6 +89,19 @@ class Film(Closed):
     """dark, light or contrast"""
     formats: tuple[Annotated[str, one_of(FORMATS)], ...] = ("mp4",)
     """mp4 (always there), and any of webm, gif, webp beside it"""
+    title: Annotated[bool, Strict()] = False
+    """begin with a card that says what the run is"""
+    lesson: Annotated[bool, Strict()] = True
+    """end with a card that says in one sentence what was measured"""
+
+    @model_serializer(mode="wrap")
+    def _without_usual(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the cards out where they are as usual, as in files from before them."""
+        return {
+            key: value
+            for key, value in plain(self).items()
+            if key not in ("title", "lesson") or value is not USUAL[key]
+        }
 
 
 class Decode(Closed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class Plot:
     x: positions (n,) in 0..1; evenly spread where it is None. ends: the words under both ends of the axis.
     top: value at the upper edge (the largest value where None); the lower edge is `bottom`.
     thresholds: dotted lines, each with its own word and colour. ticks: dotted lines whose words stand left of the plot.
+    caption: what high and low mean, under the plot where there is room.
     """
 
     curves: Sequence[Curve]
@@ -53,6 +54,7 @@ class Plot:
     bottom: float = 0.0
     thresholds: Sequence[Threshold] = ()
     ticks: Sequence[tuple[float, str]] = ()
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,16 @@ class Label:
 
 @dataclass(frozen=True)
 class PlotFrame:
-    """A plot that has been drawn: maps values to pixels, so that playheads and dots can be added."""
+    """A plot that has been drawn: maps values to pixels, so that playheads and dots can be added.
+
+    lines: the curves to the end, a picture of the size of `clip`, where the plot shows them as they happen.
+    """
 
     plot: Plot
     area: Box
     scale: float  # of lines and dots: 1 on a 1080-line frame
     labels: tuple[tuple[Box, Label], ...] = ()
+    lines: Image.Image | None = None
 
     @property
     def clip(self) -> Box:
@@ -79,9 +85,9 @@ class PlotFrame:
         return Box(self.area.x - pad, self.area.y - pad, self.area.width + 2 * pad, self.area.height + 2 * pad)
 
     def at(self, fraction: float, value: float) -> Point:
-        """Return the pixel of (0..1 along x, value); values above the top lie above the area."""
+        """Return the pixel of (0..1 along x, value); values beyond the edges stay at them."""
         low, high = self.plot.bottom, top_of(self.plot)
-        share = max(0.0, (value - low) / (high - low))
+        share = min(max(0.0, (value - low) / (high - low)), 1.0)
         return self.area.x + fraction * self.area.width, self.area.bottom - share * self.area.height
 
     def points(self, values: Values) -> list[Point]:
@@ -129,17 +135,21 @@ def smooth(points: Sequence[Point], times: int = 12) -> list[Point]:
     return [*zip(xs.ravel().tolist(), ys.ravel().tolist(), strict=True), (float(x[-1]), float(y[-1]))]
 
 
-def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: float) -> PlotFrame:
-    """Draw everything that stays the same while the playhead moves. text: size of words in pixels."""
+def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: float, *, grows: bool = False) -> PlotFrame:
+    """Draw everything that stays the same while the playhead moves. text: size of words in pixels.
+
+    grows: leave the curves to the playhead, which draws them as far as it has come.
+    """
     style = PLAIN.at(text)
     title = round(text * 1.6) if plot.titles else 0
     dot = round(text * 0.3)  # so that dots at the edges stay inside
     gutter = round(max((measure(word, style) for _, word in plot.ticks), default=0.0) + 0.5 * text * bool(plot.ticks))
+    said, below = _caption(plot, box, style)
     area = Box(
         box.x + gutter + dot,
         box.y + title + dot,
         box.width - gutter - 2 * dot,
-        box.height - title - dot - round(text * 1.7),
+        box.height - title - dot - round(text * (3.1 if below else 1.7)),
     )
     frame = PlotFrame(plot, area, text / 24)
     if plot.titles:
@@ -149,14 +159,45 @@ def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: floa
     if sum(measure(word, style) for word in plot.ends) + text <= box.width:
         draw_text(image, (box.x, baseline + text * 1.4), plot.ends[0], style, theme.quiet)
         draw_text(image, (box.right, baseline + text * 1.4), plot.ends[1], style, theme.quiet, "right")
+    if said:
+        at = (box.x, baseline + text * 2.8) if below else (box.x + box.width / 2, baseline + text * 1.4)
+        draw_text(image, at, said, style, theme.quiet, "left" if below else "center")
     for value, word in plot.ticks:
         _draw_threshold(image, frame, Threshold(value, word, theme.line))
         at = area.x - 2 * dot, frame.at(0, value)[1] + 0.36 * text
         draw_text(image, at, word, style, theme.quiet, "right")
     for threshold in plot.thresholds:
         _draw_threshold(image, frame, threshold)
-    _draw_lines(image, frame)
-    return _with_labels(frame, style)
+    if not grows:
+        _draw_lines(image, frame)
+        return _with_labels(frame, style)
+    whole = image.copy()
+    _draw_lines(whole, frame)
+    clip = frame.clip
+    lines = whole.crop((clip.x, clip.y, clip.right, clip.bottom))
+    return replace(_with_labels(frame, style), lines=lines)
+
+
+CAPTION_ROOM = 7.5  # in sizes of text: lower plots have no caption
+
+
+def _caption(plot: Plot, box: Box, style: Type) -> tuple[str, bool]:
+    """Return the caption, and whether it stands below the ends' words; "" where it has room neither there nor between."""
+    width, ends = measure(plot.caption, style), max(measure(word, style) for word in plot.ends)
+    if width + 2 * ends + 2 * style.size <= box.width:
+        return plot.caption, False
+    fits = width <= box.width and box.height >= CAPTION_ROOM * style.size
+    return (plot.caption, True) if plot.caption and fits else ("", False)
+
+
+def reveal(image: Image.Image, frame: PlotFrame, fraction: float) -> None:
+    """Draw a growing plot's curves as far as the place along x, 0..1."""
+    if frame.lines is None:
+        return
+    clip, x = frame.clip, round(frame.at(fraction, 0)[0])
+    width = frame.lines.width if fraction >= 1 else min(max(x + 1 - clip.x, 0), frame.lines.width)
+    if width > 0:
+        image.paste(frame.lines.crop((0, 0, width, frame.lines.height)), (clip.x, clip.y))
 
 
 def _fitting(titles: Sequence[str], style: Type, width: float) -> str:
@@ -202,7 +243,7 @@ def _with_labels(frame: PlotFrame, style: Type) -> PlotFrame:
         box = _label_place(frame, curve.label, style, lines[index], lines[:index] + lines[index + 1 :], faint, placed)
         if box is not None:
             placed.append((box, Label(curve.label, curve.colour)))
-    return PlotFrame(frame.plot, frame.area, frame.scale, tuple(placed))
+    return replace(frame, labels=tuple(placed))
 
 
 def _threshold_label(
@@ -288,14 +329,17 @@ def draw_playhead(image: Image.Image, frame: PlotFrame, index: int, theme: Theme
 def draw_playhead_at(
     image: Image.Image, frame: PlotFrame, fraction: float, dots: Sequence[tuple[float, RGB]], theme: Theme
 ) -> None:
-    """Draw the playhead at a place along x, 0..1: a line, and a dot for each (value, colour) that is a number."""
+    """Draw the playhead at a place along x, 0..1: a line, and a dot for each (value, colour) that is a number.
+
+    Of a plot that grows, the curves are drawn as far as there.
+    """
+    reveal(image, frame, fraction)
     x, _ = frame.at(fraction, 0)
     half = max(0.5, frame.scale)
     rectangle(image, (x - half, frame.area.y - 6 * frame.scale, x + half, frame.area.bottom), theme.ink)
     for value, colour in dots:
         if np.isfinite(value):
-            _, y = frame.at(fraction, value)
-            centre = (x, max(y, float(frame.area.y)))  # a value off the chart stays at its edge
+            centre = frame.at(fraction, value)
             disc(image, centre, 10 * frame.scale, theme.ground)
             disc(image, centre, 8 * frame.scale, colour)
 

@@ -24,7 +24,7 @@ class Facts:
 
     settings: "DDIM · 20 steps · cfg 7.5". rows: `schedule` of the record, one a state. layout, detail: distances of
     the guess to the final picture, (seed, state), or None. committed: for "layout" and "detail", the states at
-    which the seeds were committed (those that were).
+    which the seeds were committed (those that were). fixed_at: the same, one a seed, None for those that were not.
     """
 
     prompt: str
@@ -34,6 +34,7 @@ class Facts:
     layout: Series | None
     detail: Series | None
     committed: dict[str, tuple[int, ...]]
+    fixed_at: dict[str, tuple[int | None, ...]]
 
     @property
     def steps(self) -> int:
@@ -54,6 +55,7 @@ def run_facts(trace: Trace) -> Facts:
         layout=_series(runs, "low_freq_to_final", len(rows)),
         detail=_series(runs, "high_freq_to_final", len(rows)),
         committed={name: _committed(runs, name) for name in ("layout", "detail")},
+        fixed_at={name: _fixed_at(runs, name) for name in ("layout", "detail")},
     )
 
 
@@ -101,9 +103,13 @@ def _series(runs: list[dict[str, Any]], name: str, n_states: int) -> Series | No
     return table if np.isfinite(table).any() else None
 
 
-def _committed(runs: list[dict[str, Any]], name: str) -> tuple[int, ...]:
+def _fixed_at(runs: list[dict[str, Any]], name: str) -> tuple[int | None, ...]:
     found = [(run.get("committed_at") or {}).get(name) for run in runs]
-    return tuple(sorted(int(index) for index in found if index is not None))
+    return tuple(None if index is None else int(index) for index in found)
+
+
+def _committed(runs: list[dict[str, Any]], name: str) -> tuple[int, ...]:
+    return tuple(sorted(index for index in _fixed_at(runs, name) if index is not None))
 
 
 def mean(series: Series) -> NDArray[np.float64]:

@@ -19,9 +19,10 @@ from .boxes import Box
 from .drawn import drawn_scales, marked
 from .grid import SNAP_LOSS, Grid
 from .latent import channel_mosaic, enlarged, latent_rgb, mosaic_side, robust_limits
-from .paint import paste_rounded
+from .layout import Measures
+from .paint import paste_rounded, rectangle
 from .text import draw_text, measure, shorten
-from .theme import DARK, MONO, STRONG, Theme
+from .theme import DARK, MONO, RGB, STRONG, Theme
 
 NAMES = {"canvas": ("Canvas", "xₜ"), "guess": ("Guess", "x̂₀"), "latent": ("Latent", "")}
 
@@ -189,6 +190,24 @@ def _view_label(image: Image.Image, box: Box, view: View, theme: Theme, text: fl
     left = measure(view.title, name) + 0.55 * text
     if view.symbol and left + measure(view.symbol, symbol) <= box.width:
         draw_text(image, (box.x + left, baseline), view.symbol, symbol, theme.quiet)
+
+
+def framed(image: Image.Image, box: Box, word: str, colour: RGB, theme: Theme, measures: Measures) -> None:
+    """Draw a frame around a panel and, on its upper edge, a word that says why."""
+    wide, text = measures.px(5), measures.text
+    sides = (
+        (box.x - wide, box.y - wide, box.right + wide, box.y),
+        (box.x - wide, box.bottom, box.right + wide, box.bottom + wide),
+        (box.x - wide, box.y, box.x, box.bottom),
+        (box.right, box.y, box.right + wide, box.bottom),
+    )
+    for side in sides:
+        rectangle(image, side, colour)
+    style = STRONG.at(text)
+    width = measure(word, style) + text
+    if width <= box.width:
+        rectangle(image, (box.x, box.y, box.x + width, box.y + 1.5 * text), colour)
+        draw_text(image, (box.x + 0.5 * text, box.y + 1.1 * text), word, style, theme.ground)
 
 
 def draw_panels(image: Image.Image, grid: Grid, views: Sequence[View], state: int, radius: float) -> None:

@@ -59,7 +59,7 @@ class SliderRail:
             draw_text(image, (x, self.boxes.numbers.y + 0.8 * self.text), name, PLAIN.at(self.text), self.theme.quiet)
         if self.slider.plot is None or self.boxes.plot is None:
             return None
-        return draw_plot(image, self.boxes.plot, self.slider.plot, self.theme, self.text)
+        return draw_plot(image, self.boxes.plot, self.slider.plot, self.theme, self.text, grows=True)
 
     def draw_stop(self, image: Image.Image, index: int, plot: PlotFrame | None) -> None:
         """Draw what belongs to one stop: the big word, its values and the playhead."""

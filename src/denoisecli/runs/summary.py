@@ -70,6 +70,18 @@ def named(noun: str, values: Sequence[int]) -> str:
     return f"{noun}{'s' if len(values) > 1 else ''} {', '.join(map(str, values))}" if values else ""
 
 
+def middle(values: Sequence[Any]) -> int | None:
+    """Return the middle one of the whole numbers among `values` (the later of two), None where there are none."""
+    known = sorted(value for value in values if isinstance(value, int))
+    return known[len(known) // 2] if known else None
+
+
+def mean_of(values: Sequence[Any]) -> float | None:
+    """Return the mean of the numbers among `values`, None where there are none."""
+    known = [float(value) for value in values if isinstance(value, (int, float))]
+    return sum(known) / len(known) if known else None
+
+
 def figure(value: Any) -> str:
     """Return a number in words; nothing for what is none."""
     return f"{value:g}" if isinstance(value, (int, float)) else ""

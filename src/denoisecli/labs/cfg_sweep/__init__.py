@@ -4,6 +4,7 @@ from denoisecli.registry import Lab
 
 LAB = Lab(
     config=".config:CfgSweepConfig",
+    lesson=".words:lesson",
     record=".record:CfgSweepRecord",
     shots=".shots:shots",
     imported=".imported:sweep_around",

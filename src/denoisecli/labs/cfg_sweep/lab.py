@@ -155,7 +155,7 @@ def draw(job: Job[CfgSweepConfig], folded: Trace, pictures: PictureFile) -> None
     job.report.stage("figures", 3)
     with job.timed("figures"):
         frames = sweep_frames(trace, shown, style, job.config.rows)
-        write_state_film(job, frames, trace.steps + 1, partial / "film.mp4")
+        write_state_film(job, frames, trace.steps + 1, partial / "film.mp4", record=trace.record)
         job.report.step(1)
         if anatomy is not None:
             write_state_film(job, anatomy_frames(trace, anatomy, style), trace.steps, partial / "views/anatomy.mp4")

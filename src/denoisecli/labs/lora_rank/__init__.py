@@ -5,6 +5,7 @@ from denoisecli.registry import Lab
 LAB = Lab(
     config=".config:LoraRankConfig",
     record=".record:LoraRankRecord",
+    lesson=".words:lesson",
     shots=".shots:shots",
     poster=0.2,  # low enough to see what is lost
 )

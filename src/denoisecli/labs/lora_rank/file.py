@@ -232,7 +232,9 @@ def draw_blocks(job: Job[LoraRankConfig], subject: RankedFile) -> None:
     folder.mkdir(exist_ok=True)
     job.report.stage("figures", 2)
     with job.timed("figures"):
-        write_state_film(job, file_frames(subject, style), len(subject.rows), folder / names[0])
+        frames = file_frames(subject, style)
+        told = None if job.config.paints else {"runs": subject.rows, "lora": {"bytes": subject.bytes}}
+        write_state_film(job, frames, len(subject.rows), folder / names[0], record=told)
         job.report.step(1)
         job.artifact(save_png(file_page(subject, style), folder / names[1]), "sheet")
         job.report.step(2)

@@ -247,7 +247,9 @@ def draw_painted(job: Job[LoraRankConfig], rows: list[dict[str, Any]], shown: Pa
     main.mkdir(exist_ok=True)
     with job.timed("figures"):
         if cuts:
-            write_state_film(job, rank_frames(shown, cuts, style), len(cuts), partial / "film.mp4")
+            told = {"runs": cuts, "lora": {"bytes": shown.bytes}}
+            frames = rank_frames(shown, cuts, style)
+            write_state_film(job, frames, len(cuts), partial / "film.mp4", record=told)
             job.artifact(save_png(rank_sheet(shown, cuts, style.theme), partial / "sheet.png"), "sheet")
         if sweep:
             name = ("film.mp4", "sheet.png") if not cuts else ("scales.mp4", "scales.png")

@@ -167,7 +167,8 @@ def draw(job: Job[LoraRankConfig], trace: Trace) -> None:
     subject = cut_matrix(job.config.title, matrix, job.config.ranks or usual_ranks(min(matrix.shape)))
     job.report.stage("figures", 2)
     with job.timed("figures"):
-        write_state_film(job, matrix_frames(subject, style), len(subject.ranks), partial / "film.mp4")
+        frames = matrix_frames(subject, style)
+        write_state_film(job, frames, len(subject.ranks), partial / "film.mp4", record=trace.record)
         job.report.step(1)
         job.artifact(save_png(matrix_sheet(subject, style.theme), partial / "sheet.png"), "sheet")
         job.report.step(2)

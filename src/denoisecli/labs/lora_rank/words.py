@@ -7,6 +7,8 @@ from typing import Any
 
 from denoisecli.runs.summary import Words, named, sampling, seeds_of
 
+MOST_OF_IT = 0.9  # of the energy
+
 
 def words(record: dict[str, Any], config: dict[str, Any]) -> Words:
     """Return the title, the settings and the findings of a run."""
@@ -32,3 +34,18 @@ def _energy(record: dict[str, Any]) -> list[str]:
         for run in record.get("runs") or []
         if {"rank", "params", "full_params", "energy"} <= run.keys() and record.get("matrix")
     ]
+
+
+def lesson(record: dict[str, Any]) -> str | None:
+    """Return the lowest rank that keeps most of the energy, and what it costs."""
+    rows = [row for row in record.get("runs") or [] if isinstance(row.get("energy"), (int, float))]
+    found = next((row for row in rows if row["energy"] >= MOST_OF_IT), None)
+    if found is None or found.get("rank") is None:
+        return None
+    kept = f"Rank {found['rank']} keeps {min(99.9, 100 * found['energy']):.0f} % of the energy"
+    if found.get("params") and found.get("full_params"):
+        return f"{kept} in {found['params']} numbers instead of {found['full_params']}."
+    whole = (record.get("lora") or {}).get("bytes")
+    if not found.get("bytes") or not whole:
+        return f"{kept}."
+    return f"{kept} in {100 * found['bytes'] / whole:.0f} % of the file."

@@ -2,4 +2,9 @@
 
 from denoisecli.registry import Lab
 
-LAB = Lab(config=".config:NoiseConfig", record=".record:NoiseRecord", poster=0.2)  # films come back
+LAB = Lab(
+    config=".config:NoiseConfig",
+    lesson=".words:lesson",
+    record=".record:NoiseRecord",
+    poster=0.2,  # films come back
+)

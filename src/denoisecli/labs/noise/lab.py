@@ -202,7 +202,7 @@ def draw(job: Job[NoiseConfig], trace: Trace, _: PictureFile | None = None) -> N
     with job.timed("figures"):
         drawing = NoiseDrawing(trace, style)
         frames = (_told(job, number, drawing.frame(index)) for number, (index, _) in enumerate(order, 1))
-        write_film(job, frames, [ticks for _, ticks in order], job.folder.partial / "film.mp4")
+        write_film(job, frames, [ticks for _, ticks in order], job.folder.partial / "film.mp4", trace.record)
         path = save_png(noise_sheet(trace, style, config.sheet), job.folder.partial / "sheet.png")
     job.artifact(path, "sheet")
     job.report.step(len(order) + 1)

@@ -5,9 +5,10 @@ from denoisecli.registry import Lab
 LAB = Lab(
     config=".config:SampleConfig",
     record=".record:SampleRecord",
+    lesson=".words:lesson",
     rows="denoisecli.labs.rows:sampled",
     keep=".recorded:keep",
     drawing=".recorded:drawing",
     recorded=".config:RecordedConfig",
-    poster=0.5,  # a guess is ahead of its canvas
+    poster=0.4,  # a guess is ahead of its canvas
 )

@@ -95,7 +95,16 @@ def draw_film(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> No
     from .figures.deck import deck_frames
 
     frames = deck_frames(trace, dict(pictures), film_style(job), job.config.views)
-    write_state_film(job, frames, trace.steps + 1, job.folder.partial / FILM_FILE)
+    path = job.folder.partial / FILM_FILE
+    write_state_film(job, frames, trace.steps + 1, path, record=trace.record, slow=slow_states(trace))
+
+
+def slow_states(trace: Trace) -> dict[int, int]:
+    """Return the states at which the films slow down: where the layouts of the seeds are fixed."""
+    from denoisecli.figures.facts import run_facts
+    from denoisecli.figures.timing import slow_at
+
+    return slow_at(run_facts(trace).committed["layout"])
 
 
 def draw_view(job: Job[SampleConfig], trace: Trace, pictures: PictureFile, view: str) -> None:
@@ -105,7 +114,8 @@ def draw_view(job: Job[SampleConfig], trace: Trace, pictures: PictureFile, view:
     from .figures.single_view import view_frames
 
     frames = view_frames(view, trace, dict(pictures), film_style(job))
-    write_state_film(job, frames, trace.steps + 1, job.folder.partial / "views" / f"{view}.mp4")
+    path = job.folder.partial / "views" / f"{view}.mp4"
+    write_state_film(job, frames, trace.steps + 1, path, slow=slow_states(trace))
 
 
 def draw_sheet(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:

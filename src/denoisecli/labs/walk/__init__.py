@@ -5,6 +5,7 @@ from denoisecli.registry import Lab
 LAB = Lab(
     config=".config:WalkConfig",
     record=".record:WalkRecord",
+    lesson=".words:lesson",
     shots=".shots:shots",
     imported=".imported:walk_from",
     rows="denoisecli.labs.rows:frames",

@@ -105,7 +105,14 @@ def filming(job: Job[WalkConfig], facts: WalkFacts, finals: Any, *, beside: bool
 
         def begin() -> list[Future[list[Path]]]:
             return [
-                pool.submit(encode_film, job, progress.counted(frames(numbers)), ticks, job.folder.partial / name)
+                pool.submit(
+                    encode_film,
+                    job,
+                    progress.counted(frames(numbers)),
+                    ticks,
+                    job.folder.partial / name,
+                    (lambda: told(facts)) if name == "film.mp4" else None,
+                )
                 for name, frames in makers.items()
             ]
 
@@ -116,6 +123,12 @@ def filming(job: Job[WalkConfig], facts: WalkFacts, finals: Any, *, beside: bool
             written = [film.result() for film in films or begin()]
     for path in itertools.chain.from_iterable(written):
         job.artifact(path, "film")
+
+
+def told(facts: WalkFacts) -> dict[str, Any]:
+    """Return what a record says of the frames, of a walk that has none yet."""
+    jumps = [None if np.isnan(jump) else float(jump) for jump in facts.jumps]
+    return {"walk": {"ends": list(facts.course.names)}, "runs": [{"jump": jump} for jump in jumps]}
 
 
 def _makers(

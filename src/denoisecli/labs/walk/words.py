@@ -6,6 +6,8 @@ from typing import Any
 
 from denoisecli.runs.summary import Words, extras, figure, sampling
 
+EVEN = 2.0  # times the average step
+
 
 def words(record: dict[str, Any], config: dict[str, Any]) -> Words:
     """Return the title, the settings and the findings of a run."""
@@ -31,3 +33,17 @@ def _jumps(record: dict[str, Any]) -> list[str]:
         for name, way in walk.items()
         if isinstance(way, dict)
     ]
+
+
+def lesson(record: dict[str, Any]) -> str | None:
+    """Return how evenly the walk's pictures change."""
+    jumps = [run.get("jump") for run in record.get("runs") or []]
+    known = [float(jump) for jump in jumps if isinstance(jump, (int, float))]
+    if len(known) < 2 or not sum(known):
+        return None
+    ratio = max(known) * len(known) / sum(known)
+    even = "so the change is even" if ratio < EVEN else "where one thing turns into another"
+    return (
+        f"{len(jumps)} frames are {len(jumps)} full runs, none a cross-fade. "
+        f"The largest step is {ratio:.1f} times the average, {even}."
+    )

@@ -22,6 +22,7 @@ from denoisecli.figures.slider import Slider, Stop, slider_rail
 from denoisecli.figures.text import clean
 from denoisecli.figures.theme import FilmStyle, Theme
 from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.glossary import caption_line
 from denoisecli.labs.rows import FRAMES
 
 from .states import STATES, Comparison, Setting
@@ -203,7 +204,8 @@ def distance_plot(versus: Versus) -> Plot:
     ]
     top = max(1e-6, float(np.maximum(comparison.canvas, comparison.guess).max()))
     ends = ("first", "last") if comparison.a.clock == FRAMES else ("noise", "picture")
-    return Plot(curves, tuple(f"{title}, 0 to {three_figures(top)}" for title in TITLES), ends=ends, top=top)
+    titles = tuple(f"{title}, 0 to {three_figures(top)}" for title in TITLES)
+    return Plot(curves, titles, ends=ends, top=top, caption=caption_line("compare"))
 
 
 def setting_text(found: Setting) -> str:

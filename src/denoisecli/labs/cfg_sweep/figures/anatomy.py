@@ -43,7 +43,7 @@ def anatomy_frames(trace: Trace, anatomy: Anatomy, style: FilmStyle) -> Iterator
     draw_column_labels(base, layout, titles, (theme.quiet, theme.teal, theme.ink, theme.amber))
     timeline.draw_track(base)
     text = layout.measures.text
-    drawn = [draw_plot(base, box, plot, theme, text) for box, plot in zip(layout.plots, plots, strict=True)]
+    drawn = [draw_plot(base, box, plot, theme, text, grows=True) for box, plot in zip(layout.plots, plots, strict=True)]
     for step in range(facts.last):
         image = base.copy()
         _draw_guesses(image, layout, anatomy, step, theme)
@@ -63,10 +63,10 @@ def _settings(facts: SweepFacts, anatomy: Anatomy) -> str:
 def _titles(facts: SweepFacts, brightest: float, layout: SweepLayout) -> list[str]:
     """Return the words over the panels, the long ones where they fit."""
     without = "negative prompt" if facts.negative else "without prompt"
-    long = [f"{without} (uncond)", "with prompt (cond)", "guided", f"where it pulls · 0 to {three_figures(brightest)}"]
+    long = [f"{without} (uncond)", "with prompt (cond)", "guided", f"|cond − uncond| · 0 to {three_figures(brightest)}"]
     style, room = STRONG.at(layout.measures.text), layout.grid.seed_labels[0].width
     fits = all(measure(title, style) <= room for title in long)
-    return long if fits else ["uncond", "cond", "guided", "where it pulls"]
+    return long if fits else ["uncond", "cond", "guided", "|cond − uncond|"]
 
 
 def _formula(facts: SweepFacts, anatomy: Anatomy, step: int) -> str:
@@ -78,11 +78,13 @@ def _formula(facts: SweepFacts, anatomy: Anatomy, step: int) -> str:
 def anatomy_plots(facts: SweepFacts, anatomy: Anatomy, theme: Theme) -> list[Plot]:
     """Return two plots over steps: how far the halves are apart (a value's root mean square), and how unevenly."""
     apart = facts.numbers["guidance"][:, :, :-1]
-    plots = [scale_plot(facts, apart, "‖cond − uncond‖", theme)]
+    plots = [scale_plot(facts, apart, "|cond − uncond|, the prompt’s difference", theme, caption="gap")]
     share = top_tenth(anatomy.pull)
     one = np.full((len(facts.labels), 1, len(share)), np.nan)
     one[anatomy.scale, 0] = share
-    return [*plots, scale_plot(facts, one, "pull in its strongest tenth", theme, percent=True, short="strongest tenth")]
+    title = "share of it in the strongest tenth"
+    extra = scale_plot(facts, one, title, theme, percent=True, short="strongest tenth", caption="strongest_tenth")
+    return [*plots, extra]
 
 
 def top_tenth(pull: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -120,7 +122,7 @@ def _draw_blank(image: Image.Image, layout: SweepLayout, box: Box, said: str, th
 def _draw_heat(
     image: Image.Image, layout: SweepLayout, box: Box, anatomy: Anatomy, step: int, brightest: float, theme: Theme
 ) -> None:
-    """Draw where guidance pulls in this step: the same colours mean the same pull in every frame."""
+    """Draw where cond and uncond differ in this step: the same colours mean the same difference in every frame."""
     if not anatomy.ran[step]:
         _draw_blank(image, layout, box, "no guidance in this step", theme)
         return

@@ -15,6 +15,7 @@ from denoisecli.figures.drawn import drawn_scales
 from denoisecli.figures.facts import model_name, run_facts, sampler_label
 from denoisecli.figures.text import clean
 from denoisecli.figures.theme import RGB, Theme, mix
+from denoisecli.glossary import caption_line
 
 if TYPE_CHECKING:
     from denoisecli.trace import Trace
@@ -148,18 +149,22 @@ def _from_first(runs: Sequence[dict[str, Any]], n_scales: int, n_states: int) ->
 
 
 def sweep_plots(facts: SweepFacts, theme: Theme) -> list[Plot]:
-    """Return the strip's plots: clipping, contrast, saturation, and sameness or the distance between scales."""
+    """Return the strip's plots, two so that a room can read them: contrast, and sameness or the distance of scales.
+
+    Their edges are those of the later states, where the scales differ; what the earliest guesses have beyond them stays
+    at the edge.
+    """
     numbers = facts.numbers
-    plots = [
-        scale_plot(facts, numbers["clipped"], "clipped pixels", theme, percent=True),
-        scale_plot(facts, numbers["contrast"], "contrast", theme),
-        scale_plot(facts, numbers["saturation"], "saturation", theme, percent=True),
-    ]
+    plots = [scale_plot(facts, numbers["contrast"], "contrast", theme, caption="contrast", close=True)]
     if facts.sameness is not None:
-        plots.append(scale_plot(facts, facts.sameness[:, None], "sameness of the seeds", theme, short="sameness"))
+        same = facts.sameness[:, None]
+        plots.append(scale_plot(facts, same, "sameness of the seeds", theme, short="sameness", caption="sameness"))
     elif len(facts.labels) > 1:
         title = f"distance to cfg {facts.labels[0]}"
-        plots.append(scale_plot(facts, numbers["from_first"], title, theme, most=settled(facts)))
+        apart = numbers["from_first"]
+        plots.append(scale_plot(facts, apart, title, theme, caption="distance", close=True))
+    else:
+        plots.append(scale_plot(facts, numbers["saturation"], "saturation", theme, percent=True, caption="saturation"))
     return plots
 
 
@@ -177,23 +182,27 @@ def scale_plot(
     percent: bool = False,
     most: float = math.inf,
     short: str = "",
+    caption: str = "",
+    close: bool = False,
 ) -> Plot:
     """Return the plot of one number: a curve for each scale, its seeds faintly behind.
 
     series: (scale, seed, state). The title says what the edges are worth. most: values beyond it may leave the plot.
-    short: the title where there is no room.
+    short: the title where there is no room. caption: of the glossary. close: the edges are as near to the later
+    states as round numbers can be, so that the scales lie apart; the lower one need not be 0 then.
     """
-    low, top = edges(series, most)
+    low, top = close_edges(series) if close else edges(series, most)
     edge = f"{100 * top:.3g} %" if percent else f"{top:.3g}"
-    floor = f"{low:g}"
+    floor = f"{100 * low:.3g}" if percent else f"{low:.3g}"
     curves = [
         Curve(_mean(rows), "", colour, tuple(rows) if 1 < len(rows) <= 6 else ())
         for rows, colour in zip(series, facts.colours(theme), strict=True)
         if np.isfinite(rows).any()
     ]
     return Plot(
-        curves, (f"{title} · {floor} to {edge}", f"{title} ≤ {edge}", title, short or title), top=top, bottom=low
-    )
+        curves, (f"{title} · {floor} to {edge}", f"{title} ≤ {edge}", title, short or title), top=top, bottom=low,
+        caption=caption_line(caption) if caption else "",
+    )  # fmt: skip
 
 
 def edges(series: Series, most: float = math.inf) -> tuple[float, float]:
@@ -201,6 +210,16 @@ def edges(series: Series, most: float = math.inf) -> tuple[float, float]:
     highest = min(most, float(np.nanmax(series, initial=0)))
     top = next((top for top in TOPS if top >= highest), highest)
     return math.floor(10 * float(np.nanmin(series, initial=0))) / 10, float(top)
+
+
+def close_edges(series: Series) -> tuple[float, float]:
+    """Return edges near to the values of the last three quarters of the states, in steps of a tenth of their range."""
+    later = series[..., series.shape[-1] // 4 :]
+    if not np.isfinite(later).any():
+        return edges(series)
+    low, high = float(np.nanmin(later)), float(np.nanmax(later))
+    step = 10.0 ** math.floor(math.log10(max(high - low, 1e-3))) / 2
+    return math.floor(low / step) * step, math.ceil(high / step) * step or step
 
 
 def _mean(rows: Series) -> Series:

@@ -37,8 +37,6 @@ def sweep_frames(
     height, width = np.shape(pictures[rows[0]][0][0])[:2]
     words = make_head(style.size, facts.prompt, _settings(facts))
     plots = sweep_plots(facts, theme)
-    if words.measures.shape == "tall":  # two plots at the most, so that the pictures stay large
-        plots = [plots[0], plots[-1]]
     layout = sweep_layout(words, len(lines), len(facts.labels), (width, height), len(plots))
     timeline = sweep_timeline(facts, layout, theme)
     base = Image.new("RGB", style.size, theme.ground)
@@ -47,7 +45,7 @@ def sweep_frames(
     draw_row_labels(base, layout, _row_words(facts, lines, len(rows)), theme)
     timeline.draw_track(base)
     drawn = [
-        draw_plot(base, box, plot, theme, layout.measures.text)
+        draw_plot(base, box, plot, theme, layout.measures.text, grows=True)
         for box, plot in zip(layout.plots, plots, strict=True)
         if box.height >= 4 * layout.measures.text
     ]

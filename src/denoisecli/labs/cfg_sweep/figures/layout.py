@@ -14,7 +14,7 @@ from denoisecli.figures.layout import Measures
 from .head import Head
 
 UNDER_PREFERRED = 1.15  # plots under the panels read best: beside only where panels are this much larger
-PLOTS_ACROSS = {"wide": 4, "square": 4, "tall": 2}
+PLOTS_ACROSS = {"wide": 4, "square": 4, "tall": 1}
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ def _under(measures: Measures, area: Box, spec: GridSpec, plots: int) -> tuple[G
     across = max(1, min(plots, PLOTS_ACROSS[measures.shape]))
     lines = -(-plots // across)
     gap, air = measures.px(36), measures.px(30)
-    least = round(measures.text * 7.2)
+    least = round(measures.text * (11 if measures.shape == "tall" else 10.5))
     room = Box(area.x, area.y, area.width, area.height - lines * (least + air))
     grid = _panels(room, spec)
     bounds = around(grid.boxes)
     spare = room.height - bounds.height
-    height = min(least + spare // lines, round(measures.text * 12))
+    height = min(least + spare // lines, round(measures.text * 14))
     left = spare - lines * (height - least)
     grid = grid.moved(0, area.y + left // 2 - bounds.y)
     width = (area.width - (across - 1) * gap) // across

@@ -18,6 +18,7 @@ from denoisecli.figures.slider import Slider, Stop, slider_layout, slider_rail
 from denoisecli.figures.text import draw_text, measure, shorten
 from denoisecli.figures.theme import HEADING, HEADING_SIZE, MONO, PLAIN, FilmStyle, Theme, mix
 from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.glossary import caption_line
 
 from .matrix import percent
 
@@ -80,6 +81,7 @@ def file_slider(subject: RankedFile, theme: Theme) -> Slider:
         ("energy kept, and size of the file", "energy and size"),
         ends=(end_word(subject.rows[0]), end_word(subject.rows[-1]).removeprefix("rank ")),
         top=max(1.0, float(cost.max())),
+        caption=caption_line("file"),
     )
     return Slider(subject.name, subject.about, ("file", "energy", "error"), stops, plot if len(stops) > 1 else None)
 

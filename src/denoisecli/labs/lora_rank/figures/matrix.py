@@ -23,6 +23,7 @@ from denoisecli.figures.slider import Slider, Stop, slider_layout, slider_rail
 from denoisecli.figures.text import draw_text, measure
 from denoisecli.figures.theme import MONO, PLAIN, STRONG, FilmStyle, Theme
 from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.glossary import caption_line
 
 Matrix = NDArray[np.floating[Any]]
 LABEL = 6.2  # of the size of text: the room that A's name and size take left of A
@@ -128,9 +129,10 @@ def matrix_slider(subject: RankedMatrix, theme: Theme) -> Slider:
     energy, error = (np.array([row[name] for row in subject.rows]) for name in ("energy", "error"))
     plot = Plot(
         [Curve(energy, "energy kept", theme.amber), Curve(error, "error", theme.teal)],
-        ("what the copy keeps, and what it misses", "kept and missed"),
+        ("energy kept, and error of the copy", "energy and error"),
         ends=(f"rank {subject.ranks[0]}", f"{subject.ranks[-1]}"),
         top=1.0,
+        caption=caption_line("rank"),
     )
     title = f"{subject.name}: ΔW = B·A at rank {ranks_shown(subject.ranks)}"
     settings = f"{rows}×{columns} = {full} numbers"

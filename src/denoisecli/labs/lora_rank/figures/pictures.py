@@ -20,6 +20,7 @@ from denoisecli.figures.sheet import Column, SheetRow, contact_sheet
 from denoisecli.figures.slider import Slider, Stop, slider_rail
 from denoisecli.figures.theme import FilmStyle, Theme
 from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.glossary import caption_line
 
 from .blocks import end_word, file_marks, hero, size
 from .matrix import EXACT_ERROR, percent
@@ -51,7 +52,7 @@ def rank_frames(shown: Painted, rows: Rows, style: FilmStyle) -> Iterator[Frame]
     curves = [Curve(energy, "energy kept", style.theme.amber), Curve(distance, "picture’s distance", style.theme.teal)]
     ends = (end_word(dict(rows[0])), end_word(dict(rows[-1])).removeprefix("rank "))
     titles = ("energy kept, and distance to the whole LoRA’s picture", "energy, and distance to the whole", "distance")
-    plot = Plot(curves, titles, ends=ends, top=max(1.0, float(distance.max())))
+    plot = Plot(curves, titles, ends=ends, top=max(1.0, float(distance.max())), caption=caption_line("rank_picture"))
     stops = tuple(
         Stop(
             *hero(dict(row), shown.rank),
@@ -75,7 +76,7 @@ def scale_frames(shown: Painted, rows: Rows, style: FilmStyle) -> Iterator[Frame
     distance = _column(rows, "distance_to_full")
     ends = (f"scale {rows[0]['scale']:g}", f"{rows[-1]['scale']:g}")
     plot = Plot([Curve(distance, "", style.theme.teal)], ("distance to the picture at scale 1", "distance to scale 1"),
-                ends=ends)  # fmt: skip
+                ends=ends, caption=caption_line("strength"))  # fmt: skip
     stops = tuple(
         Stop(f"{row['scale']:g}", "× its strength", (three_figures(row["distance_to_full"]),)) for row in rows
     )

@@ -5,14 +5,14 @@ What does not move is drawn once; a frame is a copy of it with the pictures, the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from denoisecli.figures.boxes import Box
-from denoisecli.figures.curves import Curve, Plot, PlotFrame, draw_labels, draw_plot
+from denoisecli.figures.curves import Curve, Plot, PlotFrame, draw_labels, draw_plot, reveal
 from denoisecli.figures.facts import three_figures, timestep
 from denoisecli.figures.film import Frame
 from denoisecli.figures.paint import disc, rectangle
@@ -30,6 +30,7 @@ from denoisecli.figures.theme import (
     FilmStyle,
     Type,
 )
+from denoisecli.glossary import caption_line
 from denoisecli.trace import Trace
 
 from .layout import COMPARED, NoiseLayout, Wanted, noise_layout
@@ -123,7 +124,7 @@ class NoiseDrawing:
             draw_text(base, (box.x, box.bottom - 0.5 * text), said, bold, view.colour(theme))
         if layout.numbers:
             self._name_numbers(base, layout.numbers)
-        return draw_plot(base, layout.plot, self._plot(), theme, text)
+        return draw_plot(base, layout.plot, self._plot(), theme, text, grows=True)
 
     def _name_numbers(self, base: Image.Image, box: Box) -> None:
         """Write what the numbers are: their names, or the schedule that they belong to."""
@@ -149,7 +150,8 @@ class NoiseDrawing:
             curves.append(Curve(np.minimum(np.interp(spots, lanes[0].timesteps, values), MOST_ERROR), name, colour))
         titles = ERROR_TITLES if errors else PLOT_TITLES
         top = min(MOST_ERROR, max(1.0, *(float(values.max()) for _, values, _ in errors))) if errors else 1.0
-        return Plot(curves, titles, top=top, ends=("t = 0", f"t = {lanes[0].last}"))
+        caption = caption_line("guess_error" if errors else "alpha_bar")
+        return Plot(curves, titles, top=top, ends=("t = 0", f"t = {lanes[0].last}"), caption=caption)
 
     def _errors(self) -> list[tuple[str, NDArray[np.float64], RGB]]:
         """Return the guess's errors that are plotted: layout and detail, each in its colour."""
@@ -213,6 +215,7 @@ class NoiseDrawing:
         plot = _shifted(self.plot, -tile.x, -tile.y)
         scale, area = plot.scale, plot.area
         places = [float(lane.timesteps[index]) / lane.last for lane in self.lanes]
+        reveal(image, plot, max(places))
         if len(set(places)) == 1:
             x, half = plot.at(places[0], 0)[0], max(0.5, scale)
             rectangle(image, (x - half, area.y - 6 * scale, x + half, area.bottom), self.theme.ink)
@@ -241,7 +244,7 @@ def _loose(box: Box, image: Image.Image) -> Box:
 
 def _shifted(plot: PlotFrame, dx: int, dy: int) -> PlotFrame:
     labels = tuple((box.moved(dx, dy), curve) for box, curve in plot.labels)
-    return PlotFrame(plot.plot, plot.area.moved(dx, dy), plot.scale, labels)
+    return replace(plot, area=plot.area.moved(dx, dy), labels=labels)
 
 
 def _fitting(parts: list[str], style: Type, width: float) -> str:

@@ -12,7 +12,7 @@ from denoisecli.figures.boxes import Box
 from denoisecli.figures.facts import Facts, run_facts
 from denoisecli.figures.film import Frame
 from denoisecli.figures.layout import DeckLayout, deck_layout
-from denoisecli.figures.panels import draw_labels, draw_panels, grid_unit, run_views
+from denoisecli.figures.panels import View, draw_labels, draw_panels, framed, grid_unit, run_views
 from denoisecli.figures.theme import FilmStyle, Theme
 from denoisecli.figures.timeline import Mark, Timeline
 from denoisecli.trace import Trace
@@ -44,9 +44,21 @@ def deck_frames(
     for state in range(len(facts.rows)):
         image = base.copy()
         draw_panels(image, layout.grid, shown, state, layout.measures.px(6))
+        mark_fixed(image, layout, shown, facts, state, style.theme)
         rail.draw_state(image, state, plot)
         timeline.draw_now(image, state)
         yield np.asarray(image)
+
+
+def mark_fixed(
+    image: Image.Image, layout: DeckLayout, views: Sequence[View], facts: Facts, state: int, theme: Theme
+) -> None:
+    """Frame the guesses (or the only view) of the seeds whose layout, or detail, is fixed at this very state."""
+    row = next((row for row, view in enumerate(views) if view.title == "Guess"), 0)
+    for name, colour in (("layout", theme.amber), ("detail", theme.teal)):
+        for seed, box in enumerate(layout.grid.panels[row]):
+            if seed < len(facts.fixed_at[name]) and facts.fixed_at[name][seed] == state:
+                framed(image, box, f"{name} fixed", colour, theme, layout.measures)
 
 
 def run_timeline(facts: Facts, layout: DeckLayout, theme: Theme) -> Timeline:

@@ -11,6 +11,7 @@ from denoisecli.figures.facts import Facts, mean, three_figures, timestep
 from denoisecli.figures.layout import DeckLayout, RailBoxes, prompt_room, rail_boxes
 from denoisecli.figures.text import draw_text, measure, shorten_list, side_bearing, wrap
 from denoisecli.figures.theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, Theme, Type
+from denoisecli.glossary import caption_line
 from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
 
 TITLES = ("distance of the guess to the final picture", "distance to the final picture", "distance to final")
@@ -47,7 +48,7 @@ class Rail:
         plot = settling_plot(self.facts, self.theme)
         if plot is None or self.boxes.plot is None:
             return None
-        return draw_plot(image, self.boxes.plot, plot, self.theme, self.text)
+        return draw_plot(image, self.boxes.plot, plot, self.theme, self.text, grows=True)
 
     def draw_state(self, image: Image.Image, state: int, plot: PlotFrame | None) -> None:
         """Draw what belongs to one state: its number, its values and the playhead."""
@@ -102,8 +103,8 @@ def settling_plot(facts: Facts, theme: Theme) -> Plot | None:
         for name, series, colour, _ in known
         if series is not None
     ]
-    thresholds = [Threshold(value, f"fixed below {value:g}", colour) for _, _, colour, value in known]
-    return Plot(curves, TITLES, top=1.0, thresholds=thresholds) if curves else None
+    thresholds = [Threshold(value, f"{name} fixed", colour) for name, _, colour, value in known]
+    return Plot(curves, TITLES, top=1.0, thresholds=thresholds, caption=caption_line("settling")) if curves else None
 
 
 def _fitting_settings(settings: str, style: Type, width: float) -> str:

@@ -18,7 +18,7 @@ from denoisecli.figures.text import draw_text, measure, shorten
 from denoisecli.figures.theme import MONO, MONO_STRONG, PROMPT, STRONG, FilmStyle, Theme
 from denoisecli.trace import Trace
 
-from .deck import run_timeline
+from .deck import mark_fixed, run_timeline
 
 
 def view_frames(view: str, trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> Iterator[Frame]:
@@ -42,6 +42,7 @@ def view_frames(view: str, trace: Trace, pictures: Mapping[str, Any], style: Fil
     for state in range(len(facts.rows)):
         image = base.copy()
         draw_panels(image, layout.grid, shown, state, layout.measures.px(6))
+        mark_fixed(image, layout, shown, facts, state, style.theme)
         _draw_state(image, layout.head, facts, state, style.theme, layout.measures)
         timeline.draw_now(image, state)
         yield np.asarray(image)

@@ -14,6 +14,7 @@ from PIL import Image
 from denoisecli.figures.curves import Plot, PlotFrame, draw_playhead_at, draw_plot, smooth, top_of
 from denoisecli.figures.paint import Point, polyline
 from denoisecli.figures.theme import Theme
+from denoisecli.glossary import caption_line
 from denoisecli.metrics import picture_distance
 
 from .layout import WalkLayout
@@ -59,6 +60,7 @@ class ChangeCurve:
             ends=(names[0], names[0 if facts.course.loop else -1]),
             bottom=math.log10(low),
             top=math.log10(high),
+            caption=caption_line("change"),
             ticks=[(math.log10(value), word) for value, word in TICKS.items() if 1.2 * low < value < high],
         )
         drawn = draw_plot(image, layout.plot, plot, theme, layout.measures.text)
