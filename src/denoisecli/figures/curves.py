@@ -182,7 +182,7 @@ CAPTION_ROOM = 7.5  # in sizes of text: lower plots have no caption
 
 
 def _caption(plot: Plot, box: Box, style: Type) -> tuple[str, bool]:
-    """Return the caption, and whether it stands below the ends' words; "" where it has room neither there nor between."""
+    """Return the caption, "" where it has no room, and whether it stands below the words of the ends."""
     width, ends = measure(plot.caption, style), max(measure(word, style) for word in plot.ends)
     if width + 2 * ends + 2 * style.size <= box.width:
         return plot.caption, False
