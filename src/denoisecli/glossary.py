@@ -65,12 +65,14 @@ GROUPS: dict[str, dict[str, Term]] = {
         "uncond": Term("unconditional prediction", "What the model predicts from the state alone, or from the negative prompt."),
         "cond": Term("conditional prediction", "What the model predicts with the prompt."),
         "guided": Term("ε̂", "uncond + cfg·(cond − uncond): the prediction that the sampler gets."),
-        "pull": Term("guidance difference, cond − uncond", "What the prompt changes in this step, before cfg multiplies it."),
+        "cond − uncond": Term("guidance difference", "What the prompt changes in this step, before cfg multiplies it."),
+        "scale": Term("guidance scale", "The cfg of the present step, where it changes from step to step."),
         "anatomy": Term("", "One step taken apart: without the prompt, with it, guided, and the difference."),
         "guidance interval": Term("limited interval guidance", "The part of the run in which a step is guided at all."),
     },
     "Walks": {
         "walk": Term("latent interpolation", "Pictures between two starting noises (or prompts, scales), each a full run."),
+        "frame": Term("", "One picture of a walk, the end of a full run of its own."),
         "leg": Term("segment", "The part of a walk between two neighbouring ends."),
         "end": Term("keyframe", "A point of a walk that was asked for: a seed, a prompt, a scale."),
         "share": Term("interpolation parameter t", "Where on its leg a frame is: 0 the first end, 1 the second."),
@@ -88,6 +90,8 @@ GROUPS: dict[str, dict[str, Term]] = {
         "error": Term(
             "relative Frobenius error", "What is lost of a change, ‖ΔW − ΔW_r‖ / ‖ΔW‖; no matrix of that rank is nearer."
         ),
+        "numbers": Term("parameters", "How many numbers B and A hold together."),
+        "file": Term("", "How large the cut LoRA is on the disk."),
         "cut": Term("rank truncation", "A LoRA with only its strongest changes, up to a rank."),
     },
     "What is made": {
@@ -110,6 +114,145 @@ TERMS: dict[str, Term] = {word: term for group in GROUPS.values() for word, term
 """Every word, by itself."""
 
 
+ALSO = {
+    "t": "timestep",
+    "drawn ×": "drawn ×0.21",
+    "singular values": "spectrum",
+    "energy kept": "energy",
+    "change to the next": "jump",
+}
+"""What stands on pages, where a number's name is short or says more than our word: the word that explains it."""
+
+UNITS = {
+    "state": "a count",
+    "t": "a count",
+    "σ": "a ratio",
+    "ᾱ": "0 to 1",
+    "SNR": "decibels, dB",
+    "layout": "distance, 0 to 1",
+    "detail": "distance, 0 to 1",
+    "fixed": "a state",
+    "cfg": "a factor",
+    "scale": "a factor",
+    "cond − uncond": "root mean square, in units of the noise",
+    "clipped": "% of the pixels",
+    "contrast": "0 to 1",
+    "saturation": "%",
+    "sameness": "a correlation",
+    "distance": "a ratio",
+    "frame": "a count",
+    "change to the next": "root mean square, 0 to 1",
+    "rank": "a count",
+    "numbers": "a count",
+    "energy kept": "%",
+    "error": "%",
+    "file": "bytes",
+    "drawn ×": "a factor",
+}
+"""The unit of the numbers that pages show."""
+
+
+class Caption(NamedTuple):
+    """What a chart says. line: high and low in a few words, for films; text: that, and why it matters, for pages."""
+
+    line: str
+    text: str
+
+
+CAPTIONS: dict[str, Caption] = {
+    "settling": Caption(
+        "low = close to the final picture",
+        "High: the guess is far from the final picture. Low: it is nearly there. The curve that falls first is decided "
+        "first.",
+    ),
+    "alpha_bar": Caption(
+        "high = mostly picture, low = mostly noise",
+        "High: mostly picture. Low: mostly noise. Where the curve is steep, the picture drowns fast.",
+    ),
+    "guess_error": Caption(
+        "high = the guess is wrong",
+        "High: the guess is wrong. The more noise, the less of the detail can be guessed.",
+    ),
+    "clipped": Caption(
+        "high = burnt-out colours",
+        "High: many pixels are burnt out, black or fully bright. Too much guidance shows here first.",
+    ),
+    "contrast": Caption(
+        "high = harsher picture", "High: harsh light and shade. Low: flat. Guidance raises it with its scale."
+    ),
+    "saturation": Caption(
+        "high = more vivid colours", "High: vivid colours. Low: greyish ones. Guidance raises it with its scale."
+    ),
+    "sameness": Caption(
+        "high = the seeds look alike",
+        "High: all seeds give nearly the same picture. Guidance trades variety for obedience to the prompt.",
+    ),
+    "distance": Caption(
+        "high = guidance changed more",
+        "High: the guess is far from the one at the first scale. It shows how much the scale changes the picture.",
+    ),
+    "gap": Caption(
+        "high = the prompt matters more",
+        "High: the prompt changes the prediction a lot in this step. Guidance multiplies this difference by cfg.",
+    ),
+    "strongest_tenth": Caption(
+        "high = the prompt acts in few places",
+        "High: the prompt acts in few places. 10 % would be evenly over the picture.",
+    ),
+    "scale": Caption("the scale of each step", "The guidance scale of each step, as the schedule sets it."),
+    "change": Caption(
+        "peaks = jumps, flat = an even glide",
+        "High: the picture jumps between two frames. Low and flat: it glides. At a jump one thing becomes another.",
+    ),
+    "rank": Caption(
+        "high energy, low error = a good copy",
+        "High energy and low error: a good copy. Where the curves go flat, more rank buys nothing.",
+    ),
+    "file": Caption(
+        "much energy in a small file = a good cut",
+        "High energy at a small size is a good cut. Where energy is flat and size still rises, rank is wasted.",
+    ),
+    "rank_picture": Caption(
+        "low distance = the same picture",
+        "Low distance: the cut paints the same picture as the whole LoRA, whatever energy it lost.",
+    ),
+    "strength": Caption(
+        "low = like the full LoRA",
+        "High: far from the picture at full strength. Low: like it.",
+    ),
+    "spectrum": Caption(
+        "tall = directions that matter", "Tall bars are directions that matter; the cut keeps those in amber."
+    ),
+    "fork": Caption(
+        "high = a change still decides",
+        "High: a change at this state still decides the picture. Where a curve crosses one half, that part is settled.",
+    ),
+    "compare": Caption(
+        "high = the two runs differ",
+        "High: the two runs differ. Where the curve leaves 0, they part.",
+    ),
+}
+
+
+def terms(*names: str) -> list[dict[str, str]]:
+    """Return what these names mean, {name, word, meaning, unit}, as pages read them."""
+    rows = []
+    for name in names:
+        meaning = TERMS[ALSO.get(name, name)].means
+        rows.append({"name": name, "word": name, "meaning": meaning, "unit": UNITS.get(name, "")})
+    return rows
+
+
+def captions(*names: str) -> dict[str, str]:
+    """Return what pages write under these charts, by name."""
+    return {name: CAPTIONS[name].text for name in names}
+
+
+def caption_line(name: str) -> str:
+    """Return what films write under this chart."""
+    return CAPTIONS[name].line
+
+
 def page() -> str:
     """Return docs/glossary.md."""
     lines = [
@@ -120,4 +263,6 @@ def page() -> str:
     for title, terms in GROUPS.items():
         lines += ["", f"## {title}", "| we say | the field says | means |", "| --- | --- | --- |"]
         lines += [f"| **{word}** | {term.field} | {term.means} |" for word, term in terms.items()]
+    lines += ["", "## The charts", "| chart | what high and low mean |", "| --- | --- |"]
+    lines += [f"| **{name.replace('_', ' ')}** | {caption.text} |" for name, caption in CAPTIONS.items()]
     return "\n".join(lines) + "\n"

@@ -5,6 +5,7 @@ from denoisecli.registry import Lab
 LAB = Lab(
     config=".config:ForkConfig",
     record=".record:ForkRecord",
+    lesson=".words:lesson",
     rows="denoisecli.labs.rows:sampled",
     shots=".shots:shots",
     poster=0.95,  # side by side at the end

@@ -161,7 +161,9 @@ def draw(job: Job[ForkConfig], trace: Trace, pictures: PictureFile) -> None:
     shown: dict[str, Any] = dict(pictures)
     job.report.stage("figures", 2)
     with job.timed("figures"):
-        write_state_film(job, fork_frames(trace, shown, style), trace.steps + 1, partial / "film.mp4")
+        write_state_film(
+            job, fork_frames(trace, shown, style), trace.steps + 1, partial / "film.mp4", record=trace.record
+        )
         job.report.step(1)
         job.artifact(save_png(fork_sheet(trace, shown, style), partial / "sheet.png"), "sheet")
         job.report.step(2)

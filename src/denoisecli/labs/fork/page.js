@@ -117,7 +117,7 @@ function makeSide(data, node, { onSeed, onScrub, said }) {
   node.append(...readout.nodes, element("div", { class: "plot-place" }, plot.node), words,
     ...(seeds.length > 1 ? [seedTabs.node] : []));
   plot.draw({
-    title: "how much of the picture the change decides, by the state it comes at",
+    title: "how much of the picture the change decides, by the state it comes at", caption: data.captions.fork,
     curves: BANDS.map(([band, role]) => ({
       label: band, role, values: data.curves[band], faint: seeds.length > 1 && seeds.length <= 16 ? data.by_seed[band] : [],
     })),

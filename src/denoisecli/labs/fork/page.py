@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from denoisecli import glossary
 from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word
 from denoisecli.trace import Trace
 
@@ -46,6 +47,8 @@ def _data(trace: Trace, facts: ForkFacts) -> dict[str, Any]:
         "decided": {band: facts.decided[band] for band in BANDS},
         "interval": {band: facts.interval[band] for band in BANDS},
         "start": _start(facts),
+        "terms": glossary.terms("state", "guess", "t", "σ", "layout", "detail", "seed", "cfg"),
+        "captions": glossary.captions("fork"),
     }
 
 

@@ -63,3 +63,13 @@ def _saved(record: dict[str, Any], config: dict[str, Any], last: int) -> str | N
     return (
         f"without guidance from state {row['at']} on the picture stays within {row['picture']:.1%}: {share:.0f} % saved"
     )
+
+
+def lesson(record: dict[str, Any]) -> str | None:
+    """Return until when a change still decides over layout and detail."""
+    where, last = record.get("decided_at") or {}, len(record.get("schedule") or []) - 1
+    layout, detail = where.get("layout"), where.get("detail")
+    if layout is None or last < 1:
+        return None
+    end = "." if detail is None else f", and detail after state {detail:.0f}."
+    return f"After state {layout:.0f} of {last} a change no longer decides the layout{end}"

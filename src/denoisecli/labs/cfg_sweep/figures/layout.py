@@ -14,7 +14,7 @@ from denoisecli.figures.layout import Measures
 from .head import Head
 
 UNDER_PREFERRED = 1.15  # plots under the panels read best: beside only where panels are this much larger
-PLOTS_ACROSS = {"wide": 4, "square": 4, "tall": 1}
+PLOTS_ACROSS = {"wide": 4, "square": 4, "tall": 2}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from denoisecli.figures.drawn import drawn_scales
 from denoisecli.figures.facts import Facts, run_facts
 from denoisecli.figures.text import clean
 from denoisecli.figures.theme import Theme
+from denoisecli.glossary import caption_line
 from denoisecli.trace import Trace
 
 from ..words import changed
@@ -92,4 +93,4 @@ def causal_plot(facts: ForkFacts, theme: Theme) -> Plot:
     ]
     titles = ("how much the change decides, by the state it comes at", "how much a change still decides", "it decides")
     ends = ("changed at the noise", "at the picture")
-    return Plot(curves, titles, x, ends, 1.0, 0.0, [Threshold(0.5, "half", theme.quiet)])
+    return Plot(curves, titles, x, ends, 1.0, 0.0, [Threshold(0.5, "half", theme.quiet)], caption=caption_line("fork"))

@@ -38,7 +38,7 @@ def fork_frames(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> 
     base = Image.new("RGB", style.size, theme.ground)
     _draw_head(base, layout, facts, theme)
     timeline.draw_track(base)
-    plot = draw_plot(base, layout.plot, causal_plot(facts, theme), theme, text)
+    plot = draw_plot(base, layout.plot, causal_plot(facts, theme), theme, text, grows=True)
     draw_labels(base, plot, theme, text)
     for state in range(len(facts.run.rows)):
         image = base.copy()
