@@ -50,7 +50,8 @@ def _commented(part: BaseModel, indent: int) -> CommentedMap:
 
 
 def _plain(part: BaseModel, name: str) -> Any:
-    return json.loads(part.model_dump_json(include={name}))[name]
+    dumped = json.loads(part.model_dump_json(include={name}))
+    return dumped.get(name, getattr(part, name))  # a switch that is left out where it is as usual
 
 
 def _flow_lists(value: Any) -> Any:
