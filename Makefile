@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: scripts families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket clean
+.PHONY: scripts families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket clean docs
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -22,6 +22,7 @@ help:
 	@echo "make format  let ruff mend what it can"
 	@echo "make dist    wheel and sdist, checked, in dist"
 	@echo "make installed the wheel in an environment of its own, and a deck made there"
+	@echo "make docs    the site of the documentation with a gallery made by the tool, in build/site"
 	@echo "make pythons the light tests against the wheel, under every other Python here that we promise"
 	@echo "make bench   the benchmarks: ratios, each measured side by side in one run"
 	@echo "make pocket  train the built-in model anew, in build/pocket: many hours; interrupt and go on at any time"
@@ -92,6 +93,9 @@ dist: $(STAMP)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/python -m twine check --strict dist/*
+
+docs: $(STAMP)
+	$(BIN)/python docs/build/site.py $(GALLERY)
 
 # As a user has it: the wheel and what it requires, nothing of this folder.
 CLEAN := build/clean

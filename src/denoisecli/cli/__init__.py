@@ -12,7 +12,8 @@ from typing import Any
 __all__ = ["main"]
 
 MODULES = (
-    "labs", "batch", "listing", "gallery", "render", "compare", "slides", "live_page", "interop", "configs", "info",
+    "labs", "batch", "listing", "gallery", "render", "compare", "slides", "lecture", "live_page", "interop",
+    "configs", "info",
 )  # fmt: skip
 """Each adds its commands to the app, in this order, which `--help` keeps."""
 

@@ -154,7 +154,7 @@ def _stacked(measures: Measures, views: int, seeds: int, unit: tuple[int, int]) 
     head_height = round(measures.text * (8.6 if tall else 8.4))
     head = Box(inner.x, inner.y, inner.width, head_height)
     room = timeline.y - air - head.bottom - air
-    least = round(measures.text * 6) if tall else 0  # of plot
+    least = round(measures.text * 9) if tall else 0  # of plot
     area = Box(inner.x, head.bottom + air, inner.width, room - (least + air if tall else 0))
     grid = fit_grid(area, _spec(measures, views, seeds, unit, 0 if measures.narrow else _lead(measures)))
     bounds = around(grid.boxes)

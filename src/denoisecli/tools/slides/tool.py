@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,30 +28,41 @@ LARGE_FILM, LARGE_TALK = 50e6, 100e6  # bytes; Google Slides takes no larger pre
 SUFFIXES = (".pptx", ".md")
 
 
+@dataclass(frozen=True)
+class Script:
+    """The words of a slide that is part of a talk: its title, what the speaker says, and which film is shown."""
+
+    title: str
+    say: tuple[str, ...]
+    film: str = FILM
+
+
 def make_talk(
-    runs: Sequence[Path], path: Path, report: Report, *, title: str | None = None, force: bool = False
+    runs: Sequence[Path],
+    path: Path,
+    report: Report,
+    *,
+    title: str | None = None,
+    force: bool = False,
+    scripts: Sequence[Script] | None = None,
 ) -> Path:
     """Write the slides of `runs`, in their order, to `path` (.pptx or .md) and return it.
+
+    scripts: of each slide, where its words are not those of the run.
 
     Raises UsageError for another suffix and for a file that is not ours to replace, NotRecorded or MediaError for
     a folder that holds no run or no film.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path}: slides are written as .pptx or .md.")
-    from . import markdown as slides_markdown
-    from . import pptx as slides
-
-    kind: Any = slides if path.suffix.lower() == ".pptx" else slides_markdown
-    if path.is_dir() or (path.exists() and not force and not kind.is_untouched(path)):
-        raise UsageError(f"{path} is there, and not as denoisecli wrote it.", "Name another with -o, or add --force.")
+    kind = check_target(path, force=force)
     try:
         report.start(path, "slides", title or path.stem)
         report.stage("figures", len(runs))
         pages = []
-        for number, run in enumerate(runs, 1):
-            pages.append(slide_of(run))
+        told: list[Script | None] = [*scripts] if scripts else [None] * len(runs)
+        for number, (run, script) in enumerate(zip(runs, told, strict=True), 1):
+            pages.append(slide_of(run, script))
             report.step(number)
-        if kind is slides:
+        if path.suffix.lower() == ".pptx":
             _warn_of_size(pages, report)
         kind.write(pages, path, title)
     finally:
@@ -59,7 +71,20 @@ def make_talk(
     return path
 
 
-def slide_of(run: Path) -> Slide:
+def check_target(path: Path, *, force: bool) -> Any:
+    """Return the module that writes such a file. Raises UsageError for what we cannot write, or may not replace."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path}: slides are written as .pptx or .md.")
+    from . import markdown as slides_markdown
+    from . import pptx as slides
+
+    kind: Any = slides if path.suffix.lower() == ".pptx" else slides_markdown
+    if path.is_dir() or (path.exists() and not force and not kind.is_untouched(path)):
+        raise UsageError(f"{path} is there, and not as denoisecli wrote it.", "Name another with -o, or add --force.")
+    return kind
+
+
+def slide_of(run: Path, script: Script | None = None) -> Slide:
     """Return the slide of one run folder. Raises NotRecorded or MediaError where there is no run or no film."""
     from PIL import Image
 
@@ -69,11 +94,13 @@ def slide_of(run: Path) -> Slide:
     from .pptx import Slide, places
 
     record = load_record(run)
-    film = run / FILM
+    name = script.film if script else FILM
+    film = run / name
     if not os.path.lexists(film):
-        raise MediaError(f"{run} holds no {FILM}.", "Make it with `denoisecli render`, or the run again with --force.")
+        raise MediaError(f"{run} holds no {name}.", "Make it with `denoisecli render`, or the run again with --force.")
     with as_written(run):
         words = summary(record)
+        title = script.title if script else words.title
         info = film_info(film)
         theme = THEMES.get(str(((record.get("config") or {}).get("film") or {}).get("theme")), THEMES["dark"])
         room = places(info.size)
@@ -82,17 +109,17 @@ def slide_of(run: Path) -> Slide:
             size=info.size,
             duration_s=info.duration_s,
             poster=Image.fromarray(film_frame(film, lab(words.lab if words.lab in CONFIGS else "cfg-sweep").poster)),
-            title=words.title,
+            title=title,
             settings=(words.lab, *words.settings),
-            caption=_fitting(words.title, room.caption_pt, room.caption.width, 2 if room.wide else 9),
+            caption=_fitting(title, room.caption_pt, room.caption.width, 2 if room.wide else 9),
             details=_details(words, room.details_pt, room.details.width, wide=room.wide),
-            notes=notes(run, record, words),
+            notes=notes(run, record, words, script.say if script else ()),
             look=_look(theme),
         )
 
 
-def notes(run: Path, record: dict[str, Any], words: Summary) -> str:
-    """Return what the speaker sees: what this is, what came out, how long it took, how to make it again."""
+def notes(run: Path, record: dict[str, Any], words: Summary, say: Sequence[str] = ()) -> str:
+    """Return what the speaker sees: what to say, what this is, what came out, how long it took, how to make it."""
     timings = [f"{stage} {seconds:.1f} s" for stage, seconds in (record.get("timings") or {}).items() if seconds]
     model = record.get("model") or {}
     environment = record.get("environment") or {}
@@ -102,6 +129,7 @@ def notes(run: Path, record: dict[str, Any], words: Summary) -> str:
         f"{name} {environment[name]}" for name in ("device", "dtype", "torch", "diffusers") if environment.get(name)
     ]
     parts = [
+        say,
         [words.title, f"{words.lab} · {words.line}"],
         words.findings,
         [f"Time: {', '.join(timings)}"] if timings else [],
