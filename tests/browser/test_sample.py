@@ -270,3 +270,34 @@ def test_a_notebook_shows_the_page_of_a_loaded_run(show, deck, tmp_path):
     expect(inside.locator(".hero b")).to_have_text("0")
     assert Trace()._repr_html_() is None
     assert Trace(folder=tmp_path)._repr_html_() is None
+
+
+def test_a_question_mark_opens_the_legend_and_escape_closes_it(show, deck):
+    opened = show(deck)
+    assert opened.page.locator("dialog").count() == 0
+    opened.press("?")
+    words = opened.texts("dialog dt")
+    assert {"t", "σ", "ᾱ", "layout", "guess"} <= {*words}
+    opened.press("Escape")
+    assert opened.page.locator("dialog").count() == 0
+    opened.page.locator(".ask").click()
+    opened.page.locator("dialog .close").click()
+    assert opened.page.locator("dialog").count() == 0
+
+
+def test_every_number_says_what_it_is(show, deck):
+    opened = show(deck)
+    titles = opened.page.locator(".side dl > div").evaluate_all("nodes => nodes.map(node => node.title)")
+    assert len(titles) == 4
+    assert all("Unit: " in title for title in titles)
+    assert opened.text(".plot-caption").startswith("High: ")
+
+
+@pytest.mark.parametrize("presses", [1, 2, 3, 4, 5])
+def test_the_chart_keeps_its_size_whatever_is_compared(show, deck, presses):
+    opened = show(deck, (1400, 900))
+    opened.press(*"s" * presses)
+    box = opened.page.locator("svg.plot").evaluate(
+        "svg => [svg.getAttribute('viewBox'), svg.clientWidth, svg.clientHeight]"
+    )
+    assert box[0] == f"0 0 {box[1]} {box[2]}"

@@ -8,13 +8,24 @@ const known = new Map();
 export function makeLegend(terms = []) {
   terms.forEach((term) => known.set(term.name, term));
   if (!terms.length) return { button: null, open: () => {} };
-  const close = element("button", { type: "button", class: "close", text: "Close", autofocus: "", onclick: () => dialog.close() });
-  const rows = terms.map(({ word, meaning, unit }) => element("div", {}, element("dt", { text: word }),
-    element("dd", {}, meaning, unit ? element("small", { text: ` Unit: ${unit}.` }) : null)));
-  const dialog = element("dialog", { class: "legend", "aria-label": "what the words mean", onclick: (event) => {
-    if (event.target === dialog) dialog.close();
-  } }, element("h2", { text: "What the words mean" }), element("dl", { tabindex: 0 }, ...rows), close);
-  const open = () => (dialog.open ? dialog.close() : dialog.showModal());
+  let dialog = null; // it is in the page while it is open, so that nothing else finds its words there
+  const close = () => dialog?.close();
+  const open = () => {
+    if (dialog) return close();
+    const rows = terms.map(({ word, meaning, unit }) => element("div", {}, element("dt", { text: word }),
+      element("dd", {}, meaning, unit ? element("small", { text: ` Unit: ${unit}.` }) : null)));
+    const done = element("button", { type: "button", class: "close", text: "Close", onclick: close });
+    dialog = element("dialog", { class: "legend", "aria-label": "what the words mean" },
+      element("h2", { text: "What the words mean" }), element("dl", { tabindex: 0 }, ...rows), done);
+    dialog.addEventListener("click", (event) => event.target === dialog && close());
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      dialog = null;
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    done.focus();
+  };
   const button = element("button", { type: "button", class: "ask", "aria-keyshortcuts": "?", title: "what the words mean (?)", onclick: open },
     element("b", { text: "?", "aria-hidden": "true" }), element("span", { text: "legend" }));
   document.addEventListener("keydown", (event) => {
@@ -23,7 +34,6 @@ export function makeLegend(terms = []) {
     event.preventDefault();
     open();
   });
-  document.body.append(dialog);
   return { button, open };
 }
 
