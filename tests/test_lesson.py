@@ -21,6 +21,12 @@ def sweep(first, last, apart):
             "The layout was fixed by state 4 of 20. The rest was detail, fixed by state 12.",
             id="the middle seed",
         ),
+        pytest.param(
+            "sample",
+            {"schedule": [{}] * 7, "runs": [{"committed_at": {"layout": 4, "detail": 4}}]},
+            "Layout and detail were both fixed by state 4 of 6.",
+            id="at once",
+        ),
         pytest.param("sample", {"schedule": [{}] * 21, "runs": [{"committed_at": {"layout": None}}]}, None, id="never"),
         pytest.param(
             "noise",

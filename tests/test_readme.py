@@ -14,12 +14,17 @@ from tests.shell import surroundings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOPICS = ("labs", "pages", "live", "talk", "many-runs", "scripting", "python", "other-tools", "cost")
+PAGES = {"README.md": README} | {
+    f"docs/{name}.md": (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in TOPICS
+}
+MOST_LINES = 80  # of a page of the docs: a screen or two
 
 
 def commands():
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    blocks = [block for text in PAGES.values() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
     lines = [line.split("   #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith("denoisecli")]
+    return [line for line in dict.fromkeys(lines) if line.startswith("denoisecli")]
 
 
 @pytest.mark.usefixtures("heavy")
@@ -39,9 +44,40 @@ def test_command_runs(line, tmp_path):
     assert {"trace.json", "compare.json"} & {file.name for file in made.iterdir()} if made.is_dir() else made.is_file()
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)#]+)\)", README))))
-def test_link_leads_somewhere(link):
-    assert (ROOT / link).exists()
+LINKS = [(page, link) for page, text in PAGES.items() for link in set(re.findall(r"\]\(((?!http)[^)#]+)\)", text))]
+
+
+@pytest.mark.parametrize(("page", "link"), sorted(LINKS))
+def test_link_leads_somewhere(page, link):
+    assert ((ROOT / page).parent / link).exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_short_and_its_sentences_are_too(page):
+    assert len(PAGES[page].splitlines()) <= (120 if page == "README.md" else MOST_LINES)
+    prose = re.sub(r"```.*?```|`[^`]*`", "", PAGES[page], flags=re.DOTALL)
+    assert [said for said in re.split(r"(?<=[.!?])\s|\n\n|\n- |\|", prose) if said.count(";") > 2] == []
+
+
+def test_the_readme_begins_with_a_small_moving_picture_and_the_install():
+    from PIL import Image
+
+    first = re.search(r"!\[[^]]+\]\(([^)]+)\)", README)
+    picture = ROOT / first[1]
+    assert picture.stat().st_size <= 2 << 20
+    with Image.open(picture) as opened:
+        assert opened.n_frames > 10
+    assert first.start() < README.index("pip install denoisecli") < README.index("make demo") < README.index("## ")
+
+
+def test_the_readme_on_pypi_leads_to_the_project():
+    from hatchling.metadata.core import ProjectMetadata
+    from hatchling.plugin.manager import PluginManager
+
+    text = ProjectMetadata(str(ROOT), PluginManager()).core.readme
+    assert re.findall(r"\]\((?!https://)", text) == []
+    assert "](https://raw.githubusercontent.com/denoisecli/denoisecli/main/docs/images/deck.webp)" in text
+    assert "](https://github.com/denoisecli/denoisecli/blob/main/docs/labs.md)" in text
 
 
 def test_every_command_is_in_the_readme():

@@ -67,10 +67,9 @@ def lecture(
 
 def _config(lab: str, settings: Any, given: dict[str, Any], set_: Any) -> Any:
     """Return a lab's config: the lecture's settings, then the flags that it has keys for, then --set."""
+    from denoisecli.config.load import flags, load_configs
+    from denoisecli.config.load import settings as named
     from denoisecli.registry import CONFIGS
-
-    from ..config.load import flags, load_configs
-    from ..config.load import settings as named
 
     kind = CONFIGS[lab]
     samples = lab != "noise" and (lab != "lora-rank" or "images" in settings)

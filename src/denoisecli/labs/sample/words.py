@@ -21,5 +21,7 @@ def lesson(record: dict[str, Any]) -> str | None:
     last = len(record.get("schedule") or []) - 1
     if layout is None or last < 1:
         return None
+    if detail is not None and detail <= layout:
+        return f"Layout and detail were both fixed by state {layout} of {last}."
     end = "" if detail is None else f", fixed by state {detail}"
     return f"The layout was fixed by state {layout} of {last}. The rest was detail{end}."

@@ -98,7 +98,7 @@ def _steps(record: Record) -> list[str]:
     found = f"{frames} points" if frames else "Points"
     return [
         f"{found} along the same walk, denoised side by side.",
-        "Neighbours share their layout from the first steps on, and drift apart only in detail.",
+        "Compare two neighbours: look for the state at which their pictures part.",
     ]
 
 
