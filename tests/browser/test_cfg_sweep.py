@@ -117,12 +117,12 @@ def test_numbers_are_those_of_the_trace(show, sweep):
     opened.press("ArrowUp", "End")
     state = trace.record["runs"][3]["states"][8]
     assert float(value(opened, "contrast")) == pytest.approx(state["contrast"], abs=0.0006)
-    assert float(value(opened, "from 1")) == pytest.approx(state["distance_to_scales"][0], rel=0.01)
+    assert float(value(opened, "distance")) == pytest.approx(state["distance_to_scales"][0], rel=0.01)
     assert float(value(opened, "clipped").split()[0]) == pytest.approx(100 * state["clipped"], abs=0.6)
-    assert value(opened, "pull") == "–"  # no step leaves the last state
+    assert value(opened, "cond − uncond") == "–"  # no step leaves the last state
     opened.press("Home")
     pull = trace.record["runs"][3]["states"][0]["guidance"]
-    assert float(value(opened, "pull")) == pytest.approx(pull, rel=0.01)
+    assert float(value(opened, "cond − uncond")) == pytest.approx(pull, rel=0.01)
 
 
 def test_a_number_is_plotted_by_its_button_or_m(show, sweep):
@@ -130,9 +130,9 @@ def test_a_number_is_plotted_by_its_button_or_m(show, sweep):
     assert opened.text(".plot-title").startswith("clipped")
     opened.press("m")
     assert opened.text(".plot-title").startswith("contrast")
-    opened.page.locator(".measures button").filter(has_text="pull").click()
+    opened.page.locator(".measures button").filter(has_text="cond − uncond").click()
     opened.settle()
-    assert "‖cond − uncond‖" in opened.text(".plot-title")
+    assert "cond − uncond, the difference" in opened.text(".plot-title")
     assert opened.page.locator(".plot .curve").count() == 4
     assert opened.page.locator(".plot .calm").count() == 3
 
@@ -142,9 +142,9 @@ def test_anatomy_shows_the_halves_and_where_guidance_pulls(show, sweep):
     opened = show(path)
     opened.press("ArrowUp", "3", "Home", "ArrowRight")
     assert opened.text(".hero b") == "7.5"
-    assert opened.text(".hero span") == "= uncond + 7.5 · (cond − uncond)"
+    assert opened.text(".formula") == "guided = uncond + 7.5 · (cond − uncond)"
     assert [text.split(" ·")[0] for text in opened.texts("figcaption")] == [
-        "no prompt", "prompt", "guided", "pull"
+        "no prompt", "prompt", "guided", "|cond − uncond|"
     ]  # fmt: skip
     for panel, half in enumerate(("uncond", "cond", "guided")):
         assert np.abs(opened.pixels(panel) - pictures[half][1].astype(int)).mean() < 3
@@ -159,7 +159,7 @@ def test_anatomy_says_what_was_not_kept_or_not_run(show, sweep):
     opened.press("3", "ArrowUp")
     assert opened.texts(".blank .why") == ["kept for cfg 7.5 only; --set anatomy=12 keeps this one"] * 2
     opened.press("ArrowDown", "ArrowDown", "ArrowDown")
-    assert opened.text(".hero span") == "guided = cond"
+    assert opened.text(".formula") == "guided = cond"
     assert opened.texts(".blank .why")[-1] == "no guidance in this step"
     opened.press("s")
     assert opened.on("view") == ["Guess"]

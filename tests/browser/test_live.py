@@ -237,7 +237,7 @@ def test_guidance_shows_both_halves_and_the_pull(opened):
     live.choose("Guidance")
     live.done()
     assert live.page.locator("figcaption").all_inner_texts() == [
-        "guided, cfg 7.5", "the pull", "without the prompt", "with the prompt"
+        "guided, cfg 7.5", "|cond − uncond|", "without the prompt", "with the prompt"
     ]  # fmt: skip
     assert not np.array_equal(live.picture(2), live.picture(3))
     assert live.picture(1).shape == (32, 32, 3)
