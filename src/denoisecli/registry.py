@@ -29,9 +29,9 @@ class Lab:
 
     config: the LabConfig. plan: (config, out, runs_dir, force) -> Plan. draw: (job, trace, pictures), from stored
     things only. words: (record, config) -> Words. lesson: record -> the one
-    sentence that the run teaches, from its numbers, or None. record: what trace.json holds (`trace_schema`); without it, what all
-    records do. shots: (config, record, notes) -> the pictures that other tools are told of; without it, one for each
-    seed. rows: Trace -> Rows, what `compare` compares; without it, nothing.
+    sentence that the run teaches, from its numbers, or None. record: what trace.json holds (`trace_schema`); without
+    it, what all records do. shots: (config, record, notes) -> the pictures that other tools are told of; without it,
+    one for each seed. rows: Trace -> Rows, what `compare` compares; without it, nothing.
     imported: fits what `import` found in a picture to the lab; without it, one cfg is taken of several.
     keep, drawing: how a trace that `record` filled becomes a run of this lab, or one of its drawings. recorded: the
     config of such a run. poster: the share of the film's length that shows most, for the still picture on a slide.

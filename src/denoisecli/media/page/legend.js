@@ -29,7 +29,9 @@ export function makeLegend(terms = []) {
   const button = element("button", { type: "button", class: "ask", "aria-keyshortcuts": "?", title: "what the words mean (?)", onclick: open },
     element("b", { text: "?", "aria-hidden": "true" }), element("span", { text: "legend" }));
   document.addEventListener("keydown", (event) => {
-    const writing = event.target.matches?.("textarea, input[type=text], input[type=search], input[type=number]");
+    /** @type {any} */
+    const target = event.target;
+    const writing = target.matches?.("textarea, input[type=text], input[type=search], input[type=number]");
     if (event.key !== "?" || writing || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     open();
