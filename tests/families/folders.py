@@ -10,8 +10,9 @@ from tests.families import makers
 from tests.tiny import letter_tokenizer
 
 CHAT = (
-    "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}"
+    "{% for message in messages %}[{{ message['role'] }}]{% if message['content'] is string %}{{ message['content'] }}"
     "{% else %}{% for part in message['content'] %}{{ part['text'] }}{% endfor %}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% if not enable_thinking %}[no thoughts]{% endif %}{% endif %}"
 )
 
 

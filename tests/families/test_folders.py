@@ -12,6 +12,7 @@ import denoisecli
 from denoisecli.cli import whole_app
 from denoisecli.diffusion import call, models
 from denoisecli.diffusion.canvas import as_given
+from denoisecli.diffusion.embeddings import encoded
 from denoisecli.diffusion.families import FAMILIES, family_named, table
 from denoisecli.diffusion.one_step import one_jump_guesses
 from denoisecli.diffusion.prompts import truncated
@@ -88,6 +89,23 @@ def test_a_prompt_may_be_as_long_as_the_widest_encoder_takes(folders):
     assert truncated(pipe, "a" * 300) == ""  # CLIP's 77 tokens would cut it, T5's 512 do not
     assert truncated(pipe, "cat " * 200)
     assert models.unknown_words(models.load_model(str(folders("z-image")), "cpu").pipe, "a cat") == []
+
+
+def heard(model, prompt):
+    """Return what the prompt became, without what the negative one did."""
+    values = {name: value for name, value in encoded(model, prompt).items() if not name.startswith("negative")}
+    return [one for value in values.values() for one in (value if isinstance(value, list) else [value])]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_prompt_is_told_to_be_cut_where_it_is(folders, name):
+    """The last letter that has room changes what the encoder hears, the next one does not; a letter is a token."""
+    model = models.load_model(str(folders(name)), "cpu")
+    room = 3000 - len(truncated(model.pipe, "a" * 3000))
+    whole, *others = (heard(model, "a" * (n - 1) + letter + "a" * 100) for n, letter in
+                      ((room, "a"), (room, "b"), (room + 1, "b")))  # fmt: skip
+    same = [all(map(torch.equal, whole, other)) for other in others]
+    assert same == [False, True]
 
 
 def test_the_page_on_models_says_what_the_labs_were_tried_on():

@@ -267,6 +267,30 @@ def test_skip_layer_guidance_is_a_branch_of_its_own():
     assert trace["eps_skip_layer"].shape == trace.eps_cond.shape
 
 
+@pytest.mark.filterwarnings("ignore:.*experimental")
+def test_a_modular_pipeline_is_heard_like_any_other():
+    """Its blocks step the scheduler and evaluate the denoiser that are its components; a guider mixes."""
+    from diffusers.modular_pipelines import StableDiffusionXLAutoBlocks
+
+    from tests.tiny import tiny_text_sdxl
+
+    parts, pipe = tiny_text_sdxl().components, StableDiffusionXLAutoBlocks().init_pipeline()
+    pipe.update_components(**{name: part for name, part in parts.items() if part is not None and name in vars(pipe)})
+    pipe.set_progress_bar_config(disable=True)
+
+    def paint():
+        told = {"prompt": "a cat", "height": 16, "width": 16, "num_inference_steps": STEPS, "output_type": "latent"}
+        return pipe(**told, generator=torch.Generator().manual_seed(1), output="latents")
+
+    plain = paint()
+    with record(pipe) as trace:
+        assert torch.equal(paint(), plain)
+    assert trace.x_t.shape == (1, STEPS + 1, 4, 8, 8)
+    assert torch.equal(torch.from_numpy(trace.x_t[:, -1]), plain)
+    assert [row["scale"] for row in trace.record["guidance_measured"]] == pytest.approx([7.5] * STEPS, abs=1e-4)
+    assert trace.record["runs"] == [{"seed": 1, "cfg": 7.5}]
+
+
 def test_a_pipeline_that_nobody_knows_is_recorded_by_the_general_rules():
     pipe, arguments = makers.z_image()
     pipe.__class__ = type("SomebodysPipeline", (type(pipe),), {})

@@ -20,6 +20,7 @@ from . import weights
 from .blame import one_line
 from .model_configs import files_of, read_table
 from .model_parts import UNUSED, marks, used_parts
+from .prompts import words_of
 from .quiet import made_up_weights, quiet
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _check_tokenizer(pipe: Any, name: str, path: Path) -> None:
 
     A tokenizer whose config names no length has transformers' stand-in for "endless", 10^30.
     """
-    tokenizer = getattr(pipe, name, None)
+    tokenizer = words_of(getattr(pipe, name, None))
     config = getattr(getattr(pipe, name.replace("tokenizer", "text_encoder"), None), "config", None)
     if tokenizer is None or config is None:
         return
