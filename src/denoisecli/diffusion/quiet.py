@@ -16,6 +16,7 @@ _HARMLESS = (
     "Token indices sequence length is longer than",
     "You have disabled the safety checker",
     "should be kept in float32: []",  # an empty list of modules
+    "Guiders are currently an experimental feature",
     "No LoRA keys associated to",  # a file for the denoiser alone; one for nothing is an error of ours
 )
 
