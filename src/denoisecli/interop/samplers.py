@@ -39,11 +39,7 @@ SOLVERS = {
     "lms": "LMS is solved a little otherwise in ComfyUI: the latents differ by up to 0.003 of their spread.",
 }
 """Samplers whose steps differ where the levels are the same, and by how much: docs/parity.md."""
-ON_SCHEDULES = {
-    "unipc": "", "unipc_bh1": "", "kdpm2": "",
-    "lms": "LMS is integrated a little otherwise in ComfyUI: the latents differ by 2e-5 of their spread, which no "
-    "picture shows.",
-}  # fmt: skip
+ON_SCHEDULES = dict.fromkeys(("unipc", "unipc_bh1", "kdpm2"), "")
 """What of it is left where `schedule: comfy-…` lets a sampler run as ComfyUI does."""
 
 

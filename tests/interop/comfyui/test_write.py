@@ -2,19 +2,21 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from denoisecli.config.base import SPACINGS
-from denoisecli.config.samplers import SAMPLERS
+from denoisecli.config.samplers import SAMPLERS, SCHEDULES
+from denoisecli.diffusion.prompt_syntax import Piece, pieces
 from denoisecli.interop.a1111 import read as a1111_reader
 from denoisecli.interop.a1111.write import infotext
 from denoisecli.interop.comfyui import read as comfyui_reader
 from denoisecli.interop.comfyui.levels import proven, same
 from denoisecli.interop.comfyui.write import api_graph, drawing
 from denoisecli.interop.gaps import a1111_losses, comfyui_losses
-from denoisecli.interop.samplers import APART, sampler_way
+from denoisecli.interop.samplers import APART, NEAR, sampler_way
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.process.comfyui_sigmas import Training, levels
 from tests.interop.made import recipe_for
@@ -81,6 +83,72 @@ def configs():
         sampler=st.sampled_from([name for name, row in SAMPLERS.items() if not row.flow]),
         size=st.tuples(st.integers(8, 512), st.integers(8, 512)).map(lambda sides: [side * 8 for side in sides]),
     )
+
+
+@st.composite
+def rich_configs(draw):
+    """Any config of the keys that came later: flow, ComfyUI's levels, weights, clip skip, rescaling, LoRAs."""
+    config = draw(configs())
+    flows = [name for name, row in SAMPLERS.items() if row.flow and row.comfyui]
+    lora = st.fixed_dictionaries(
+        {"file": st.sampled_from(["ink.safetensors", "wash.safetensors"]), "scale": st.sampled_from([0.5, 1.0, -0.25])},
+        optional={"text_scale": st.sampled_from([0.0, 0.75])},
+    )
+    changes = {
+        "loras": draw(st.lists(lora, max_size=2, unique_by=lambda row: row["file"])),
+        "guidance_rescale": draw(st.sampled_from([0.0, 0.7])),
+        "clip_skip": draw(st.sampled_from([1, 2, 3])),
+        "steps": draw(st.integers(2, 60)),
+    }
+    if draw(st.booleans()):
+        changes |= {"sampler": draw(st.sampled_from(flows)), "spacing": None}
+    else:
+        runs = [name for name, row in SAMPLERS.items() if proven(row) and row.spaced and name != "ddim"]
+        changes |= {
+            "sampler": draw(st.sampled_from(runs)),
+            "spacing": None,
+            "schedule": draw(st.sampled_from(SCHEDULES)),
+        }
+        changes |= {"prompt_syntax": draw(st.sampled_from(["plain", "comfy"]))}
+    return SampleConfig.model_validate(config.model_dump() | changes)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rich_configs())
+def test_all_keys_come_back(config):
+    """What ComfyUI's graph can say comes back, from the form of its server and of its page."""
+    nodes = api_graph(recipe_for(config))
+    for text in (json.dumps(nodes), json.dumps(drawing(nodes, ["a note"]))):
+        found = comfyui_reader.read(text)
+        values = found.values | {"loras": found.elsewhere.get("loras", [])}
+        back = SampleConfig.model_validate({key: value for key, value in values.items() if key != "model"})
+        for key in ("seeds", "steps", "cfg", "size", "clip_skip", "guidance_rescale"):
+            assert getattr(back, key) == getattr(config, key), key
+        one, other = SAMPLERS[back.sampler], SAMPLERS[config.sampler]
+        assert (one.comfyui[0], one.flow) == (other.comfyui[0], other.flow)  # euler_karras is euler on comfy-karras
+        assert [lora.strengths for lora in back.loras] == [lora.strengths for lora in config.loras]
+        assert said(back) == said(config)
+        if not SAMPLERS[config.sampler].flow:
+            assert len(runs(back)) == len(runs(config))
+            np.testing.assert_allclose(runs(back), runs(config), rtol=NEAR)
+
+
+def said(config):
+    """The prompts as words and weights, whatever syntax writes them."""
+    texts = (config.prompt, config.negative_prompt)
+    return [pieces(text, "comfy") if config.prompt_syntax == "comfy" else [Piece(text, 1.0)] * bool(text)
+            for text in texts]  # fmt: skip
+
+
+def runs(config):
+    """The levels that a config runs through but for the last, by its own name or ComfyUI's."""
+    sampler = SAMPLERS[config.sampler]
+    if config.schedule:
+        name = config.schedule.removeprefix("comfy-")
+        found = levels(name, Training.scaled_linear(), config.steps, sampler.comfyui[0])
+    else:
+        found = sampler_way(sampler, config.spacing, config.steps).sigmas
+    return found[:-1]
 
 
 def kept(config, row):
