@@ -48,8 +48,8 @@ def test_an_old_drawing_and_what_is_bypassed():
 
 
 def test_what_is_not_bypassed():
-    found = read(json.dumps(changed(10, mode=0)))
-    assert found.elsewhere["loras"] == [{"file": "ink.safetensors", "scale": 0.8, "text_scale": 1.0}]
+    found = read(json.dumps(changed(10, mode=0)))  # the prompts take their encoder from before it
+    assert found.elsewhere["loras"] == [{"file": "ink.safetensors", "scale": 0.8, "text_scale": 0.0}]
 
 
 @pytest.mark.parametrize("after", ["randomize", "fixed", False, None])

@@ -239,11 +239,29 @@ def test_samplers_that_differ_in_more_are_not():
     assert any("The graph has 2 samplers" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("model", "clip", "strengths"),
+    [
+        (["10", 0], ["10", 1], {"scale": 0.8, "text_scale": 0.5}),
+        (["10", 0], ["4", 1], {"scale": 0.8, "text_scale": 0.0}),
+        (["4", 0], ["10", 1], {"scale": 0.0, "text_scale": 0.5}),
+    ],
+    ids=["both", "the model alone", "the prompts alone"],
+)
+def test_a_lora_acts_where_its_outputs_are_taken(model, clip, strengths):
+    lora = {"class_type": "LoraLoader", "model": ["4", 0], "clip": ["4", 1], "lora_name": "ink.safetensors",
+            "strength_model": 0.8, "strength_clip": 0.5}  # fmt: skip
+    found = read(graph(n3={"model": model}, n6={"clip": clip}, n7={"clip": clip}, n10=lora))
+    assert found.elsewhere["loras"] == [{"file": "ink.safetensors"} | strengths]
+
+
 def test_loras_in_the_order_of_their_use():
     lora = {"class_type": "LoraLoader", "clip": ["4", 1], "strength_clip": 0.5}
     chain = {
         "n3": {"model": ["11", 0]},
-        "n11": lora | {"lora_name": "styles\\second.safetensors", "strength_model": 0.5, "model": ["10", 0]},
+        "n6": {"clip": ["11", 1]},
+        "n11": lora
+        | {"lora_name": "styles\\second.safetensors", "strength_model": 0.5, "model": ["10", 0], "clip": ["10", 1]},
         "n10": lora | {"lora_name": "first.safetensors", "strength_model": 0.8, "model": ["4", 0]},
     }
     assert read(graph(**chain)).elsewhere["loras"] == [

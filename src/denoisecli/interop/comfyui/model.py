@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,12 +37,20 @@ class Models:
     def __init__(self, graph: Graph, finder: Finder) -> None:
         self.graph, self.finder = graph, finder
 
-    def model(self, value: Any) -> Model:
-        """Return what stands above a sampler's model."""
+    def model(self, value: Any, clips: Sequence[Any] = ()) -> Model:
+        """Return what stands above a sampler's model. clips: what its prompts were encoded by, where that is known.
+
+        A LoRA acts on the text encoder only where the prompts take the encoder from it, and may act on that alone.
+        """
         found = Model()
+        heard = {up for clip in clips for up in self.graph.up(clip)}
+        passed = set()
         for name, inputs in self._chain(value):
+            passed.add(name)
             kind = self.graph.kind(name)
             loras = list(self._loras(kind, inputs))
+            if heard and "clip" in inputs and name not in heard:
+                loras = [(lora, strength, 0.0) for lora, strength, _ in loras]
             found.loras += loras[::-1]
             file = next((self.finder.plain(inputs[key], key) for key in MODEL_NAMES if key in inputs), None)
             if isinstance(file, str) and "control" not in kind.lower():
@@ -53,7 +61,15 @@ class Models:
         else:
             self._nowhere(found, value)
         found.loras.reverse()
+        found.loras += self._for_text_alone(clips, passed)
         return found
+
+    def _for_text_alone(self, clips: Sequence[Any], passed: Container[str]) -> list[tuple[str, float, float | None]]:
+        """Return the LoRAs that a sampler's prompts pass and its model does not."""
+        above = dict.fromkeys(up for clip in clips for up in self.graph.up(clip))
+        names = [name for name in above if name not in passed and "clip" in self.graph.inputs(name)]
+        loras = [lora for name in names for lora in self._loras(self.graph.kind(name), self.graph.inputs(name))]
+        return [(lora, 0.0, strength if text is None else text) for lora, strength, text in reversed(loras)]
 
     def _nowhere(self, found: Model, value: Any) -> None:
         """Name the last node of a way up that ends without a file."""

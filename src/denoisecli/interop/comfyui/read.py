@@ -155,11 +155,11 @@ class _Reader:
     def read(self) -> Imported:
         """Return the settings, and the sentences on what is not the same here."""
         self._gather()
-        model = Models(self.graph, self.finder).model(self.inputs.get("model"))
-        self.above = {up for value in self.graph.inputs(self.name).values() for up in self.graph.up(value)}
-        family = family_of(self.graph, self.above, model.file or "")
         conditions = Conditions(self.graph, self.finder, self.imported)
         positive = conditions.prompts(self.inputs.get("positive"), "positive")
+        model = Models(self.graph, self.finder).model(self.inputs.get("model"), positive.clips)
+        self.above = {up for value in self.graph.inputs(self.name).values() for up in self.graph.up(value)}
+        family = family_of(self.graph, self.above, model.file or "")
         negative = (conditions if self._mixes() else conditions.silent()).prompts(
             self.inputs.get("negative"), "negative"
         )
