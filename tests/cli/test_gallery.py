@@ -64,6 +64,7 @@ def test_our_own_page_is_written_anew(run, runs, tmp_path):
     assert "a harbour" in (runs / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("heavy")
 def test_a_live_page_stands_beside_it_and_is_linked(run, runs, tmp_path, monkeypatch):
     monkeypatch.setenv("DENOISECLI_STEPS", "1")
     monkeypatch.setenv("DENOISECLI_SEEDS", "7")

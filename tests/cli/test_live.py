@@ -16,7 +16,6 @@ from tests import warm
 from .conftest import SMALL
 
 
-@pytest.mark.usefixtures("heavy")
 @pytest.mark.parametrize(
     ("shape", "columns", "lines", "drawn"),
     [
@@ -60,6 +59,7 @@ def on_terminal(command, cwd, env):
     return out.decode(), seen.decode(errors="replace")
 
 
+@pytest.mark.usefixtures("heavy")
 @pytest.mark.parametrize(
     ("colour", "pictures"),
     [pytest.param({}, True, id="colour"), pytest.param({"NO_COLOR": "1"}, False, id="no colour")],

@@ -72,6 +72,7 @@ def test_values_of_any_kind_are_one_sentence(tmp_path, value):
     assert "fault in denoisecli" not in done.stderr
 
 
+@pytest.mark.usefixtures("heavy")  # fsspec, whose word it is
 @pytest.mark.parametrize(
     ("url", "code"),
     [
