@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ _RESNET = {
 _UNET = {
     "time_embedding.linear_1.": "time_embed.0.",
     "time_embedding.linear_2.": "time_embed.2.",
+    "add_embedding.linear_1.": "label_emb.0.0.",
+    "add_embedding.linear_2.": "label_emb.0.2.",
     "conv_in.": "input_blocks.0.0.",
     "conv_norm_out.": "out.0.",
     "conv_out.": "out.2.",
@@ -35,16 +38,64 @@ def write_original(pipe: Any, path: Path) -> Path:
     """Write the pipeline's weights to `path` (.safetensors) and return it."""
     from safetensors.torch import save_file
 
+    tensors = _networks(pipe)
+    for name, tensor in pipe.text_encoder.state_dict().items():
+        tensors[f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}"] = tensor
+    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path)
+    return path
+
+
+def write_original_xl(pipe: Any, path: Path) -> Path:
+    """Write an XL pipeline's weights as Stability's file has them: the second text encoder by OpenCLIP's names."""
+    from safetensors.torch import save_file
+
+    tensors = _networks(pipe)
+    for name, tensor in pipe.text_encoder.state_dict().items():
+        own = f"conditioner.embedders.0.transformer.text_model.{name.removeprefix('text_model.')}"
+        tensors[own] = tensor
+    for name, tensor in _openclip(pipe.text_encoder_2.state_dict()).items():
+        tensors[f"conditioner.embedders.1.model.{name}"] = tensor
+    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path)
+    return path
+
+
+_OPENCLIP = {
+    "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
+    "text_model.embeddings.position_embedding.weight": "positional_embedding",
+    "text_model.final_layer_norm.": "ln_final.",
+    "text_model.encoder.layers.": "transformer.resblocks.",
+    "layer_norm1.": "ln_1.",
+    "layer_norm2.": "ln_2.",
+    "mlp.fc1.": "mlp.c_fc.",
+    "mlp.fc2.": "mlp.c_proj.",
+    "self_attn.out_proj.": "attn.out_proj.",
+}
+
+
+def _openclip(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return transformers' CLIP by OpenCLIP's names: queries, keys and values in one matrix, the projection turned."""
+    found = {}
+    for name, tensor in state.items():
+        if name == "text_projection.weight":
+            found["text_projection"] = tensor.T
+        elif ".q_proj." in name:
+            parts = [state[name.replace(".q_proj.", f".{part}_proj.")] for part in "qkv"]
+            block = name.split(".layers.")[1].split(".")[0]
+            found[f"transformer.resblocks.{block}.attn.in_proj_{name.rpartition('.')[2]}"] = torch.cat(parts)
+        elif not (".k_proj." in name or ".v_proj." in name or name.endswith("position_ids")):
+            found[functools.reduce(lambda own, pair: own.replace(*pair), _OPENCLIP.items(), name)] = tensor
+    return found
+
+
+def _networks(pipe: Any) -> dict[str, torch.Tensor]:
+    """Return the weights of denoiser and autoencoder by their original names."""
     tensors = {}
     for name, tensor in pipe.unet.state_dict().items():
         tensors[f"model.diffusion_model.{_unet_name(name, pipe.unet.config)}"] = tensor
     blocks = len(pipe.vae.config.block_out_channels)
     for name, tensor in pipe.vae.state_dict().items():
         tensors[f"first_stage_model.{_vae_name(name, blocks)}"] = _as_convolution(name, tensor)
-    for name, tensor in pipe.text_encoder.state_dict().items():
-        tensors[f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}"] = tensor
-    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path)
-    return path
+    return tensors
 
 
 def _unet_name(name: str, config: Any) -> str:

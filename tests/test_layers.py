@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "denoisecli"
 FLOORS = (
     ("errors", "glossary", "report", "registry", "safe_files", "safe_text"),
-    ("digest", "locks", "safe_json", "trace_schema"),
+    ("cache", "digest", "locks", "safe_json", "trace_schema"),
     ("metrics", "trace", "scale"),
     ("config", "media", "lora", "process"),
     ("runs",),

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 STAGES = {"load": 0.15, "sample": 0.35, "decode": 0.3, "figures": 0.2}
 """The stages of a run and their usual share of its time, for the estimate of what is left."""
 
+WORDS = {
+    "load": "loading the model", "sample": "sampling", "decode": "decoding", "figures": "drawing and encoding",
+    "put": "putting it into the store",
+}  # fmt: skip
+"""The stages for people."""
+
 
 class Report:
     """Says nothing. Subclasses in `cli/console.py` say it on a terminal, as lines, or as JSON."""
@@ -19,8 +25,11 @@ class Report:
     wants_guess = False
     """Whether somebody looks at the guesses; drawing them costs a little."""
 
-    def start(self, run: Path, lab: str, title: str) -> None:
-        """Tell that the run in folder `run` begins."""
+    def start(self, run: Path, lab: str, title: str, **details: Any) -> None:
+        """Tell that the run in folder `run` begins.
+
+        details: `makes`, what it will make, in words; `seconds`, how long that takes, None where nobody knows.
+        """
 
     def stage(self, name: str, total: int) -> None:
         """Tell that stage `name` of `total` pieces begins (see STAGES)."""

@@ -84,7 +84,9 @@ def test_order_failure_and_another_try(batch, tmp_path):
     ]  # fmt: skip
     code, out, err = ended(batch("deck.yaml", "--vary", "seed=2-3", *loras, "--json"))
     assert code == 3, err
-    events = [json.loads(line) for line in out]
+    told = [json.loads(line) for line in out]
+    assert all(event["number"] in range(4) for event in told)
+    events = [event for event in told if event["event"] in ("done", "error")]
     assert [(event["event"], event["vary"].split()[0], event.get("fresh")) for event in events] == [
         ("error", "seeds=2", None), ("done", "seeds=2", False), ("error", "seeds=3", None), ("done", "seeds=3", True),
     ]  # fmt: skip
@@ -202,7 +204,16 @@ def test_clock_that_was_set_back(batch, tmp_path):
 def test_two_workers(batch, tmp_path):
     code, out, _ = ended(batch("noise.yaml", "--vary", "seed=0-5", "--jobs", "2", "--json"))
     assert code == 0
-    assert [json.loads(line)["number"] for line in out] == list(range(6))
+    events = [json.loads(line) for line in out]
+    assert [event["number"] for event in events if event["event"] == "done"] == list(range(6))
+    for number in range(6):
+        mine = [event for event in events if event["number"] == number]
+        names = [event["event"] for event in mine]
+        assert names[0] == "start"
+        assert names[-1] == "done"
+        assert {event["path"] for event in mine if event["event"] == "artifact"} >= {"film.mp4", "page.html"}
+        assert {event["stage"] for event in mine if event["event"] == "step"} == {"figures"}
+        assert len({event["run"] for event in mine}) == 1
 
 
 @pytest.mark.slow

@@ -40,3 +40,17 @@ def test_two_loras_with_strengths_apart(tmp_path, capfd):
     assert strengths(model.pipe.unet) == {"lora0": 0.4, "lora1": 1.0}
     assert strengths(model.pipe.text_encoder) == {"lora0": 0.0, "lora1": 1.0}
     assert capfd.readouterr().err == ""
+
+
+def test_a_built_in_lora_by_its_name():
+    from denoisecli.diffusion.models import lora_identity
+    from denoisecli.errors import ModelError
+    from denoisecli.lora.built_in import FOLDER
+
+    model = load_model("pocket", "cpu")
+    add_loras(model, [("pocket/woodcut-print", 1.0)])
+    assert strengths(model.pipe.unet) == {"lora0": 1.0}
+    assert lora_identity("pocket/woodcut-print") == lora_identity(str(FOLDER / "woodcut-print.safetensors"))
+    with pytest.raises(ModelError, match='no LoRA "woodct"') as told:
+        lora_identity("pocket/woodct")
+    assert "pocket/woodcut-print" in told.value.hint

@@ -233,7 +233,7 @@ def tensors(*names):
     ("names", "message"),
     [
         pytest.param(["lora_unet_x.lora_down.weight"], "a LoRA, not a model", id="lora"),
-        pytest.param(["conditioner.embedders.0.x", "model.diffusion_model.x"], "an SDXL checkpoint", id="sdxl"),
+        pytest.param(["conditioner.embedders.0.model.ln_final.x"], "an SDXL refiner", id="sdxl refiner"),
         pytest.param(["cond_stage_model.model.transformer.x"], "a Stable Diffusion 2", id="sd2"),
         pytest.param(["double_blocks.0.img_attn"], "a Flux checkpoint", id="flux"),
         pytest.param(["x"], "not a Stable Diffusion 1.x checkpoint", id="anything"),

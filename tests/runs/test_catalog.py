@@ -218,3 +218,24 @@ def test_thousands_are_listed_at_once(tmp_path):
 def test_names_that_are_no_text(tmp_path):
     run = hand_made(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")))
     assert [entry.run for entry in entries([tmp_path])] == [run]
+
+
+def test_two_runs_that_differ_are_told_apart(tmp_path):
+    """By whichever setting they differ, their lines differ, and name it."""
+    pairs = [
+        "film.theme=light",
+        "film.size=1080x1080",
+        "size=512x512",
+        "quality=draft",
+        "negative_prompt=fog",
+        "eta=0.5",
+    ]
+    said = ["light theme", "film 1080×1080", "512×512", "draft", "negative prompt fog", "eta 0.5"]
+    lines = {}
+    for number, pair in enumerate(["seeds=7", *pairs]):
+        run = hand_made_run(tmp_path / str(number), "sample", "seeds=7", "steps=20", pair, film=False)
+        lines[pair] = entry_of(run).settings
+    assert len(set(lines.values())) == len(lines)
+    for pair, words in zip(pairs, said, strict=True):
+        assert words in lines[pair].split(" · ")
+        assert words not in lines["seeds=7"]

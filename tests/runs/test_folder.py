@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from denoisecli.errors import InUse, RunFolderError
 from denoisecli.runs.catalog import delete
-from denoisecli.runs.folder import RunFolder, missing_files, name_folder, remove, run_hash, slug
+from denoisecli.runs.folder import (
+    RunFolder,
+    missing_files,
+    name_folder,
+    name_with,
+    names_by_hash,
+    remove,
+    run_hash,
+    slug,
+)
 from denoisecli.trace import Trace
 
 
@@ -306,3 +315,26 @@ def test_too_long_a_name_is_one_sentence(tmp_path, name):
         with pytest.raises(RunFolderError, match="too long a name") as caught:
             use(RunFolder(tmp_path / name, "a"))
         assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize(
+    ("varied", "name"),
+    [
+        ("seeds=3 cfg=7.5", "a-mill-seed-3-cfg-7.5-0a1b2c3d"),
+        ("film.theme=light", "a-mill-theme-light-0a1b2c3d"),
+        ("scales=[[0, 12], [0.5, 3]]", "a-mill-scales-0-12-0.5-3-0a1b2c3d"),
+        ("model=../../x/y.safetensors", "a-mill-model-x-y-safetensors-0a1b2c3d"),
+        ("negative_prompt=\u00fcber ../ \x00", "a-mill-negative-prompt-uber-0a1b2c3d"),
+        ("", "a-mill-0a1b2c3d"),
+        ("x=" + "long " * 40, "a-mill-x" + "-long" * 9 + "-0a1b2c3d"),
+    ],
+)
+def test_a_name_tells_what_varies(varied, name):
+    assert name_with(Path("runs/sample/a-mill-0a1b2c3d"), varied) == Path("runs/sample") / name
+
+
+def test_runs_are_found_by_their_hash(tmp_path):
+    for name in ("a-mill-0a1b2c3d", "a-sea-seed-3-11111111.partial", ".a-fog-22222222.old", "notes"):
+        (tmp_path / name).mkdir()
+    assert names_by_hash(tmp_path) == {"0a1b2c3d": "a-mill-0a1b2c3d", "11111111": "a-sea-seed-3-11111111"}
+    assert names_by_hash(tmp_path / "nowhere") == {}

@@ -10,6 +10,7 @@ from typing import Any
 
 from denoisecli.config.base import LabConfig
 from denoisecli.errors import NotRecorded
+from denoisecli.runs.rates import Kind, kind, known_rate, pieces
 from denoisecli.trace import TRACE_FILE, load_record
 
 MOST_LOOKED_AT = 50  # runs of each lab, the newest
@@ -24,9 +25,6 @@ class Estimate:
     bytes: int | None
 
 
-Kind = tuple[str, str, str]
-
-
 @dataclass
 class _Rate:
     """What runs of one kind took, for one sample's step each."""
@@ -36,35 +34,49 @@ class _Rate:
     bytes: int = 0
 
 
-def estimate(configs: Sequence[LabConfig], runs: int, root: Path) -> Estimate:
-    """Return the estimate for `runs` runs of which `configs` are some: the average of those counts for all."""
-    rates = learnt(root, {config.lab for config in configs})
-    found = [(rates.get(kind(config.model_dump(mode="json"))), pieces(config.model_dump())) for config in configs]
-    known = [(rate, count) for rate, count in found if rate is not None]
+def estimate(configs: Sequence[LabConfig], runs: int, root: Path, *, by_machine: bool = False) -> Estimate:
+    """Return the estimate for `runs` runs of which `configs` are some: the average of those counts for all.
+
+    by_machine: where nothing like them lies below `root`, ask what runs took on this machine before.
+    """
+    here = learnt(root, {config.lab for config in configs})
+    told = [config.model_dump(mode="json") for config in configs]
+    found = [(here.get(kind(one)), pieces(one)) for one in told]
+    known = [(rate, count) for rate, count in found if rate is not None and rate.pieces]
     if not known:
-        return Estimate(runs, None, None)
+        return _by_this_machine(told, runs) if by_machine else Estimate(runs, None, None)
     share = runs / len(known)
     seconds = sum(rate.seconds / rate.pieces * count for rate, count in known) * share
     size = sum(rate.bytes / rate.pieces * count for rate, count in known) * share
     return Estimate(runs, seconds, round(size))
 
 
+def _by_this_machine(configs: Sequence[dict[str, Any]], runs: int) -> Estimate:
+    """Return the estimate by what runs took on this machine, wherever they lie now."""
+    rates = [(known_rate(kind(config)), config) for config in configs]
+    known = [(rate.seconds(one), rate.piece_bytes * pieces(one)) for rate, one in rates if rate is not None]
+    if not known:
+        return Estimate(runs, None, None)
+    share = runs / len(known)
+    return Estimate(runs, share * sum(seconds for seconds, _ in known), round(share * sum(size for _, size in known)))
+
+
 def learnt(root: Path, labs: Iterable[str]) -> dict[Kind, _Rate]:
     """Return what the newest runs below `root` took, by their kind."""
-    rates: dict[Kind, _Rate] = {}
+    found_rates: dict[Kind, _Rate] = {}
     for lab in labs:
         found = sorted((root / lab).glob(f"*/{TRACE_FILE}"), key=_changed, reverse=True)
         for path in found[:MOST_LOOKED_AT]:
             with contextlib.suppress(
                 NotRecorded, ArithmeticError, KeyError, TypeError, ValueError
             ):  # a stranger's, or torn
-                _learn(rates, load_record(path.parent))
-    return rates
+                _learn(found_rates, load_record(path.parent))
+    return found_rates
 
 
-def _learn(rates: dict[Kind, _Rate], record: dict[str, Any]) -> None:
+def _learn(known: dict[Kind, _Rate], record: dict[str, Any]) -> None:
     config = record["config"]
-    rate = rates.setdefault(kind(config), _Rate())
+    rate = known.setdefault(kind(config), _Rate())
     spent = sum(seconds for stage, seconds in record["timings"].items() if stage != "load")
     packed = record.get("packed")
     if packed:
@@ -73,25 +85,6 @@ def _learn(rates: dict[Kind, _Rate], record: dict[str, Any]) -> None:
     rate.pieces += pieces(config)
     rate.seconds += spent
     rate.bytes += sum(row["bytes"] for row in record["artifacts"])
-
-
-def kind(config: dict[str, Any]) -> Kind:
-    """Return what decides the cost of one sample's step: the lab, the model, the sizes of picture and film."""
-    return str(config["lab"]), str(config.get("model")), f"{_pair(config.get('size'))} {_pair(config['film']['size'])}"
-
-
-def pieces(config: dict[str, Any]) -> int:
-    """Return how many steps of single samples the run has, roughly: what its cost grows with."""
-    count = 1
-    for name in ("seeds", "scales", "ranks"):
-        value = config.get(name)
-        count *= len(value) if isinstance(value, (list, tuple)) and value else 1
-    frames = config.get("frames")
-    return count * (frames if isinstance(frames, int) else 1) * int(config.get("steps") or 1)
-
-
-def _pair(size: Any) -> str:
-    return "x".join(map(str, size)) if size else ""
 
 
 def _changed(path: Path) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from denoisecli.config.base import LabConfig
 
@@ -43,13 +43,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a worker is at: `done` of `total` pieces of a stage of the run with this label."""
+    """What a worker is at: `done` of `total` pieces of a stage of the run with this label, or of several at once."""
 
     worker: int
     label: str
     stage: str
     done: int
     total: int
+    numbers: tuple[int, ...] = ()
+    path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,19 @@ class Warned:
 
     worker: int
     text: str
+    numbers: tuple[int, ...] = ()
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """A run has begun (`start`), or a file of it is ready (`artifact`): what `--json` says of it."""
+
+    worker: int
+    event: Literal["start", "artifact"]
+    number: int
+    path: str
+    fields: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -69,4 +84,4 @@ class Settled:
     made: bool
 
 
-Message = Outcome | Progress | Warned | Settled
+Message = Outcome | Progress | Warned | Told | Settled

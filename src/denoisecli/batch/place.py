@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from denoisecli.config.base import LabConfig
@@ -13,7 +13,7 @@ from denoisecli.errors import DenoiseError
 from denoisecli.labs.job import Plan
 from denoisecli.registry import part
 from denoisecli.report import Report
-from denoisecli.runs.folder import RUNS_DIR
+from denoisecli.runs.folder import RUNS_DIR, name_with, names_by_hash
 
 from .messages import Run
 
@@ -24,6 +24,8 @@ class Place:
 
     root: Path | None = None
     force: bool = False
+    held: Mapping[str, str] = field(default_factory=dict, compare=False, kw_only=True)
+    """Names of runs that are there, by lab and hash: known to a place that was surveyed."""
 
     @property
     def title(self) -> str:
@@ -38,9 +40,24 @@ class Place:
     def check(self) -> None:
         """Raise DenoiseError where no run can ever be put; a folder's lock tells that already."""
 
-    def plan(self, config: LabConfig) -> Plan[Any]:
-        """Return the plan of a run. Nothing is loaded; raises DenoiseError where it cannot be one."""
+    def plan(self, config: LabConfig, label: str = "") -> Plan[Any]:
+        """Return the plan of a run. Nothing is loaded; raises DenoiseError where it cannot be one.
+
+        label: what varies in the run, which its folder's name tells; one that is there already keeps its name.
+        """
         plan: Plan[Any] = part(config.lab, "plan")(config, None, self.folder, force=self.force)
+        known = self.held.get(f"{config.lab} {plan.folder.hash}")
+        if known is not None:
+            plan.folder.path = plan.folder.path.with_name(known)
+        elif label:
+            varied = label.replace(f"{config.title_key}={config.title}", "")  # the name begins with it
+            plan.folder.path = name_with(plan.folder.path, varied)
+        return plan
+
+    def at(self, run: Run) -> Plan[Any]:
+        """Return the plan of a run under the very name that was found for it."""
+        plan = self.plan(run.config)
+        plan.folder.path = plan.folder.path.with_name(PurePosixPath(run.path).name)
         return plan
 
     def everywhere(self) -> Place:
@@ -48,8 +65,10 @@ class Place:
         return replace(self, root=self.folder.resolve())
 
     def surveyed(self, labs: Iterable[str]) -> Place:
-        """Return the place, ready to be asked about many runs of these labs; a disk always is."""
-        return self
+        """Return the place, ready to be asked about many runs of these labs: with the names of those on this disk."""
+        names = {lab: names_by_hash(self.folder / lab) for lab in labs}
+        held = {f"{lab} {digest}": name for lab, found in names.items() for digest, name in found.items()}
+        return replace(self, held=held)
 
     def name(self, plan: Plan[Any]) -> str:
         """Return the words for where the run will be."""
@@ -74,4 +93,4 @@ class Place:
     def note_failure(self, run: Run, error: str, hint: str) -> None:
         """Leave `error.json` for a run whose worker can no longer do it."""
         with contextlib.suppress(DenoiseError):
-            self.fail(self.plan(run.config), error, hint)
+            self.fail(self.at(run), error, hint)

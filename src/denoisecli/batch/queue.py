@@ -81,7 +81,7 @@ class Schedule:
             return Outcome(number, label, None, "failed", config.message, config.hint)
         path = None
         try:
-            plan = place.plan(config)
+            plan = place.plan(config, label)
             path = place.name(plan)
             if self.retry_failed and not place.failed(plan):
                 return Outcome(number, label, path, "skipped")
@@ -110,10 +110,11 @@ class Schedule:
 def _once(run: Run, seen: dict[str, bytes]) -> Run | Outcome:
     """Return the run, or why it is not made: 3 and 3.0 are one run, and 8 digits of hash may meet by chance."""
     digest = hashlib.sha256(run.config.model_dump_json().encode()).digest()[:8]
-    if run.path not in seen:
-        seen[run.path] = digest
+    name = f"{run.config.lab} {run.path[-8:]}"  # its hash: what varies is in the name too, however it is written
+    if name not in seen:
+        seen[name] = digest
         return run
-    if seen[run.path] == digest:
+    if seen[name] == digest:
         return Outcome(run.number, run.label, run.path, "skipped")
     error = f"{run.path} is, by chance, also the name of another run of this batch."
     return Outcome(run.number, run.label, None, "failed", error, "Make this one by itself, with -o.")

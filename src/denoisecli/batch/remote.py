@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from denoisecli.diffusion.weights import cache_dir
+from denoisecli.cache import cache_dir
 from denoisecli.errors import DenoiseError, RemoteError, UsageError
 from denoisecli.labs.job import Plan
 from denoisecli.report import Report
@@ -60,7 +60,9 @@ class RemotePlace(Place):
         """Return the place with a list of what is there: a thousand names a request, instead of requests for each."""
         with self._store() as (store, root):
             names = [name for lab in labs for name in _found(store, f"{root}/{lab}")]
-            return replace(self, known=frozenset(name.removeprefix(root).lstrip("/") for name in names))
+            known = frozenset(name.removeprefix(root).lstrip("/") for name in names)
+            runs = {tuple(name.split("/")[:2]) for name in known if name.endswith(f"/{TRACE_FILE}")}
+            return replace(self, known=known, held={f"{lab} {run[-8:]}": run for lab, run in runs})
 
     def name(self, plan: Plan[Any]) -> str:
         """Return the URL of the run."""

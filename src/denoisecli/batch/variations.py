@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from denoisecli.config.base import LabConfig
 from denoisecli.config.fields import did_you_mean
-from denoisecli.config.load import Layer, build, environment, field_at, keys_at, lab_named, read_setting
+from denoisecli.config.load import Layer, build, environment, field_at, flags, keys_at, lab_named, read_setting
 from denoisecli.config.yaml import MAX_BYTES, Document, read_value
 from denoisecli.errors import ConfigError
 from denoisecli.registry import CONFIGS
@@ -203,8 +204,32 @@ class Product:
                 yield label, error
 
 
-def product(document: Document | None, settings: Sequence[str], variations: Sequence[str]) -> Product:
-    """Return the checked product of one config document (none: the built-in deck) and `--vary` texts."""
+def taken_by(lab: type[LabConfig], key: str) -> str | None:
+    """Return the lab's own key for that of a named flag: the key itself, `seed` for `seeds`; None where it has none."""
+    own = "seed" if key == "seeds" and "seeds" not in lab.model_fields else key
+    return own if own.partition("__")[0] in lab.model_fields else None
+
+
+def _flags_for(lab: type[LabConfig], named: Mapping[str, Any]) -> Layer:
+    """Return the settings of those flags that the lab has. Raises ConfigError for several seeds where it takes one."""
+    taken = {own: value for key, value in named.items() if (own := taken_by(lab, key)) is not None}
+    if isinstance(seeds := taken.get("seed"), list):
+        if len(seeds) > 1:
+            raise ConfigError(f"--seed: {lab.model_fields['lab'].default} takes one seed; vary it: --vary seed=...")
+        taken["seed"] = read_value(seeds[0], "--seed")
+    return flags(**taken)
+
+
+def product(
+    document: Document | None,
+    settings: Sequence[str],
+    variations: Sequence[str],
+    named: Mapping[str, Any] = MappingProxyType({}),
+) -> Product:
+    """Return the checked product of one config document (none: the built-in deck) and `--vary` texts.
+
+    named: values of named flags by config key; those that the lab does not have are left out.
+    """
     from denoisecli.config.load import settings as settings_layer
 
     base = Layer(dict(document.data), document.where, document.source) if document else Layer({})
@@ -213,6 +238,6 @@ def product(document: Document | None, settings: Sequence[str], variations: Sequ
     for place, one in enumerate(varied):
         if any(one.key == other.key for other in varied[:place]):
             raise ConfigError(f"{one.where}: {one.name} varies already; give all its values in one --vary")
-    found = Product(lab, [base], [settings_layer(lab, settings)], varied)
+    found = Product(lab, [base], [_flags_for(lab, named), settings_layer(lab, settings)], varied)
     found.check()
     return found

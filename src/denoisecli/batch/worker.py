@@ -12,7 +12,7 @@ from denoisecli.labs.job import Plan
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 
-from .messages import Message, Outcome, Pack, Progress, Run, Warned
+from .messages import Message, Outcome, Pack, Progress, Run, Told, Warned
 from .packing import sample_together
 from .place import Place
 
@@ -26,23 +26,23 @@ def make_pack(pack: Pack, place: Place, worker: int, tell: Tell, stopping: Calla
     from denoisecli.labs.sampling import keep_models
 
     keep_models()
-    told = Told(worker, tell)
+    told = Teller(worker, tell)
     plans = [(run, plan) for run in pack if (plan := _planned(run, place, told)) is not None]
     began = time.perf_counter()
     together = [plan for _, plan in plans if isinstance(plan.config, SampleConfig)]
     if len(together) > 1 and not stopping():
-        told.label = f"{len(together)} runs at once"
+        told.at([run for run, plan in plans if isinstance(plan.config, SampleConfig)])
         sample_together([plan for plan in together if not _settled(plan, place)], told, stopping)
     share = (time.perf_counter() - began) / max(len(plans), 1)
     for run, plan in plans:
-        told.label = run.label
+        told.at([run])
         tell(_stopped(run, worker) if stopping() else _made(run, plan, place, told, share))
 
 
-def _planned(run: Run, place: Place, told: Told) -> Plan[Any] | None:
+def _planned(run: Run, place: Place, told: Teller) -> Plan[Any] | None:
     """Return the run's plan; None where there is none any more, such as when a LoRA file is gone."""
     try:
-        return place.plan(run.config)
+        return place.at(run)
     except DenoiseError as error:
         told.tell(Outcome(run.number, run.label, run.path, "failed", error.message, error.hint, worker=told.worker))
     return None
@@ -60,7 +60,7 @@ def _stopped(run: Run, worker: int) -> Outcome:
     return Outcome(run.number, run.label, run.path, "stopped", worker=worker)
 
 
-def _made(run: Run, plan: Plan[Any], place: Place, told: Told, share_s: float) -> Outcome:
+def _made(run: Run, plan: Plan[Any], place: Place, told: Teller, share_s: float) -> Outcome:
     """Make one run; what went wrong is in the outcome and in the folder's error.json."""
     began = time.perf_counter()
 
@@ -82,13 +82,26 @@ def _made(run: Run, plan: Plan[Any], place: Place, told: Told, share_s: float) -
     return outcome("failed", problem.message, problem.hint, fatal=isinstance(problem, DiskFull))
 
 
-class Told(Report):
+class Teller(Report):
     """Hands on how far a run is, a few times a second, and its warnings."""
 
     def __init__(self, worker: int, tell: Tell) -> None:
         self.worker, self.tell = worker, tell
         self.label, self.name, self.total, self.fresh = "", "", 0, True
         self.said = 0.0
+        self.runs: list[Run] = []
+
+    def at(self, runs: list[Run]) -> None:
+        """Tell of these runs from now on: of one, or of several that are sampled at once."""
+        self.runs = runs
+        self.label = runs[0].label if len(runs) == 1 else f"{len(runs)} runs at once"
+
+    def start(self, run: Path, lab: str, title: str, **details: Any) -> None:
+        """Tell that a run begins."""
+        one = self.runs[0]
+        self.tell(
+            Told(self.worker, "start", one.number, one.path, {"vary": one.label, "lab": lab, "prompt": title} | details)
+        )
 
     def stage(self, name: str, total: int) -> None:
         """Tell that a stage begins."""
@@ -102,7 +115,12 @@ class Told(Report):
 
     def warn(self, text: str) -> None:
         """Hand it on."""
-        self.tell(Warned(self.worker, text))
+        self.tell(Warned(self.worker, text, self._numbers, self._path))
+
+    def artifact(self, run: Path, row: dict[str, Any]) -> None:
+        """Hand it on."""
+        one = self.runs[0]
+        self.tell(Told(self.worker, "artifact", one.number, one.path, row))
 
     def done(self, run: Path, *, fresh: bool) -> None:
         """Remember whether the run was made just now."""
@@ -110,4 +128,12 @@ class Told(Report):
 
     def _say(self, done: int) -> None:
         self.said = time.monotonic()
-        self.tell(Progress(self.worker, self.label, self.name, done, self.total))
+        self.tell(Progress(self.worker, self.label, self.name, done, self.total, self._numbers, self._path))
+
+    @property
+    def _numbers(self) -> tuple[int, ...]:
+        return tuple(run.number for run in self.runs)
+
+    @property
+    def _path(self) -> str | None:
+        return self.runs[0].path if len(self.runs) == 1 else None

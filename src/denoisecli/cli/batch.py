@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
@@ -13,6 +14,9 @@ from denoisecli.errors import UsageError
 
 from . import options
 from .app import EXIT_INTERRUPTED, app
+from .labs import AFTER as AFTER_LABS
+from .labs import FLAGS as LAB_FLAGS
+from .labs import declare, quick
 
 if TYPE_CHECKING:
     from denoisecli.batch.place import Place
@@ -57,26 +61,18 @@ RayGpus = Annotated[float, typer.Option("--ray-gpus", metavar="X", min=0, help="
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=f"Go ahead with more than {MOST_UNASKED:,} runs.")]
 
 
-@app.command(short_help="Many runs: every combination of what varies.")
-def batch(
-    configs: options.Configs = None,
-    vary: Vary = None,
-    set_: options.Set = None,
-    runs_dir: options.RunsPlace = None,
-    jobs: Jobs = None,
-    pack: PackSize = 16,
-    shard: ShardText = None,
-    retry_failed: RetryFailed = False,
-    ray: Ray = None,
-    ray_cpus: RayCpus = 1,
-    ray_gpus: RayGpus = 0,
-    force: options.Force = False,
-    yes: Yes = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    dry_run: options.DryRun = False,
-) -> None:
+OWN = {
+    "vary": Vary, "jobs": Jobs, "pack": PackSize, "shard": ShardText, "retry_failed": RetryFailed, "ray": Ray,
+    "ray_cpus": RayCpus, "ray_gpus": RayGpus,
+}  # fmt: skip
+BEFORE = {"configs": options.Configs} | OWN | {"set_": options.Set, "runs_dir": options.RunsPlace}
+AFTER = AFTER_LABS | {"yes": Yes}
+DEFAULTS = {"pack": 16, "retry_failed": False, "ray_cpus": 1, "ray_gpus": 0} | dict.fromkeys(AFTER, False)
+FLAGS = {key: option for flags in LAB_FLAGS.values() for key, option in flags.items() if key != "seed"}
+"""Those of all labs: each counts for the configs whose lab has it. `--seed` is one flag, whatever the key."""
+
+
+def batch(*, set_: list[str] | None, vary: list[str] | None, configs: list[str] | None, **values: Any) -> None:
     """Many runs: every combination of what varies, sampled together where that is possible."""
     from denoisecli.batch.lock import held
     from denoisecli.batch.processes import Stop
@@ -85,21 +81,30 @@ def batch(
     from .batch_table import look
     from .console import Console
 
-    console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
-    place, part = place_at(runs_dir, force=force), shard_of(shard)
-    schedule = Schedule(products(configs or [], set_ or [], vary or []), place, part, retry_failed)
-    if dry_run:
+    given = {key: values.pop(key) for key in FLAGS}
+    told = SimpleNamespace(**values)
+    console = Console.set_up(json=told.json, quiet=told.quiet, verbose=told.verbose)
+    place, part = place_at(told.runs_dir, force=told.force), shard_of(told.shard)
+    schedule = Schedule(products(configs or [], set_ or [], vary or [], quick(given)), place, part, told.retry_failed)
+    if told.dry_run:
         list_runs(schedule, console)
         return
-    if len(schedule) > MOST_UNASKED and not yes:
+    if len(schedule) > MOST_UNASKED and not told.yes:
         hint = "Add --yes if you mean it, or --dry-run to see them."
         raise UsageError(f"That is a lot: {guess(schedule)}.", hint)
-    stop = Stop()
+    if not told.quiet:
+        console.say(guess(schedule))
+    stop, jobs = Stop(), told.jobs
     with held(place.folder, part, place.title), stopped_by_signals(stop), look(console, len(schedule)) as eyes:
         place.check()
-        engine = engine_of(ray, ray_cpus, ray_gpus, jobs, place, stop)
-        failed = follow(schedule, engine, eyes, max(1, min(pack, -(-len(schedule) // (jobs or 1)))), stop)
+        engine = engine_of(told.ray, told.ray_cpus, told.ray_gpus, jobs, place, stop)
+        failed = follow(schedule, engine, eyes, max(1, min(told.pack, -(-len(schedule) // (jobs or 1)))), stop)
     end(console, stop, failed)
+
+
+declare(batch, BEFORE | FLAGS | AFTER, DEFAULTS)
+EXAMPLE = "Example: denoisecli batch deck.yaml --steps 12 --vary seed=0-9 --vary cfg=3,7.5"
+app.command(short_help="Many runs: every combination of what varies.", epilog=EXAMPLE)(batch)
 
 
 def place_at(text: str | None, *, force: bool) -> Place:
@@ -162,7 +167,7 @@ def list_runs(schedule: Schedule, console: Console) -> None:
         elif found.state == "failed":
             console.say(f"cannot be made: {found.label}: {found.error} {found.hint}".rstrip())
     if not console.quiet:
-        console.say(words(estimate(first, left, schedule.place.root or RUNS_DIR)))
+        console.say(words(estimate(first, left, schedule.place.root or RUNS_DIR, by_machine=True)))
 
 
 def guess(schedule: Schedule) -> str:
@@ -176,18 +181,28 @@ def guess(schedule: Schedule) -> str:
     from .batch_report import words
 
     first = [found.config for found in islice(schedule.looked_at(), SOME) if isinstance(found, Run)]
-    return words(estimate(first, len(schedule), schedule.place.root or RUNS_DIR))
+    return words(estimate(first, len(schedule), schedule.place.root or RUNS_DIR, by_machine=True))
 
 
-def products(configs: list[str], settings: list[str], variations: list[str]) -> list[Any]:
-    """Return the checked product of each config document; none at all: that of the built-in deck."""
-    from denoisecli.batch.variations import product
+def products(
+    configs: list[str], settings: list[str], variations: list[str], given: dict[str, Any] | None = None
+) -> list[Any]:
+    """Return the checked product of each config document; none at all: that of the built-in deck.
+
+    given: values of named flags by config key; None where a flag was not given.
+    """
+    from denoisecli.batch.variations import product, taken_by
     from denoisecli.config.load import documents_in
 
-    if not configs:
-        return [product(None, settings, variations)]
-    documents = [document for name in configs for document in documents_in(name)]
-    return [product(document, settings, variations) for document in documents]
+    named = {key: value for key, value in (given or {}).items() if value is not None}
+    documents = [document for name in configs for document in documents_in(name)] if configs else [None]
+    found = [product(document, settings, variations, named) for document in documents]
+    for key in named:
+        if not any(taken_by(one.lab, key) for one in found):
+            labs = ", ".join(dict.fromkeys(one.lab_name for one in found))
+            name = "seed" if key == "seeds" else key.rpartition("__")[2]
+            raise UsageError(f"--{name}: no config here takes it; they are for {labs}.")
+    return found
 
 
 def shard_of(text: str | None) -> Any:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 
-from denoisecli.batch.estimate import Estimate
-from denoisecli.batch.messages import Message, Outcome, Settled, Warned
+from denoisecli.batch.messages import Message, Outcome, Progress, Settled, Told, Warned
+from denoisecli.report import WORDS
 
 from .console import Console
 from .streams import print_json, print_path
+from .wording import duration, room, words
+
+__all__ = ["Look", "duration", "event", "passing", "room", "words"]
+EVERY_S = 10.0  # between two lines about runs in the making
 
 
 class Look:
@@ -20,14 +24,19 @@ class Look:
         self.ahead: set[int] = set()  # runs that are settled before others that come first
         self.began = time.monotonic()
         self.warned: set[str] = set()
+        self.spoke = time.monotonic()
 
     def show(self, message: Message) -> None:
         """Show one message."""
+        if self.console.json and (found := passing(message)) is not None:
+            print_json(found)
         if isinstance(message, Outcome):
             self.outcome(message)
         elif isinstance(message, Settled):
             self.ahead.add(message.number)
             self.made += message.made
+        elif isinstance(message, Progress):
+            self.working(message)
         elif isinstance(message, Warned) and message.text not in self.warned and len(self.warned) < 1000:
             self.warned.add(message.text)
             self.say(f"warning: {message.text}")
@@ -47,6 +56,14 @@ class Look:
             self.say(f"failed: {outcome.label or outcome.path}: {outcome.error} {outcome.hint}".rstrip())
         elif not self.console.quiet:
             self.progress(outcome)
+
+    def working(self, now: Progress) -> None:
+        """Say now and then what a worker is at: a long run is not silent."""
+        if self.console.quiet or time.monotonic() - self.spoke < EVERY_S:
+            return
+        self.spoke = time.monotonic()
+        far = f" {now.done}/{now.total}" if now.total > 1 else ""
+        self.say(f"{self.settled}/{self.total}  {now.label}  {WORDS.get(now.stage, now.stage)}{far}")
 
     def progress(self, outcome: Outcome) -> None:
         """Say a line for the run."""
@@ -73,6 +90,24 @@ class Look:
         """Nothing to put away."""
 
 
+def passing(message: Message) -> dict[str, object] | None:
+    """Return the JSON object of what is told while runs are made; None for what is told in order, or not at all."""
+    if isinstance(message, Told):
+        return {"event": message.event, "run": message.path, "number": message.number} | message.fields
+    if isinstance(message, Progress):
+        said: dict[str, object] = {"stage": message.stage, "done": message.done, "total": message.total}
+        return {"event": "step"} | _whose(message) | said
+    if isinstance(message, Warned):
+        return {"event": "warning"} | _whose(message) | {"message": message.text}
+    return None
+
+
+def _whose(message: Progress | Warned) -> dict[str, object]:
+    """Return which run is meant; of several that are sampled at once the first, and all their numbers."""
+    whose: dict[str, object] = {"run": message.path, "number": message.numbers[0] if message.numbers else None}
+    return whose | ({"numbers": list(message.numbers)} if len(message.numbers) > 1 else {})
+
+
 def event(outcome: Outcome) -> dict[str, object]:
     """Return the JSON object of a settled run."""
     fields: dict[str, object] = {"run": outcome.path, "number": outcome.number, "vary": outcome.label}
@@ -80,31 +115,3 @@ def event(outcome: Outcome) -> dict[str, object]:
         return {"event": "error"} | fields | {"message": outcome.error, "hint": outcome.hint}
     fresh = outcome.state == "made"
     return {"event": "done"} | fields | {"fresh": fresh} | ({"seconds": outcome.seconds} if fresh else {})
-
-
-def words(guess: Estimate) -> str:
-    """Return an estimate in words."""
-    count = f"{guess.runs:,} run{'s' if guess.runs != 1 else ''}"
-    if guess.seconds is None or guess.bytes is None:
-        return f"{count}; how long that takes will be known when one like them has been made"
-    return f"{count}: about {duration(guess.seconds)} of one worker and {room(guess.bytes)} of disk"
-
-
-def room(size: float) -> str:
-    """Return bytes in words: 12 MB, 3.4 GB, 1.2 TB."""
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.0f} {unit}" if size >= 10 else f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} TB"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in words: 40 s, 12 min, 3 h 05 min, 2 d 4 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from denoisecli.batch.messages import Message, Outcome, Progress, Settled
+from denoisecli.report import WORDS
 
 from .batch_report import Look
 from .console import Console
-from .live import WORDS
 from .terminal import plain
 
 MOST_ROWS = 24
@@ -53,6 +53,9 @@ class TableLook(Look):
         """Count failures too."""
         self.failed += outcome.state == "failed"
         super().outcome(outcome)
+
+    def working(self, now: Progress) -> None:
+        """Say nothing: the table shows it."""
 
     def progress(self, outcome: Outcome) -> None:
         """Say nothing: the table shows it."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from . import complete
 from .app import app
 from .streams import print_document, print_line
 from .terminal import plain
@@ -14,7 +15,12 @@ from .terminal import plain
 config_app = typer.Typer(help="Write, check and describe config files.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 
-Lab = Annotated[str, typer.Argument(metavar="LAB", help="noise, sample, cfg-sweep, walk, fork or lora-rank.")]
+Lab = Annotated[
+    str,
+    typer.Argument(
+        metavar="LAB", help="noise, sample, cfg-sweep, walk, fork or lora-rank.", autocompletion=complete.labs
+    ),
+]
 
 
 @config_app.command()

@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from denoisecli.errors import DenoiseError
@@ -17,6 +18,7 @@ from denoisecli.runs.folder import PARTIAL
 
 from .streams import print_json, print_line, print_path
 from .terminal import plain
+from .wording import expected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,18 +58,19 @@ class Console:
         """Print one line for eyes."""
         print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
 
-    def planned(self, folder: RunFolder) -> None:
-        """Print what a dry run would make."""
+    def planned(self, folder: RunFolder, details: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Print what a dry run would make. details: as of `Report.start`."""
         state = "is done already" if folder.done else "would go on" if folder.partial.exists() else "would be made"
-        self.planned_run(str(folder.path), state)
+        text = "" if folder.done else expected(details)
+        self.planned_run(str(folder.path), f"{state}: {text}" if text else state)
 
     def planned_run(self, path: str, state: str) -> None:
-        """Print where a run would be, and in words whether it is there."""
+        """Print where a run would be on stdout, and in words whether it is there: the folder stands there once."""
         if sys.stdout.isatty() and not self.json and not self.quiet:  # both streams are on one screen
             print_line(plain(f"{path} {state}"))
             return
         if not self.quiet:
-            self.say(f"{path} {state}")
+            self.say(state)
         if self.json:
             self.emit("plan", run=path)
         else:
@@ -144,10 +147,10 @@ class Both(Report):
             for part in self.parts:
                 tell(part)
 
-    def start(self, run: Path, lab: str, title: str) -> None:
+    def start(self, run: Path, lab: str, title: str, **details: Any) -> None:
         """Hand on."""
         self.run = run
-        self._each(lambda part: part.start(run, lab, title))
+        self._each(lambda part: part.start(run, lab, title, **details))
 
     def stage(self, name: str, total: int) -> None:
         """Hand on."""
@@ -197,10 +200,10 @@ class Events(Report):
     def _emit(self, event: str, **fields: Any) -> None:
         print_json({"event": event, "run": str(self.run)} | fields)
 
-    def start(self, run: Path, lab: str, title: str) -> None:
+    def start(self, run: Path, lab: str, title: str, **details: Any) -> None:
         """Emit `start`."""
         self.run = run
-        self._emit("start", lab=lab, prompt=title)
+        self._emit("start", lab=lab, prompt=title, **details)
 
     def stage(self, name: str, total: int) -> None:
         """Remember the stage."""
@@ -246,9 +249,11 @@ class Lines(Report):
     def _line(self, text: str) -> None:
         print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
 
-    def start(self, run: Path, lab: str, title: str) -> None:
+    def start(self, run: Path, lab: str, title: str, **details: Any) -> None:
         """Print what begins."""
         self._line(f'{lab}: "{title}"')
+        if text := expected(details):
+            self._line(text)
 
     def stage(self, name: str, total: int) -> None:
         """Print the stage."""

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from . import options
+from . import complete, options
 from .app import app
 from .listing import Folders, roots_of
 
@@ -20,7 +20,15 @@ GalleryOut = Annotated[
         help="Where to write [default: index.html in the first FOLDER, or beside it if it is a run].",
     ),
 ]
-Theme = Annotated[str, typer.Option("--theme", metavar="dark|light|contrast", help="Colours of the page.")]
+Theme = Annotated[
+    str,
+    typer.Option(
+        "--theme",
+        metavar="dark|light|contrast",
+        help="Colours of the page.",
+        autocompletion=complete.one_of("dark", "light", "contrast"),
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace FILE even where denoisecli did not write it.")]
 Live = Annotated[bool, typer.Option("--live", help="Put a live page of the built-in model beside it, and a link.")]
 

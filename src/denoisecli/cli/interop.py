@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from . import complete
 from .app import app
 from .options import Json, Quiet, Verbose
 from .streams import print_document, print_path
@@ -14,10 +15,23 @@ from .streams import print_document, print_path
 ImageFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A PNG, JPEG or WebP with its settings inside, or a saved workflow.json.")
 ]
-ForLab = Annotated[str, typer.Option("--lab", metavar="LAB", help="Write the config for sample, cfg-sweep or walk.")]
-LABS_THAT_PAINT = ("sample", "cfg-sweep", "walk")
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")]
-To = Annotated[str, typer.Option("--to", metavar="comfyui|a1111", help="The other tool.")]
+ForLab = Annotated[
+    str,
+    typer.Option(
+        "--lab",
+        metavar="LAB",
+        help="Write the config for sample, cfg-sweep or walk.",
+        autocompletion=complete.one_of(*complete.LABS_THAT_IMPORT),
+    ),
+]
+LABS_THAT_PAINT = complete.LABS_THAT_IMPORT
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.", autocompletion=complete.runs)]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to", metavar="comfyui|a1111", help="The other tool.", autocompletion=complete.one_of("comfyui", "a1111")
+    ),
+]
 OneSeed = Annotated[Optional[int], typer.Option("--seed", metavar="N", help="Only this seed's pictures.")]  # noqa: UP045
 Api = Annotated[bool, typer.Option("--api", help="comfyui: what its server takes, rather than what its page loads.")]
 OutFile = Annotated[

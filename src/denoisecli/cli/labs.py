@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
     from denoisecli.config.base import LabConfig
 
 BEFORE = {"configs": options.Configs, "out": options.Out, "runs_dir": options.RunsDir, "set_": options.Set}
+DEFAULTS = {
+    "noise": {"seed": "7"},
+    "sample": {"seeds": "7, 21, 42, 99", "steps": "20", "cfg": "7.5"},
+    "cfg-sweep": {"seeds": "7", "steps": "20", "cfg": "1, 3, 7.5 and 12, beside each other"},
+    "walk": {"seeds": "7, 21, 42", "steps": "20", "cfg": "7.5", "frames": "24"},
+    "fork": {"seeds": "7, 21, 42, 99", "steps": "20", "cfg": "7.5"},
+    "lora-rank": {"seeds": "7, 21, 42, 99", "steps": "20", "cfg": "7.5"},
+}
+"""What `--help` says of the config's defaults, which it does not load; other models than pocket have their own."""
+
+EXAMPLES = {
+    "noise": "denoisecli noise --image photo.jpg",
+    "sample": 'denoisecli sample -p "a castle on a small island at night, pixel art" --seed 1-4 -o my-deck',
+    "cfg-sweep": "denoisecli cfg-sweep --seed 21 --set 'scales=[0, 1, 5, 15]'",
+    "walk": "denoisecli walk --seed 7 --seed 21 --loop",
+    "fork": 'denoisecli fork --to "a castle on a rocky cliff at night" --seed 1-4',
+    "lora-rank": "denoisecli lora-rank --lora pocket/woodcut-print --images",
+}
+
 AFTER = {
     "force": options.Force,
     "json": options.Json,
@@ -23,8 +43,14 @@ AFTER = {
     "verbose": options.Verbose,
     "dry_run": options.DryRun,
 }
+LOOK = {"film__theme": options.Theme, "quality": options.Quick}
 MODEL = {"model": options.Model, "prompt": options.Prompt}
-SAMPLING = MODEL | {"seeds": options.Seed, "steps": options.Steps, "cfg": options.Cfg, "device": options.Device}
+SAMPLING = MODEL | {
+    "seeds": options.Seed, "steps": options.Steps, "cfg": options.Cfg, "sampler": options.Sampler,
+    "device": options.Device,
+} | LOOK  # fmt: skip
+FLAGS: dict[str, dict[str, Any]] = {}
+"""The config keys that have a flag of their own, lab by lab, and that flag."""
 
 
 def add_lab(lab: str, summary: str, keys: dict[str, Any]) -> None:
@@ -37,18 +63,28 @@ def add_lab(lab: str, summary: str, keys: dict[str, Any]) -> None:
         given = {key: values.pop(key) for key in keys}
         run_lab(lab, given, **values)
 
-    declared = BEFORE | keys | AFTER
-    command.__annotations__ = dict(declared)
-    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(
-                key, inspect.Parameter.KEYWORD_ONLY, default=False if key in AFTER else None, annotation=option
-            )
-            for key, option in declared.items()
-        ]
+    FLAGS[lab] = keys
+    told = DEFAULTS.get(lab, {})
+    shown = {key: options.defaulting(option, told[key]) if key in told else option for key, option in keys.items()}
+    declare(command, BEFORE | shown | AFTER, dict.fromkeys(AFTER, False))
+    example = f"Example: {EXAMPLES[lab]}\n\n" if lab in EXAMPLES else ""
+    app.command(lab, help=summary, epilog=f"{example}Every setting and its default: denoisecli config init {lab}")(
+        command
     )
-    more = f"Every setting and its default: denoisecli config init {lab}"
-    app.command(lab, help=summary, epilog=more)(command)
+
+
+def declare(command: Any, declared: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Give a function of **values the signature that typer reads: one keyword for each option, by default None."""
+    command.__annotations__ = dict(declared)
+    command.__signature__ = inspect.Signature([
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(key), annotation=option)
+        for key, option in declared.items()
+    ])  # fmt: skip
+
+
+def quick(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of flags by config key, `--quick` as the quality that it asks for."""
+    return given | {"quality": "draft" if given.get("quality") else None}
 
 
 def run_lab(
@@ -65,20 +101,26 @@ def run_lab(
 ) -> None:
     """Read the configs, all of them before anything starts, then make one run for each."""
     from denoisecli.config.load import flags, load_configs, settings, unknown_variables
+    from denoisecli.labs.job import draft_note
     from denoisecli.registry import CONFIGS, part
+    from denoisecli.runs import rates
+    from denoisecli.runs.folder import names_by_hash
 
     from .console import Console
 
     console = Console.set_up(**looks)
     console.tell(unknown_variables())
-    overrides = [flags(**given), settings(CONFIGS[lab], set_ or [])]
+    overrides = [flags(**quick(given)), settings(CONFIGS[lab], set_ or [])]
     loaded: list[LabConfig] = load_configs(CONFIGS[lab], configs or [], overrides)
     if out is not None and len(loaded) > 1:
         raise UsageError(f"-o names one folder, but there are {len(loaded)} configs.", "Use --runs-dir instead.")
     for config in loaded:
         run = part(config.lab, "plan")(config, out, runs_dir, force=force)
+        if out is None and (known := names_by_hash(run.folder.path.parent).get(run.folder.hash)):
+            run.folder.path = run.folder.path.with_name(known)  # a batch may have given it a longer name
         if dry_run:
-            console.planned(run.folder)
+            told = json.loads(run.config.model_dump_json())
+            console.planned(run.folder, rates.details(told) | draft_note(run.config))
         else:
             run.make(console.report)
 
@@ -86,7 +128,14 @@ def run_lab(
 add_lab(
     "noise",
     "How a picture drowns in noise: any t in one jump.",
-    {"image": options.Image, "guess": options.Guess, "seed": options.OneSeed, "device": options.Device} | MODEL,
+    {
+        "image": options.Image,
+        "guess": options.Guess,
+        "seed": options.OneSeed,
+        "device": options.Device,
+    }
+    | MODEL
+    | LOOK,
 )
 add_lab("sample", "The deck: every state of a run, in three views.", SAMPLING)
 add_lab("cfg-sweep", "One starting noise at several guidance scales.", SAMPLING)

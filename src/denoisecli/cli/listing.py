@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from . import options
+from . import complete, options
 from .app import EXIT_FAILED, app
 from .run_arguments import Runs, run_folders
 from .streams import print_json, print_path
@@ -36,9 +36,12 @@ States = Annotated[
     Optional[list[State]],  # noqa: UP045
     typer.Option("--state", metavar="done|partial|failed", help="Only runs in this state; repeatable."),
 ]
-Labs = Annotated[Optional[list[str]], typer.Option("--lab", metavar="LAB", help="Only runs of this lab; repeatable.")]  # noqa: UP045
+Labs = Annotated[
+    list[str] | None,
+    typer.Option("--lab", metavar="LAB", help="Only runs of this lab; repeatable.", autocompletion=complete.labs),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.", autocompletion=complete.runs)]
 
 
 @app.command(short_help="List runs, the newest first.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from denoisecli.runs.catalog import Entry
 
 COLOURS = {"done": "green", "partial": "yellow", "failed": "red"}
+MOST_LETTERS = 1_000_000  # of a line in a pipe
 WIDTHS = (9, 16, 7, 8)  # of lab, created, state, size
 
 
@@ -66,9 +68,9 @@ def print_run(entry: Entry, record: dict[str, Any]) -> None:
     from denoisecli.runs.summary import summary
 
     about = summary(record)
-    console = RichConsole(highlight=False, markup=False)
+    console = _console()
     console.print(plain(about.title), style="bold")
-    console.print(plain(f"{about.lab} · {about.line}"))
+    console.print(plain(f"{about.lab} · {about.whole_line}"))
     for finding in about.findings:
         console.print(plain(finding))
     console.print()
@@ -80,7 +82,7 @@ def print_run(entry: Entry, record: dict[str, Any]) -> None:
 
 def print_unfinished(entry: Entry) -> None:
     """Print what is known of a run that is not whole."""
-    console = RichConsole(highlight=False, markup=False)
+    console = _console()
     console.print(plain(entry.title), style="bold")
     console.print(Text(f"{entry.lab} · ").append(entry.state, COLOURS[entry.state]))
     hint = "Interrupted, or being made now. The same command goes on after the last finished batch."
@@ -88,6 +90,11 @@ def print_unfinished(entry: Entry) -> None:
     if entry.hint:
         console.print(plain(entry.hint))
     _print_place(console, entry)
+
+
+def _console() -> RichConsole:
+    """Return stdout as a console; where it is no terminal nothing is wrapped, so that each fact is on a line."""
+    return RichConsole(highlight=False, markup=False, width=None if sys.stdout.isatty() else MOST_LETTERS)
 
 
 def _print_place(console: RichConsole, entry: Entry) -> None:

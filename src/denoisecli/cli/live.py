@@ -13,19 +13,16 @@ from rich.live import Live as RichLive
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
-from denoisecli.report import STAGES, Report
+from denoisecli.report import STAGES, WORDS, Report
 
 from .terminal import plain
+from .wording import expected
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 MOST_COLUMNS = 128
-WORDS = {
-    "load": "loading the model", "sample": "sampling", "decode": "decoding", "figures": "drawing and encoding",
-    "put": "putting it into the store",
-}  # fmt: skip
 
 
 class Live(Report):
@@ -43,9 +40,11 @@ class Live(Report):
         self.live: RichLive | None = None
         self.wants_guess = self.console.color_system in ("truecolor", "256") and not os.environ.get("NO_COLOR")
 
-    def start(self, run: Path, lab: str, title: str) -> None:
+    def start(self, run: Path, lab: str, title: str, **details: Any) -> None:
         """Print what begins and open the block."""
         self.console.print(Text(f"{lab}  ", style="bold").append(plain(title), style="not bold"))
+        if text := expected(details):
+            self.console.print(Text(text, style="dim"))
         self.live = RichLive(console=self.console, get_renderable=self._block, transient=True, refresh_per_second=12)
         self.progress.reset(self.whole)
         self.name, self.before = "", 0.0

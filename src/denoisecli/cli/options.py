@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+
+from . import complete
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*:(:|//)|data:", re.IGNORECASE)  # as fsspec writes them: chained by ::, too
 FILE_URL = "file://"
@@ -71,11 +74,22 @@ RunsPlace = Annotated[
 ]  # fmt: skip
 Set = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option("--set", metavar="KEY=VALUE", help="Set one config key, as film.theme=light; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set one config key, as film.theme=light; repeatable.",
+        autocompletion=complete.settings,
+    ),
 ]
 Model = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--model", "-m", metavar="REF", help="pocket, a hub id, a diffusers folder or a .safetensors file."),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="REF",
+        help="pocket, a hub id, a diffusers folder or a .safetensors file [default: pocket].",
+        autocompletion=complete.models,
+    ),
 ]
 Prompt = Annotated[Optional[str], typer.Option("--prompt", "-p", metavar="TEXT", help="What to paint.")]  # noqa: UP045
 Seed = Annotated[
@@ -86,7 +100,9 @@ OneSeed = Annotated[Optional[int], typer.Option("--seed", metavar="N", parser=wh
 Image = Annotated[Optional[str], typer.Option("--image", metavar="FILE", help="A picture of your own.")]  # noqa: UP045
 LoraFile = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--lora", metavar="FILE", help="A LoRA (.safetensors), or pocket; none: the toy."),
+    typer.Option(
+        "--lora", metavar="FILE", help="A LoRA (.safetensors), or pocket; none: the toy.", autocompletion=complete.loras
+    ),
 ]
 Images = Annotated[Optional[bool], typer.Option("--images", help="Paint the same seeds at every rank.")]  # noqa: UP045
 Guess = Annotated[Optional[bool], typer.Option("--guess", help="Put the model's one-jump guess beside it.")]  # noqa: UP045
@@ -110,7 +126,25 @@ To = Annotated[
 ]
 Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", parser=whole, help="Denoising steps.")]  # noqa: UP045
 Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", parser=number, help="Guidance scale.")]  # noqa: UP045
-Device = Annotated[Optional[str], typer.Option("--device", metavar="D", help="auto, cuda, mps or cpu.")]  # noqa: UP045
+Device = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--device", metavar="D", help="auto, cuda, mps or cpu [default: auto].",
+                 autocompletion=complete.one_of("auto", "cuda", "mps", "cpu")),
+]  # fmt: skip
+Sampler = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--sampler", metavar="NAME", help="ddim, euler, dpmpp_2m_karras, ... [default: the model's own].",
+                 autocompletion=complete.samplers),
+]  # fmt: skip
+Theme = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--theme", metavar="dark|light|contrast", help="Colours of film, sheet and page [default: dark].",
+                 autocompletion=complete.one_of("dark", "light", "contrast")),
+]  # fmt: skip
+Quick = Annotated[
+    Optional[bool],  # noqa: UP045
+    typer.Option("--quick", help="A draft in seconds: fewer and smaller, in a folder of its own."),
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Make the run again, also over another run; never over other files.")
 ]
@@ -118,3 +152,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout."
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, and show tracebacks.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the folders that would be made, and make nothing.")]
+
+
+def defaulting(option: Any, default: str) -> Any:
+    """Return an option whose help names its default; the default itself is the config's."""
+    [kind], [told] = option.__args__, option.__metadata__
+    changed = copy.copy(told)
+    changed.help = f"{told.help.rstrip('.')} [default: {default}]."
+    return Annotated[kind, changed]

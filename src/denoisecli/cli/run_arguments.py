@@ -11,9 +11,15 @@ import typer
 
 from denoisecli.errors import UsageError
 
+from . import complete
 from .options import COPY_IT, folder_or_url
 
-Runs = Annotated[list[str], typer.Argument(metavar="RUN", help="Run folders; - reads them from stdin, one a line.")]
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN", help="Run folders; - reads them from stdin, one a line.", autocompletion=complete.runs
+    ),
+]
 MOST_BYTES = 1_000_000  # of stdin: more is no list of folders
 
 

@@ -22,6 +22,7 @@ from denoisecli.safe_text import shown
 from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of
 from .samplers import SAMPLERS, SCHEDULES
 
+DRAFT_FILM = {"size": "960x540"}
 PROMPT = "a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashing waves, oil painting"
 SPACINGS = ["leading", "linspace", "trailing"]
 SYNTAXES = ["plain", "comfy", "a1111"]
@@ -119,7 +120,7 @@ class Lora(Closed):
     """One LoRA file and its strength."""
 
     file: Text
-    """path of a .safetensors LoRA"""
+    """path of a .safetensors LoRA, or a built-in one: pocket/woodcut-print"""
     scale: Annotated[Float, Field(ge=-10, le=10)] = 1.0
     """strength; 1 is what it was trained for"""
     text_scale: Annotated[Float, Field(ge=-10, le=10)] | None = None
@@ -147,12 +148,36 @@ class LabConfig(Closed):
 
     lab: str
     """which instrument this config is for"""
+    quality: Annotated[Literal["full", "draft"], one_of(["full", "draft"])] = "full"
+    """draft: fewer and smaller, for a first look in seconds; keys that are set stay as they are"""
     film: Annotated[Film, LOOK] = Film()
     """how the films look"""
+
+    without_flag: ClassVar[tuple[str, ...]] = ()
+    """keys that have a flag in other labs"""
+    draft: ClassVar[dict[str, Any]] = {}
+    """what a draft has in the place of the defaults"""
+    draft_words: ClassVar[str] = ""
+    """what a draft leaves out"""
 
     title_key: ClassVar[str] = "prompt"
     by_command: ClassVar[bool] = True
     """whether a command makes such a run"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drafted(cls, values: Any) -> Any:
+        """Put the draft's values in the place of those that nobody set."""
+        if not isinstance(values, dict) or values.get("quality") != "draft":
+            return values
+        film = values.get("film", {})
+        small = {"film": DRAFT_FILM | film} if isinstance(film, dict) else {}
+        return cls.draft_for(values) | values | small
+
+    @classmethod
+    def draft_for(cls, values: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG003 - labs look at them
+        """Return the draft's values beside those that were set."""
+        return dict(cls.draft)
 
     @property
     def title(self) -> str:

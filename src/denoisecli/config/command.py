@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from .base import LabConfig
 
-FLAGS = ("model", "prompt", "steps", "cfg", "seed", "image", "lora")  # the others go by --set
+FLAGS = ("model", "prompt", "steps", "cfg", "seed", "image", "lora", "frames", "device")  # the others go by --set
+SWITCHES = ("loop", "images", "guess")  # flags without a value
 
 
 def command_of(config: LabConfig, leave_out: Sequence[str] = ()) -> str:
@@ -19,15 +20,18 @@ def command_of(config: LabConfig, leave_out: Sequence[str] = ()) -> str:
 
     leave_out: keys that were resolved and not asked for, such as `batch`.
     """
-    words = ["denoisecli", config.lab]
-    given = {"lab", *leave_out}
-    for key, value in _changed(config, type(config)(**({"lab": config.lab} | _required(config)))):
+    words = ["denoisecli", config.lab, *(["--quick"] if config.quality == "draft" else [])]
+    given = {"lab", "quality", *leave_out}
+    usual = {"lab": config.lab, "quality": config.quality}
+    for key, value in _changed(config, type(config)(**(usual | _required(config)))):
         if key.split(".")[0] in given:
             continue
         if key == "seeds":
             words += [word for text in _ranges(value) for word in ("--seed", text)]
-        elif key in FLAGS and value is not None:
+        elif key in FLAGS and key not in config.without_flag and value is not None:
             words += [f"--{key}", f"{value:g}" if isinstance(value, float) else str(value)]
+        elif key in SWITCHES and value is True:
+            words.append(f"--{key}")
         else:
             words += ["--set", f"{key}={_text(key, value)}"]
     return shlex.join(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -105,13 +106,21 @@ def _utf8_text(text: str) -> str:
 def one_of(known: list[str]) -> BeforeValidator:
     """Return a validator that takes one of `known`, or says which it may have been."""
 
-    def check(value: Any) -> Any:
-        if isinstance(value, str) and value in known:
-            return value
-        guess = did_you_mean(value, known) if isinstance(value, str) else ""
-        raise ValueError(f"{shown(value)} is not known{guess or ' (want ' + ', '.join(known) + ')'}")
+    return BeforeValidator(OneOf(tuple(known)))
 
-    return BeforeValidator(check)
+
+@dataclass(frozen=True)
+class OneOf:
+    """Takes one of `known`; a shell's completion asks which they are."""
+
+    known: tuple[str, ...]
+
+    def __call__(self, value: Any) -> Any:
+        """Return the value. Raises ValueError where it is none of them, with the one that it may have been."""
+        if isinstance(value, str) and value in self.known:
+            return value
+        guess = did_you_mean(value, list(self.known)) if isinstance(value, str) else ""
+        raise ValueError(f"{shown(value)} is not known{guess or ' (want ' + ', '.join(self.known) + ')'}")
 
 
 Int = Annotated[int, Strict()]

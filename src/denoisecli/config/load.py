@@ -23,6 +23,7 @@ from denoisecli.safe_text import shown
 
 from .base import LabConfig
 from .fields import did_you_mean
+from .samplers import SAMPLERS
 from .yaml import MAX_BYTES, Document, read_documents, read_value
 
 OTHER_VARIABLES = {"runs_dir"}
@@ -133,10 +134,13 @@ def settings(lab: type[LabConfig], pairs: Iterable[str]) -> Layer:
 
 
 def flags(**values: Any) -> Layer:
-    """Return the settings of named flags; None means not given (an explicit 0 is kept)."""
-    given = {key: value for key, value in values.items() if value is not None}
-    names = {"seeds": "--seed"}
-    return Layer(given, {(key,): names.get(key, f"--{key}") for key in given}, "command line")
+    """Return the settings of named flags, film__theme for film.theme; None means not given (an explicit 0 is kept)."""
+    layer = Layer({}, source="command line")
+    for key, value in values.items():
+        if value is not None:
+            path = tuple(key.split("__"))
+            _set(layer, path, value, "--seed" if key == "seeds" else f"--{path[-1]}")
+    return layer
 
 
 def read_setting(lab: type[LabConfig], key: tuple[str, ...], text: str, where: str) -> Any:
@@ -275,6 +279,18 @@ def field_at(model: type[BaseModel], loc: Key) -> FieldInfo | None:
             return None
         inside = _model_in(field.annotation)
     return field
+
+
+def choices_at(lab: type[LabConfig], loc: Key) -> list[str]:
+    """Return the values that the key at `loc` may have where they are a list; nothing where anything else goes."""
+    field = field_at(lab, loc)
+    if field is None:
+        return []
+    if loc == ("sampler",):
+        return list(SAMPLERS)
+    marks = [*field.metadata, *_metadata_in(field.annotation)]
+    known = [word for mark in marks for word in getattr(getattr(mark, "func", None), "known", ())]
+    return known or (["true", "false"] if field.annotation is bool else [])
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from denoisecli.errors import DenoiseError, ModelError
 from denoisecli.lora.blocks import made_for
+from denoisecli.lora.built_in import lora_path
 from denoisecli.lora.file import open_lora
 
 from . import weights
@@ -33,7 +34,7 @@ def add_loras(model: Model, loras: Sequence[tuple[str, Strengths]]) -> None:
         raise ModelError("LoRAs need the package peft.", 'Install it with: pip install "denoisecli[lora]"') from None
     names = [f"lora{index}" for index in range(len(loras))]
     for name, (file, _) in zip(names, loras, strict=True):
-        _load(model, Path(file).expanduser(), name)
+        _load(model, lora_path(file), name)
     _set(model, names, [scale for _, scale in loras])
 
 

@@ -22,12 +22,12 @@ from .model_configs import files_of, read_table
 from .model_parts import UNUSED, marks, used_parts
 from .prompts import words_of
 from .quiet import made_up_weights, quiet
+from .single_file import LAYOUT_SD1, LAYOUT_SDXL, OPENS, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-LAYOUT_SD1 = Path(__file__).parent / "layouts" / "sd1"
 
 # What diffusers and transformers say that is no news here.
 
@@ -158,15 +158,28 @@ def _marked(path: Path, name: str, mark: str) -> Any:
 def _from_file(path: Path, dtype: torch.dtype) -> Any:
     import diffusers
 
-    layout = _layout(path)
-    own = {"tokenizer": clip_tokenizer()} if layout == LAYOUT_SD1 else {}
+    layout = layout_of(path)
+    ours = layout in OPENS.values()
+    own = {"tokenizer": clip_tokenizer()} if ours else {}
+    if layout == LAYOUT_SDXL:
+        own["tokenizer_2"] = clip_tokenizer(pad_token="!")
     kind = getattr(diffusers, json.loads((layout / "model_index.json").read_text(encoding="utf-8"))["_class_name"])
-    return kind.from_single_file(path, config=str(layout), local_files_only=True, **own, **_dtype_argument(dtype))
+    pipe = kind.from_single_file(path, config=str(layout), local_files_only=True, **own, **_dtype_argument(dtype))
+    return _predicting(pipe, weights.read_header(path).keys()) if ours else pipe
 
 
-def clip_tokenizer() -> Any:
+def _predicting(pipe: Any, names: Collection[str]) -> Any:
+    """Give the pipeline the prediction type that the file's marks name, as ComfyUI reads them: `v_pred`, `ztsnr`."""
+    if "v_pred" in names:
+        options = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": "ztsnr" in names}
+        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, **options)
+    return pipe
+
+
+def clip_tokenizer(**options: str) -> Any:
     """Return CLIP's tokenizer, its vocabulary spelled out from the list of merges as CLIP itself does it.
 
+    options: settings over those of its config.
     The 256 bytes as printable letters, each again as the end of a word, one token for each merge, and two marks.
     Source: https://github.com/openai/CLIP, clip/simple_tokenizer.py.
     """
@@ -183,7 +196,7 @@ def clip_tokenizer() -> Any:
         (Path(scratch) / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
         config = (folder / "tokenizer_config.json").read_text(encoding="utf-8")
         (Path(scratch) / "tokenizer_config.json").write_text(config, encoding="utf-8")
-        return CLIPTokenizer.from_pretrained(scratch, local_files_only=True)
+        return CLIPTokenizer.from_pretrained(scratch, local_files_only=True, **options)
 
 
 def _dtype_argument(dtype: torch.dtype) -> dict[str, torch.dtype]:
@@ -192,34 +205,6 @@ def _dtype_argument(dtype: torch.dtype) -> dict[str, torch.dtype]:
 
     release = tuple(int(part) for part in diffusers.__version__.split(".")[:2])
     return {"dtype" if release >= (0, 40) else "torch_dtype": dtype}
-
-
-def _layout(path: Path) -> Path:
-    """Return the folder of configs for a single file: one of its own name beside it, else Stable Diffusion 1.x.
-
-    Raises ModelError where the file's tensor names are those of another family.
-    """
-    if (beside := weights.configs_beside(path)) is not None:
-        return beside
-    names = weights.read_header(path).keys()
-    foreign = next((what for mark, what in _FOREIGN.items() if any(mark in name for name in names)), None)
-    if foreign or not any(name.startswith("model.diffusion_model.") for name in names):
-        beside = path.with_suffix("")
-        raise ModelError(
-            f"{path} is {foreign or 'not a Stable Diffusion 1.x checkpoint'}; a single file must be a 1.x checkpoint.",
-            f"Give a diffusers folder, or put the model's configs (model_index.json and so on) into {beside}/.",
-        )
-    return LAYOUT_SD1
-
-
-_FOREIGN = {
-    "lora_down": "a LoRA, not a model",
-    "lora_A": "a LoRA, not a model",
-    "conditioner.embedders.": "an SDXL checkpoint",
-    "cond_stage_model.model.transformer.": "a Stable Diffusion 2 checkpoint",
-    "joint_blocks.": "a Stable Diffusion 3 checkpoint",
-    "double_blocks.": "a Flux checkpoint",
-}
 
 
 def download(ref: str) -> Path:

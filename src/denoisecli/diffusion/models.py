@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisecli.errors import ModelError
+from denoisecli.lora.built_in import lora_path
+from denoisecli.safe_files import read_file
 
-from . import weights
+from . import model_folders, weights
 from .families import FAMILIES, family_named
 from .model_cache import shelf
 from .model_configs import check_configs, files_of, parts_of, read_table
@@ -36,6 +38,8 @@ __all__ = [
 
 POCKET = Path(__file__).parent.parent / "pocket"
 UNKNOWN_SIDE = 64  # of the latents of a model that does not say: 512 pixels
+OWN_WORDS = 10_000  # tokens: a vocabulary of fewer is the model's own
+MOST_CARD = 1 << 20
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -86,8 +90,8 @@ def identity(ref: str) -> str:
 
 
 def lora_identity(file: str) -> str:
-    """Return the sha256 of a LoRA file. Raises ModelError where it is not there or pickled."""
-    path = Path(file).expanduser()
+    """Return the sha256 of a LoRA, a file or built in. Raises ModelError where it is not there or pickled."""
+    path = lora_path(file)
     if not path.is_file():
         raise ModelError(f"There is no LoRA at {file}.", "Name a .safetensors file, such as {file: style.safetensors}.")
     weights.refuse_pickle(path)
@@ -138,6 +142,8 @@ def locate(ref: str) -> Path:
         return path
     if path.suffix.lower() in weights.PICKLES:
         weights.refuse_pickle(path)
+    if (added := model_folders.named(ref)) is not None:
+        return added
     looks_local = path.suffix == ".safetensors" or ref.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(ref)
     if looks_local:
         raise ModelError(f"There is no model at {ref}.", "`denoisecli models` lists what is here.")
@@ -161,13 +167,42 @@ def _lacks(snapshot: Path) -> bool:
 def list_models() -> list[ModelRow]:
     """Return the pocket model and every diffusers folder in the hub's cache, without importing torch."""
     rows = [_row("pocket", POCKET)] if (POCKET / "model_index.json").is_file() else []
-    for folder in sorted(_hub_cache().glob("models--*--*")):
-        ref = folder.name.removeprefix("models--").replace("--", "/", 1)
+    for ref in _in_hub_cache():
         snapshot = _cached_snapshot(ref)
         if snapshot and not _lacks(snapshot):
             with contextlib.suppress(ModelError):  # what is no model is not listed; naming it says why
                 rows.append(_row(ref, snapshot))
     return rows
+
+
+def names_here() -> list[str]:
+    """Return the names by which models on this machine can be called; nothing is hashed."""
+    return ["pocket", *(ref for ref in _in_hub_cache() if _cached_snapshot(ref)), *model_folders.names()]
+
+
+def _in_hub_cache() -> list[str]:
+    folders = sorted(_hub_cache().glob("models--*--*"))
+    return [folder.name.removeprefix("models--").replace("--", "/", 1) for folder in folders]
+
+
+def words_of(ref: str) -> dict[str, list[str]]:
+    """Return the words that a model with a vocabulary of its own knows, by what they are for; empty for all others.
+
+    Its card groups them where it has a table of them; else they are those of the tokenizer.
+    """
+    path = locate(ref)
+    if not path.is_dir():
+        return {}
+    vocabulary = _json(path / "tokenizer" / "vocab.json")
+    if not vocabulary or len(vocabulary) > OWN_WORDS:
+        return {}
+    words = sorted(token.removesuffix("</w>") for token in vocabulary if token.endswith("</w>") and len(token) > 5)
+    try:
+        card = read_file(path / "MODEL_CARD.md", MOST_CARD).decode("utf-8", "replace")
+    except OSError:
+        return {"words": words}
+    rows = re.findall(r"^\| ([a-z ]+) \| ([a-z, -]+) \|$", card.partition("| attribute | words |")[2], re.MULTILINE)
+    return {name: listed.split(", ") for name, listed in rows} or {"words": words}
 
 
 def usual(path: Path) -> dict[str, Any]:

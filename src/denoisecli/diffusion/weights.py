@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from denoisecli.cache import cache_dir
 from denoisecli.digest import file_sha256
 from denoisecli.errors import ModelError
 from denoisecli.safe_files import check_file, open_file, read_file, why
@@ -143,12 +144,6 @@ def _noted(note: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return known if DIGEST.fullmatch(known) else None
-
-
-def cache_dir() -> Path:
-    """Return where hashes are remembered: $XDG_CACHE_HOME/denoisecli, or ~/.cache/denoisecli."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path("~/.cache").expanduser()) / "denoisecli"
 
 
 def _remember(note: Path, digest: str) -> None:

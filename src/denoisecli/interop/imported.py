@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from denoisecli.config.base import LabConfig
+from denoisecli.lora.built_in import name_of
 from denoisecli.safe_text import shown
 
 from .files import base_name, found_here
@@ -113,7 +114,7 @@ class Imported:
         if sum(len(place.get("loras", [])) for place in (self.values, self.elsewhere)) >= MOST_LORAS:
             self.note(f"There are more than {MOST_LORAS} LoRAs; the others are left out.")
             return
-        found = found_here(name)
+        found = found_here(name) or name_of(base_name(name))
         place = self.values if found else self.elsewhere
         own = {} if text_scale is None or text_scale == scale else {"text_scale": text_scale}
         place.setdefault("loras", []).append({"file": found or f"{base_name(name)}", "scale": scale} | own)

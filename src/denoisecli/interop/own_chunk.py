@@ -19,7 +19,7 @@ from .imported import Imported, number, rows_of
 from .recipe import Shot
 
 KEY = "denoisecli"
-LEFT_OUT = {"lab", *keys(SamplingConfig, LOOK, MACHINE)}
+LEFT_OUT = {"lab", "quality", *keys(SamplingConfig, LOOK, MACHINE)}
 """Not what the picture is made of: how it was shown, and on which machine."""
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 

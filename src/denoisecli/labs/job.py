@@ -18,6 +18,7 @@ from denoisecli import __version__
 from denoisecli.config.base import LabConfig
 from denoisecli.config.write import plain_yaml
 from denoisecli.report import Report
+from denoisecli.runs import rates
 from denoisecli.runs.folder import CONFIG_FILE, RunFolder, missing_files, name_folder, run_hash, some_of
 from denoisecli.safe_files import write_file
 from denoisecli.safe_text import safe, utf8
@@ -75,12 +76,22 @@ class Plan(Generic[Config]):
         try:
             with self.folder.open():
                 write_file(self.folder.partial / CONFIG_FILE, utf8(plain_yaml(self.config)))
-                report.start(self.folder.path, self.config.lab, self.config.title)
+                resumed = any(self.folder.work.glob("*.safetensors"))
+                told = json.loads(self.config.model_dump_json())
+                report.start(
+                    self.folder.path,
+                    self.config.lab,
+                    self.config.title,
+                    **rates.details(told),
+                    **draft_note(self.config),
+                )
                 _warn_of_boxes(report, self.config.title)
                 job = Job(self.config, self.folder, report)
                 trace = self.recipe(job)
                 self._write(trace, job)
                 self.folder.finish()
+                if not resumed and self.config.by_command:
+                    rates.learn(told, job.timings, sum(int(row["bytes"]) for row in self.folder.artifacts))
         except BaseException:
             self.folder.discard_if_empty()
             raise
@@ -111,6 +122,11 @@ class Plan(Generic[Config]):
             "environment": dict.fromkeys(("torch", "diffusers", "device", "dtype"))
             | {"python": platform.python_version()},
         }
+
+
+def draft_note(config: LabConfig) -> dict[str, str]:
+    """Return what a report is told of a draft: what it leaves out."""
+    return {"draft": config.draft_words} if config.quality == "draft" else {}
 
 
 def _warn_of_boxes(report: Report, title: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from denoisecli.config.base import SamplingConfig
 from denoisecli.diffusion import model_cache as kept
-from denoisecli.diffusion import model_configs, models, weights
+from denoisecli.diffusion import model_configs, models, single_file
 from denoisecli.diffusion.prompt_syntax import parts_apart
 from denoisecli.errors import ModelError, UsageError
 from denoisecli.runs.folder import run_hash
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 Config = TypeVar("Config", bound=SamplingConfig)
 BATCH_LATENTS = 16 * 64 * 64  # latent pixels at once: 16 pictures of 512² in fp16 fit a card of 8 GB
 GUESSES = 4  # live pictures side by side
-SD1_SIDE = 512  # what a single Stable Diffusion 1.x file was trained at
 
 
 def resolved(config: Config) -> tuple[Config, str]:
@@ -51,8 +50,7 @@ def resolved(config: Config) -> tuple[Config, str]:
 def native_size(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels that a model was made for, without loading it."""
     if path.is_file():
-        configs = weights.configs_beside(path)
-        return native_size(configs) if configs else (SD1_SIDE, SD1_SIDE)
+        return native_size(single_file.layout_of(path))
     models.check_kind(path)
     parts = {part.name: part for part in model_configs.parts_of(path) if part.is_dir()}
     denoiser = parts.get("unet") or parts.get("transformer")
@@ -141,7 +139,8 @@ def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "th
         job.report.warn(f"{what} is too long for this model; cut off: {shown}")
     if unknown := models.unknown_words(model.pipe, prompt):
         shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
-        job.report.warn(f"words of {what} that the model {model.info.ref} does not know: {shown}")
+        known = f"`denoisecli models {model.info.ref}` lists those it knows"
+        job.report.warn(f"words of {what} that the model {model.info.ref} does not know: {shown} ({known})")
 
 
 def settings_inside(model: Model, config: SamplingConfig, made: Shot, picture: NDArray[np.uint8]) -> dict[str, str]:

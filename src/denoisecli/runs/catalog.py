@@ -86,7 +86,7 @@ def entry_of(folder: Path) -> Entry | None:
         lab=about.lab,
         state=DONE,
         title=about.title,
-        settings=about.line,
+        settings=about.whole_line,
         created=str(created) if created else None,
         bytes=size_of(folder),
     )
@@ -190,7 +190,7 @@ def _unfinished(folder: Path) -> Entry | None:
     about = words({"lab": config["lab"], "config": config}) if config else Summary(folder.parent.name, named, (), ())
     state, note = (UNFINISHED, {}) if note is None else (FAILED, note)
     size, error, hint = size_of(folder), note.get("error"), note.get("hint")
-    return Entry(folder, about.lab, state, about.title, about.line, None, size, error, hint)
+    return Entry(folder, about.lab, state, about.title, about.whole_line, None, size, error, hint)
 
 
 def _config(path: Path) -> dict[str, Any] | None:

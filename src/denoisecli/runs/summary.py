@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -18,18 +19,25 @@ Words = tuple[str, list[str], list[str]]
 class Summary:
     """What a run is, in words: its lab, a title, and its settings in the order of their weight.
 
-    findings: what came out of it, a sentence each.
+    findings: what came out of it, a sentence each. differs: settings that all labs share, where they are not the usual
+    ones: by these alone two runs may differ.
     """
 
     lab: str
     title: str
     settings: tuple[str, ...]
     findings: tuple[str, ...]
+    differs: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
         """The settings on one line."""
         return " · ".join(self.settings)
+
+    @property
+    def whole_line(self) -> str:
+        """The settings on one line, with all by which this run differs from a usual one."""
+        return " · ".join((*self.settings, *self.differs))
 
 
 def summary(record: dict[str, Any]) -> Summary:
@@ -38,7 +46,51 @@ def summary(record: dict[str, Any]) -> Summary:
     config = record.get("config") or {}
     words = part(lab if lab in CONFIGS else "sample", "words")
     title, settings, findings = words(record, config)
-    return Summary(lab, title, tuple(word for word in settings if word), tuple(findings))
+    told = tuple(word for word in settings if word)
+    return Summary(lab, title, told, tuple(findings), tuple(_differs(config)))
+
+
+TOLD = {"lab", "prompt", "sampler", "steps", "cfg", "seeds", "model", "loras", "device", "film.formats"}
+"""Shared keys that a lab's own words tell, or that make no other run."""
+POCKET_SIZE = [256, 256]
+
+
+def _differs(config: dict[str, Any]) -> Iterator[str]:
+    """Yield the words for each shared setting that is not its lab's default."""
+    usual = _usual(str(config.get("lab")))
+    for key, value in _flat(config):
+        if key not in usual or key in TOLD or value == usual[key]:
+            continue
+        if not (key == "size" and value == POCKET_SIZE and config.get("model") == "pocket"):
+            yield _setting(key, value)
+
+
+@functools.cache
+def _usual(lab: str) -> dict[str, Any]:
+    """Return the defaults of the keys that labs share, by key.path, as a trace holds them."""
+    from denoisecli.config.base import SamplingConfig
+
+    if lab not in CONFIGS:
+        return {}
+    default = CONFIGS[lab]().model_dump(mode="json")
+    return dict(_flat({key: default[key] for key in SamplingConfig.model_fields if key in default}))
+
+
+def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _setting(key: str, value: Any) -> str:
+    if key in ("quality", "film.theme"):
+        return "draft" if key == "quality" else f"{value} theme"
+    if key.rpartition(".")[2] == "size" and isinstance(value, list):
+        return f"{'film ' if key == 'film.size' else ''}{'×'.join(map(str, value))}"
+    words = key.removeprefix("decode.").replace("film.", "film ").replace("_", " ")
+    return f"{words} {figure(value) if isinstance(value, float) else value}"
 
 
 def seeds_of(config: dict[str, Any]) -> tuple[int, ...]:

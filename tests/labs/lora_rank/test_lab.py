@@ -427,3 +427,27 @@ def test_a_piece_of_a_layer(style):
     assert np.abs(piece.matrix.ravel()[:, None] - whole.ravel()).min(axis=1).max() < 1e-4
     np.testing.assert_allclose(np.matmul(*piece.cuts[1]), piece.matrix, atol=1e-4)
     assert piece.rows[1]["energy"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("lora", "prompt"),
+    [
+        pytest.param("pocket/hot-air-balloon", "a hot-air balloon on a rocky cliff", id="a landmark"),
+        pytest.param("pocket/woodcut-print", "waves, woodcut print", id="a style"),
+    ],
+)
+def test_the_default_prompt_gets_the_words_of_a_built_in_lora(lora, prompt, tmp_path):
+    config = plan(LoraRankConfig(lora=lora, images=True), tmp_path / "run", None, force=False).config
+    assert prompt in config.prompt
+    chosen = LoraRankConfig(lora=lora, images=True, prompt="a castle")
+    assert plan(chosen, tmp_path / "run", None, force=False).config.prompt == "a castle"
+    again = plan(LoraRankConfig(**config.model_dump()), tmp_path / "run", None, force=False)
+    assert again.folder.hash == plan(config, tmp_path / "run", None, force=False).folder.hash
+
+
+def test_words_stand_at_the_end_where_nothing_is_in_their_place():
+    from denoisecli.lora.built_in import with_words
+
+    assert with_words("a mill", "ink wash") == "a mill, ink wash"
+    assert with_words("a mill, Ink Wash", "ink wash") == "a mill, Ink Wash"
+    assert with_words("a mill", "") == "a mill"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisecli.errors import ModelError, UsageError
+from denoisecli.errors import UsageError
 from denoisecli.lora.blocks import made_for
+from denoisecli.lora.built_in import FOLDER, lora_path, with_words
 from denoisecli.lora.file import LoraFile, open_lora
 from denoisecli.lora.ranks import Rule
 from denoisecli.lora.truncate import rank_of, spectra, truncate, truncated_size
@@ -31,22 +32,12 @@ if TYPE_CHECKING:
 
     Spectra = Mapping[str, NDArray[np.floating[Any]]]
 
-POCKET_LORAS = Path(__file__).parents[2] / "pocket" / "loras"
+POCKET_LORAS = FOLDER
 
 
 def find_lora(ref: str | None) -> Path:
-    """Return the file that `ref` names: a path, `pocket` (the embedded model's first LoRA) or `pocket/NAME`."""
-    if ref is not None and ref != "pocket" and not ref.startswith("pocket/"):
-        return Path(ref).expanduser()
-    held = sorted(POCKET_LORAS.glob("*.safetensors"))
-    if not held:
-        raise ModelError("The pocket model has no LoRA of its own here.", "Name a file: --set lora=style.safetensors")
-    name = (ref or "pocket").partition("/")[2] or held[0].stem
-    path = next((path for path in held if path.stem == name), None)
-    if path is None:
-        names = ", ".join(f"pocket/{path.stem}" for path in held)
-        raise ModelError(f'The pocket model has no LoRA "{name}".', f"It has: {names}.")
-    return path
+    """Return the file that `ref` names: a path, or a built-in LoRA; without a name, the first of those."""
+    return lora_path(ref or "pocket", POCKET_LORAS)
 
 
 def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
@@ -55,12 +46,14 @@ def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
 
     path = find_lora(config.lora)
     with open_lora(path) as lora:
+        words = lora.file.metadata.get("ss_trigger_words", "")
         ranks = config.ranks or (None if config.energies or config.ratios else usual_ranks(lora.rank))
         if ranks and ranks[-1] > lora.rank:
             hint = f"Take ranks up to {lora.rank}."
             raise UsageError(f"ranks: {ranks[-1]} is above the rank of {path}, which is {lora.rank}.", hint)
     ref = f"pocket/{path.stem}" if config.lora in (None, "pocket") else config.lora
-    config = config.model_copy(update={"lora": ref, "ranks": ranks})
+    painted = {"prompt": with_words(config.prompt, words)} if _is_default(config) and config.paints else {}
+    config = config.model_copy(update={"lora": ref, "ranks": ranks} | painted)
     identity = hashed([path])
     if config.paints:
         from denoisecli.labs import sampling
@@ -68,6 +61,11 @@ def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
         config, model = sampling.resolved(config)
         identity += model
     return config, identity
+
+
+def _is_default(config: LoraRankConfig) -> bool:
+    """Return whether nobody chose the prompt: it then gets the words on which the LoRA was trained."""
+    return "prompt" not in config.model_fields_set
 
 
 def usual_ranks(most: int) -> tuple[int, ...]:

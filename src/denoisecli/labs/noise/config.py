@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -73,6 +73,10 @@ class NoiseConfig(LabConfig):
     """for latent and guess: auto takes float16 on cuda, else float32"""
     film: Annotated[NoiseFilm, LOOK] = NoiseFilm()
     """how the film looks"""
+
+    without_flag: ClassVar[tuple[str, ...]] = ("frames",)
+    draft: ClassVar[dict[str, Any]] = {"frames": 31}
+    draft_words: ClassVar[str] = "31 noise levels instead of 91, a film of 960×540"
 
     @property
     def title(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -21,6 +21,11 @@ class SampleConfig(SamplingConfig):
     """canvas (decoded x_t), guess (decoded predicted x0), latent (the raw channels)"""
     batch: Annotated[Annotated[Int, Field(ge=1, le=1024)] | None, SPLIT] = None
     """seeds at once; null takes what fits. The split belongs to the run: it changes the last bits"""
+
+    draft: ClassVar[dict[str, Any]] = {"seeds": (7, 21), "steps": 12}
+    draft_words: ClassVar[str] = (
+        "two seeds of 12 steps instead of four of 20, a film of 960×540, no films of single views"
+    )
 
     @field_validator("views")
     @classmethod

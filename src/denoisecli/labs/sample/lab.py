@@ -75,7 +75,7 @@ def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> Non
 
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw the film, the single-view films, the contact sheet and the page, from stored things only."""
-    views = job.config.views
+    views = job.config.views if job.config.quality == "full" else ()
     job.report.stage("figures", len(views) + 2)
     with job.timed("figures"):
         draw_film(job, trace, pictures)

@@ -1,0 +1,189 @@
+"""How fast this machine makes runs: learnt from each that was made, kept in the cache, asked before the next one.
+
+Sampling and decoding take their seconds for each piece, one step of one sample; drawing for each frame; loading once.
+Runs of one kind share these rates: a lab, a model, the sizes of pictures and film, and the device. Of a kind that was
+never made here only sampling is known, from another lab's runs on the same model at the same size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from denoisecli.cache import cache_dir
+from denoisecli.safe_files import read_file, write_file
+from denoisecli.safe_json import parse
+
+MOST_NOTE = 1 << 14
+MOST_NOTES = 500
+NEWEST = 0.5  # what the newest run counts beside all before it
+Kind = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What runs of a kind take: seconds to load, for a piece sampled and decoded, for a frame; bytes a piece."""
+
+    load_s: float
+    sample_s: float
+    decode_s: float
+    frame_s: float
+    piece_bytes: float
+
+    def seconds(self, config: dict[str, Any]) -> float:
+        """Return what a run of this config takes, beside loading."""
+        return (self.sample_s + self.decode_s) * pieces(config) + self.frame_s * frames(config)
+
+
+def kind(config: dict[str, Any]) -> Kind:
+    """Return what decides the cost of a piece."""
+    film = config.get("film") or {}
+    model = "" if config.get("lab") == "lora-rank" and not _paints(config) else str(config.get("model"))
+    sizes = f"{_pair(config.get('size'))} {_pair(film.get('size'))} {config.get('quality') or ''}".rstrip()
+    return str(config.get("lab")), model, sizes, str(config.get("device") or "")
+
+
+def pieces(config: dict[str, Any]) -> int:
+    """Return how many steps of single samples a run has, roughly: what its cost grows with."""
+    return samples(config) * int(config.get("steps") or 1 if config.get("lab") != "noise" else 1)
+
+
+def samples(config: dict[str, Any]) -> int:
+    """Return how many pictures a run makes: seeds times scales or ranks, or the frames of a walk."""
+    lab, seeds, frames = config.get("lab"), _length(config.get("seeds")), config.get("frames")
+    if lab == "walk":
+        between = config.get("between") or {}
+        ends = max([seeds, *(_length(values) for values in between.values())])
+        legs = max(1, ends - 1 + bool(config.get("loop")))
+        return legs * (int(frames or 2) - 1) + (not config.get("loop"))
+    if lab == "fork":  # a run taken up half-way on average, the run itself, and the changed one from its start
+        return seeds * (2 + _forks(config) // 2)
+    if lab == "lora-rank":
+        if not _paints(config):
+            return 1
+        cuts = sum(_length(config.get(name), 0) for name in ("ranks", "energies", "ratios", "scales"))
+        return seeds * (cuts + 2)
+    return seeds * _length(config.get("scales")) * (frames if isinstance(frames, int) else 1)
+
+
+def frames(config: dict[str, Any]) -> int:
+    """Return how many different frames the film has, roughly: what drawing grows with."""
+    lab = config.get("lab")
+    if lab in ("walk", "noise"):
+        return int(config.get("frames") or 1)
+    return max(1, _length(config.get("ranks"))) if lab == "lora-rank" else int(config.get("steps") or 0) + 1
+
+
+def makes(config: dict[str, Any]) -> str:
+    """Return in words what a run will make: "4 pictures of 256×256 in 20 steps each"."""
+    lab, count, steps = config.get("lab"), samples(config), config.get("steps")
+    if lab == "noise":
+        return f"{count} noise levels"
+    if lab == "lora-rank" and not _paints(config):
+        return "a matrix at falling rank" if not config.get("lora") else "the LoRA at falling rank"
+    if lab == "fork":
+        count = _length(config.get("seeds")) * (_forks(config) + 2)
+    what = "frame" if lab == "walk" else "picture"
+    size = f" of {_pair(config.get('size')).replace('x', '×')}" if config.get("size") else ""
+    return f"{count} {what}{'' if count == 1 else 's'}{size}, {steps} step{'' if steps == 1 else 's'} each"
+
+
+def learn(config: dict[str, Any], timings: dict[str, float], size: int) -> None:
+    """Remember what a run took that was made from beginning to end; a cache that cannot be written is no error."""
+    count = pieces(config)
+    drawn = timings.get("figures", 0.0) + timings.get("encode", 0.0)
+    parts = (timings.get("sample", 0.0) / count, timings.get("decode", 0.0) / count, drawn / frames(config))
+    new = Rate(timings.get("load", 0.0), *parts, size / count)
+    old = _read(_note(kind(config)))
+    if old is not None:
+        mixed = {key: NEWEST * value + (1 - NEWEST) * asdict(old)[key] for key, value in asdict(new).items()}
+        new = Rate(**mixed)
+    with contextlib.suppress(OSError):
+        path = _note(kind(config))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, json.dumps({"kind": kind(config)} | asdict(new)).encode())
+        _prune(path.parent)
+
+
+def known_rate(one: Kind) -> Rate | None:
+    """Return the rates of a kind of run; None where none was made here yet."""
+    return _read(_note(one))
+
+
+def sampling_rate(one: Kind) -> float | None:
+    """Return the seconds for a piece sampled on the same model at the same size, in whichever lab; None if unknown."""
+    size = one[2].partition(" ")[0]
+    for other, rate in _all() if one[1] else ():
+        if (other[1], other[2].partition(" ")[0], other[3]) == (one[1], size, one[3]) and rate.sample_s:
+            return rate.sample_s
+    return None
+
+
+def details(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what `Report.start` is told of a run that is about to be made: `makes`, and `seconds` where known.
+
+    `sampling_s` instead, where only sampling is known.
+    """
+    rate = known_rate(kind(config))
+    if rate is not None:
+        return {"makes": makes(config), "seconds": float(f"{rate.load_s + rate.seconds(config):.2g}")}
+    found: dict[str, Any] = {"makes": makes(config), "seconds": None}
+    each = sampling_rate(kind(config))
+    return found if each is None else found | {"sampling_s": float(f"{each * pieces(config):.2g}")}
+
+
+def _forks(config: dict[str, Any]) -> int:
+    return _length(config.get("at"), (int(config.get("steps") or 0) + 1) // 2)
+
+
+def _paints(config: dict[str, Any]) -> bool:
+    return bool(config.get("images") or config.get("scales"))
+
+
+def _length(values: Any, none: int = 1) -> int:
+    return len(values) if isinstance(values, (list, tuple)) and values else none
+
+
+def _pair(size: Any) -> str:
+    return "x".join(map(str, size)) if isinstance(size, (list, tuple)) else ""
+
+
+def _note(one: Kind) -> Path:
+    return cache_dir() / "rates" / f"{hashlib.sha256(json.dumps(one).encode()).hexdigest()[:32]}.json"
+
+
+def _all() -> Iterator[tuple[Kind, Rate]]:
+    with contextlib.suppress(OSError):
+        for path in sorted((cache_dir() / "rates").glob("*.json"))[:MOST_NOTES]:
+            told, rate = _table(path), _read(path)
+            named = told.get("kind")
+            if rate is not None and isinstance(named, list) and len(named) == 4:
+                yield (str(named[0]), str(named[1]), str(named[2]), str(named[3])), rate
+
+
+def _read(path: Path) -> Rate | None:
+    """Return the rate in a note; None where there is none, or it is none of ours."""
+    found = _table(path)
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        rate = Rate(**{each.name: float(found[each.name]) for each in fields(Rate)})
+        return rate if all(0 <= value < 1e15 for value in asdict(rate).values()) else None
+    return None
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        found = parse(read_file(path, MOST_NOTE))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _prune(folder: Path) -> None:
+    notes = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    for note in notes[: max(0, len(notes) - MOST_NOTES)]:
+        note.unlink(missing_ok=True)
