@@ -73,7 +73,7 @@ def test_everything_is_reached_by_tab_and_shows_its_focus(show, pages):
             break
         seen.append(tag)
         assert outline == "solid", seen
-    assert len(seen) == 3 + 3 + 3 + 1 + 1 + 2 + 1  # views, seeds, modes, play, slider, two marks, the command
+    assert len(seen) == 3 + 3 + 3 + 1 + 1 + 2 + 1 + 1  # views, seeds, modes, play, slider, two marks, legend, command
 
 
 def test_paper_is_white_and_has_no_buttons(show, pages):
