@@ -23,6 +23,7 @@ from denoisecli.batch.processes import Stop, Workers
 from denoisecli.batch.queue import Engine, Schedule
 from denoisecli.batch.ray_engine import LOCAL, RayEngine
 from denoisecli.batch.variations import product
+from denoisecli.diffusion.model_cache import ModelCache
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 
@@ -63,6 +64,7 @@ def shell() -> None:
     print(f"                          {alone_cpu / each_cpu:.2f}   (by CPU time)")
 
 
+@ModelCache().lent()
 def sampling() -> None:
     """Compare the sampling of a batch, taps, pieces on the disk and all, with bare pipeline calls on latents.
 
@@ -70,11 +72,9 @@ def sampling() -> None:
     """
     import torch
 
-    from denoisecli.diffusion.model_cache import shelf
     from denoisecli.diffusion.models import load_model
 
     torch.set_num_threads(1)
-    shelf.on = True
     config = SampleConfig(steps=STEPS, seeds=(0,))
     pipe = load_model("pocket").pipe
     pipe.set_progress_bar_config(disable=True)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from denoisecli.config.base import PROMPT
-from denoisecli.diffusion.batch import sample_batch
+from denoisecli.diffusion.batch import Batch, sample_batch
 from denoisecli.diffusion.decode import decoder
-from denoisecli.diffusion.guidance import SteppedScale
+from denoisecli.diffusion.guidance import StepScales
 from denoisecli.diffusion.models import Model, load_model
 from denoisecli.diffusion.noise import starting_noise
 from denoisecli.metrics import clipped, contrast, sameness, saturation
@@ -29,15 +29,15 @@ STEPS = 20
 
 def sweep(model: Model, seed: int, thrifty: bool = True) -> Trace:
     """Return one seed at all scales, in one batch."""
-    return sample_batch(
-        model,
+    batch = Batch(
         prompt=PROMPT,
         noise=starting_noise([seed] * len(SCALES), model.info.latent_shape),
-        scales=[SteppedScale([scale] * STEPS) if thrifty else scale for scale in SCALES],
+        scales=[StepScales((scale,) * STEPS) if thrifty else scale for scale in SCALES],
         steps=STEPS,
         sampler="ddim",
         seeds=[seed] * len(SCALES),
     )
+    return sample_batch(model, batch)
 
 
 def plain(model: Model, seed: int) -> list[Any]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from denoisecli.config.base import PROMPT
-from denoisecli.diffusion.batch import sample_batch
+from denoisecli.diffusion.batch import Batch, sample_batch
 from denoisecli.diffusion.models import Model, load_model
 from denoisecli.diffusion.noise import starting_noise
 from denoisecli.diffusion.take_up import Replay
@@ -35,16 +35,15 @@ def forks(model: Model) -> None:
 
 def sampled(model: Model, prompt: str, seeds: tuple[int, ...], **more: object):  # noqa: ANN201
     """Return the trace of one batch."""
-    return sample_batch(
-        model,
+    batch = Batch(
         prompt=prompt,
         noise=starting_noise(seeds, model.info.latent_shape),
         scales=[7.5] * len(seeds),
         steps=STEPS,
         sampler="ddim",
         seeds=seeds,
-        **more,
     )
+    return sample_batch(model, batch, **more)
 
 
 def bare(model: Model) -> None:

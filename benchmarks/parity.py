@@ -144,7 +144,7 @@ def _spelt(graph: dict[str, Any], name: str) -> Any:
 
 def table(checkpoint: str, graphs: str, theirs: str) -> None:
     """Sample each row here, and print the page: how far the latents are apart, and whether `export` says so."""
-    from denoisecli.diffusion.batch import sample_batch
+    from denoisecli.diffusion.batch import Batch, sample_batch
     from denoisecli.diffusion.models import load_model
     from denoisecli.diffusion.noise import starting_noise
 
@@ -154,8 +154,7 @@ def table(checkpoint: str, graphs: str, theirs: str) -> None:
     print("| sampler | levels | in ComfyUI | apart | `export` says |\n| --- | --- | --- | --- | --- |")
     for row in rows():
         config = config_of(row, checkpoint)
-        trace = sample_batch(
-            model,
+        batch = Batch(
             prompt=PROMPT,
             negative_prompt=NEGATIVE,
             noise=starting_noise(SEEDS, (4, SIDE // 8, SIDE // 8)),
@@ -166,6 +165,7 @@ def table(checkpoint: str, graphs: str, theirs: str) -> None:
             spacing=config.spacing,
             schedule=config.schedule,
         )
+        trace = sample_batch(model, batch)
         names = ["/".join((*row, str(seed))) for seed in SEEDS]
         gaps = [apart(trace.x_t[at, -1], latents[name][0]) for at, name in enumerate(names)]
         told = [note for note in losses(config) if not note.startswith("The model is")]

@@ -10,8 +10,7 @@ import denoisecli
 from denoisecli.batch.messages import Outcome, Run, Warned
 from denoisecli.batch.packing import sample_together
 from denoisecli.batch.place import Place
-from denoisecli.batch.worker import make_pack
-from denoisecli.diffusion.model_cache import shelf
+from denoisecli.batch.worker import MODELS, make_pack
 from denoisecli.diffusion.models import POCKET, load_model
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
@@ -39,15 +38,13 @@ def make(root, configs, force=False, stopping=lambda: False):
 
 def alone(root, config):
     """Make the run with a model loaded for it alone."""
-    shelf.clear()
     return Place(root).plan(config).make(Report())
 
 
 @pytest.fixture(autouse=True)
-def empty_shelf():
+def no_model_stays():
     yield
-    shelf.clear()
-    shelf.on = False
+    MODELS.clear()
 
 
 def record(folder):
@@ -117,13 +114,13 @@ def test_nothing_sticks_from_run_to_run(tmp_path):
     for config in configs:  # a pack each, in one process with one model
         (outcome,) = make(tmp_path / "batch", [config])
         assert outcome.state == "made", outcome.error
-    kept = shelf.model
+    kept = MODELS.model
     for config in configs:
         whole = alone(tmp_path / "alone", config)
         made = tmp_path / "batch" / config.lab / whole.name
         assert digests(made, but="trace.json") == digests(whole, but="trace.json"), config
     assert kept is not None
-    assert shelf.model is not kept
+    assert MODELS.model is kept
 
 
 def test_model_is_loaded_once(tmp_path, monkeypatch):
@@ -135,8 +132,6 @@ def test_model_is_loaded_once(tmp_path, monkeypatch):
     for seed in (1, 2):
         make(tmp_path, [deck(seeds=(seed,))])
     assert loaded == [1]
-    shelf.on = False
-    shelf.clear()
     assert load_model("pocket") is not load_model("pocket")
 
 
@@ -144,8 +139,8 @@ def test_pack_that_does_not_fit_is_halved(tmp_path):
     import torch
 
     make(tmp_path, [deck(seeds=(9,))])
-    shelf.on = True
-    model = load_model("pocket")
+    with MODELS.lent():
+        model = load_model("pocket")
 
     def full(_module, arguments):
         if len(arguments[0]) > 4:  # two samples, with and without the prompt
@@ -166,10 +161,10 @@ def test_sample_that_goes_wrong_leaves_the_others_alone(tmp_path, monkeypatch):
 
     original = sample.sample_batch
 
-    def poisoned(*given, **keys):
-        if 2 in keys["seeds"]:
+    def poisoned(model, batch, **keys):
+        if 2 in batch.seeds:
             raise SamplingError("The latents stopped being numbers (NaN or infinite) in step 2 of 3.")
-        return original(*given, **keys)
+        return original(model, batch, **keys)
 
     monkeypatch.setattr(sample, "sample_batch", poisoned)
     outcomes = make(tmp_path, [deck(seeds=(seed,)) for seed in (1, 2, 3)])

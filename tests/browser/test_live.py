@@ -120,10 +120,10 @@ def opened(contexts, files):
 @pytest.fixture(scope="session")
 def painted():
     """Return painted(prompt, seed, steps, cfg, sampler) → the picture of the Python run, (H, W, 3)."""
-    from denoisecli.diffusion.batch import sample_batch
     from denoisecli.diffusion.decode import decoder
     from denoisecli.diffusion.models import load_model
     from denoisecli.diffusion.noise import starting_noise
+    from tests.sampling import sample_batch
 
     model = load_model("pocket", "cpu", "float32")
     drawn = decoder(model, "vae")

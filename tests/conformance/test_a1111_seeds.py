@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from denoisecli.diffusion.batch import sample_batch
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import starting_noise
+from tests.sampling import sample_batch
 from tests.tiny import tiny_text_sd
 
 SEEDS, SHAPE, STEPS = (7, 2**50 - 1), (4, 8, 8), 4

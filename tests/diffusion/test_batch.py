@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from denoisecli.diffusion import batch as sample
-from denoisecli.diffusion.batch import OutOfMemory, is_out_of_memory, sample_batch
+from denoisecli.diffusion.batch import OutOfMemory, is_out_of_memory
 from denoisecli.diffusion.embeddings import encoded, stacked
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import generators, starting_noise
 from denoisecli.diffusion.scheduler import use_sampler
 from denoisecli.errors import ModelError, SamplingError, UsageError
+from tests.sampling import sample_batch
 from tests.tiny import tiny_distilled_sd, tiny_text_sd, tiny_text_sdxl
 
 STEPS = 4

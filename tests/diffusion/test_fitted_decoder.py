@@ -18,7 +18,7 @@ def model():
 @pytest.fixture(scope="module")
 def latents(model):
     """Clean latents of the model's own, and noise over them at several levels: (level, sample, C, h, w)."""
-    from denoisecli.diffusion.batch import sample_batch
+    from tests.sampling import sample_batch
 
     noise = starting_noise([1, 2, 3], (4, 16, 16))
     trace = sample_batch(

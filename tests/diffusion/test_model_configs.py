@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from denoisecli.diffusion import model_configs, models, weights
-from denoisecli.diffusion.batch import sample_batch
 from denoisecli.diffusion.decode import decoder
 from denoisecli.diffusion.model_configs import check_configs
 from denoisecli.diffusion.models import identity, load_model
 from denoisecli.errors import DenoiseError, ModelError
 from denoisecli.labs.sampling import native_size
+from tests.sampling import sample_batch
 from tests.tiny import noise, tiny_text_sd
 
 POCKET_IDENTITY = "916317e07040160d805c4b1a837987a35e4403bc7f2a7aeedace12c07715cda5"

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from denoisecli.config.samplers import SAMPLERS
-from denoisecli.diffusion.batch import sample_batch
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import starting_noise
 from denoisecli.diffusion.take_up import Entry, Replay
 from denoisecli.errors import UsageError
+from tests.sampling import sample_batch
 from tests.tiny import tiny_text_sd
 
 STEPS, SHAPE, SEEDS = 5, (4, 8, 8), [1, 2]

@@ -9,7 +9,6 @@ import denoisecli
 from denoisecli.batch.packing import sample_together
 from denoisecli.config.load import load_configs, settings
 from denoisecli.diffusion import models
-from denoisecli.diffusion.batch import sample_batch
 from denoisecli.diffusion.canvas import noise_for
 from denoisecli.diffusion.embeddings import between, encoded, stacked
 from denoisecli.diffusion.families import BY_CLASS
@@ -22,6 +21,7 @@ from denoisecli.report import Report
 from denoisecli.tools.compare.tool import compare_runs
 from denoisecli.tools.render import plan as render
 from tests.families.folders import FOLDERS
+from tests.sampling import sample_batch
 
 NO_LORA = ("pixart", "hunyuan-image")  # diffusers has no loader for theirs
 MADE_FOR = {

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from denoisecli.diffusion import models
-from denoisecli.diffusion.batch import sample_batch
 from denoisecli.diffusion.canvas import as_given, check_size, noise_for
 from denoisecli.diffusion.decode import decoder
 from denoisecli.diffusion.families import BY_CLASS, FAMILIES
@@ -16,6 +15,7 @@ from denoisecli.diffusion.guidance import guidance_of
 from denoisecli.diffusion.one_step import encode
 from denoisecli.errors import UsageError
 from tests.families import makers
+from tests.sampling import sample_batch
 
 SIZE = (64, 32)
 SEEDS = [7, 21]
@@ -198,7 +198,7 @@ def test_sizes_that_do_not_fit_are_refused(name, size, message):
 
 
 def test_a_scale_that_changes_on_the_way_is_refused_where_the_pipeline_mixes():
-    from denoisecli.diffusion.guidance import SteppedScale
+    from denoisecli.diffusion.guidance import StepScales
 
     with pytest.raises(UsageError, match="mixes its guidance by itself"):
-        sampled("qwen_image", scales=[SteppedScale([1.0, 4.0])] * 2)
+        sampled("qwen_image", scales=[StepScales((1.0, 4.0))] * 2)

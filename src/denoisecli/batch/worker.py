@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from denoisecli.diffusion.model_cache import ModelCache
 from denoisecli.errors import DenoiseError, DiskFull
 from denoisecli.labs.job import Plan
 from denoisecli.labs.sample.config import SampleConfig
@@ -20,12 +21,17 @@ EVERY_S = 0.2  # between two words on how far a stage is
 
 Tell = Callable[[Message], None]
 
+MODELS = ModelCache()
+"""The worker's own: the runs of all its packs share the model that was loaded last."""
+
 
 def make_pack(pack: Pack, place: Place, worker: int, tell: Tell, stopping: Callable[[], bool]) -> None:
     """Make the runs of a pack and tell what became of each. A run that fails leaves the others alone."""
-    from denoisecli.labs.sampling import keep_models
+    with MODELS.lent():
+        _make_pack(pack, place, worker, tell, stopping)
 
-    keep_models()
+
+def _make_pack(pack: Pack, place: Place, worker: int, tell: Tell, stopping: Callable[[], bool]) -> None:
     told = Teller(worker, tell)
     plans = [(run, plan) for run in pack if (plan := _planned(run, place, told)) is not None]
     began = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from denoisecli.trace import Trace
 
+    from .guidance import StepScales
     from .models import Model
     from .take_up import TakeUp
 
@@ -38,72 +40,63 @@ class OutOfMemory(SamplingError):
     """The batch does not fit into memory; a smaller one may."""
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What is sampled at once: sample i starts at noise[i], under scales[i], and draws from seeds[i].
+
+    noise: (n, C, h, w), unit normal; the pipeline multiplies it by its first σ. scales: numbers, or StepScales, one a
+    step. embeds: what the prompts became, (n, ...) each, instead of them (see `embeddings`). height, width: pixels, by
+    default those of the noise. spacing: of the timesteps; schedule: ComfyUI's levels instead (see `use_sampler`).
+    """
+
+    noise: torch.Tensor | NDArray[np.float32]
+    scales: Sequence[float | StepScales]
+    seeds: Sequence[int]
+    prompt: str
+    steps: int
+    sampler: str
+    negative_prompt: str = ""
+    embeds: Mapping[str, torch.Tensor] | None = None
+    spacing: str | None = None
+    schedule: str | None = None
+    eta: float = 0.0
+    guidance_rescale: float = 0.0
+    height: int | None = None
+    width: int | None = None
+
+
 def sample_batch(
     model: Model,
+    batch: Batch,
     *,
-    prompt: str,
-    noise: torch.Tensor | NDArray[np.float32],
-    scales: Sequence[float],
-    steps: int,
-    sampler: str,
-    seeds: Sequence[int],
-    negative_prompt: str = "",
-    spacing: str | None = None,
-    schedule: str | None = None,
-    eta: float = 0.0,
-    guidance_rescale: float = 0.0,
-    height: int | None = None,
-    width: int | None = None,
     on_step: Callable[[int, int, NDArray[np.float32]], None] | None = None,
-    embeds: Mapping[str, torch.Tensor] | None = None,
     outputs: bool = False,
     take_up: TakeUp | None = None,
 ) -> Trace:
-    """Return the trace of one batch: sample i starts at noise[i], under scales[i], and draws from seeds[i].
+    """Return the trace of one batch; on_step, outputs, take_up: see `record`.
 
-    noise: (n, C, h, w), unit normal; the pipeline multiplies it by its first σ. height, width: pixels, by default
-    those of the noise. embeds: what the prompts became, (n, ...) each, instead of them (see `embeddings`).
-    spacing: of the timesteps; schedule: ComfyUI's levels instead (see `use_sampler` for both).
-    outputs, take_up: see `record`.
-    scales: numbers, or SteppedScales for one a step. Samples of a stochastic sampler draw from a
-    generator each, so a batch does not couple them.
-    A pipeline that mixes by itself, or is told the scale, is called once for each run of equal scales.
+    Samples of a stochastic sampler draw from a generator each, so a batch does not couple them. A pipeline that mixes
+    by itself, or is told the scale, is called once for each run of equal scales.
     Raises OutOfMemory, SamplingError (latents that are no numbers), UsageError.
     """
     pipe = model.pipe
     with blamed(model.info.ref):
-        use_sampler(pipe, sampler, spacing, schedule)
-    _check_eta(pipe, eta, sampler)
-    how = guidance_of(pipe)
-    mixed = how == "formula" and any(guides(scale) for scale in scales)
-    start = torch.as_tensor(noise)
-    factor = model.info.scale_factor
-    shared = {
-        "height": height or start.shape[-2] * factor,
-        "width": width or start.shape[-1] * factor,
-        "num_inference_steps": steps,
-        "eta": eta,
-        "output_type": "latent",
-    } | call.steps(pipe, steps)
+        use_sampler(pipe, batch.sampler, batch.spacing, batch.schedule)
+    _check_eta(pipe, batch.eta, batch.sampler)
+    mixed = guidance_of(pipe) == "formula" and any(guides(scale) for scale in batch.scales)
     tap = record(
         pipe,
         on_step=on_step,
-        scales=list(scales) if mixed else None,
-        guidance_rescale=guidance_rescale,
-        seeds=seeds,
+        scales=list(batch.scales) if mixed else None,
+        guidance_rescale=batch.guidance_rescale,
+        seeds=batch.seeds,
         stop_on_nan=True,
         outputs=outputs,
         take_up=take_up,
     )
-    with quiet(), blamed(model.info.ref), _limits_told(pipe.scheduler, sampler, steps), tap as trace:
-        for rows in [slice(0, len(scales))] if mixed else call.of_one_scale(scales):
-            one = scale_at(scales[rows][0], 0)
-            told = call.prompts(pipe, prompt, negative_prompt, len(scales[rows]), guided=mixed or how == "own")
-            told |= call.embedded(embeds, rows) if embeds else {}
-            told |= call.scale(pipe, call.ANY_GUIDANCE if mixed else one)
-            told["latents"] = call.latents(pipe, start[rows], model.device, model.dtype)
-            told["generator"] = generators_after_start(seeds[rows], start.shape[1:])
-            _call(pipe, call.known(pipe, shared | told))
+    with quiet(), blamed(model.info.ref), _limits_told(pipe.scheduler, batch.sampler, batch.steps), tap as trace:
+        for arguments in _calls(model, batch, mixed=mixed):
+            _call(pipe, arguments)
     trace.record["model"] |= {
         "ref": model.info.ref,
         "family": model.info.family,
@@ -111,6 +104,30 @@ def sample_batch(
         "timestep_spacing": Clock(pipe.scheduler).spacing,
     }
     return trace
+
+
+def _calls(model: Model, batch: Batch, *, mixed: bool) -> Iterator[dict[str, Any]]:
+    """Yield what the pipeline is called with, for each run of samples that can share a call.
+
+    mixed: whether the recorder mixes the halves, so that all samples can.
+    """
+    pipe, start, factor = model.pipe, torch.as_tensor(batch.noise), model.info.scale_factor
+    guided = mixed or guidance_of(pipe) == "own"
+    shared = {
+        "height": batch.height or start.shape[-2] * factor,
+        "width": batch.width or start.shape[-1] * factor,
+        "num_inference_steps": batch.steps,
+        "eta": batch.eta,
+        "output_type": "latent",
+    } | call.steps(pipe, batch.steps)
+    for rows in [slice(0, len(batch.scales))] if mixed else call.of_one_scale(batch.scales):
+        scales = batch.scales[rows]
+        told = call.prompts(pipe, batch.prompt, batch.negative_prompt, len(scales), guided=guided)
+        told |= call.embedded(batch.embeds, rows) if batch.embeds else {}
+        told |= call.scale(pipe, call.ANY_GUIDANCE if mixed else scale_at(scales[0], 0))
+        told["latents"] = call.latents(pipe, start[rows], model.device, model.dtype)
+        told["generator"] = generators_after_start(batch.seeds[rows], start.shape[1:])
+        yield call.known(pipe, shared | told)
 
 
 @contextmanager

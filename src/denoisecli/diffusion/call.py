@@ -12,7 +12,7 @@ from denoisecli.errors import UsageError
 
 from .canvas import as_given
 from .families import family_named
-from .guidance import SteppedScale, guidance_of
+from .guidance import StepScales, guidance_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,13 +88,13 @@ def latents(pipe: Any, noise: torch.Tensor, device: torch.device, dtype: torch.d
     return given.to(device) if family and family.float32_latents else given.to(device, dtype)
 
 
-def of_one_scale(scales: Sequence[float]) -> Iterator[slice]:
+def of_one_scale(scales: Sequence[float | StepScales]) -> Iterator[slice]:
     """Yield the runs of samples that can share a call of a pipeline that mixes by itself.
 
     Raises UsageError for a scale that changes on the way, which such a pipeline cannot be told.
     """
     for scale in scales:
-        if isinstance(scale, SteppedScale) and len(set(scale.steps)) > 1:
+        if isinstance(scale, StepScales) and not scale.constant:
             raise UsageError(
                 "This model's pipeline mixes its guidance by itself, so the scale cannot change on the way.",
                 "Give one number a scale, and no guidance_interval.",

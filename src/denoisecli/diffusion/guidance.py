@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from .denoiser import denoiser_of, has_denoiser
 from .families import Guidance, family_named
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Latents = TypeVar("Latents")
 
@@ -41,29 +39,29 @@ def _std(x: object) -> object:
     return x.std(ddof=1) if isinstance(x, np.ndarray) else x.std()  # type: ignore[attr-defined]
 
 
-class SteppedScale(float):
-    """A guidance scale for each step, `steps` (step,); as a plain number it is the first step's.
+@dataclass(frozen=True)
+class StepScales:
+    """A guidance scale for each step, (step,), the first step's first.
 
-    Given to the recorder, it also allows thrift: evaluations that cannot change the result are left out (`thrift`).
+    Given to the recorder, it also lets evaluations be left out that cannot change the result (`shared_rows`).
     """
 
     steps: tuple[float, ...]
 
-    def __new__(cls, steps: Sequence[float]) -> SteppedScale:
-        """Take the scales of all steps, the first step first."""
-        scale = super().__new__(cls, steps[0])
-        scale.steps = tuple(map(float, steps))
-        return scale
+    @property
+    def constant(self) -> bool:
+        """Whether all steps have the same."""
+        return len(set(self.steps)) == 1
 
 
-def scale_at(scale: float, step: int) -> float:
+def scale_at(scale: float | StepScales, step: int) -> float:
     """Return the guidance scale of a step, counted from 0."""
-    return scale.steps[min(step, len(scale.steps) - 1)] if isinstance(scale, SteppedScale) else scale
+    return scale.steps[min(step, len(scale.steps) - 1)] if isinstance(scale, StepScales) else scale
 
 
-def guides(scale: float) -> bool:
+def guides(scale: float | StepScales) -> bool:
     """Return whether the scale asks for the unconditional half in any step: all but 1 do."""
-    return any(value != 1 for value in scale.steps) if isinstance(scale, SteppedScale) else scale != 1
+    return any(value != 1 for value in (scale.steps if isinstance(scale, StepScales) else (scale,)))
 
 
 def guidance_of(pipe: Any) -> Guidance:

@@ -1,15 +1,18 @@
-"""The model that was loaded last, kept for the next run of the same process. Off unless a batch turns it on.
+"""The model that was loaded last, kept for the next run of a batch, which lends the cache to the runs that it makes.
 
 A kept model is handed out as if it had just been loaded: with its own scheduler and without LoRAs.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 
 class Kept(Protocol):
-    """What the shelf knows of a model: that it has a pipeline."""
+    """What the cache knows of a model: that it has a pipeline."""
 
     @property
     def pipe(self) -> Any: ...  # noqa: D102
@@ -19,19 +22,26 @@ Loaded = TypeVar("Loaded", bound=Kept)
 Key = tuple[str, ...]
 
 
-class Shelf:
+class ModelCache:
     """Holds one model: two of a real size rarely fit, and a batch seldom goes back and forth."""
 
     def __init__(self) -> None:
-        self.on = False
         self.key: Key | None = None
         self.model: Any = None
         self.scheduler: Any = None
 
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let the models that are loaded in this block, by this thread, be kept here and be taken from here."""
+        before = _lent.set(self)
+        try:
+            yield
+        finally:
+            _lent.reset(before)
+
     def put(self, key: Key, model: Loaded) -> Loaded:
-        """Keep the model if the shelf is on, and return it."""
-        if self.on:
-            self.key, self.model, self.scheduler = key, model, model.pipe.scheduler
+        """Keep the model, and return it."""
+        self.key, self.model, self.scheduler = key, model, model.pipe.scheduler
         return model
 
     def take(self, key: Key) -> Any:
@@ -53,5 +63,9 @@ class Shelf:
         self.key = self.model = self.scheduler = None
 
 
-shelf = Shelf()
-"""The process's own."""
+_lent: ContextVar[ModelCache | None] = ContextVar("lent", default=None)
+
+
+def lent() -> ModelCache | None:
+    """Return the cache that whoever called us has lent; None where every model is loaded anew."""
+    return _lent.get()

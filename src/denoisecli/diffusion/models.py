@@ -21,7 +21,7 @@ from denoisecli.safe_files import read_file
 
 from . import model_folders, weights
 from .families import FAMILIES, family_named
-from .model_cache import shelf
+from .model_cache import lent
 from .model_configs import check_configs, files_of, parts_of, read_table
 from .model_parts import missing, used_parts
 from .prompts import truncated, unknown_words
@@ -115,13 +115,15 @@ def load_model(ref: str, device: str = "auto", dtype: str = "auto") -> Model:
     from . import loading
 
     key = (ref, identity(ref), device, dtype)
-    kept: Model | None = shelf.take(key)
+    cache = lent()
+    kept: Model | None = cache.take(key) if cache else None
     if kept is not None:
         return kept
     place, kind = loading.choose(device, dtype)
     with _damage_told(ref):
         pipe = loading.load_pipeline(path, kind).to(place)
-    return shelf.put(key, Model(pipe, _info(ref, pipe), place, kind))
+    model = Model(pipe, _info(ref, pipe), place, kind)
+    return cache.put(key, model) if cache else model
 
 
 def _same_sums() -> None:

@@ -32,7 +32,7 @@ from .branches import Branch, Mixture, Output, branches_of, measured_row, mixtur
 from .clock import Clock, first
 from .denoiser import denoiser_of, denoisers_of, predictions
 from .families import family_named
-from .guidance import SteppedScale, guided, rescaled, scale_at
+from .guidance import StepScales, guided, rescaled, scale_at
 from .latent_layout import Hints, Layout, layout_of
 from .recording import recording, scheduler_of
 from .scheduler import name_of
@@ -57,7 +57,7 @@ def record(
     pipe: Any,
     *,
     on_step: Callable[[int, int, NDArray[np.float32]], None] | None = None,
-    scales: Sequence[float] | None = None,
+    scales: Sequence[float | StepScales] | None = None,
     guidance_rescale: float = 0.0,
     seeds: Sequence[int] | None = None,
     stop_on_nan: bool = False,
@@ -70,7 +70,7 @@ def record(
     on_step: called as on_step(step, steps, x0) after each step, steps counted from 1, x0 (n, C, h, w).
     scales: one guidance scale for each sample of the batch, mixed here by the formula instead of by the pipeline,
         which turns guidance off at scales <= 1. Call the pipe with any guidance_scale > 1, so that it runs both halves.
-        A SteppedScale has its own value in each step, and lets evaluations be left out that cannot matter.
+        A StepScales has its own value in each step, and lets evaluations be left out that cannot matter.
     guidance_rescale: Lin et al.'s phi for these scales.
     seeds: noted in the trace's runs; without them, those of the generators that the pipeline is called with.
     stop_on_nan: raise SamplingError in the step where the latents stop being numbers.
@@ -134,7 +134,7 @@ class _Tape:
         self,
         pipe: Any,
         on_step: Callable[[int, int, NDArray[np.float32]], None] | None,
-        scales: Sequence[float] | None,
+        scales: Sequence[float | StepScales] | None,
         guidance_rescale: float,
         seeds: Sequence[int] | None,
         stop_on_nan: bool,
@@ -143,7 +143,7 @@ class _Tape:
         self.denoisers = denoisers_of(pipe)
         self.on_step, self.stop_on_nan = on_step, stop_on_nan
         self.scales, self.guidance_rescale, self.seeds = scales, guidance_rescale, seeds
-        self.thrifty = any(isinstance(scale, SteppedScale) for scale in scales or ())
+        self.thrifty = any(isinstance(scale, StepScales) for scale in scales or ())
         self.signature = _step_signature(self.scheduler)
         self.clock = Clock(self.scheduler)
         self.hints = Hints()
@@ -386,7 +386,8 @@ class _Tape:
         n = len(run.seeds)
         if self.scales is not None:
             before = sum(len(r.seeds) for r in self.runs[: self.runs.index(run)])
-            return list(self.scales[before : before + n]) if len(self.scales) > n else list(self.scales)
+            own = self.scales[before : before + n] if len(self.scales) > n else self.scales
+            return [scale_at(scale, 0) for scale in own]
         made = [step.made for step in run.steps if step.made is not None]
         if any(one.uncond is not None for one in made):
             return [_used_scale([one.scales[i] for one in made if one.uncond is not None], run) for i in range(n)]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from denoisecli.config.base import SamplingConfig
-from denoisecli.diffusion import model_cache as kept
 from denoisecli.diffusion import model_configs, models, single_file
 from denoisecli.diffusion.prompt_syntax import parts_apart
 from denoisecli.errors import ModelError, UsageError
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from denoisecli.diffusion.embeddings import Embeddings
+    from denoisecli.diffusion.guidance import StepScales
     from denoisecli.diffusion.models import Model
     from denoisecli.interop.recipe import Shot
     from denoisecli.runs.batches import BatchStore
@@ -103,11 +103,6 @@ def load(job: Job[Any]) -> Model:
     return model
 
 
-def keep_models() -> None:
-    """From now on, let runs of this process share the model that was loaded last, instead of loading it for each."""
-    kept.shelf.on = True
-
-
 def warn_of_guidance(job: Job[Any], model: Model) -> None:
     """Tell where a scale does what one may not expect: 0 hears no prompt, and a distilled model has no two halves."""
     from denoisecli.diffusion.guidance import takes_guidance, takes_scale_as_input
@@ -161,7 +156,7 @@ class Sample:
     """
 
     seed: int
-    cfg: float
+    cfg: float | StepScales
     noise: NDArray[np.float32] | None = None
     embeds: Embeddings | None = None
     strength: float | None = None
@@ -229,7 +224,7 @@ class Told:
 def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: Told | None = None) -> Trace | None:
     """Sample one batch; None where it does not fit memory and could be halved."""
     from denoisecli.diffusion.adapters import set_strengths
-    from denoisecli.diffusion.batch import OutOfMemory, sample_batch
+    from denoisecli.diffusion.batch import Batch, OutOfMemory, sample_batch
     from denoisecli.diffusion.canvas import noise_for
     from denoisecli.diffusion.embeddings import encoded, stacked
 
@@ -247,27 +242,25 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: 
     if samples[0].strength is not None:
         share = samples[0].strength
         set_strengths(model, [(unet * share, text * share) for unet, text in (lora.strengths for lora in config.loras)])
+    batch = Batch(
+        noise=noise,
+        scales=[sample.cfg for sample in samples],
+        seeds=[sample.seed for sample in samples],
+        prompt=config.prompt,
+        negative_prompt=config.negative_prompt,
+        embeds=stacked(told) if told else None,
+        steps=config.steps,
+        sampler=config.sampler,
+        spacing=config.spacing,
+        schedule=config.schedule,
+        eta=config.eta,
+        guidance_rescale=config.guidance_rescale,
+        height=height,
+        width=width,
+    )
     try:
         with job.timed("sample"):
-            return sample_batch(
-                model,
-                prompt=config.prompt,
-                negative_prompt=config.negative_prompt,
-                noise=noise,
-                scales=[sample.cfg for sample in samples],
-                steps=config.steps,
-                sampler=config.sampler,
-                spacing=config.spacing,
-                schedule=config.schedule,
-                eta=config.eta,
-                guidance_rescale=config.guidance_rescale,
-                seeds=[sample.seed for sample in samples],
-                height=height,
-                width=width,
-                on_step=_teller(job, model, samples, done),
-                embeds=stacked(told) if told else None,
-                **how.keywords,
-            )
+            return sample_batch(model, batch, on_step=_teller(job, model, samples, done), **how.keywords)
     except OutOfMemory:
         if len(samples) == 1:
             raise
@@ -310,6 +303,8 @@ SHARED = {"sigmas", "timesteps", "alpha_bars"}
 
 def joined(parts: list[tuple[list[int], Trace]], samples: Sequence[Sample]) -> Trace:
     """Return the batches of a run, each (its numbers, its trace), as one trace."""
+    from denoisecli.diffusion.guidance import scale_at
+
     first = parts[0][1]
     arrays = {
         name: array if name in SHARED else np.concatenate([part.arrays[name] for _, part in parts])
@@ -319,7 +314,7 @@ def joined(parts: list[tuple[list[int], Trace]], samples: Sequence[Sample]) -> T
     record = dict(first.record)
     if all(part.record.get("guidance_measured") for _, part in parts):
         record["guidance_measured"] = _measured(parts)
-    record["runs"] = [{"seed": sample.seed, "cfg": sample.cfg} for sample in samples]
+    record["runs"] = [{"seed": sample.seed, "cfg": scale_at(sample.cfg, 0)} for sample in samples]
     record["batches"] = [[samples[i].seed for i in indices] for indices, _ in parts]
     return Trace(first.lab, arrays, record)
 

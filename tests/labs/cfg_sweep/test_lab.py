@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from denoisecli.config.load import Layer, build
-from denoisecli.diffusion.batch import sample_batch
-from denoisecli.diffusion.guidance import SteppedScale, takes_guidance
+from denoisecli.diffusion.guidance import StepScales, takes_guidance
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import starting_noise
 from denoisecli.diffusion.recorder import record
@@ -21,6 +20,7 @@ from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
 from denoisecli.labs.cfg_sweep.scales import guide_label, scale_steps, swept_scales, taken_apart
 from denoisecli.report import Report
 from denoisecli.trace import load
+from tests.sampling import sample_batch
 from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl, tiny_text_sd
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
@@ -53,7 +53,7 @@ def model():
 def sampled(model, scales, seeds=None, sampler="ddim"):
     """Sample one batch; a list or tuple among the scales is one for each step."""
     seeds = seeds or [1] * len(scales)
-    stepped = [SteppedScale(scale if isinstance(scale, (list, tuple)) else [scale] * STEPS) for scale in scales]
+    stepped = [StepScales(tuple(scale) if isinstance(scale, (list, tuple)) else (scale,) * STEPS) for scale in scales]
     return sample_batch(
         model, prompt="a cat", negative_prompt="dog", noise=starting_noise(seeds, SHAPE), scales=stepped, steps=STEPS,
         sampler=sampler, seeds=seeds,
@@ -208,7 +208,7 @@ def test_rows_that_are_run(model, scales, seeds, rows):
 @pytest.mark.parametrize("make", [tiny_sd, tiny_sdxl, tiny_sd3])
 def test_thrift_on_every_family(make):
     pipe, finals = make(), []
-    for scales in ([1, 3, 7.5], [SteppedScale([scale] * STEPS) for scale in (1, 3, 7.5)]):
+    for scales in ([1, 3, 7.5], [StepScales((scale,) * STEPS) for scale in (1, 3, 7.5)]):
         with record(pipe, scales=scales):
             start = noise(1).repeat(3, 1, 1, 1)
             call = {"num_inference_steps": STEPS, "height": 16, "width": 16, "output_type": "latent"}

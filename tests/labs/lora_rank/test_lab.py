@@ -374,12 +374,12 @@ def test_memory_that_runs_out_in_one_variant_leaves_the_others_as_they_were(tmp_
     values["device"] = "cpu"
     real, sizes = sample.sample_batch, []
 
-    def scarce(model, **options):
+    def scarce(model, batch, **options):
         """The third batch of two (the whole LoRA's) does not fit; what is smaller does."""
-        sizes.append(len(options["seeds"]))
+        sizes.append(len(batch.seeds))
         if sizes[-1] == 2 and sizes.count(2) == 3:
             raise sample.OutOfMemory("A batch of 2 does not fit.", "")
-        return real(model, **options)
+        return real(model, batch, **options)
 
     def stop(*_arguments):
         raise KeyboardInterrupt

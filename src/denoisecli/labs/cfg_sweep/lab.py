@@ -78,11 +78,11 @@ def sample_sweep(job: Job[CfgSweepConfig], model: Model, scales: Sequence[SweptS
 
     Sampling goes seed by seed, so that a batch holds the scales of one noise and its first step is run once for all.
     """
-    from denoisecli.diffusion.guidance import SteppedScale
+    from denoisecli.diffusion.guidance import StepScales
     from denoisecli.labs.sampling import sample_all
 
     config = job.config
-    samples = [Sample(seed, SteppedScale(scale.steps)) for seed in config.seeds for scale in scales]
+    samples = [Sample(seed, StepScales(scale.steps)) for seed in config.seeds for scale in scales]
     trace = sample_all(job, model, samples, config.batch or 1)
     order = np.arange(len(samples)).reshape(len(config.seeds), len(scales)).T.ravel()
     arrays = {name: array if name in SHARED else array[order] for name, array in trace.arrays.items()}

@@ -138,7 +138,7 @@ def pictures(config: SampleConfig, report: Report) -> list[Kept]:
 def _run(config: SampleConfig, report: Report) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the guesses of the first seed, (step, H, W, 3), and the finished pictures, (seed, H, W, 3)."""
     from denoisecli.diffusion.adapters import add_loras
-    from denoisecli.diffusion.batch import sample_batch
+    from denoisecli.diffusion.batch import Batch, sample_batch
     from denoisecli.diffusion.decode import decoder
     from denoisecli.diffusion.models import load_model
     from denoisecli.diffusion.noise import starting_noise
@@ -151,11 +151,12 @@ def _run(config: SampleConfig, report: Report) -> tuple[NDArray[np.uint8], NDArr
     def told(step: int, _steps: int, _x0: Any) -> None:
         report.step(step * many)
 
-    trace = sample_batch(
-        model, prompt=config.prompt, negative_prompt=config.negative_prompt, sampler=config.sampler,
+    batch = Batch(
+        prompt=config.prompt, negative_prompt=config.negative_prompt, sampler=config.sampler,
         noise=starting_noise(list(config.seeds), model.info.latent_shape), scales=[config.cfg] * many,
-        steps=config.steps, seeds=list(config.seeds), on_step=told,
+        steps=config.steps, seeds=list(config.seeds),
     )  # fmt: skip
+    trace = sample_batch(model, batch, on_step=told)
     drawn = decoder(model, "vae")
     return drawn.decode(trace.x0[0]), drawn.decode(trace.x_t[:, -1])
 
