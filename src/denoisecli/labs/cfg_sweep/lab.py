@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from denoisecli.labs import job as plans
+from denoisecli.labs.images import save_images
 from denoisecli.labs.sampling import SHARED, Sample, batch_size, resolved, settings_inside
 from denoisecli.trace import Trace
 
@@ -101,20 +102,16 @@ def describe(job: Job[CfgSweepConfig], trace: Trace, pictures: Pictures, scales:
 
 def save_finals(job: Job[CfgSweepConfig], model: Model, pictures: Pictures, scales: Sequence[SweptScale]) -> None:
     """Write the finished pictures, with what made them inside."""
-    from PIL import Image
-
-    from denoisecli.media.images import save_png
 
     config = job.config
-    folder = job.folder.partial / "images"
-    folder.mkdir(exist_ok=True)
     places = [(scale, seed) for scale in scales for seed in config.seeds]
-    with job.timed("encode"):
+
+    def named() -> Iterator[tuple[str, NDArray[np.uint8], dict[str, str]]]:
         for (scale, seed), picture in zip(places, pictures.finals, strict=True):
             word = scale.label.replace("→", "-").replace("…", "-").replace(" ", "-").strip("()")
-            path = folder / f"seed-{seed}-cfg-{word}.png"
-            save_png(Image.fromarray(picture), path, picture_settings(model, config, scale, seed, picture))
-            job.artifact(path, "image")
+            yield f"seed-{seed}-cfg-{word}", picture, picture_settings(model, config, scale, seed, picture)
+
+    save_images(job, named())
 
 
 def picture_settings(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from denoisecli.labs import job as plans
+from denoisecli.labs.images import save_images
 from denoisecli.labs.sampling import batch_size, load, settings_inside
 
 from .branches import Branches, changed_config, sampled_branches
@@ -128,23 +130,20 @@ def describe(
 
 def save_finals(job: Job[ForkConfig], model: Model, pictures: Pictures, ends: NDArray[np.uint8]) -> None:
     """Write the finished pictures: the trunk's, with what made them inside, and those of every fork."""
-    from PIL import Image
 
     from denoisecli.interop.recipe import shot
-    from denoisecli.media.images import save_png
 
     config = job.config
-    folder = job.folder.partial / "images"
-    folder.mkdir(exist_ok=True)
     at = sorted({0, *config.forks})
-    with job.timed("encode"):
+
+    def named() -> Iterator[tuple[str, NDArray[np.uint8], dict[str, str]]]:
         for number, seed in enumerate(config.seeds):
-            texts = settings_inside(model, config, shot(config, seed, config.cfg), pictures.finals[number])
-            path = save_png(Image.fromarray(pictures.finals[number]), folder / f"seed-{seed}.png", texts)
-            job.artifact(path, "image")
+            final = pictures.finals[number]
+            yield f"seed-{seed}", final, settings_inside(model, config, shot(config, seed, config.cfg), final)
             for row, state in enumerate(at):
-                path = folder / f"seed-{seed}-at-{state}.png"
-                job.artifact(save_png(Image.fromarray(ends[row, number]), path, {}), "image")
+                yield f"seed-{seed}-at-{state}", ends[row, number], {}
+
+    save_images(job, named())
 
 
 def draw(job: Job[ForkConfig], trace: Trace, pictures: PictureFile) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisecli.errors import ModelError
+from denoisecli.labs.images import save_images
 
 from .config import LoraRankConfig
 
@@ -176,18 +177,17 @@ def save_pictures(
     from denoisecli.config.base import Lora
     from denoisecli.interop.recipe import shot
     from denoisecli.labs.sampling import settings_inside
-    from denoisecli.media.images import save_png
 
-    folder = job.folder.partial / "images"
-    folder.mkdir(exist_ok=True)
     config = job.config
-    with job.timed("encode"):
+
+    def named() -> Iterator[tuple[str, NDArray[np.uint8], dict[str, str]]]:
         for variant, row in zip(wanted, pictures, strict=True):
             cut = (Lora(file=variant.file.name, scale=variant.scale),) if variant.file else ()
             for seed, picture in zip(config.seeds, row, strict=True):
                 made = replace(shot(config, seed, config.cfg), loras=(*config.loras, *cut))
-                path = folder / f"{variant.label}-seed-{seed}.png"
-                job.artifact(save_png(picture, path, settings_inside(model, config, made, picture)), "image")
+                yield f"{variant.label}-seed-{seed}", picture, settings_inside(model, config, made, picture)
+
+    save_images(job, named())
 
 
 def distances(finals: NDArray[np.float32], reference: int) -> NDArray[np.float64]:

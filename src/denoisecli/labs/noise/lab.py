@@ -6,6 +6,7 @@ Without `space: latent` and `guess` no model is loaded and no torch imported.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps
 from denoisecli.digest import file_sha256
 from denoisecli.errors import ConfigError
 from denoisecli.labs import job as plans
+from denoisecli.labs.images import save_images
 from denoisecli.process.forward import Levels, Schedule, corrupt, draw_noise, measured_correlations, schedule_named
 from denoisecli.safe_files import at_home, check_file, why
 from denoisecli.trace import Trace
@@ -222,17 +224,15 @@ def _told(job: Job[Any], number: int, frame: Picture) -> Picture:
 
 def save_stills(job: Job[NoiseConfig], trace: Trace, schedules: list[Schedule]) -> None:
     """Write x_t at the sheet's timesteps, one PNG each, pixel for pixel."""
-    from denoisecli.media.images import save_png
 
-    folder = job.folder.partial / "images"
-    folder.mkdir(exist_ok=True)
-    with job.timed("encode"):
+    def named() -> Iterator[tuple[str, Picture, dict[str, str]]]:
         for schedule in schedules:
             level = schedule.at(job.config.sheet)
             for t, signal, noise in zip(job.config.sheet, level.signals, level.noises, strict=True):
-                name = f"t-{t:03d}.png" if len(schedules) == 1 else f"{schedule.name}-t-{t:03d}.png"
-                x_t = corrupt(trace["x0"], trace["eps"], signal, noise)
-                job.artifact(save_png(to_uint8(x_t), folder / name), "image")
+                name = f"t-{t:03d}" if len(schedules) == 1 else f"{schedule.name}-t-{t:03d}"
+                yield name, to_uint8(corrupt(trace["x0"], trace["eps"], signal, noise)), {}
+
+    save_images(job, named())
 
 
 def to_uint8(x: NDArray[Any]) -> Picture:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisecli.labs import job as plans
+from denoisecli.labs.images import save_images
 from denoisecli.labs.sampling import Sample, batch_size, resolved, settings_inside
 from denoisecli.trace import FILM_FILE, SHEET_FILE
 
@@ -57,20 +58,17 @@ def describe(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
 
 def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> None:
     """Write the finished pictures, with what made them inside."""
-    from PIL import Image
 
     from denoisecli.interop.recipe import shot
-    from denoisecli.media.images import save_png
 
     config = job.config
-    folder = job.folder.partial / "images"
-    folder.mkdir(exist_ok=True)
-    with job.timed("encode"):
-        for seed, picture in zip(config.seeds, pictures.finals, strict=True):
-            path = folder / f"seed-{seed}.png"
-            texts = settings_inside(model, config, shot(config, seed, config.cfg), picture)
-            save_png(Image.fromarray(picture), path, texts)
-            job.artifact(path, "image")
+    save_images(
+        job,
+        (
+            (f"seed-{seed}", picture, settings_inside(model, config, shot(config, seed, config.cfg), picture))
+            for seed, picture in zip(config.seeds, pictures.finals, strict=True)
+        ),
+    )
 
 
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from denoisecli.labs import job as plans
+from denoisecli.labs.images import save_images
 from denoisecli.labs.pages import resolved_keys, write_page
 from denoisecli.labs.sampling import batch_size, resolved, settings_inside
 from denoisecli.media.picture_file import PictureFile
@@ -144,26 +145,22 @@ def _seed(config: WalkConfig, end: int | None) -> int | None:
 
 def save_ends(walker: Walker, places: Sequence[Place]) -> None:
     """Write the pictures at the ends, with what made them inside."""
-    from denoisecli.media.images import save_png
 
     from .shots import walk_ends
 
     job = walker.job
-    folder = job.folder.partial / "images"
-    folder.mkdir(exist_ok=True)
     ends = walk_ends(job.config)
-    named: set[str] = set()
+
+    def named() -> Iterator[tuple[str, NDArray[np.uint8], dict[str, str]]]:
+        for name, place in found.items():
+            picture = walker.picture(place)
+            yield name, picture, settings_inside(walker.model, job.config, ends[(place.end or 0) % len(ends)], picture)
+
+    found: dict[str, Place] = {}
     for place in places:
-        if place.end is None:
-            continue
-        picture = walker.picture(place)
-        name = walker.samples.way.name(place.end).replace(" ", "-").lower()
-        if name in named:  # a walk there and back between scales
-            continue
-        named.add(name)
-        texts = settings_inside(walker.model, job.config, ends[place.end % len(ends)], picture)
-        with job.timed("encode"):
-            job.artifact(save_png(picture, folder / f"{name}.png", texts), "image")
+        if place.end is not None:  # a walk there and back between scales has an end twice
+            found.setdefault(walker.samples.way.name(place.end).replace(" ", "-").lower(), place)
+    save_images(job, named())
 
 
 def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
