@@ -208,9 +208,12 @@ def sameness(latents: NDArray[Any]) -> NDArray[np.float64]:
     return alike
 
 
+def significant(value: Any, digits: int = 6) -> float | None:
+    """Return a number as a record or a page keeps it: so many significant digits; None for infinities and NaN."""
+    return float(f"{float(value):.{digits}g}") if np.isfinite(value) else None
+
+
 def _number(value: Any) -> float | int | None:
-    """Return a JSON number of six significant digits, or None for infinities."""
+    """Return the same of six digits, whole numbers whole."""
     value = float(value)
-    if not np.isfinite(value):
-        return None
-    return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.6g}")
+    return int(value) if value.is_integer() and abs(value) < 1e15 else significant(value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from denoisecli import metrics
+from denoisecli.metrics import significant
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,9 +33,9 @@ def sweep_rows(trace: Trace, pictures: Pictures, scales: Sequence[SweptScale], s
     for index, row in enumerate(rows):
         scale, seed = divmod(index, len(seeds))
         for k, state in enumerate(row["states"]):
-            state |= {name: _number(values[index, k]) for name, values in columns.items()}
+            state |= {name: significant(values[index, k]) for name, values in columns.items()}
             state["scale"] = scales[scale].steps[k] if k < trace.steps else None
-            state["distance_to_scales"] = [_number(value) for value in apart[scale, :, seed, k]]
+            state["distance_to_scales"] = [significant(value) for value in apart[scale, :, seed, k]]
     labels = [
         {"seed": seed, "cfg": scale.guide, "scale": index} for index, scale in enumerate(scales) for seed in seeds
     ]
@@ -56,10 +57,6 @@ def sameness_rows(trace: Trace, scales: Sequence[SweptScale], n_seeds: int) -> l
         return []
     guesses = trace.guesses.reshape(len(scales), n_seeds, *trace.guesses.shape[1:])
     return [
-        {"cfg": scale.guide, "states": [_number(value) for value in metrics.sameness(stack)]}
+        {"cfg": scale.guide, "states": [significant(value) for value in metrics.sameness(stack)]}
         for scale, stack in zip(scales, guesses, strict=True)
     ]
-
-
-def _number(value: Any) -> float | None:
-    return float(f"{value:.6g}") if np.isfinite(value) else None

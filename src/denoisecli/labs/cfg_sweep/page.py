@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from denoisecli import glossary
 from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word, shown_states
+from denoisecli.metrics import significant
 from denoisecli.trace import Trace
 
 from .figures.facts import Series, SweepFacts, edges, settled, sweep_facts
@@ -108,7 +109,7 @@ def _measures(facts: SweepFacts, states: list[int]) -> list[dict[str, Any]]:
     found = []
     for name, title, series, most, percent in rows:
         low, top = edges(series, most)
-        values = [[[_number(row[k]) for k in states] for row in seeds] for seeds in series]
+        values = [[[significant(row[k], 5) for k in states] for row in seeds] for seeds in series]
         caption = "gap" if name == "cond − uncond" else name
         found.append(
             {
@@ -151,7 +152,3 @@ def _anatomy(trace: Trace, facts: SweepFacts, states: list[int]) -> tuple[dict[s
         },
     }
     return said, np.rint(np.clip(pull / brightest, 0, 1) * 255).astype(np.uint8)
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(f"{value:.5g}")

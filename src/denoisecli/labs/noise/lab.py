@@ -17,6 +17,7 @@ from denoisecli.digest import file_sha256
 from denoisecli.errors import ConfigError
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
+from denoisecli.metrics import significant
 from denoisecli.process.forward import Levels, Schedule, corrupt, draw_noise, measured_correlations, schedule_named
 from denoisecli.safe_files import at_home, check_file, why
 from denoisecli.trace import Trace
@@ -151,7 +152,7 @@ def forward_trace(config: NoiseConfig, picture: Picture, schedules: list[Schedul
         for schedule, level in zip(schedules, levels, strict=True)
     ]
     rows = [{name: state[name] for name in SCHEDULE_FIELDS} for state in runs[0]["states"]]
-    picture_numbers = {"mean": _number(x0.mean()), "std": _number(x0.std())}
+    picture_numbers = {"mean": significant(x0.mean(), 8), "std": significant(x0.std(), 8)}
     return Trace("noise", arrays, {"schedule": rows, "runs": runs, "picture": picture_numbers})
 
 
@@ -177,12 +178,7 @@ def _states(x0: NDArray[np.float32], eps: NDArray[np.float32], levels: Levels) -
         "sqrt_alpha_bar": np.sqrt(levels.alpha_bars),
     }
     frames = range(len(levels.timesteps))
-    return [{"index": k} | {name: _number(values[k]) for name, values in columns.items()} for k in frames]
-
-
-def _number(value: Any) -> float | None:
-    """Return a JSON number of eight significant digits, or None for infinities."""
-    return float(f"{float(value):.8g}") if np.isfinite(value) else None
+    return [{"index": k} | {name: significant(values[k], 8) for name, values in columns.items()} for k in frames]
 
 
 # What is drawn

@@ -11,6 +11,7 @@ import numpy as np
 from denoisecli import glossary
 from denoisecli.figures.facts import three_figures, timestep
 from denoisecli.figures.page_body import Body, model_word, shown_states
+from denoisecli.metrics import significant
 from denoisecli.trace import Trace
 
 from .figures.facts import WalkFacts, walk_facts
@@ -67,8 +68,8 @@ def _frame(facts: WalkFacts, frame: int) -> dict[str, Any]:
         "beside": beside,
         "at": float(f"{(leg + share) / facts.course.legs:.5g}"),
         "end": share in (0, 1),
-        "jump": _number(facts.jumps[frame]),
-        "change": _number(facts.speeds[frame]),
+        "jump": significant(facts.jumps[frame], 4),
+        "change": significant(facts.speeds[frame], 4),
     }
 
 
@@ -98,7 +99,7 @@ def _point(course: Course, place: tuple[int, float]) -> list[float]:
 def _jumps(record: Mapping[str, Any], facts: WalkFacts, frames: list[int]) -> dict[str, Any]:
     """Return how the jumps are shown: the top of the plot, and the largest one of each pacing that was measured."""
     pacings = record["walk"].get("jumps") or {}
-    largest = {name: _number(row["largest"]) for name, row in pacings.items() if row}
+    largest = {name: significant(row["largest"], 4) for name, row in pacings.items() if row}
     highest = max([float(np.max(facts.speeds[frames])), *(value or 0.0 for value in largest.values())])
     return {"top": 1.1 * highest or 1.0, "largest": largest if len(largest) > 1 else {}}
 
@@ -107,7 +108,3 @@ def _level(row: Mapping[str, Any]) -> str:
     if row.get("timestep") is not None:
         return f"t {timestep(row['timestep'])}"
     return f"σ {three_figures(row.get('sigma'))}"
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(f"{value:.4g}")

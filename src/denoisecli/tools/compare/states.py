@@ -17,6 +17,7 @@ import numpy as np
 from denoisecli.config.base import FIGURE, LOOK, keys
 from denoisecli.errors import UsageError
 from denoisecli.labs.rows import FRAMES, Rows
+from denoisecli.metrics import significant
 from denoisecli.registry import CONFIGS, lab, part
 
 if TYPE_CHECKING:
@@ -222,13 +223,9 @@ def _pair(comparison: Comparison, pair: int) -> dict[str, Any]:
         "states": [
             {
                 "a": k_a, "b": k_b,
-                "sigma_a": _number(comparison.a.sigmas[k_a]), "sigma_b": _number(comparison.b.sigmas[k_b]),
-                "x_t": _number(comparison.canvas[pair, k]), "x0": _number(comparison.guess[pair, k]),
+                "sigma_a": significant(comparison.a.sigmas[k_a]), "sigma_b": significant(comparison.b.sigmas[k_b]),
+                "x_t": significant(comparison.canvas[pair, k]), "x0": significant(comparison.guess[pair, k]),
             }
             for k, (k_a, k_b) in enumerate(comparison.states)
         ],
     }  # fmt: skip
-
-
-def _number(value: Any) -> float | None:
-    return float(f"{float(value):.6g}") if np.isfinite(value) else None
