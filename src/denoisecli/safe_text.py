@@ -48,6 +48,11 @@ def shown(value: Any, most: int = 60) -> str:
         text = repr(value) if isinstance(value, str) else str(value)
     except Exception:  # noqa: BLE001 - numbers of 5,000 digits, lists in themselves, objects of anybody
         text = f"a number of {value.bit_length() * 0.30103:.0f} digits" if isinstance(value, int) else _kind(value)
+    return brief(text, most)
+
+
+def brief(text: str, most: int = 60) -> str:
+    """Return text from elsewhere in so many characters, for a sentence that says it again."""
     text = safe(text)
     return text if len(text) <= most else text[: most - 3] + "..."
 

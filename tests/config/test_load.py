@@ -9,6 +9,7 @@ from denoisecli.config.base import Lora
 from denoisecli.config.load import Layer, build, environment, flags, load_any, load_configs, settings, unknown_variables
 from denoisecli.errors import ConfigError
 from denoisecli.labs.sample.config import SampleConfig
+from denoisecli.safe_text import safe
 
 
 def read(tmp_path, text):
@@ -187,14 +188,55 @@ def test_set(pair, key, value):
         pytest.param("steps", "want KEY=VALUE", id="no value"),
         pytest.param("=3", "want KEY=VALUE", id="no key"),
         pytest.param("stesp=3", 'stesp: unknown key; did you mean "steps"?', id="typo"),
-        pytest.param("seeds=[1", "the value is not YAML", id="not yaml"),
+        pytest.param("seeds=[1", "the value is not YAML: expected ',' or ']'", id="not yaml"),
+        pytest.param("seeds=[1,\udcff]", "is not text in UTF-8", id="no text"),
+        pytest.param("film.\udcff=1", "film.\N{REPLACEMENT CHARACTER}: unknown key", id="a key that is no text"),
     ],
 )
 def test_wrong_set(pair, says):
     with pytest.raises(ConfigError) as caught:
         build(SampleConfig, [settings(SampleConfig, [pair])])
     assert says in str(caught.value)
-    assert f"--set {pair}" in str(caught.value)
+    assert f"--set {safe(pair)}: " in str(caught.value)
+
+
+HALF = "x\ud83d"
+NO_TEXT = "'x\\ud83d' is not text in UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        pytest.param({"prompt": HALF}, f"prompt: {NO_TEXT}", id="text"),
+        pytest.param({"seeds": [HALF]}, f"seeds[0]: {NO_TEXT}", id="a seed"),
+        pytest.param({"seeds": HALF}, f"seeds: {NO_TEXT}", id="seeds"),
+        pytest.param({"sampler": HALF}, f"sampler: {NO_TEXT}", id="a choice"),
+        pytest.param({"size": [HALF, 8]}, f"size[0]: {NO_TEXT}", id="a side"),
+        pytest.param({"steps": HALF}, f"steps: {NO_TEXT}", id="a number"),
+        pytest.param({"film": {"theme": HALF}}, f"film.theme: {NO_TEXT}", id="in a block"),
+        pytest.param({"loras": [{"file": HALF}]}, f"loras[0].file: {NO_TEXT}", id="in a list of blocks"),
+        pytest.param({"loras": [HALF]}, f"loras[0]: {NO_TEXT}", id="a block by one value"),
+        pytest.param({"film": {HALF: {HALF: [HALF]}}}, f"film.x�.x�[0]: {NO_TEXT}", id="under unknown keys"),
+        pytest.param({HALF: 1}, "x�: unknown key", id="a key"),
+    ],
+)
+def test_text_is_checked_wherever_it_stands(values, says):
+    with pytest.raises(ConfigError) as caught:
+        build(SampleConfig, [Layer(values, source="here")])
+    assert says in caught.value.message
+    caught.value.message.encode()
+    with pytest.raises(ValueError, match=r"not text in UTF-8|Extra inputs"):
+        SampleConfig(**values)
+
+
+def test_text_of_two_halves_is_text():
+    assert build(SampleConfig, [Layer({"prompt": "\ud83d\ude00"})]).prompt == "😀"
+
+
+def test_text_that_is_none_is_told_with_its_line(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, 'steps: 3\nfilm:\n  theme: "\\ud83d"\n  "\\ud83d": 1\n')
+    assert "x.yaml:3: film.theme: " in caught.value.message
 
 
 def test_environment_reaches_nested_keys_and_names_itself():

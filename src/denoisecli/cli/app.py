@@ -13,6 +13,7 @@ from denoisecli.errors import DenoiseError
 from denoisecli.safe_files import shortened, why
 
 from . import streams
+from .terminal import bounded_usage
 
 SAYS_NO = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE)
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
@@ -29,6 +30,14 @@ class Root(TyperGroup):
                 if parameter.param_type_name == "argument":
                     parameter.display_type = _nothing
         return command
+
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        """Read the command line up to the command's name."""
+        try:
+            return super().make_context(*given, **more)
+        except Exception as error:
+            bounded_usage(error)
+            raise
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; DenoiseError and Ctrl-C end it without a traceback unless -v was given."""
@@ -58,6 +67,7 @@ class Root(TyperGroup):
             raise typer.Exit(EXIT_FAILED) from error
         except Exception as error:
             if _is_usage(error):
+                bounded_usage(error)
                 Console.emit_usage(error)
                 raise
             Console.current.crash(error)

@@ -17,7 +17,7 @@ from denoisecli.report import Report
 from denoisecli.runs.folder import PARTIAL
 
 from .streams import print_json, print_line, print_path
-from .terminal import plain
+from .terminal import bounded, plain
 from .wording import expected
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Console:
     def tell(self, notes: Iterable[str]) -> None:
         """Print sentences that a person should know, as warnings on stderr alone."""
         for note in notes:
-            self.say(f"warning: {note}")
+            self.say(f"warning: {bounded(note)}")
 
     def emit(self, event: str, **fields: Any) -> None:
         """Print one JSON object on stdout."""
@@ -97,11 +97,12 @@ class Console:
         self.report.close()
         if self.verbose:
             traceback.print_exc()
-        self.say(f"denoisecli: {error.message}")
+        message = bounded(error.message)
+        self.say(f"denoisecli: {message}")
         if error.hint:
             self.say(error.hint)
         if self.json:
-            self.emit("error", message=error.message, hint=error.hint)
+            self.emit("error", message=message, hint=error.hint)
 
     @staticmethod
     def emit_usage(error: Any) -> None:

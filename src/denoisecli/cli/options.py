@@ -9,6 +9,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from denoisecli.safe_text import brief, shown
+
 from . import complete
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*:(:|//)|data:", re.IGNORECASE)  # as fsspec writes them: chained by ::, too
@@ -19,10 +21,12 @@ def folder_or_url(text: str) -> Path | str:
     """Read a folder's path, also as file://, or any other URL as it is. Raises BadParameter for half a file://."""
     if text.startswith(FILE_URL):
         if not text[len(FILE_URL) :].startswith("/"):
-            raise typer.BadParameter(f"{text} names no folder: want file:// and a whole path, as file:///home/me/runs.")
+            raise typer.BadParameter(
+                f"{brief(text)} names no folder: want file:// and a whole path, as file:///home/me/runs."
+            )
         return Path(text[len(FILE_URL) :])
     if text.startswith("://"):
-        raise typer.BadParameter(f"{text} says no kind of store: want s3:// or another before the name.")
+        raise typer.BadParameter(f"{brief(text)} says no kind of store: want s3:// or another before the name.")
     return text if URL.match(text) else Path(text)
 
 
@@ -30,7 +34,7 @@ def folder(text: str) -> Path:
     """Read a folder's path. Raises BadParameter for a URL, to which only `batch` writes."""
     found = folder_or_url(text)
     if isinstance(found, str):
-        raise typer.BadParameter(f"{text} is a URL. {COPY_IT}")
+        raise typer.BadParameter(f"{brief(text)} is a URL. {COPY_IT}")
     return found
 
 
@@ -42,7 +46,7 @@ def whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a whole number.") from None
+        raise typer.BadParameter(f"{shown(text)} is not a whole number.") from None
 
 
 def number(text: str) -> float:
@@ -50,7 +54,7 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a number.") from None
+        raise typer.BadParameter(f"{shown(text)} is not a number.") from None
 
 
 Configs = Annotated[

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+LONG_WORD = re.compile(r"(\S{120})\S{120,}(\S{60})")  # few paths are
+MOST_LINE, MOST_LINES = 2000, 100
 
 
 def plain(text: str) -> str:
@@ -13,3 +17,19 @@ def plain(text: str) -> str:
     Control characters, overrides of the writing direction, and bytes of a name that are no UTF-8 become �.
     """
     return CONTROL.sub("�", text)
+
+
+def bounded(text: str) -> str:
+    """Return an error or a warning as one can read it, whatever was said again in it.
+
+    Of a word of hundreds of characters both ends stay, of a line its first 2,000, and of the lines the first hundred.
+    """
+    lines = text.split("\n")
+    more = [f"... and {len(lines) - MOST_LINES:,} lines more"] if len(lines) > MOST_LINES else []
+    return "\n".join([LONG_WORD.sub(r"\1...\2", line)[:MOST_LINE] for line in lines[:MOST_LINES]] + more)
+
+
+def bounded_usage(error: Any) -> None:
+    """Bound the message of an error of the command line's reader, which says again what was typed."""
+    if isinstance(getattr(error, "message", None), str):
+        error.message = bounded(error.message)

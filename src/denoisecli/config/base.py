@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from denoisecli.safe_text import shown
+from denoisecli.safe_text import brief, shown
 
-from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of
+from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of, whole_texts
 from .samplers import SAMPLERS, SCHEDULES
 
 DRAFT_FILM = {"size": "960x540"}
@@ -37,7 +37,9 @@ def _sampler(value: Any) -> Any:
         if _bare(value) in known:
             return known[_bare(value)]
         guess = did_you_mean(value, list(SAMPLERS))
-        raise ValueError(f'"{value[:60]}" is no sampler we know{guess or " (want one of " + ", ".join(SAMPLERS) + ")"}')
+        raise ValueError(
+            f'"{brief(value)}" is no sampler we know{guess or " (want one of " + ", ".join(SAMPLERS) + ")"}'
+        )
     raise ValueError(f"{shown(value)} is not the name of a sampler")
 
 
@@ -75,6 +77,12 @@ class Closed(BaseModel):
     """A frozen part of a config that takes no keys but its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_alone(cls, values: Any) -> Any:
+        """Refuse what is no text, wherever it stands, before pydantic or a key's own reader sees it."""
+        return whole_texts(values)
 
 
 class Film(Closed):

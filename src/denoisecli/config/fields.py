@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict
+from pydantic import BeforeValidator, Field, Strict, ValidationError
+from pydantic_core import InitErrorDetails
 
-from denoisecli.safe_text import is_text, safe, shown
+from denoisecli.safe_text import brief, is_text, safe, shown
 
 MAX_SEED = 2**64 - 1  # torch.Generator.manual_seed takes no more
 MAX_SEEDS = 4096
@@ -52,7 +53,7 @@ def _seed_range(text: str) -> list[int]:
         raise ValueError(f"seed {text} is out of range (want 0 to 2^64 - 1; a random one could not be made again)")
     match = re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", text)
     if not match:
-        raise ValueError(f'"{text[:60]}" is not a seed (want a whole number, or a range such as "1-4")')
+        raise ValueError(f'"{brief(text)}" is not a seed (want a whole number, or a range such as "1-4")')
     first, last = int(match[1]), int(match[2] or match[1])
     if last < first:
         raise ValueError(f'"{text}" runs backwards')
@@ -96,11 +97,31 @@ def _film_size(value: Any) -> tuple[int, int]:
     return width, height
 
 
-def _utf8_text(text: str) -> str:
-    """Return text that a config can be written with. Raises ValueError for bytes that are no text."""
-    if not is_text(text):
-        raise ValueError(f"{shown(text)} is not text in UTF-8; write it anew, or rename the file")
-    return safe(text)
+def whole_texts(values: Any) -> Any:
+    """Return settings with all their text as UTF-8 has it, names of keys too, however deep it lies.
+
+    Raises pydantic's ValidationError, which names the keys, where a value has bytes or halves of characters in it
+    that are no text: such a config could not be written down, so no work is begun for it.
+    """
+    faults: list[InitErrorDetails] = []
+    found = _whole(values, (), faults)
+    if faults:
+        raise ValidationError.from_exception_data("config", faults)
+    return found
+
+
+def _whole(value: Any, place: tuple[str | int, ...], faults: list[InitErrorDetails]) -> Any:
+    if isinstance(value, str):
+        if not is_text(value):
+            problem = ValueError(f"{shown(value)} is not text in UTF-8; write it anew, or rename the file")
+            faults.append(InitErrorDetails(type="value_error", loc=place, input=value, ctx={"error": problem}))
+        return safe(value)
+    if isinstance(value, dict):
+        names = {key: safe(key) if isinstance(key, str) else key for key in value}
+        return {name: _whole(value[key], (*place, str(name)), faults) for key, name in names.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_whole(item, (*place, index), faults) for index, item in enumerate(value))
+    return value
 
 
 def one_of(known: list[str]) -> BeforeValidator:
@@ -125,7 +146,7 @@ class OneOf:
 
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Text = Annotated[str, Strict(), AfterValidator(_utf8_text)]
+Text = Annotated[str, Strict()]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]
 PictureSize = Annotated[tuple[int, int], BeforeValidator(_picture_size)]
 FilmSize = Annotated[tuple[int, int], BeforeValidator(_film_size)]

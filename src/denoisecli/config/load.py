@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from denoisecli.errors import ConfigError
 from denoisecli.registry import CONFIGS
 from denoisecli.safe_files import open_file, why
-from denoisecli.safe_text import shown
+from denoisecli.safe_text import brief, is_text, safe, shown
 
 from .base import LabConfig
 from .fields import did_you_mean
@@ -125,9 +125,9 @@ def settings(lab: type[LabConfig], pairs: Iterable[str]) -> Layer:
     layer = Layer({}, source="--set")
     for pair in pairs:
         path, equals, text = pair.partition("=")
+        name = f"--set {brief(pair, MOST_SHOWN)}"
         if not equals or not path.strip():
-            raise ConfigError(f"--set {pair}: want KEY=VALUE, such as --set film.theme=light")
-        name = f"--set {pair if len(pair) <= MOST_SHOWN else pair[: MOST_SHOWN - 3] + '...'}"
+            raise ConfigError(f"{name}: want KEY=VALUE, such as --set film.theme=light")
         key = tuple(path.strip().split("."))
         _set(layer, key, read_setting(lab, key, text, name), name)
     return layer
@@ -145,6 +145,8 @@ def flags(**values: Any) -> Layer:
 
 def read_setting(lab: type[LabConfig], key: tuple[str, ...], text: str, where: str) -> Any:
     """Read one value; a prompt such as `dusk: a study` is text although YAML would see a mapping in it."""
+    if not is_text(text):
+        raise ConfigError(f"{where}: is not text in UTF-8")
     field = field_at(lab, key)
     return text if field is not None and field.annotation is str else read_value(text, where)
 
@@ -173,7 +175,7 @@ def _set(layer: Layer, path: tuple[str, ...], value: Any, where: str) -> None:
         if not isinstance(place, dict):
             raise ConfigError(f"{where}: {'.'.join(path[: depth + 1])} has a value already, so it has no parts")
     place[path[-1]] = value
-    layer.where[path] = where
+    layer.where[tuple(map(safe, path))] = where
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from ruamel.yaml.tokens import (
 )
 
 from denoisecli.errors import ConfigError
-from denoisecli.safe_text import shown
+from denoisecli.safe_text import brief, safe, shown
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -76,9 +76,10 @@ def read_documents(raw: bytes, source: str) -> list[Document]:
 def read_value(text: str, where: str) -> Any:
     """Parse one value written on a command line or in the environment: `4`, `[1, 2]`, `{scale: 3}`, plain text."""
     try:
-        parsed = _parse(text, where)
+        parsed = _parse(text, "value")
     except ConfigError as error:
-        raise ConfigError(f"{where}: the value is not YAML: {error.message.partition(': ')[2]}") from None
+        why = error.message.partition(": ")[2].removeprefix("is ").removeprefix("not YAML: ")
+        raise ConfigError(f"{where}: the value is not YAML: {why}") from None
     return parsed[0][1] if parsed else None
 
 
@@ -111,7 +112,9 @@ def _check_bounds(yaml: YAML, text: str, source: str) -> None:
     depth = 0
     for token in yaml.scan(text):
         if isinstance(token, AliasToken):
-            raise ConfigError(f"{source}:{token.start_mark.line + 1}: aliases (*{token.value}) are not taken here.")
+            raise ConfigError(
+                f"{source}:{token.start_mark.line + 1}: aliases (*{brief(str(token.value))}) are not taken here."
+            )
         depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
         if depth > MAX_DEPTH:
             raise ConfigError(f"{source}:{token.start_mark.line + 1}: nested more than {MAX_DEPTH} levels deep.")
@@ -144,7 +147,7 @@ def _document(node: Node, data: Any, source: str) -> Document:
 def _note_lines(node: Node, path: tuple[str | int, ...], source: str, where: dict[Any, str]) -> None:
     if isinstance(node, MappingNode):
         for key, value in node.value:
-            here = (*path, str(key.value))
+            here = (*path, safe(str(key.value)))
             where[here] = f"{source}:{key.start_mark.line + 1}"
             _note_lines(value, here, source, where)
     elif isinstance(node, SequenceNode):

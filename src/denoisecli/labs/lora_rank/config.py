@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from denoisecli.config.base import LabConfig, SamplingConfig
 from denoisecli.config.fields import Float, Text
-from denoisecli.safe_text import shown
+from denoisecli.safe_text import brief, shown
 
 MAX_RANK = 4096
 MAX_CUTS = 64
@@ -43,7 +43,7 @@ def _ranks_of(item: Any) -> list[int]:
 def _rank_range(text: str) -> list[int]:
     match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", text)
     if not match:
-        raise ValueError(f'"{text}" is not a rank (want a whole number, or a range such as "1-16")')
+        raise ValueError(f'"{brief(text)}" is not a rank (want a whole number, or a range such as "1-16")')
     first, last = int(match[1]), int(match[2] or match[1])
     if not 1 <= first <= last <= MAX_RANK:
         raise ValueError(f'"{text}" is out of range (want 1 to {MAX_RANK}, the smaller first)')
