@@ -18,6 +18,8 @@ Each says what happened, where, and the way out, in plain words; `where` and `hi
 
 from __future__ import annotations
 
+import errno
+
 
 class DenoiseError(Exception):
     """Something a user can understand and act on. `hint` is the way out, a sentence of its own."""
@@ -73,3 +75,33 @@ class RemoteError(RunFolderError):
 
 class InUse(RunFolderError):
     """Another process is writing there."""
+
+
+_OF_MEMORY = (
+    "allocate memory", "out of memory", "not enough memory", "bad_alloc", "failed to map segment",
+    "map zero-fill pages", "could not create a primitive", "can't start new thread",
+)  # fmt: skip
+"""How the system's loader, torch, oneDNN and C++ say that memory ran out, in errors of any kind."""
+
+
+def is_of_memory(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it came of, says that memory ran out, on whichever device.
+
+    Libraries say it in errors of many kinds, and who catches those tells of a damaged file or a model that does not
+    fit: so it is asked of what lies behind an error, too.
+    """
+    for _ in range(20):  # errors may come of each other in a circle
+        if error is None:
+            return False
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        machines = isinstance(error, (RuntimeError, ImportError, OSError)) or type(error).__name__ == "SafetensorError"
+        if machines and any(mark in str(error).lower() for mark in _OF_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def not_enough_memory(hint: str) -> DenoiseError:
+    """Return the error that says so."""
+    return DenoiseError("There is not enough memory for this.", hint)

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from denoisecli.diffusion import batch as sample
-from denoisecli.diffusion.batch import OutOfMemory, is_out_of_memory
+from denoisecli.diffusion.batch import OutOfMemory
 from denoisecli.diffusion.embeddings import encoded, stacked
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import generators, starting_noise
 from denoisecli.diffusion.scheduler import use_sampler
-from denoisecli.errors import ModelError, SamplingError, UsageError
+from denoisecli.errors import ModelError, SamplingError, UsageError, is_of_memory
 from tests.sampling import sample_batch
 from tests.tiny import tiny_distilled_sd, tiny_text_sd, tiny_text_sdxl
 
@@ -212,5 +212,5 @@ def test_other_errors_are_told_as_the_models(model, monkeypatch):
     with pytest.raises(ModelError, match="tiny cannot be run: RuntimeError: shapes") as caught:
         batch(model)
     assert isinstance(caught.value.__cause__, RuntimeError)
-    assert not is_out_of_memory(ValueError("out of memory"))
+    assert not is_of_memory(ValueError("out of memory"))
     assert issubclass(sample.OutOfMemory, SamplingError)

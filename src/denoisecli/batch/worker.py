@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisecli.diffusion.model_cache import ModelCache
-from denoisecli.errors import DenoiseError, DiskFull
+from denoisecli.errors import DenoiseError, DiskFull, is_of_memory, not_enough_memory
 from denoisecli.labs.job import Plan
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
@@ -77,15 +77,20 @@ def _made(run: Run, plan: Plan[Any], place: Place, told: Teller, share_s: float)
     try:
         place.make(plan, told)
         return outcome("made" if told.fresh else "done")
-    except DenoiseError as error:
-        problem = error
-    except MemoryError:
-        problem = DenoiseError("There is not enough memory for this.", "Try a smaller size, or fewer --jobs.")
     except Exception as error:  # noqa: BLE001 - one run's fault must not end the others, whatever it is
-        what = " ".join(str(error).split())[:300]
-        problem = DenoiseError(f"{type(error).__name__}: {what}", "This is a fault in denoisecli: please report it.")
+        problem = _problem(error)
     place.fail(plan, problem.message, problem.hint)
     return outcome("failed", problem.message, problem.hint, fatal=isinstance(problem, DiskFull))
+
+
+def _problem(error: Exception) -> DenoiseError:
+    """Return an error as the one that is told."""
+    if is_of_memory(error):
+        return not_enough_memory("Try a smaller size, or fewer --jobs.")
+    if isinstance(error, DenoiseError):
+        return error
+    what = " ".join(str(error).split())[:300]
+    return DenoiseError(f"{type(error).__name__}: {what}", "This is a fault in denoisecli: please report it.")
 
 
 class Teller(Report):

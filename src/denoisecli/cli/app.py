@@ -9,9 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 from denoisecli import __version__
-from denoisecli.errors import DenoiseError
+from denoisecli.errors import DenoiseError, is_of_memory, not_enough_memory
 from denoisecli.safe_files import shortened, why
-
+from .. import __version__
 from . import streams
 from .terminal import bounded_usage
 
@@ -45,33 +45,24 @@ class Root(TyperGroup):
 
         try:
             return super().invoke(ctx)
-        except DenoiseError as error:
-            Console.current.fail(error)
-            raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             Console.current.interrupted()
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:  # `| head` has seen enough
             streams.forget()
             raise typer.Exit(EXIT_FAILED) from None
-        except MemoryError as error:
-            Console.current.fail(DenoiseError("There is not enough memory for this.", "Try a smaller size or batch."))
-            raise typer.Exit(EXIT_FAILED) from error
         except (typer.Exit, typer.Abort):
             raise
-        except OSError as error:
-            if error.filename is None or error.errno not in SAYS_NO:
-                Console.current.crash(error)
-            else:  # the system's answer to a name that somebody gave, not a fault of ours
-                Console.current.fail(DenoiseError(f"{shortened(str(error.filename))} {why(error)}."))
-            raise typer.Exit(EXIT_FAILED) from error
         except Exception as error:
             if _is_usage(error):
                 bounded_usage(error)
                 Console.emit_usage(error)
                 raise
-            Console.current.crash(error)
-            raise typer.Exit(EXIT_FAILED) from error
+            if (foreseen := _in_words(error)) is None:
+                Console.current.crash(error)
+            else:
+                Console.current.fail(foreseen)
+            raise typer.Exit(foreseen.exit_code if foreseen else EXIT_FAILED) from error
 
 
 def told(code: Any) -> Any:
@@ -89,6 +80,17 @@ def told(code: Any) -> Any:
     Console.current.say(f"denoisecli: stdout cannot be written: {what}. Not all could be printed.")
     Console.current.say_made()
     return code or EXIT_FAILED
+
+
+def _in_words(error: Exception) -> DenoiseError | None:
+    """Return an error as the one that is told; None for what nobody foresaw."""
+    if is_of_memory(error):  # whatever somebody took it for on the way: a damaged file, a model that does not fit
+        return not_enough_memory("Try a smaller size or batch.")
+    if isinstance(error, DenoiseError):
+        return error
+    if isinstance(error, OSError) and error.filename is not None and error.errno in SAYS_NO:
+        return DenoiseError(f"{shortened(str(error.filename))} {why(error)}.")  # the answer to somebody's name
+    return None
 
 
 def _nothing(*_: Any, **__: Any) -> str:

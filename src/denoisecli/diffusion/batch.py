@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from denoisecli.errors import SamplingError, UsageError
+from denoisecli.errors import SamplingError, UsageError, is_of_memory
 
 from . import call
-from .blame import blamed, is_out_of_memory
+from .blame import blamed
 from .clock import Clock
 from .guidance import guidance_of, guides, scale_at
 from .noise import generators_after_start
@@ -170,7 +170,7 @@ def _call(pipe: Any, arguments: dict[str, Any]) -> None:
     try:
         pipe(**arguments)
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not is_of_memory(error):
             raise
         problem = str(error).strip().partition("\n")[0] or type(error).__name__
     if not problem:

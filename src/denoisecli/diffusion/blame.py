@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import torch
-
-from denoisecli.errors import DenoiseError, ModelError
+from denoisecli.errors import DenoiseError, ModelError, is_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,19 +22,10 @@ def blamed(ref: str) -> Iterator[None]:
     except DenoiseError:
         raise
     except Exception as error:
-        if ref == "pocket" or is_out_of_memory(error):
+        if ref == "pocket" or is_of_memory(error):
             raise
         told = f"{ref} cannot be run: {type(error).__name__}: {one_line(error)}"
         raise ModelError(told, "Its configs and weights may not fit each other: download it again.") from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether the error says that memory ran out, on whichever device."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    marks = ("can't allocate memory", "out of memory", "cannot allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(mark in text for mark in marks)
 
 
 def one_line(error: BaseException) -> str:

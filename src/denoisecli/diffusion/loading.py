@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from denoisecli.errors import ModelError, UsageError
-
+from denoisecli.errors import ModelError, UsageError, is_of_memory
 from . import weights
 from .blame import one_line
 from .model_configs import files_of, read_table
@@ -72,7 +71,9 @@ def load_pipeline(path: Path, dtype: torch.dtype) -> Any:
                 _check_tokenizer(pipe, name, path)
         except ModelError:
             raise
-        except Exception as error:  # noqa: BLE001  whatever diffusers meets in a strange model is a model error
+        except Exception as error:  # whatever diffusers meets in a strange model is a model error
+            if is_of_memory(error):
+                raise
             problem = one_line(error)
     if problem:
         raise ModelError(f"{path} cannot be loaded: {problem}")

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import PngImagePlugin, UnidentifiedImageError
 
 from denoisecli.errors import NotRecorded
 from denoisecli.safe_files import NotAFile, open_file, read_file, why
 from denoisecli.safe_text import safe
+from denoisecli.media.formats import open_image
 
 MOST_BYTES = 8_000_000  # of all texts of a file together; graphs of a thousand nodes have one
 MOST_PIXELS = 64_000_000  # of which 256 MB of memory come, for what stands behind the pixels
@@ -90,12 +91,14 @@ def image_texts(path: Path) -> dict[str, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with _long_texts(), open_file(path) as file, Image.open(file) as image:
+            with _long_texts(), open_file(path) as file, open_image(file) as image:
                 found = {safe(key): safe(text) for key, text in _texts(image).items()}
     except UnidentifiedImageError:
         raise NoImage(f"{path} is not an image that we can read.", "Use PNG, JPEG or WebP.") from None
     except (NotAFile, FileNotFoundError, PermissionError) as error:
         raise NotRecorded(f"{path} {why(error)}.") from None
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - Pillow's readers of rare formats raise whatever they meet
         raise NotRecorded(f"{path} cannot be looked into: {str(error) or 'it is damaged'}.") from None
     if sum(map(len, found.values())) > MOST_BYTES:

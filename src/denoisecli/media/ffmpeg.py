@@ -180,9 +180,19 @@ def _failure(path: Path, problem: str, said: str) -> MediaError:
     full = "No space left on device" in said or "File too large" in said or problem.endswith("signal 25")
     if full:
         return disk_full(path)
+    if lacks_memory(said):
+        return MediaError(
+            f"{path} cannot be written: there is not enough memory for ffmpeg.", "Try a smaller film.size."
+        )
     lines = [line.strip() for line in said.splitlines() if re.search("error|invalid|fail|cannot|unable", line, re.I)]
+    lines = [line for line in lines if line != "Conversion failed!"]  # its last word, whatever went wrong
     detail = f": {lines[-1][:200].rstrip('.')}" if lines else ""
     return MediaError(f"{path} could not be written: ffmpeg {problem}{detail}.", "Nothing was left behind; try again.")
+
+
+def lacks_memory(said: str) -> bool:
+    """Return whether ffmpeg's log tells of no memory, or of no thread, which is for want of memory mostly."""
+    return re.search("Cannot allocate memory|malloc of size|Resource temporarily unavailable", said) is not None
 
 
 def quoted(metadata: Mapping[str, str]) -> str:

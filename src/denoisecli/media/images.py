@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from denoisecli.safe_files import open_file, why
 from denoisecli.safe_text import safe
 
 from .files import whole_file
+from .formats import KINDS, open_image, write_image
 
 MOST_PIXELS = 64_000_000  # 8000 × 8000; far more than any model paints, far less than memory
 Picture = NDArray[np.uint8]  # (H, W, 3), sRGB
@@ -42,17 +43,17 @@ def save_png(image: Image.Image | Picture, path: Path, text: Mapping[str, str] |
         notes.add_text(key, safe(value))
     picture = image if isinstance(image, Image.Image) else Image.fromarray(np.ascontiguousarray(image))
     with whole_file(path) as partial:
-        picture.save(partial, "PNG", pnginfo=notes, compress_level=6)
+        write_image(picture, partial, "PNG", pnginfo=notes, compress_level=6)
     return path
 
 
 def open_picture(
-    path: Path, most_pixels: int = MOST_PIXELS, *, links: bool = True, formats: tuple[str, ...] | None = None
+    path: Path, most_pixels: int = MOST_PIXELS, *, links: bool = True, kinds: Sequence[str] = KINDS
 ) -> Image.Image:
     """Return a user's picture upright, as 8-bit RGB; what is transparent becomes white.
 
-    links: whether `path` may be one. Raises MediaError for what is no picture, is damaged, or is larger than
-    `most_pixels`, or is no file but a pipe, a device or a folder.
+    links: whether `path` may be one. kinds: of `formats` that are taken. Raises MediaError for what is no picture, is
+    damaged, or is larger than `most_pixels`, or is no file but a pipe, a device or a folder.
     """
     try:
         file = open_file(path, links=links)
@@ -61,7 +62,7 @@ def open_picture(
     try:
         with file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # notes about odd metadata; the size is checked here
-            with Image.open(file, formats=formats) as image:
+            with open_image(file, kinds) as image:
                 if image.width * image.height > most_pixels:
                     raise _too_large(path, f"{image.width} × {image.height} pixels", most_pixels)
                 image.load()

@@ -30,6 +30,7 @@ from denoisecli.safe_files import open_file, why
 from denoisecli.safe_json import parse
 
 from .files import whole_file
+from .formats import open_image, write_image
 
 PICTURES_FILE = "pictures.zip"
 INDEX = "index.json"
@@ -72,7 +73,8 @@ def webp(picture: Picture) -> bytes:
             f"A picture of {picture.shape[1]}×{picture.shape[0]} is too large: {MOST_SIDE} a side at most."
         )
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "WEBP", quality=QUALITY, method=EFFORT)
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    write_image(image, buffer, "WEBP", quality=QUALITY, method=EFFORT)
     return buffer.getvalue()
 
 
@@ -125,7 +127,7 @@ class PictureFile(Mapping[str, "View"]):
 
     def _decode(self, name: str, place: Place) -> Picture:
         coded = self.coded(name, place)
-        with _damage_of(self.path), Image.open(io.BytesIO(coded), formats=["WEBP"]) as image:
+        with _damage_of(self.path), open_image(io.BytesIO(coded), ["WEBP"]) as image:
             if image.size != tuple(self.shapes[name][-3:-1])[::-1]:
                 raise ValueError(f"{_name(name, place)} is {image.width}×{image.height}")
             return np.asarray(image.convert("RGB"))

@@ -182,7 +182,7 @@ def _stills(run: Path) -> Iterable[NDArray[np.uint8]]:
 
     sheet = run / "sheet.png"
     for path in _spread(_images(run)) or [path for path in [sheet] if os.path.lexists(path)]:
-        yield np.asarray(open_picture(path, links=False, formats=("PNG",)))
+        yield np.asarray(open_picture(path, links=False, kinds=("PNG",)))
 
 
 def _images(run: Path) -> list[Path]:

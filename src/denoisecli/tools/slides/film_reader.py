@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from denoisecli.errors import MediaError
-from denoisecli.media.ffmpeg import ffmpeg_path
+from denoisecli.media.ffmpeg import ffmpeg_path, lacks_memory
+from denoisecli.media.formats import open_image
 from denoisecli.safe_files import check_file, why
 
 AGAIN = "Make the run again with --force."
@@ -62,12 +63,14 @@ def _read(path: Path, at_s: float) -> tuple[FilmInfo, NDArray[np.uint8]]:
         done = subprocess.run([*command, *ONE_PNG], capture_output=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         raise MediaError(f"{path} is not a film that ffmpeg can read in {TIMEOUT_S} s.", AGAIN) from None
+    if done.returncode and lacks_memory(done.stderr.decode(errors="replace")):
+        raise MediaError(f"{path} cannot be read: there is not enough memory for ffmpeg.")
     length = re.search(rb"Duration: (\d+):(\d+):([\d.]+)", done.stderr)
     rate = re.search(rb"([\d.]+) fps", done.stderr)
     if done.returncode or not done.stdout or not length or not rate:
         raise MediaError(f"{path} is not a film that ffmpeg can read.", AGAIN)
     try:
-        with Image.open(io.BytesIO(done.stdout), formats=["PNG"]) as image:
+        with open_image(io.BytesIO(done.stdout), ["PNG"]) as image:
             frame = np.asarray(image.convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(f"{path} is not a film that can be shown: {error}.", AGAIN) from None

@@ -19,6 +19,7 @@ from PIL import Image
 
 from denoisecli.errors import MediaError
 from denoisecli.media.files import whole_file
+from denoisecli.media.formats import write_image
 from denoisecli.safe_files import check_file
 
 SIZE_IN = (13.333, 7.5)  # of a slide, 16:9
@@ -199,7 +200,7 @@ def _add(deck: Any, slide: Slide) -> None:
 
 def _add_film(page: Any, slide: Slide, place: Place) -> Any:
     poster = io.BytesIO()
-    slide.poster.save(poster, "JPEG", quality=92, subsampling=0)
+    write_image(slide.poster, poster, "JPEG", quality=92, subsampling=0)
     poster.seek(0)
     sides = (round(side * EMU) for side in vars(place).values())
     film = page.shapes.add_movie(str(slide.film), *sides, poster_frame_image=poster, mime_type="video/mp4")
@@ -293,7 +294,7 @@ def _set_thumbnail(deck: Any, poster: Image.Image) -> None:
 
     small, buffer = poster.copy(), io.BytesIO()
     small.thumbnail((256, 256))
-    small.save(buffer, "JPEG", quality=85)
+    write_image(small, buffer, "JPEG", quality=85)
     deck.part.package.part_related_by(RELATIONSHIP_TYPE.THUMBNAIL)._blob = buffer.getvalue()  # noqa: SLF001
 
 
