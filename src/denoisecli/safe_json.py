@@ -29,8 +29,7 @@ def parse(raw: bytes, *, lenient: bool = False) -> Any:
     Raises ValueError for what is no JSON, for NaN and infinities, numbers beyond any seed, more parts or deeper nesting
     than any run has.
     """
-    if raw.count(b"[") + raw.count(b"{") > MOST_PARTS:
-        raise ValueError("it has more parts than any run")
+    check_parts(raw)
     hooks: dict[str, Any] = {} if lenient else {"parse_constant": _refuse}
     if not lenient and ODD_NUMBER.search(raw):
         hooks |= {"parse_int": _whole, "parse_float": _finite}
@@ -43,6 +42,12 @@ def parse(raw: bytes, *, lenient: bool = False) -> Any:
     if HALF.search(raw):
         found = json.loads(safe(json.dumps(found, ensure_ascii=False)))
     return found
+
+
+def check_parts(raw: bytes) -> None:
+    """Raise ValueError where JSON has more lists and objects than are worth their memory."""
+    if raw.count(b"[") + raw.count(b"{") > MOST_PARTS:
+        raise ValueError("it has more parts than any run")
 
 
 def _refuse(name: str) -> Any:

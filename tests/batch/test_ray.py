@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -101,6 +104,60 @@ def test_dead_worker_errors_and_stopping(cluster, tmp_path):
     assert told(bodies.make, [(five[0],)], stop) == []
     with pytest.raises(UsageError, match=r"can never hold 9 workers of 1 CPU each"):
         next(RayEngine(cluster.address, 9, Place(tmp_path), Stop()).run(iter([])))
+
+
+IMPATIENT = """
+from denoisecli.batch import cluster
+cluster.LOOK_S, cluster.PATIENCE_S, cluster.LEAVE_S = 0.5, 4, 2
+from denoisecli.cli import main
+main()
+"""
+
+
+def nodes_alone(cluster):
+    """Every node dies; the head lives, and Ray waits for others to come."""
+    for node in (cluster.head_node, cluster.second):
+        yield from ((pid, signal.SIGKILL) for pid in processes(node, "raylet"))
+
+
+def everything(cluster):
+    yield from nodes_alone(cluster)
+    yield from ((pid, signal.SIGKILL) for pid in processes(cluster.head_node, "gcs_server"))
+
+
+def head_that_hangs(cluster):
+    """Its port still takes connections."""
+    yield from ((pid, signal.SIGSTOP) for pid in processes(cluster.head_node, "gcs_server"))
+
+
+def processes(node, name):
+    return [one.process.pid for one in node.all_processes[name]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gone", [nodes_alone, everything, head_that_hangs])
+def test_a_cluster_that_is_gone_ends_the_batch(cluster, tmp_path, gone):
+    (tmp_path / "noise.yaml").write_bytes(NOISE)
+    command = [sys.executable, "-c", IMPATIENT, "batch", "noise.yaml", "--vary", "seed=0-999", "--ray", cluster.address]
+    with (tmp_path / "err").open("wb") as err:
+        batch = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=err, text=True)
+    first = [batch.stdout.readline().strip() for _ in range(2)]
+    killed = list(gone(cluster))
+    try:
+        for pid, number in killed:
+            os.kill(pid, number)
+        rest = batch.communicate(timeout=60)[0].split()
+    finally:
+        batch.kill()
+        for pid, number in killed:
+            if number == signal.SIGSTOP:
+                os.kill(pid, signal.SIGCONT)
+    said = (tmp_path / "err").read_text()
+    assert batch.returncode == 3, said
+    assert said.count("denoisecli: The Ray cluster is gone: ") == 1
+    assert said.endswith("No more runs were begun; the same command goes on where this one stopped.\n")
+    assert "Traceback" not in said
+    assert all((tmp_path / run / "trace.json").is_file() for run in first + rest)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-host.invalid:6379", "127.0.0.1:99999", "auto"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from denoisecli.batch import remote
 from denoisecli.batch.messages import Outcome
+from denoisecli.batch.patience import Patient
 from denoisecli.batch.place import Place
 from denoisecli.batch.processes import Stop, Workers
 from denoisecli.batch.queue import Schedule
@@ -23,7 +25,7 @@ from denoisecli.labs.noise import lab as noise
 from denoisecli.report import Report
 from tests import warm
 
-from .stores import files, new_url
+from .stores import Between, files, new_url
 
 NOISE = b"lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360}\n"
 DECK = b"lab: sample\nsteps: 2\nsize: 64\nviews: [guess]\nfilm: {size: 640x360}\nseeds: [1]\n"
@@ -256,6 +258,62 @@ def test_file_url_is_a_folder(tmp_path):
     assert Path(done.stdout.strip()).is_relative_to(tmp_path / "out")
     listed = cli(tmp_path, "ls", f"file://{tmp_path}/out")
     assert listed.stdout == done.stdout
+
+
+@pytest.fixture
+def silent():
+    """The address of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_store_that_never_answers_is_told_in_time(silent, s3, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", silent)
+    monkeypatch.setattr(Patient, "ANSWER_S", 1.0)
+    fsspec.filesystem("s3").clear_instance_cache()
+    began = time.monotonic()
+    for _ in range(2):  # the thread that was left behind holds up nobody
+        with pytest.raises(RemoteError, match=r"s3://bucket/runs cannot be used: no answer came in 1 s"):
+            RemotePlace(None, False, "s3://bucket/runs").check()
+    assert time.monotonic() - began < 20
+    fsspec.filesystem("s3").clear_instance_cache()
+
+
+IMPATIENT = """
+from denoisecli.batch.patience import Patient
+Patient.ANSWER_S = 3
+from denoisecli.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+def test_a_store_that_goes_away_ends_the_batch(s3, tmp_path, how):
+    """What is there stays there, and the same command goes on when the store is back."""
+    (tmp_path / "noise.yaml").write_bytes(NOISE)
+    url, env = new_url("s3"), {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    vary = ["--vary", "seed=1-200", "--runs-dir", url]
+    with Between(s3["AWS_ENDPOINT_URL"]) as between:
+        batch = subprocess.Popen(
+            [sys.executable, "-c", IMPATIENT, "batch", "noise.yaml", *vary], cwd=tmp_path, text=True,
+            env=env | {"AWS_ENDPOINT_URL": between.address}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            first = [batch.stdout.readline().strip() for _ in range(2)]
+            between.close() if how == "refuses" else between.hang()
+            out, err = batch.communicate(timeout=100)
+        finally:
+            batch.kill()
+    assert batch.returncode == 3, err
+    assert err.count(f"denoisecli: {url} cannot be used: ") == 1
+    assert err.endswith("No more runs were begun; the same command goes on where this one stopped.\n")
+    assert err.count("failed: ") == 1
+    assert "Traceback" not in err
+    there = {name.rpartition("/")[0] for name in files(url) if name.endswith("trace.json")}
+    assert {f"{url}/{name}" for name in there} == set(first + out.split())
+    again = cli(tmp_path, "batch", "noise.yaml", "--vary", f"seed=1-{len(there) + 1}", "--runs-dir", url)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("was there") == len(there)
 
 
 def test_worker_processes_put_what_they_make(s3, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from denoisecli.config.base import LabConfig
-from denoisecli.errors import DenoiseError
+from denoisecli.errors import DenoiseError, DiskFull
 from denoisecli.labs.job import Plan
 from denoisecli.registry import part
 from denoisecli.report import Report
@@ -39,6 +39,10 @@ class Place:
 
     def check(self) -> None:
         """Raise DenoiseError where no run can ever be put; a folder's lock tells that already."""
+
+    def gone(self, error: DenoiseError) -> bool:
+        """Return whether an error that a run met will meet every other: the place takes nothing any more."""
+        return isinstance(error, DiskFull)
 
     def plan(self, config: LabConfig, label: str = "") -> Plan[Any]:
         """Return the plan of a run. Nothing is loaded; raises DenoiseError where it cannot be one.

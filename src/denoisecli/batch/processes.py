@@ -34,6 +34,7 @@ class Stop:
 
     asked: int = 0
     why: str = ""  # where it was not the user who asked
+    stuck: bool = False  # whether threads are left that nothing can end but the end of the process
 
 
 @dataclass

@@ -7,11 +7,7 @@ the folder of the runs, and to have denoisecli installed.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import signal
-import socket
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -19,18 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from denoisecli.errors import UsageError
-
+from .cluster import Cluster, ClusterGone, Nodes, connected
 from .messages import Message, Outcome, Pack, Progress
 from .place import Place
 from .processes import POLL_S, Body, Stop
 from .retry import tried
 from .worker import make_pack
 
-LOCAL = "local"
 MOST_JOBS = 1024
 RESTARTS = 3  # of an actor, and tries of a pack, before its runs are given to others
-ANSWER_S = 10.0  # until the cluster's head takes a connection
-STORE_BYTES = 80 << 20  # of a cluster of our own: packs are small, pictures never pass through Ray
 
 
 @dataclass(frozen=True)
@@ -63,34 +56,55 @@ class RayEngine:
         self.request = request or Request()
         self.place = place.everywhere()
         self.again: deque[Pack] = deque()
+        self.hands: dict[int, Pack] = {}  # what each worker has
 
     def run(self, packs: Iterator[Pack]) -> Iterator[Message]:
-        """Hand out the packs, one to an actor at a time, and yield what comes back."""
-        with _connected(self.address) as ray:
-            jobs = check_room(ray.nodes(), self.request, self.jobs)
-            idle = [(number, self._actor(ray, number)) for number in range(1, jobs + 1)]
-            busy: dict[Any, tuple[int, Any, Pack]] = {}
-            asked = 0
-            while True:
-                if self.stop.asked > asked:
-                    asked = self.stop.asked
-                    _pass_on(ray, [actor for _, actor, _ in busy.values()], at_once=asked > 1)
-                while idle and not asked and (pack := self._next(packs)) is not None:
-                    number, actor = idle.pop()
-                    busy[actor.make.remote(pack)] = (number, actor, pack)
-                if not busy:
-                    return
-                while idle:  # nothing is left for it, and what it holds may be what another needs to start anew
-                    ray.kill(idle.pop()[1])
-                for ref in ray.wait(list(busy), timeout=POLL_S)[0]:
-                    number, actor, pack = busy.pop(ref)
-                    told = _result(ray, ref)
-                    if isinstance(told, str):
-                        ray.kill(actor)
-                        actor = self._actor(ray, number)
-                        told = self._again(pack, told, number)
-                    idle.append((number, actor))
+        """Hand out the packs, one to an actor at a time, and yield what comes back.
+
+        Where the cluster goes away, `stop` says why, and what was in hand is told as stopped.
+        """
+        with connected(self.address, self._holds) as cluster:
+            try:
+                yield from self._run(cluster, packs)
+            except ClusterGone as gone:
+                self.stop.asked, self.stop.why = max(1, self.stop.asked), gone.message
+                for run in (run for pack in [*self.hands.values(), *self.again] for run in pack):
+                    yield Outcome(run.number, run.label, run.path, "stopped")
+        self.stop.stuck = cluster.stuck
+
+    def _run(self, cluster: Cluster, packs: Iterator[Pack]) -> Iterator[Message]:
+        ask, ray = cluster.ask, cluster.ray
+        jobs = check_room(ask(ray.nodes), self.request, self.jobs)
+        idle = [(number, ask(self._actor, ray, number)) for number in range(1, jobs + 1)]
+        busy: dict[Any, tuple[int, Any]] = {}
+        asked = 0
+        while True:
+            cluster.look()
+            if self.stop.asked > asked:
+                asked = self.stop.asked
+                ask(_pass_on, ray, [actor for _, actor in busy.values()], at_once=asked > 1)
+            while idle and not asked and (pack := self._next(packs)) is not None:
+                number, actor = idle.pop()
+                self.hands[number] = pack
+                busy[ask(actor.make.remote, pack)] = (number, actor)
+            if not busy:
+                return
+            while idle:  # nothing is left for it, and what it holds may be what another needs to start anew
+                ask(ray.kill, idle.pop()[1])
+            for ref in ask(ray.wait, list(busy), timeout=POLL_S)[0]:
+                number, actor = busy.pop(ref)
+                told = ask(_result, ray, ref)
+                pack = self.hands.pop(number)
+                if isinstance(told, str):
+                    yield from self._again(pack, told, number)
+                    ask(ray.kill, actor)
+                    actor = ask(self._actor, ray, number)
+                else:
                     yield from told
+                idle.append((number, actor))
+
+    def _holds(self, nodes: Nodes) -> bool:
+        return any(_room(node.get("Resources", {}), self.request) for node in nodes if node.get("Alive"))
 
     def _next(self, packs: Iterator[Pack]) -> Pack | None:
         return self.again.popleft() if self.again else next(packs, None)
@@ -117,7 +131,7 @@ class RayEngine:
         return lost
 
 
-def check_room(nodes: list[dict[str, Any]], request: Request, jobs: int | None) -> int:
+def check_room(nodes: Nodes, request: Request, jobs: int | None) -> int:
     """Return the number of workers. Raises UsageError where the cluster can never hold it: Ray would wait for ever."""
     rooms = [_room(node.get("Resources", {}), request) for node in nodes if node.get("Alive")]
     room = sum(rooms)
@@ -157,46 +171,6 @@ def _pass_on(ray: Any, actors: list[Any], *, at_once: bool) -> None:
             ray.kill(actor)
         else:
             actor.stop.remote()
-
-
-@contextlib.contextmanager
-def _connected(address: str) -> Iterator[Any]:
-    """Connect to the cluster, or start one of this machine; leave it at the end. Raises UsageError in one sentence."""
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("--ray needs the package ray.", 'Install it with: pip install "denoisecli[ray]"') from None
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # With its address, since Ray would else join a cluster that happens to run here.
-    own: dict[str, Any] = {"address": LOCAL, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-    joined = ray.is_initialized()
-    if not joined:
-        _check_there(address)
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        if not joined:
-            where = own if address == LOCAL else {"address": address}
-            ray.init(**where, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        what = " ".join(str(error).split())[:200]
-        raise UsageError(f"There is no Ray cluster to be had at {address}: {what}", "Try --ray local.") from None
-    signal.signal(signal.SIGTERM, handler)  # Ray puts its own there
-    try:
-        yield ray
-    finally:
-        if not joined:
-            ray.shutdown()
-
-
-def _check_there(address: str) -> None:
-    """Raise UsageError where nobody listens at HOST:PORT, for which Ray would wait for minutes."""
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"There is no Ray cluster to be had at {address}: {error}.", "Try --ray local.") from None
 
 
 class _Maker:

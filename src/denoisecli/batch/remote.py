@@ -23,9 +23,16 @@ from denoisecli.runs.folder import ERROR_FILE, PARTIAL, failure_note
 from denoisecli.safe_text import utf8
 from denoisecli.trace import TRACE_FILE
 
+from denoisecli.diffusion.weights import cache_dir
+from denoisecli.errors import DenoiseError, RemoteError, UsageError
+from denoisecli.report import Report
+from denoisecli.safe_text import utf8
+from denoisecli.trace import TRACE_FILE
+from .patience import Asker, Patient
 from .place import Place
 
 PROBE = ".denoisecli"
+ASKER = Asker()
 CHECK = "Check the address, your credentials, and that the bucket exists; the same command then goes on."
 
 
@@ -51,6 +58,16 @@ class RemotePlace(Place):
         with self._store() as (store, root):
             store.pipe_file(f"{root}/{PROBE}", b"")
             store.rm_file(f"{root}/{PROBE}")
+
+    def gone(self, error: DenoiseError) -> bool:
+        """Return whether the store takes nothing any more, after an error of its."""
+        if not isinstance(error, RemoteError):
+            return False
+        try:
+            self.check()
+        except DenoiseError:
+            return True
+        return False
 
     def everywhere(self) -> RemotePlace:
         """Return itself: a URL holds on every machine."""
@@ -110,7 +127,8 @@ class RemotePlace(Place):
         try:
             import fsspec
 
-            store, root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+            found = ASKER.ask(lambda: fsspec.core.url_to_fs(self.url, use_listings_cache=False), Patient.ANSWER_S)
+            store, root = Patient(ASKER, found[0]), found[1]
         except (ImportError, ValueError) as error:
             hint = 'For S3: pip install "denoisecli[remote]"; others are listed in the documentation of fsspec.'
             raise UsageError(f"{self.url.partition('/')[0]}// cannot be used: {_words(error)}", hint) from None

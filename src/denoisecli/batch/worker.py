@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisecli.diffusion.model_cache import ModelCache
-from denoisecli.errors import DenoiseError, DiskFull, is_of_memory, not_enough_memory
+from denoisecli.errors import DenoiseError, RemoteError, is_of_memory, not_enough_memory
 from denoisecli.labs.job import Plan
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
@@ -79,8 +79,10 @@ def _made(run: Run, plan: Plan[Any], place: Place, told: Teller, share_s: float)
         return outcome("made" if told.fresh else "done")
     except Exception as error:  # noqa: BLE001 - one run's fault must not end the others, whatever it is
         problem = _problem(error)
-    place.fail(plan, problem.message, problem.hint)
-    return outcome("failed", problem.message, problem.hint, fatal=isinstance(problem, DiskFull))
+    gone = place.gone(problem)
+    if not (gone and isinstance(problem, RemoteError)):  # what does not answer takes no note either
+        place.fail(plan, problem.message, problem.hint)
+    return outcome("failed", problem.message, problem.hint, fatal=gone)
 
 
 def _problem(error: Exception) -> DenoiseError:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from denoisecli.errors import UsageError
-
+from denoisecli.errors import DenoiseError, UsageError
 from . import options
-from .app import EXIT_INTERRUPTED, app
+from .app import EXIT_INTERRUPTED, app, told
 from .labs import AFTER as AFTER_LABS
 from .labs import FLAGS as LAB_FLAGS
 from .labs import declare, quick
@@ -138,14 +139,24 @@ def engine_of(address: str | None, cpus: float, gpus: float, jobs: int | None, p
 
 def end(console: Console, stop: Stop, failed: int) -> None:
     """Leave with the exit code that tells how it went."""
+    code = how_it_went(console, stop, failed)
+    if stop.stuck:  # Python would end the threads that still wait for a cluster, and crash in that
+        code = told(code)
+        sys.stdout.flush()
+        os._exit(code)
+    raise typer.Exit(code)
+
+
+def how_it_went(console: Console, stop: Stop, failed: int) -> int:
+    """Say why the batch came to an end before its end, and return the exit code."""
     if stop.asked and not stop.why:
         console.report.close()
         console.say("Interrupted. The same command goes on with the runs that are not finished.")
-        raise typer.Exit(EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
     if stop.why:
-        console.say(f"{stop.why} No more runs were begun; the same command goes on where this one stopped.")
-    if failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+        hint = "No more runs were begun; the same command goes on where this one stopped."
+        console.fail(DenoiseError(stop.why, hint))
+    return EXIT_SOME_FAILED if failed or stop.why else 0
 
 
 def list_runs(schedule: Schedule, console: Console) -> None:

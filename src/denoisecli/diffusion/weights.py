@@ -18,6 +18,7 @@ from denoisecli.cache import cache_dir
 from denoisecli.digest import file_sha256
 from denoisecli.errors import ModelError
 from denoisecli.safe_files import check_file, open_file, read_file, why
+from denoisecli.safe_json import check_parts
 
 PICKLES = (".ckpt", ".bin", ".pt", ".pth", ".pkl")
 MOST_NOTES = 2000  # hashes that are remembered: those of a hundred models
@@ -60,6 +61,7 @@ def read_header(path: Path) -> dict[str, Any]:
 def _parsed(path: Path, header: bytes, data_bytes: int) -> dict[str, Any]:
     """Return the header as a dict, after checking that the tensors fill the rest of the file exactly."""
     try:
+        check_parts(header)
         tensors = json.loads(header)
         tensors.pop("__metadata__", None)
         end = max(map(_end, tensors.values()), default=0)

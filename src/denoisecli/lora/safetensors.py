@@ -21,6 +21,8 @@ import numpy as np
 
 from denoisecli.errors import ModelError
 from denoisecli.safe_files import new_file, open_file, why
+from denoisecli.safe_json import check_parts
+from denoisecli.safe_text import brief, is_text, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,8 +149,10 @@ def _read_header(stream: IO[bytes], path: Path) -> tuple[dict[str, Any], int]:
     if size < 8 or length > min(MAX_HEADER, size - 8) or head[8:9] != b"{":
         raise _not_safetensors(head, size, length, path)
     stream.seek(8)
+    raw = stream.read(length)
     try:
-        header = json.loads(stream.read(length).decode("utf-8"), object_pairs_hook=_once)
+        check_parts(raw)
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise ModelError(f"{path} is damaged: its header is not valid JSON.", AGAIN) from None
     if not isinstance(header, dict):
@@ -189,14 +193,17 @@ def _info(name: str, entry: Any, path: Path) -> TensorInfo:
     try:
         dtype, shape, (start, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         numbers = (*shape, start, stop)
-        if not isinstance(dtype, str) or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
+        known = is_text(name) and isinstance(dtype, str)
+        if not known or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
             raise ValueError(name)
         size = size_of(dtype, shape)
     except (KeyError, TypeError, ValueError):
-        raise ModelError(f"{path} is damaged: its header does not describe {name!r}.", AGAIN) from None
+        raise ModelError(f"{path} is damaged: its header does not describe {shown(name)}.", AGAIN) from None
     if stop - start != size:
-        told = f"{'×'.join(map(str, shape)) or 'a single'} {dtype}"
-        raise ModelError(f"{path} is damaged: {name!r} should be {told} but is given {stop - start:,} bytes.", AGAIN)
+        told = f"{brief('×'.join(map(str, shape))) or 'a single'} {dtype}"
+        raise ModelError(
+            f"{path} is damaged: {shown(name)} should be {told} but is given {stop - start:,} bytes.", AGAIN
+        )
     return TensorInfo(dtype, shape, start, stop)
 
 
