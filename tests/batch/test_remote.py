@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from denoisecli.batch import remote
-from denoisecli.batch.messages import Outcome
+from denoisecli.batch.messages import Outcome, Run
 from denoisecli.batch.patience import Patient
 from denoisecli.batch.place import Place
 from denoisecli.batch.processes import Stop, Workers
@@ -19,14 +19,17 @@ from denoisecli.batch.queue import Schedule
 from denoisecli.batch.remote import RemotePlace
 from denoisecli.batch.variations import product
 from denoisecli.batch.worker import make_pack
+from denoisecli.config.load import build, settings
 from denoisecli.config.yaml import read_documents
 from denoisecli.errors import RemoteError, SamplingError, UsageError
 from denoisecli.labs.noise import lab as noise
+from denoisecli.registry import CONFIGS
 from denoisecli.report import Report
 from tests import warm
 
 from .stores import Between, files, new_url
 
+SMALL = ["seed=2", "frames=3", "size=64", "film.size=640x360"]
 NOISE = b"lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360}\n"
 DECK = b"lab: sample\nsteps: 2\nsize: 64\nviews: [guess]\nfilm: {size: 640x360}\nseeds: [1]\n"
 
@@ -279,29 +282,40 @@ def test_a_store_that_never_answers_is_told_in_time(silent, s3, tmp_path, monkey
     fsspec.filesystem("s3").clear_instance_cache()
 
 
-IMPATIENT = """
-from denoisecli.batch.patience import Patient
-Patient.ANSWER_S = 3
-from denoisecli.cli import main
-main()
-"""
+def test_a_store_that_hangs_fails_a_run_for_good(s3, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    url = new_url("s3")
+    with Between(s3["AWS_ENDPOINT_URL"]) as between:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", between.address)
+        fsspec.filesystem("s3").clear_instance_cache()
+        (first,) = made(url, NOISE, "seed=1")
+        monkeypatch.setattr(Patient, "ANSWER_S", 2.0)
+        monkeypatch.setattr(Patient, "SLOWEST", 1e6)
+        between.hang()
+        told = []
+        place = RemotePlace(None, False, url)
+        run = Run(1, "seed=2", place.plan(build(CONFIGS["noise"], [settings(CONFIGS["noise"], SMALL)])).config, "x")
+        make_pack((run,), place, 1, told.append, lambda: False)
+    fsspec.filesystem("s3").clear_instance_cache()
+    assert first.state == "made"
+    assert [(one.state, one.fatal) for one in told if isinstance(one, Outcome)] == [("failed", True)]
+    assert "no answer came in" in told[-1].error
 
 
-@pytest.mark.parametrize("how", ["refuses", "hangs"])
-def test_a_store_that_goes_away_ends_the_batch(s3, tmp_path, how):
+def test_a_store_that_goes_away_ends_the_batch(s3, tmp_path):
     """What is there stays there, and the same command goes on when the store is back."""
     (tmp_path / "noise.yaml").write_bytes(NOISE)
     url, env = new_url("s3"), {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    vary = ["--vary", "seed=1-200", "--runs-dir", url]
+    command = [sys.executable, "-m", "denoisecli", "batch", "noise.yaml", "--vary", "seed=1-200", "--runs-dir", url]
     with Between(s3["AWS_ENDPOINT_URL"]) as between:
         batch = subprocess.Popen(
-            [sys.executable, "-c", IMPATIENT, "batch", "noise.yaml", *vary], cwd=tmp_path, text=True,
-            env=env | {"AWS_ENDPOINT_URL": between.address}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            command, cwd=tmp_path, text=True, env=env | {"AWS_ENDPOINT_URL": between.address},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         try:
             first = [batch.stdout.readline().strip() for _ in range(2)]
-            between.close() if how == "refuses" else between.hang()
-            out, err = batch.communicate(timeout=100)
+            between.close()
+            out, err = batch.communicate(timeout=300)
         finally:
             batch.kill()
     assert batch.returncode == 3, err
