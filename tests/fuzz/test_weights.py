@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from denoisecli.errors import DenoiseError, ModelError, NotRecorded
 from denoisecli.lora.file import open_lora
-from denoisecli.lora.safetensors import SIZES, open_tensors
+from denoisecli.lora.safetensors import BITS, open_tensors, size_of
 from denoisecli.trace import read_arrays
 
 from .made import NUMBERS, TEXTS, VALUES
@@ -19,7 +19,7 @@ from .made import NUMBERS, TEXTS, VALUES
 MOST = 1 << 12  # bytes of data
 OFFSETS = st.lists(st.integers(-2, MOST + 2) | NUMBERS, max_size=3) | VALUES
 SHAPES = st.lists(st.integers(-1, 9) | st.sampled_from([2**31, 2**63, 10**30, 0, True, 1.5, "2", None]), max_size=5)
-DTYPES = st.sampled_from([*SIZES, "F128", "f32", "", "I4"])
+DTYPES = st.sampled_from([*BITS, "F128", "f32", "", "I4"])
 ENTRIES = VALUES | st.fixed_dictionaries(
     {}, optional={"dtype": DTYPES | VALUES, "shape": SHAPES | VALUES, "data_offsets": OFFSETS, "x": VALUES}
 )
@@ -36,8 +36,8 @@ def fitting(draw):
     """Return a header whose entries fill their data one behind the other, as they should, before it is damaged."""
     header, at = {}, 0
     for name in draw(st.lists(NAMES, max_size=5, unique=True)):
-        dtype, shape = draw(st.sampled_from(list(SIZES))), draw(st.lists(st.integers(0, 6), max_size=4))
-        size = int(np.prod(shape)) * SIZES[dtype]
+        dtype, shape = draw(st.sampled_from(list(BITS))), draw(st.lists(st.integers(0, 6), max_size=4))
+        size = -(-int(np.prod(shape)) * BITS[dtype] // 8)
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
         at += size
     for name in draw(st.lists(st.sampled_from(sorted(header)), max_size=2)) if header else []:
@@ -46,7 +46,7 @@ def fitting(draw):
 
 
 HEADERS = st.tuples(st.dictionaries(NAMES, ENTRIES, max_size=5) | VALUES, st.integers(0, MOST)) | fitting()
-BITS = st.sampled_from([b"\0", b"\xff", b"\x7f\x80", b"\x00\x3c"])
+FILL = st.sampled_from([b"\0", b"\xff", b"\x7f\x80", b"\x00\x3c"])
 LENGTHS = st.none() | st.integers(0, 200) | st.sampled_from([1 << 40, (1 << 64) - 1, 100_000_001])
 
 
@@ -69,18 +69,18 @@ def written(file, found, bits, length):
     file.write_bytes(struct.pack("<Q", len(raw) if length is None else length) + raw + data)
 
 
-@given(found=HEADERS, bits=BITS, length=LENGTHS)
+@given(found=HEADERS, bits=FILL, length=LENGTHS)
 def test_every_tensor_is_there_or_refused(file, found, bits, length):
     written(file, found, bits, length)
     with suppress(ModelError), open_tensors(file) as tensors:
         for name, info in tensors.tensors.items():
             name.encode()
-            assert len(tensors.raw(name)) == info.count * SIZES[info.dtype]
+            assert len(tensors.raw(name)) == size_of(info.dtype, info.shape)
             with suppress(ModelError):
                 assert np.isfinite(tensors.read(name)).all()
 
 
-@given(found=HEADERS, bits=BITS, length=LENGTHS)
+@given(found=HEADERS, bits=FILL, length=LENGTHS)
 def test_lora_files(file, found, bits, length):
     written(file, found, bits, length)
     with suppress(DenoiseError), open_lora(file) as lora:
@@ -91,7 +91,7 @@ def test_lora_files(file, found, bits, length):
             assert np.isfinite(lora.scale(layer))
 
 
-@given(found=HEADERS, bits=BITS, length=LENGTHS)
+@given(found=HEADERS, bits=FILL, length=LENGTHS)
 def test_models_look_at_it(file, found, bits, length):
     weights = pytest.importorskip("denoisecli.diffusion.weights")
     written(file, found, bits, length)
@@ -101,7 +101,7 @@ def test_models_look_at_it(file, found, bits, length):
             assert isinstance(entry["dtype"], str)
 
 
-@given(found=HEADERS, bits=BITS, length=LENGTHS)
+@given(found=HEADERS, bits=FILL, length=LENGTHS)
 def test_arrays_of_a_run(file, found, bits, length):
     written(file, found, bits, length)
     with suppress(ValueError, NotRecorded):

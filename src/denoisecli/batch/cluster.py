@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
-from ..errors import DenoiseError, UsageError
+from denoisecli.errors import DenoiseError, UsageError
 
 LOCAL = "local"
 ANSWER_S = 10.0  # until the cluster's head takes a connection

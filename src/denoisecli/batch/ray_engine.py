@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from denoisecli.errors import UsageError
+
 from .cluster import Cluster, ClusterGone, Nodes, connected
 from .messages import Message, Outcome, Pack, Progress
 from .place import Place

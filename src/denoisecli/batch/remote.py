@@ -23,11 +23,6 @@ from denoisecli.runs.folder import ERROR_FILE, PARTIAL, failure_note
 from denoisecli.safe_text import utf8
 from denoisecli.trace import TRACE_FILE
 
-from denoisecli.diffusion.weights import cache_dir
-from denoisecli.errors import DenoiseError, RemoteError, UsageError
-from denoisecli.report import Report
-from denoisecli.safe_text import utf8
-from denoisecli.trace import TRACE_FILE
 from .patience import Asker, Patient
 from .place import Place
 

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from denoisecli import __version__
 from denoisecli.errors import DenoiseError, is_of_memory, not_enough_memory
 from denoisecli.safe_files import shortened, why
-from .. import __version__
+
 from . import streams
 from .terminal import bounded_usage
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from denoisecli.errors import DenoiseError, UsageError
+
 from . import options
 from .app import EXIT_INTERRUPTED, app, told
 from .labs import AFTER as AFTER_LABS

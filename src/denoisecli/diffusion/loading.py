@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from denoisecli.errors import ModelError, UsageError, is_of_memory
+
 from . import weights
 from .blame import one_line
 from .model_configs import files_of, read_table

@@ -15,9 +15,9 @@ from typing import Any
 from PIL import PngImagePlugin, UnidentifiedImageError
 
 from denoisecli.errors import NotRecorded
+from denoisecli.media.formats import open_image
 from denoisecli.safe_files import NotAFile, open_file, read_file, why
 from denoisecli.safe_text import safe
-from denoisecli.media.formats import open_image
 
 MOST_BYTES = 8_000_000  # of all texts of a file together; graphs of a thousand nodes have one
 MOST_PIXELS = 64_000_000  # of which 256 MB of memory come, for what stands behind the pixels

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from PIL import Image
 
-from ..errors import MediaError, is_of_memory
+from denoisecli.errors import MediaError, is_of_memory
 
 PARTS = {
     "PNG": ("PngImagePlugin",),
