@@ -167,7 +167,7 @@ def test_failure_is_recorded(url, monkeypatch):
 def test_failed_run_is_found_by_retry_failed(url):
     place = RemotePlace(None, False, url)
     found = Schedule([product(read_documents(NOISE, "x")[0], [], ["seed=1-2"])], place)
-    plans = [place.plan(config) for _, _, config in found.configs()]
+    plans = [place.plan(config, label) for _, label, config in found.configs()]
     place.fail(plans[1], "The disk is full.", "Free some.")
     assert json.loads(files(url)[f"noise/{plans[1].folder.path.name}.partial/error.json"])["hint"] == "Free some."
     states = [outcome.state for outcome in made(url, NOISE, "seed=1-2", retry_failed=True)]
