@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -323,11 +323,6 @@ VALUES: Mapping[str, Rule] = {
 }
 """Nodes whose output is known from their inputs, by class. Sources: ComfyUI's comfy_extras/nodes_string.py,
 nodes_logic.py, and the packs that the names belong to."""
-
-
-def node_classes() -> Iterator[str]:
-    """Yield the classes of the nodes whose values are computed here."""
-    yield from VALUES
 
 
 def chosen_input(finder: Finder, name: str) -> str | None:
