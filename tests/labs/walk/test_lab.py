@@ -264,7 +264,7 @@ def sampled(monkeypatch):
     monkeypatch.setattr(
         sampling,
         "sampled",
-        lambda job, model, samples, done: sizes.append(len(samples)) or original(job, model, samples, done),
+        lambda job, model, samples, *more: sizes.append(len(samples)) or original(job, model, samples, *more),
     )
     return sizes
 
