@@ -4,7 +4,9 @@ import contextlib
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from denoisecli.errors import SamplingError, UsageError
 from denoisecli.labs.job import Job
@@ -86,7 +88,7 @@ def test_a_transformer_paints_whole_patches():
 
 
 def test_the_size_of_a_file_is_in_the_configs_beside_it(tmp_path, distilled):
-    (tmp_path / "m.safetensors").write_bytes(b"")
+    save_file({"model.diffusion_model.input_blocks.0.0.bias": np.zeros(1)}, tmp_path / "m.safetensors")
     assert native_size(tmp_path / "m.safetensors") == (512, 512)
     shutil.copytree(distilled, tmp_path / "m")
     assert native_size(tmp_path / "m.safetensors") == (256, 256)
