@@ -56,7 +56,7 @@ test: $(STAMP)
 # Each property test of damaged input, over and over with new examples, for its share of the time.
 MINUTES ?= 30
 fuzz: $(STAMP)
-	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/fuzz
+	FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/fuzz tests/tools/test_damaged_runs.py
 
 quick: $(STAMP)
 	$(BIN)/python -m pytest --light -m "not slow" -q -r fE

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisecli.safe_text import is_text, json_values, safe, shown, utf8
+from denoisecli.safe_text import count_in, is_text, json_values, safe, shown, utf8
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,19 @@ def test_safe_text_is_utf8_and_stays(text):
 def test_bytes_that_are_utf8_are_read_as_such(raw):
     text = raw.decode("ascii", "surrogateescape")  # as Python reads arguments in the C locale
     assert safe(text) == safe(raw.decode("utf-8", "surrogateescape"))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("7", 7),
+        ("007", 7),
+        ("9" * 18, 10**18 - 1),
+        *[(text, None) for text in ("", "-1", "²", "٣", "９", "1_0", "9" * 5000)],
+    ],
+)  # fmt: skip
+def test_counts(text, number):
+    assert count_in(text) == number
 
 
 def test_everything_can_be_shown():

@@ -14,6 +14,7 @@ from typing import Any
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _HALF = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")  # a surrogate that stands for no byte
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _BYTES = re.compile(r"[\udc80-\udcff]+")
 
 
@@ -49,6 +50,14 @@ def shown(value: Any, most: int = 60) -> str:
     except Exception:  # noqa: BLE001 - numbers of 5,000 digits, lists in themselves, objects of anybody
         text = f"a number of {value.bit_length() * 0.30103:.0f} digits" if isinstance(value, int) else _kind(value)
     return brief(text, most)
+
+
+def count_in(text: str) -> int | None:
+    """Return the whole number that plain digits spell; None for anything else.
+
+    Not for `²` and `٣`, which Python calls digits too, and not for thousands of digits, which it refuses to read.
+    """
+    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 def brief(text: str, most: int = 60) -> str:

@@ -65,6 +65,7 @@ from denoisecli.cli.app import app
                 ["batch", "--vary", "seed=" + "9" * 5000],
                 ["noise", "--image", "9" * 5000],
                 ["batch", "--vary", "x=" + "9 " * 5000],
+                ["batch", "--shard", "9" * 5000 + "/" + "9" * 5000],
                 ["import", "9" * 5000],
             )
         ],

@@ -189,6 +189,7 @@ def test_set(pair, key, value):
         pytest.param("=3", "want KEY=VALUE", id="no key"),
         pytest.param("stesp=3", 'stesp: unknown key; did you mean "steps"?', id="typo"),
         pytest.param("seeds=[1", "the value is not YAML: expected ',' or ']'", id="not yaml"),
+        pytest.param("seeds=a:²", "is not a seed", id="what Python calls a digit"),
         pytest.param("seeds=[1,\udcff]", "is not text in UTF-8", id="no text"),
         pytest.param("film.\udcff=1", "film.\N{REPLACEMENT CHARACTER}: unknown key", id="a key that is no text"),
     ],

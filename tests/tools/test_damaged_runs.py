@@ -21,7 +21,7 @@ from tests.damage import OTHER, changed, check, commands, places, said, with_rec
 from tests.tools.test_render import made
 
 FILM = {"size": 320, "fps": 2, "hold_s": 0.5}
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))  # of each property; more draws more
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))  # of each property; more draws more, and make fuzz ever others
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +295,7 @@ def test_the_key_that_is_wrong_is_named(runs, tmp_path, command, key, value, nam
 
 
 @pytest.mark.parametrize("name", ["noise", "toy", "sample", "cfg-sweep", "walk", "fork"])
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_commands_on_records_changed_at_random(runs, tmp_path_factory, name, data):
     record = json.loads((runs[name] / "trace.json").read_text())
@@ -310,7 +310,7 @@ def test_commands_on_records_changed_at_random(runs, tmp_path_factory, name, dat
     shutil.rmtree(folder)
 
 
-@settings(max_examples=4 * EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4 * EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 @pytest.mark.parametrize("name", ["states.safetensors", "pictures.zip", "trace.json"])
 def test_commands_on_files_changed_at_random(runs, tmp_path_factory, name, data):

@@ -20,6 +20,7 @@ from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from denoisecli.errors import DenoiseError, UsageError
+from denoisecli.safe_text import count_in
 
 LOCAL = "local"
 ANSWER_S = 10.0  # until the cluster's head takes a connection
@@ -152,5 +153,6 @@ def _check_there(address: str) -> None:
 def _connect(address: str, most_s: float) -> None:
     """Connect to HOST:PORT, and let go of it; anything else is not for us to look at. Raises OSError, OverflowError."""
     host, _, port = address.rpartition(":")
-    if host and "/" not in host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=most_s).close()
+    number = count_in(port)
+    if host and "/" not in host and number is not None:
+        socket.create_connection((host.strip("[]"), number), timeout=most_s).close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from denoisecli.errors import DenoiseError, UsageError
+from denoisecli.safe_text import brief, count_in
 
 from . import options
 from .app import EXIT_INTERRUPTED, app, told
@@ -223,10 +224,10 @@ def shard_of(text: str | None) -> Any:
 
     if text is None:
         return Shard()
-    index, slash, count = text.partition("/")
-    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise UsageError(f"--shard {text}: want I/N with I from 1 to N, such as 1/8.")
-    return Shard(int(index), int(count))
+    index, count = (count_in(part) for part in text.partition("/")[::2])
+    if index is None or count is None or not 1 <= index <= count:
+        raise UsageError(f"--shard {brief(text)}: want I/N with I from 1 to N, such as 1/8.")
+    return Shard(index, count)
 
 
 def follow(schedule: Schedule, engine: Engine, eyes: Look, samples: int, stop: Stop) -> int:

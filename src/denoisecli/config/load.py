@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from denoisecli.errors import ConfigError
 from denoisecli.registry import CONFIGS
 from denoisecli.safe_files import open_file, why
-from denoisecli.safe_text import brief, is_text, safe, shown
+from denoisecli.safe_text import brief, count_in, is_text, safe, shown
 
 from .base import LabConfig
 from .fields import did_you_mean
@@ -212,8 +212,7 @@ def _faults(lab: type[BaseModel], error: ValidationError) -> Iterator[tuple[Key,
 
 def _line_of(place: str) -> int:
     """Return the line in "file:line", 0 for any other place."""
-    line = place.rpartition(":")[2]
-    return int(line) if line.isdigit() else 0
+    return count_in(place.rpartition(":")[2]) or 0
 
 
 def _dotted(loc: Key) -> str:

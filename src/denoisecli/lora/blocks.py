@@ -77,7 +77,7 @@ def _merged(blocks: dict[str, list[Layer]]) -> dict[str, list[Layer]]:
 
 
 def _order(name: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(.*?)(?: (\d+))?", name)
+    match = re.fullmatch(r"(.*?)(?: ([0-9]{1,18}))?", name)
     kind, number = (match[1], int(match[2] or 0)) if match else (name, 0)
     place = max((i for i, word in enumerate(ORDER) if kind.startswith(word)), default=len(ORDER))
     return place, number

@@ -120,7 +120,7 @@ class Models:
         """Yield the LoRAs of nodes that hold several: numbered inputs, or tables {on, lora, strength}."""
         count = number(inputs.get("lora_count"))
         for key in sorted(inputs, key=lambda key: (len(key), key)):
-            match = re.fullmatch(r"lora_(?:name_)?0*(\d+)", key, re.IGNORECASE)
+            match = re.fullmatch(r"lora_(?:name_)?0*([0-9]{1,18})", key, re.IGNORECASE)
             if not match:
                 continue
             at, value = match[1], inputs[key]
