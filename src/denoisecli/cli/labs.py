@@ -29,10 +29,10 @@ DEFAULTS = {
 
 EXAMPLES = {
     "noise": "denoisecli noise --image photo.jpg",
-    "sample": 'denoisecli sample -p "a castle at night, pixel art" --seed 1-4 -o deck',
+    "sample": 'denoisecli sample -p "a castle at night" --seed 1-4 -o deck',
     "cfg-sweep": "denoisecli cfg-sweep --seed 21 --set 'scales=[0, 1, 5, 15]'",
     "walk": "denoisecli walk --seed 7 --seed 21 --loop",
-    "fork": 'denoisecli fork --to "a castle on a rocky cliff at night" --seed 1-4',
+    "fork": 'denoisecli fork --to "a castle at night" --seed 1-4',
     "lora-rank": "denoisecli lora-rank --lora pocket/woodcut-print --images",
 }
 
