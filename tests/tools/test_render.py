@@ -121,7 +121,7 @@ def _rewrite(folder, **changed):
     ("change", "said"),
     [
         pytest.param(lambda f: (f / "pictures.zip").unlink(), "has no pictures.zip", id="older version"),
-        pytest.param(lambda f: _rewrite(f, identity=None), "has no identity", id="no identity"),
+        pytest.param(lambda f: _rewrite(f, identity=""), "has no identity", id="no identity"),
         pytest.param(lambda f: (f / "images" / "seed-7.png").unlink(), "lacks images/seed-7.png", id="image gone"),
         pytest.param(lambda f: (f / "trace.json").unlink(), "is not a run folder", id="no run"),
         pytest.param(lambda f: _rewrite(f, lab="dream"), "no lab here", id="unknown lab"),
