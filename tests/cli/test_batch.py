@@ -246,7 +246,9 @@ def test_refused(batch, tmp_path, arguments, code, says):
 
 
 def test_dry_run_lists_all_and_makes_nothing(batch, tmp_path):
-    code, out, err = ended(batch("deck.yaml", "--vary", "seed=0-2", "--vary", "film.theme=dark,light", "--dry-run"))
+    nothing_known = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / ".cache")}
+    vary = ["--vary", "seed=0-2", "--vary", "film.theme=dark,light"]
+    code, out, err = ended(batch("deck.yaml", *vary, "--dry-run", env=nothing_known))
     assert (code, len(set(out))) == (0, 6)
     assert "6 runs; how long that takes will be known when one like them has been made" in err
     assert not (tmp_path / "runs").exists()

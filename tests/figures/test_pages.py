@@ -120,7 +120,7 @@ def test_a_sweep_says_all_its_scales_and_states():
     body, trace = sweep_of(guidance_interval=[0.25, 0.75])
     json.dumps(body.data, allow_nan=False)
     assert [row["label"] for row in body.data["scales"]] == ["1", "7.5", "12→3"]
-    assert [row["name"] for row in body.data["measures"]][3:] == ["from 1", "pull", "scale"]
+    assert [row["name"] for row in body.data["measures"]][3:] == ["distance", "cond − uncond", "scale"]
     assert np.shape(body.data["measures"][0]["values"]) == (3, 1, 5)
     assert [mark["index"] for mark in body.data["marks"]] == [1, 3]
     assert len(body.pictures) == 2 * 3 * 5 + 3 * 4
@@ -138,7 +138,8 @@ def test_large_pulls_are_kept_for_the_sample_taken_apart(monkeypatch):
 def test_a_sweep_without_guidance_has_no_anatomy():
     body, _ = sweep_of(anatomy=False, labels=("1",), seeds=2)
     assert "anatomy" not in body.data
-    assert [row["name"] for row in body.data["measures"]] == ["clipped", "contrast", "saturation", "sameness", "pull"]
+    names = [row["name"] for row in body.data["measures"]]
+    assert names == ["clipped", "contrast", "saturation", "sameness", "cond − uncond"]
     assert body.data["settings"].endswith("2 seeds")
 
 
