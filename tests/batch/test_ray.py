@@ -1,11 +1,14 @@
 """A Ray cluster of two nodes on this machine: nothing lost, nothing done twice, whoever dies."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,14 @@ from .stores import files, new_url
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own, of which it has many
 NOISE = b"lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360}\n"
 SMALL = {"num_cpus": 1, "object_store_memory": 80 << 20}
+
+
+@pytest.fixture(autouse=True)
+def one_cluster_at_a_time():
+    """Hold off the other worker's tests of this module: "auto" finds whatever cluster the machine has."""
+    with (Path(tempfile.gettempdir()) / "denoisecli-tests-of-ray.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture
