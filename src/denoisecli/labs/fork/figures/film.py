@@ -18,7 +18,8 @@ from denoisecli.figures.theme import HERO, MONO, PLAIN, PROMPT, STRONG, FilmStyl
 from denoisecli.figures.timeline import Mark, Timeline
 from denoisecli.trace import Trace
 
-from .facts import BANDS, ForkFacts, causal_plot, chosen_branches, fork_facts
+from ..numbers import BANDS
+from .facts import ForkFacts, causal_plot, chosen_branches, fork_facts
 from .layout import ForkLayout, fork_layout
 
 ASIDE = 0.62  # of the ground over a branch that has not left yet
@@ -39,12 +40,12 @@ def fork_frames(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> 
     _draw_head(base, layout, facts, theme)
     timeline.draw_track(base)
     plot = draw_plot(base, layout.plot, causal_plot(facts, theme), theme, text, grows=True)
-    draw_labels(base, plot, theme, text)
     for state in range(len(facts.run.rows)):
         image = base.copy()
         _draw_panels(image, layout, facts, pictures, shown, state, theme)
         _draw_state(image, layout, facts, state, theme)
         draw_playhead_at(image, plot, state / max(1, facts.run.steps), _dots(facts, state, theme), theme)
+        draw_labels(image, plot, theme, text)
         timeline.draw_now(image, state)
         yield np.asarray(image)
 
