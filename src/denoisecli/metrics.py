@@ -209,8 +209,8 @@ def sameness(latents: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def significant(value: Any, digits: int = 6) -> float | None:
-    """Return a number as a record or a page keeps it: so many significant digits; None for infinities and NaN."""
-    return float(f"{float(value):.{digits}g}") if np.isfinite(value) else None
+    """Return a number as a record or a page keeps it: so many significant digits; None for none, infinities and NaN."""
+    return float(f"{float(value):.{digits}g}") if value is not None and np.isfinite(value) else None
 
 
 def _number(value: Any) -> float | int | None:

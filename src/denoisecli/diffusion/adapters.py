@@ -38,6 +38,15 @@ def add_loras(model: Model, loras: Sequence[tuple[str, Strengths]]) -> None:
     _set(model, names, [scale for _, scale in loras])
 
 
+def exchange_loras(model: Model, loras: Sequence[tuple[str, Strengths]]) -> None:
+    """Take off the LoRAs that are on, and put on these; for none, none is on. Raises as `add_loras` does."""
+    with quiet():
+        if hasattr(model.pipe, "unload_lora_weights"):
+            model.pipe.unload_lora_weights()
+    if loras:
+        add_loras(model, loras)
+
+
 def set_strengths(model: Model, scales: Sequence[Strengths]) -> None:
     """Give the LoRAs that `add_loras` loaded other strengths, in their order."""
     _set(model, [f"lora{index}" for index in range(len(scales))], scales)

@@ -118,6 +118,19 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw[0], strict=True)), near)
 
 
+def decode_finals(job: Job[Any], model: Model, finals: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the finished pictures of latents (group, seed, C, h, w), (group, seed, H, W, 3)."""
+    from denoisecli.diffusion.decode import decoder
+
+    job.report.stage("decode", len(finals))
+    drawer, found = decoder(model, job.config.decode.finals), []
+    with job.timed("decode"):
+        for done, latents in enumerate(finals, start=1):
+            found.append(drawer.decode(latents))
+            job.report.step(done)
+    return np.stack(found)
+
+
 def drawn_scales(job: Job[Any], guesses: NDArray[Any], finals: NDArray[Any]) -> NDArray[np.float64]:
     """Return by how much each guess of (run, state, C, h, w) is scaled to be drawn, (run, state); see `drawn_scale`.
 

@@ -340,7 +340,7 @@ def test_a_lora_of_another_model(tmp_path):
 
 
 def test_an_interrupted_run_goes_on_behind_its_last_variant(painted, tmp_path, monkeypatch):
-    import denoisecli.labs.lora_rank.images as images
+    import denoisecli.labs.pictures as drawn
     from denoisecli.diffusion import batch as sample
 
     trace, folder = painted
@@ -354,7 +354,7 @@ def test_an_interrupted_run_goes_on_behind_its_last_variant(painted, tmp_path, m
         raise AssertionError("sampled again")
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(images, "decode", stop)
+        patch.setattr(drawn, "decode_finals", stop)
         made(tmp_path / "run", **values)
     monkeypatch.setattr(sample, "sample_batch", never)
     again = made(tmp_path / "run", **values)
@@ -367,7 +367,7 @@ def test_an_interrupted_run_goes_on_behind_its_last_variant(painted, tmp_path, m
 def test_memory_that_runs_out_in_one_variant_leaves_the_others_as_they_were(tmp_path, monkeypatch):
     """Each variant's batches are found again as they were cut, whatever became of the split behind them."""
 
-    import denoisecli.labs.lora_rank.images as images
+    import denoisecli.labs.pictures as drawn
     from denoisecli.diffusion import batch as sample
 
     values = {"lora": "pocket/woodcut-print", "ranks": [1], "images": True, "seeds": [1, 2], "steps": 1, "size": 64}
@@ -389,7 +389,7 @@ def test_memory_that_runs_out_in_one_variant_leaves_the_others_as_they_were(tmp_
     assert sizes == [2, 2, 2, 1, 1]
     sizes.clear()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(images, "decode", stop)
+        patch.setattr(drawn, "decode_finals", stop)
         made(tmp_path / "run", **values)
     sizes.clear()
     again = made(tmp_path / "run", **values)

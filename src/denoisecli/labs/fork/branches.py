@@ -11,6 +11,7 @@ import numpy as np
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.errors import UsageError
 from denoisecli.labs.sampling import Sample, Told, sample_each
+from denoisecli.process.forward import corrupt
 from denoisecli.scale import to_unit_variance
 
 from .config import ForkConfig
@@ -30,7 +31,7 @@ class Branches:
     """What came out of every fork. at: the states, 0 first, which is the change from the start on.
 
     final: (at, seed, C, h, w), guess: the guesses of the first seed at every state, (at, state, C, h, w); both on the
-    unit-variance scale. scale: by the recorder, of the branches' latents.
+    unit-variance scale.
     """
 
     at: tuple[int, ...]
@@ -58,16 +59,10 @@ def changed_config(config: ForkConfig) -> ForkConfig:
 
 def _put_on(model: Model, config: ForkConfig) -> None:
     """Exchange the LoRAs for those of the change."""
-    from denoisecli.diffusion.adapters import add_loras
-    from denoisecli.diffusion.quiet import quiet
+    from denoisecli.diffusion.adapters import exchange_loras
 
-    if config.to.loras is None:
-        return
-    with quiet():
-        if config.loras:
-            model.pipe.unload_lora_weights()
-        if config.to.loras:
-            add_loras(model, [(lora.file, lora.strengths) for lora in config.to.loras])
+    if config.to.loras is not None:
+        exchange_loras(model, [(lora.file, lora.strengths) for lora in config.to.loras])
 
 
 Branch = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
@@ -170,8 +165,7 @@ def noised(trunk: Trace, state: int, noise: NDArray[np.float32]) -> NDArray[np.f
     else:
         alpha_bar = float(trunk["alpha_bars"][state])
         signal, spread = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
-    made: NDArray[np.float32] = (signal * final + spread * noise).astype(np.float32)
-    return made
+    return corrupt(final, noise, signal, spread)
 
 
 def start_scale(trunk: Trace, model: Model, config: ForkConfig) -> float:

@@ -39,7 +39,7 @@ def plan(config: ForkConfig, out: Path | None, runs_dir: Path | None, *, force: 
 
 def make(job: Job[ForkConfig]) -> Trace:
     """Sample the trunk and its branches, measure, draw. This is the whole lab."""
-    from denoisecli.labs.pictures import decode_states, stored
+    from denoisecli.labs.pictures import decode_finals, decode_states, stored
 
     model = load(job)
     warn_of_no_change(job)
@@ -47,7 +47,7 @@ def make(job: Job[ForkConfig]) -> Trace:
     branches = sampled_branches(job, model, trunk)
     del trunk.arrays["outputs"]
     pictures = decode_states(job, model, trunk)
-    ends = decode_ends(job, model, branches)
+    ends = decode_finals(job, model, branches.final)
     ways = decode_ways(job, model, trunk, branches, pictures, ends)
     describe(job, trunk, branches, pictures, ends)
     save_finals(job, model, pictures, ends)
@@ -63,20 +63,6 @@ def warn_of_no_change(job: Job[ForkConfig]) -> None:
     same = all(getattr(config, key, None) == value for key, value in config.to.changed.items())
     if same and config.to.noise is None:
         job.report.warn("to names what the run has already: every fork will be the run itself")
-
-
-def decode_ends(job: Job[ForkConfig], model: Model, branches: Branches) -> NDArray[np.uint8]:
-    """Return the finished picture of every fork, (at, seed, H, W, 3)."""
-    from denoisecli.diffusion.decode import decoder
-
-    drawer = decoder(model, job.config.decode.finals)
-    job.report.stage("decode", len(branches.at))
-    found = []
-    with job.timed("decode"):
-        for done, latents in enumerate(branches.final, start=1):
-            found.append(drawer.decode(latents))
-            job.report.step(done)
-    return np.stack(found)
 
 
 def decode_ways(
@@ -130,7 +116,6 @@ def describe(
 
 def save_finals(job: Job[ForkConfig], model: Model, pictures: Pictures, ends: NDArray[np.uint8]) -> None:
     """Write the finished pictures: the trunk's, with what made them inside, and those of every fork."""
-
     from denoisecli.interop.recipe import shot
 
     config = job.config
@@ -166,5 +151,4 @@ def draw(job: Job[ForkConfig], trace: Trace, pictures: PictureFile) -> None:
         job.report.step(1)
         job.artifact(save_png(fork_sheet(trace, shown, style), partial / "sheet.png"), "sheet")
         job.report.step(2)
-
     write_page(job, fork_page(trace, pictures.shapes), pictures, resolved_keys(config))

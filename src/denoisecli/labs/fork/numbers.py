@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from denoisecli.metrics import band_norms
+from denoisecli.metrics import band_norms, significant
 
 BANDS = ("layout", "detail")
 DECIDED = 0.5
@@ -80,10 +80,10 @@ def record(at: Sequence[int], found: Shares, steps: int, pictures: NDArray[np.fl
     forks = [
         {
             "at": state,
-            **{band: six(found[band][k].mean()) for band in BANDS},
-            "spread": {band: six(found[band][k].std()) for band in BANDS},
-            "by_seed": {band: [six(value) for value in found[band][k]] for band in BANDS},
-            "picture": six(pictures[k].mean()),
+            **{band: significant(found[band][k].mean()) for band in BANDS},
+            "spread": {band: significant(found[band][k].std()) for band in BANDS},
+            "by_seed": {band: [significant(value) for value in found[band][k]] for band in BANDS},
+            "picture": significant(pictures[k].mean()),
             "evaluations": asked * (steps - state),
         }
         for k, state in enumerate(at)
@@ -93,17 +93,10 @@ def record(at: Sequence[int], found: Shares, steps: int, pictures: NDArray[np.fl
     return {
         "forks": forks,
         "decided_at": {
-            **{band: _six(where[band][0]) for band in BANDS},
-            "interval": {band: where[band][1] and [six(value) for value in where[band][1] or ()] for band in BANDS},
-            "window": {band: [_six(value) for value in edges[band]] for band in BANDS},
+            **{band: significant(where[band][0]) for band in BANDS},
+            "interval": {
+                band: where[band][1] and [significant(value) for value in where[band][1] or ()] for band in BANDS
+            },
+            "window": {band: [significant(value) for value in edges[band]] for band in BANDS},
         },
     }
-
-
-def six(value: float) -> float:
-    """Return a number of six significant digits."""
-    return float(f"{float(value):.6g}")
-
-
-def _six(value: float | None) -> float | None:
-    return None if value is None else six(value)

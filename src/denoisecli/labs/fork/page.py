@@ -12,7 +12,8 @@ from denoisecli import glossary
 from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word
 from denoisecli.trace import Trace
 
-from .figures.facts import BANDS, ForkFacts, fork_facts
+from .figures.facts import ForkFacts, fork_facts
+from .numbers import BANDS
 
 SCRIPT = Path(__file__).with_name("page.js")
 

@@ -74,23 +74,21 @@ def _short(identity: object) -> str:
 def sampled_trunk(job: Job[ForkConfig], model: Model) -> Trace:
     """Return the trunk with `outputs`, what its scheduler was given: sampled now, or from the stored run."""
     config = job.config
-    if config.run is not None:
-        stored = _stored(job, model)
-        if stored is not None:
-            return stored
+    stored = load(Path(config.run).expanduser()) if config.run is not None else None
+    if stored is not None and (replayed := _with_outputs(job, model, stored)) is not None:
+        return replayed
     samples = [Sample(seed, config.cfg) for seed in config.seeds]
     batch = min(config.batch or len(samples), len(samples))
     trunk = sample_all(job, model, samples, batch, told=lambda _: Told(keywords={"outputs": True}))
-    if config.run is not None:
-        _tell_difference(job, trunk)
+    if stored is not None:
+        _tell_difference(job, stored, trunk)
     return trunk
 
 
-def _stored(job: Job[ForkConfig], model: Model) -> Trace | None:
+def _with_outputs(job: Job[ForkConfig], model: Model, trace: Trace) -> Trace | None:
     """Return the stored run with `outputs` made of its halves; None where it has not kept all that went in."""
     from denoisecli.diffusion.take_up import outputs_of
 
-    trace = load(Path(str(job.config.run)).expanduser())
     if "x_t" not in trace or "x0" not in trace:
         raise UsageError(f"{job.config.run} has kept no states, so there is nothing to take up.", "Make it again.")
     if SAMPLERS[job.config.sampler].evaluations > 1 or "extra_x_t" in trace or "eps_cond" not in trace:
@@ -101,9 +99,8 @@ def _stored(job: Job[ForkConfig], model: Model) -> Trace | None:
     return Trace(job.config.lab, {name: trace[name] for name in ARRAYS if name in trace}, heard)
 
 
-def _tell_difference(job: Job[ForkConfig], trunk: Trace) -> None:
+def _tell_difference(job: Job[ForkConfig], stored: Trace, trunk: Trace) -> None:
     """Tell that the run had to be sampled again, and how far it came out from the stored one."""
-    stored = load(Path(str(job.config.run)).expanduser())
     far = float(np.abs(stored.x_t - trunk.x_t).max()) if stored.x_t.shape == trunk.x_t.shape else float("inf")
     said = "the same to the bit" if far == 0 else f"up to {far:.2g} apart"
     job.report.warn(f"{job.config.run} keeps not all that its solver was given: sampled again, {said}")

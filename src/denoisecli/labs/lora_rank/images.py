@@ -53,6 +53,7 @@ def warn_of_trigger_words(job: Job[LoraRankConfig], lora: LoraFile) -> None:
 
 def paint(job: Job[LoraRankConfig], trace: Trace, path: Path) -> NDArray[np.uint8]:
     """Paint all variants, (variant, seed, H, W, 3), and note in the trace how far each is from the whole LoRA."""
+    from denoisecli.labs.pictures import decode_finals
     from denoisecli.labs.sampling import load
     from denoisecli.lora.file import open_lora
 
@@ -66,7 +67,7 @@ def paint(job: Job[LoraRankConfig], trace: Trace, path: Path) -> NDArray[np.uint
     trace.arrays["final"] = finals
     trace.record |= {key: record[key] for key in ("model", "environment", "batches") if key in record}
     trace.record["variants"] = [variant.label for variant in wanted]
-    pictures = decode(job, model, finals)
+    pictures = decode_finals(job, model, finals)
     save_pictures(job, model, wanted, pictures)
     trace.record["runs"] = rows_with_distances(trace.record["runs"], wanted, finals, job.config.seeds)
     return pictures
@@ -145,29 +146,11 @@ def sample_variants(
 
 def put_on(model: Model, variant: Variant, config: LoraRankConfig) -> None:
     """Take off what is on, and put on the config's other LoRAs and this variant's file."""
-    from denoisecli.diffusion.adapters import Strengths, add_loras
-    from denoisecli.diffusion.quiet import quiet
+    from denoisecli.diffusion.adapters import Strengths, exchange_loras
 
     others: list[tuple[str, Strengths]] = [(lora.file, lora.strengths) for lora in config.loras]
     own: list[tuple[str, Strengths]] = [(str(variant.file), variant.scale)] if variant.file else []
-    with quiet():
-        if hasattr(model.pipe, "unload_lora_weights"):
-            model.pipe.unload_lora_weights()
-        if others or own:
-            add_loras(model, others + own)
-
-
-def decode(job: Job[LoraRankConfig], model: Model, finals: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the pictures, (variant, seed, H, W, 3)."""
-    from denoisecli.diffusion.decode import decoder
-
-    job.report.stage("decode", len(finals))
-    drawer, found = decoder(model, job.config.decode.finals), []
-    with job.timed("decode"):
-        for done, latents in enumerate(finals, start=1):
-            found.append(drawer.decode(latents))
-            job.report.step(done)
-    return np.stack(found)
+    exchange_loras(model, others + own)
 
 
 def save_pictures(

@@ -15,9 +15,9 @@ from denoisecli.figures.theme import Theme
 from denoisecli.glossary import caption_line
 from denoisecli.trace import Trace
 
+from ..numbers import BANDS
 from ..words import changed
 
-BANDS = ("layout", "detail")
 MOST_PANELS = 8
 
 
