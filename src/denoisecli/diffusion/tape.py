@@ -1,0 +1,337 @@
+"""The tape of a recording: what passes at the taps of one pipeline, kept step by step as the pipeline lays it out.
+
+`scheduler.step` is tapped: its arguments are the guided output, t and the latents before the step; its result holds
+the latents after it and, in many schedulers, the predicted x0. Hooks on the denoisers hear every evaluation before
+guidance mixes them. Taps on the pipeline's own preparations hear the picture's size, so that packed latents can be
+laid out (`latent_layout`). `transcript` makes a trace of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from diffusers.schedulers.scheduling_utils import SchedulerOutput
+
+from denoisecli.errors import SamplingError, UsageError
+from denoisecli.process.x0 import Level, predicted_x0
+
+from .branches import Branch, Mixture, Output, branches_of, mixture
+from .clock import Clock, first
+from .denoiser import denoiser_of, denoisers_of, predictions
+from .guidance import StepScales, guided, rescaled, scale_at
+from .latent_layout import Hints, Layout, layout_of
+from .recording import scheduler_of
+from .shared_rows import evaluate, row_sources
+from .take_up import Entry, Replay
+from .taps import copies_untapped, heard, tapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from .take_up import TakeUp
+
+TEXTS = ("prompt", "negative_prompt")
+EXTRA_ARGUMENTS = {"skip_layers": "skip-layer", "spatio_temporal_guidance_blocks": "skip-layer"}
+"""Arguments of a denoiser that say what an evaluation beside the two halves is for."""
+
+
+@dataclass
+class Step:
+    """What one step left on the tape, as the pipeline lays it out: latents, branches and what the scheduler got."""
+
+    level: Level
+    x_t: torch.Tensor
+    branches: list[Branch]
+    output: torch.Tensor
+    denoiser: str | None
+    x0: torch.Tensor | None = None
+    made: Mixture | None = None
+
+
+@dataclass
+class Run:
+    """What one call of the pipeline left on the tape, step by step."""
+
+    layout: Layout = field(default_factory=lambda: Layout("as it came"))
+    steps: list[Step] = field(default_factory=list)
+    passed: int = 0
+    outputs: list[torch.Tensor] = field(default_factory=list)
+    calls: int = 0
+    extra_x_t: list[torch.Tensor] = field(default_factory=list)
+    extra: list[dict[str, float]] = field(default_factory=list)
+    final: torch.Tensor | None = None
+    seeds: list[int | None] = field(default_factory=list)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    told_scale: float | None = None
+    embedded: bool = False
+
+
+class Tape:
+    """Listens at the taps of one pipeline and keeps what passes."""
+
+    def __init__(
+        self,
+        pipe: Any,
+        on_step: Callable[[int, int, NDArray[np.float32]], None] | None,
+        scales: Sequence[float | StepScales] | None,
+        guidance_rescale: float,
+        seeds: Sequence[int] | None,
+        stop_on_nan: bool,
+    ) -> None:
+        self.pipe, self.scheduler = pipe, scheduler_of(pipe)
+        self.denoisers = denoisers_of(pipe)
+        self.on_step, self.stop_on_nan = on_step, stop_on_nan
+        self.scales, self.guidance_rescale, self.seeds = scales, guidance_rescale, seeds
+        self.thrifty = any(isinstance(scale, StepScales) for scale in scales or ())
+        self.signature = _step_signature(self.scheduler)
+        self.clock = Clock(self.scheduler)
+        self.hints = Hints()
+        self.told: dict[str, Any] = {}
+        self.runs = [Run()]
+        self.pending: list[tuple[str, str | None, dict[str, Any], Any]] = []
+        self.contexts: list[str] = []
+        self.steps = 0
+        self.take_up: TakeUp | None = None
+        self.keeps_outputs = False
+
+    def taps(self) -> Iterator[AbstractContextManager[None]]:
+        """Yield every tap: they come on together and off together."""
+        if self.take_up is not None:
+            for module in self.denoisers.values():
+                yield tapped(module, "forward", functools.partial(self.evaluate_left, id(module)))
+        elif self.thrifty:
+            yield tapped(denoiser_of(self.pipe), "forward", self.evaluate)
+        for name in ("check_inputs", "prepare_latents"):
+            if callable(getattr(self.pipe, name, None)):
+                yield tapped(self.pipe, name, self.prepare)
+        yield tapped(self.scheduler, "set_timesteps", self.begin)
+        yield tapped(self.scheduler, "step", self.step)
+        yield copies_untapped(self.scheduler)
+        for name, module in self.denoisers.items():
+            yield heard(module, lambda told, output, name=name: self.hear(name, told, output))  # type: ignore[misc]
+            if callable(getattr(module, "cache_context", None)):
+                yield tapped(module, "cache_context", self.named)
+
+    def prepare(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on the pipeline's own preparations: they are told the picture's size and the prompts."""
+        with suppress(TypeError):  # what does not fit its signature is the pipeline's own to say
+            told = inspect.signature(original).bind(*args, **kwargs).arguments
+            self.hints.hear(told)
+            self.told |= {name: told[name] for name in TEXTS if name in told}
+        return original(*args, **kwargs)
+
+    def begin(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on set_timesteps: a new call of the pipeline begins."""
+        if self.runs[-1].steps:
+            self.runs.append(Run())
+        self.pending = []
+        return original(*args, **kwargs)
+
+    @contextmanager
+    def named(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Tap on cache_context: pipelines name the branch that they evaluate next."""
+        self.contexts.append(str(args[0] if args else kwargs.get("name")))
+        try:
+            with original(*args, **kwargs) as found:
+                yield found
+        finally:
+            self.contexts.pop()
+
+    def evaluate(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on the denoiser's forward: run only the rows whose output is not known from another row."""
+        scales = [scale_at(scale, self._step_now()) for scale in self.scales or ()]
+        sources = row_sources(args, kwargs, scales, same_start=not self.runs[-1].steps)
+        return evaluate(original, sources, args, kwargs)
+
+    def evaluate_left(self, denoiser: int, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on a denoiser's forward where a run is taken up: run what is not known from that run."""
+        if self.take_up is None:
+            return original(*args, **kwargs)
+        return self.take_up.evaluate(denoiser, original, self._step_now(), args, kwargs)
+
+    def _step_now(self) -> int:
+        """Return the number of the step that the next evaluation belongs to, counted from 0."""
+        opened = len(self.runs[-1].steps) + self.runs[-1].passed
+        return opened if self.clock.opens else opened - 1
+
+    def hear(self, name: str, told: dict[str, Any], output: Any) -> None:
+        """Tap on a denoiser: its raw output, whatever it is for. What it was told is looked at, not kept."""
+        self.hints.hear_denoiser(told)
+        extra = next((what for word, what in EXTRA_ARGUMENTS.items() if told.get(word) is not None), None)
+        told_scale = told.get("guidance") is not None or told.get("timestep_cond") is not None
+        context = self.contexts[-1] if self.contexts else None
+        self.pending.append((name, context, {"extra": extra, "embedded": told_scale}, output))
+
+    def _outputs(self, x_t: torch.Tensor) -> list[Output]:
+        """Return what the denoisers returned since the last step, where it is a prediction for x_t."""
+        found = []
+        for name, context, notes, output in self.pending:
+            rows = predictions(output, x_t)
+            if rows is not None:
+                first_part = output[0] if isinstance(output, tuple) and output else output
+                found.append(Output(rows.detach(), name, context, notes["extra"], isinstance(first_part, list)))
+        return found
+
+    def step(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on scheduler.step: note what goes in, let the scheduler step, note what comes out.
+
+        What came by position goes on by position, what came by name by name: the step may be somebody's wrapper.
+        """
+        given = self.signature.bind(*args, **kwargs).arguments | kwargs
+        x_t, run, opens = given["sample"], self.runs[-1], self.clock.opens
+        if isinstance(self.take_up, Entry) and run.calls < self.clock.openings[self.take_up.at]:
+            return self._pass_over(self.take_up, run, given)
+        if not run.steps:
+            run.layout = layout_of(self.pipe, x_t, self.hints, self.clock.data_scale)
+        outputs = self._outputs(x_t)
+        branches = branches_of(outputs, len(x_t), perturbed=_perturbed_alone(self.pipe))
+        if not run.steps:
+            run.embedded = any(notes["embedded"] for _, _, notes, _ in self.pending)
+        self.pending = []
+        output = given["model_output"]
+        output, branches = self._output(run, branches, given["model_output"])
+        if output is not given["model_output"]:
+            given["model_output"] = output
+            args, kwargs = _replaced(self.signature, args, kwargs, output)
+        if opens:
+            self._open(run, given, branches, outputs[0].denoiser if outputs else None)
+        else:
+            run.extra.append({"step": len(run.steps) - 1, "timestep": first(given["timestep"])})
+            run.extra_x_t.append(_kept(x_t))
+        result = original(*args, **kwargs)
+        run.final = _kept(result[0] if isinstance(result, tuple) else result.prev_sample)
+        if self.stop_on_nan and not bool(torch.isfinite(run.final).all()):
+            raise _not_a_number(len(run.steps), self.steps)
+        if opens:
+            self._close(run, result)
+        return result
+
+    def _output(self, run: Run, branches: list[Branch], own: torch.Tensor) -> tuple[torch.Tensor, list[Branch]]:
+        """Return what the scheduler is to get, and the branches that all of it was made of: none if it was replayed."""
+        output, step = own, self._step_now()
+        if self.scales is not None:
+            output = self._mixed(branches, own, step)
+        if isinstance(self.take_up, Replay):
+            output = self.take_up.output(run.calls, step, output, run.layout)
+            branches = branches if all(self.take_up.left(step)) else []
+        run.calls += 1
+        if self.keeps_outputs:
+            run.outputs.append(_kept(output))
+        return output, branches
+
+    def _pass_over(self, entry: Entry, run: Run, given: dict[str, Any]) -> Any:
+        """Leave out a step before the run is entered; the last of them hands over the latents to enter with."""
+        x_t = given["sample"]
+        run.calls, self.pending = run.calls + 1, []
+        if run.calls == self.clock.openings[entry.at]:
+            run.passed = entry.at
+            entry.begin(self.clock)
+            x_t = entry.latents(x_t, layout_of(self.pipe, x_t, self.hints, self.clock.data_scale))
+        return (x_t,) if given.get("return_dict") is False else SchedulerOutput(prev_sample=x_t)
+
+    def _open(self, run: Run, given: dict[str, Any], branches: list[Branch], denoiser: str | None) -> None:
+        """Note the state that a step starts from. The level is read now: stepping moves the scheduler on."""
+        x_t = given["sample"]
+        if not run.steps:
+            self.steps = len(self.clock.levels.timesteps) - 1
+            run.seeds, run.told_scale = self._seeds(given), _told_scale(self.pipe)
+            run.texts, self.told = {name: _texts(self.told.get(name), len(x_t)) for name in TEXTS}, {}
+        level = self.clock.now(given["timestep"])
+        run.steps.append(Step(level, _kept(x_t), branches, _kept(given["model_output"]), denoiser))
+
+    def _close(self, run: Run, result: Any) -> None:
+        """Note the step's guess: the scheduler's own where it gives one, else by the formula of the family."""
+        step = run.steps[-1]
+        own = list(result if isinstance(result, tuple) else result.values())[1:] if self.clock.gives_x0 else []
+        if own:
+            step.x0 = _kept(own[0])
+        else:
+            x_t, output = step.x_t.float(), step.output.float()
+            step.x0 = predicted_x0(self.clock.kind, self.clock.prediction, x_t, output, step.level)
+        if self.on_step is not None:
+            self.on_step(len(run.steps), self.steps, as_array(run.layout.unpack(step.x0)))
+
+    def _mixed(self, branches: list[Branch], own: torch.Tensor, step: int) -> torch.Tensor:
+        """Return uncond + scale · (cond − uncond), each sample with its own scale, in the pipeline's arithmetic.
+
+        own: what the pipeline mixed itself, by which the halves and the sign are told.
+        """
+        scales = [scale_at(scale, step) for scale in self.scales or ()]
+        made = mixture(branches, own)
+        if made is None or made.uncond is None:
+            hint = "Call it with a guidance_scale above 1; the recorder's scales replace the number."
+            raise UsageError("The pipeline ran without its unconditional half, so there is nothing to mix.", hint)
+        if len(scales) != len(own):
+            raise UsageError(f"There are {len(scales)} guidance scales for a batch of {len(own)}.")
+        samples = zip(made.uncond, made.cond, scales, strict=True)
+        return torch.stack([rescaled(guided(u, c, scale), c, self.guidance_rescale) for u, c, scale in samples])
+
+    def _seeds(self, given: dict[str, Any]) -> list[int | None]:
+        """Return the seeds as told, else those of the generators that the pipeline hands to the scheduler."""
+        n, generator = len(given["sample"]), given.get("generator")
+        if self.seeds is not None:
+            before = sum(len(run.seeds) for run in self.runs)
+            return [*(int(seed) for seed in self.seeds[before:]), *[None] * n][:n]
+        if isinstance(generator, torch.Generator):
+            generator = [generator] if n == 1 else None
+        return [one.initial_seed() for one in generator] if generator else [None] * n
+
+
+def _step_signature(scheduler: Any) -> inspect.Signature:
+    """Return what `step` takes, by its class where a bare (*args, **kwargs) stands in its place."""
+    told = inspect.signature(scheduler.step)
+    if {"model_output", "timestep", "sample"} <= told.parameters.keys():
+        return told
+    return inspect.signature(functools.partial(type(scheduler).step, scheduler))
+
+
+def _perturbed_alone(pipe: Any) -> bool:
+    perturbs = bool(getattr(pipe, "do_perturbed_attention_guidance", False))
+    return perturbs and not getattr(pipe, "do_classifier_free_guidance", True)
+
+
+def _texts(told: Any, rows: int) -> list[str]:
+    """Return the text of each row of a call: pipelines take one for all, or a list whose pictures lie side by side."""
+    texts = [text if isinstance(text, str) else "" for text in (told if isinstance(told, (list, tuple)) else [told])]
+    each = max(1, rows // max(1, len(texts)))
+    return [*(text for text in texts for _ in range(each)), *[""] * rows][:rows]
+
+
+def _told_scale(pipe: Any) -> float | None:
+    told = getattr(pipe, "guidance_scale", None)
+    return float(told) if isinstance(told, (int, float)) else None
+
+
+def _replaced(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a step with another model output, the others as they came."""
+    if "model_output" in kwargs:
+        return args, kwargs | {"model_output": output}
+    place = list(signature.parameters).index("model_output")
+    return (*args[:place], output, *args[place + 1 :]), kwargs
+
+
+def _kept(latents: torch.Tensor) -> torch.Tensor:
+    """Return a copy that stays on its device, so that recording never waits for a GPU."""
+    return latents.detach().clone()
+
+
+def as_array(latents: torch.Tensor) -> NDArray[np.float32]:
+    """Return latents of any dtype and device as a float32 array."""
+    return np.ascontiguousarray(latents.to("cpu", torch.float32).numpy())
+
+
+def _not_a_number(step: int, steps: int) -> SamplingError:
+    return SamplingError(
+        f"The latents stopped being numbers (NaN or infinite) in step {step} of {steps}.",
+        "Half precision overflows in some models: try dtype float32 or bfloat16.",
+    )
