@@ -23,6 +23,10 @@ ROOMS = {
 """Each lab's package, in the order in which labs are listed."""
 
 
+POSTER = 2 / 3
+"""The share of a film's length that usually shows most."""
+
+
 @dataclass(frozen=True)
 class Lab:
     """Everything that the rest of the house may ask of a lab, each part as ".module:name" from its own package.
@@ -32,7 +36,10 @@ class Lab:
     sentence that the run teaches, from its numbers, or None. record: what trace.json holds (`trace_schema`); without
     it, what all records do. shots: (config, record, notes) -> the pictures that other tools are told of; without it,
     one for each seed. rows: Trace -> Rows, what `compare` compares; without it, nothing.
-    imported: fits what `import` found in a picture to the lab; without it, one cfg is taken of several.
+    work: config, as a dict -> Work: how much a run makes, for estimates.
+    fault: (trace, shapes of its pictures) -> what in a stored run does not fit together, or None, before it is drawn.
+    imported: fits what `import` found in a picture to the lab; without it, nothing is imported for the lab.
+    axes: those of x_t before its states; None for a lab whose arrays are not laid out so.
     keep, drawing: how a trace that `record` filled becomes a run of this lab, or one of its drawings. recorded: the
     config of such a run. poster: the share of the film's length that shows most, for the still picture on a slide.
     """
@@ -45,11 +52,14 @@ class Lab:
     record: str | None = None
     shots: str | None = None
     rows: str | None = None
+    work: str = "denoisecli.runs.rates:sampled"
+    fault: str | None = None
     imported: str | None = None
     keep: str | None = None
     drawing: str | None = None
     recorded: str | None = None
-    poster: float = 2 / 3
+    axes: tuple[str, ...] | None = ("seed",)
+    poster: float = POSTER
 
 
 def lab(name: str) -> Lab:
@@ -65,6 +75,16 @@ def part(name: str, which: str) -> Any:
         return None
     module, _, attribute = place.partition(":")
     return getattr(import_module(module, ROOMS[name]), attribute)
+
+
+def importing() -> list[str]:
+    """Return the labs that a picture's settings from another tool can be fitted to."""
+    return [name for name in ROOMS if lab(name).imported]
+
+
+def axes(name: str) -> tuple[str, ...] | None:
+    """Return the axes of x_t before its states, in runs of a lab; where there is no such lab, what most have."""
+    return lab(name).axes if name in ROOMS else Lab.axes
 
 
 def config_of(record: Mapping[str, Any]) -> Any:

@@ -31,6 +31,7 @@ import numpy as np
 
 from . import __version__
 from .errors import DenoiseError, NotRecorded, UsageError
+from .registry import axes as axes_of
 from .registry import part
 from .safe_files import BadName, check_file, inside, read_file, read_inside, why, write_file
 from .safe_json import parse
@@ -99,8 +100,8 @@ class Trace:
     def _axes(self) -> list[str]:
         if "x_t" in self.arrays and self.arrays["x_t"].ndim >= 4:
             shape = self.arrays["x_t"].shape
-            leading = [("scale", shape[0])] if self.lab == "cfg-sweep" and len(shape) > 5 else []
-            leading += zip(("seed", "state"), shape[len(leading) :], strict=False)
+            axes = (*(axes_of(self.lab) or ()), "state")
+            leading = list(zip(axes[-(len(shape) - 3) :], shape, strict=False))
             return [*(_counted(size, axis) for axis, size in leading), _by(shape[len(leading) :])]
         if "x_T" in self.arrays:
             return [_counted(len(self.arrays["x_T"]), "frame"), _by(self.arrays["x_T"].shape[1:])]
@@ -402,7 +403,7 @@ def arrays_fault(trace: Trace) -> str | None:
             return f"{name} in {STATES_FILE} is of {array.dtype}"
         if name in FINITE and not np.isfinite(array).all():
             return f"{name} in {STATES_FILE} holds what is no number"
-    if "x_t" not in trace or trace.lab in ("noise", "walk", "lora-rank"):
+    if "x_t" not in trace or axes_of(trace.lab) is None:
         return None
     return _axes_fault(trace)
 
@@ -410,7 +411,7 @@ def arrays_fault(trace: Trace) -> str | None:
 def _axes_fault(trace: Trace) -> str | None:
     """Return which array of a sampled run has another length than the rest, or than the record says."""
     record = trace.record
-    before = ("scale",) if trace.lab == "cfg-sweep" else ()
+    before = (axes_of(trace.lab) or ())[:-1]
     told = {"state": len(record.get("schedule") or []), "scale": len(record.get("scales") or [])}
     sizes = {axis: (length, "the record") for axis, length in told.items() if length}
     for name, leading in LEADING.items():

@@ -38,8 +38,8 @@ def config(lab="sample", **keys):
     ],
 )  # fmt: skip
 def test_what_a_run_makes(lab, keys, samples, makes):
-    assert rates.samples(config(lab, **keys)) == samples
-    assert rates.makes(config(lab, **keys)) == makes
+    assert rates.work(config(lab, **keys)).samples == samples
+    assert rates.work(config(lab, **keys)).made == makes
 
 
 def test_unknown_until_one_was_made():

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-LABS_THAT_IMPORT = ("sample", "cfg-sweep", "walk")
 MOST = 100
 
 
@@ -28,6 +27,13 @@ def labs(incomplete: str) -> list[str]:
     from denoisecli.registry import ROOMS
 
     return _fitting(ROOMS, incomplete)
+
+
+def importing_labs(incomplete: str) -> list[str]:
+    """Offer the labs that a picture's settings can be imported for."""
+    from denoisecli.registry import importing
+
+    return _fitting(importing(), incomplete)
 
 
 def models(incomplete: str) -> list[str]:

@@ -20,11 +20,10 @@ ForLab = Annotated[
     typer.Option(
         "--lab",
         metavar="LAB",
-        help="Write the config for sample, cfg-sweep or walk.",
-        autocompletion=complete.one_of(*complete.LABS_THAT_IMPORT),
+        help="Write the config for this lab, one that samples.",
+        autocompletion=complete.importing_labs,
     ),
 ]
-LABS_THAT_PAINT = complete.LABS_THAT_IMPORT
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder.", autocompletion=complete.runs)]
 To = Annotated[
     str,
@@ -52,14 +51,13 @@ def import_(
     from denoisecli.config.fields import did_you_mean
     from denoisecli.errors import UsageError
     from denoisecli.interop.reader import config_text, import_image
-    from denoisecli.registry import CONFIGS
+    from denoisecli.registry import CONFIGS, importing
 
     from .console import Console
 
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
-    if lab not in LABS_THAT_PAINT:
-        guess = did_you_mean(lab, list(LABS_THAT_PAINT))
-        raise UsageError(f'No settings are imported for "{lab}"{guess}', f"Labs: {', '.join(LABS_THAT_PAINT)}.")
+    if lab not in (labs := importing()):
+        raise UsageError(f'No settings are imported for "{lab}"{did_you_mean(lab, labs)}', f"Labs: {', '.join(labs)}.")
     imported = import_image(image, CONFIGS[lab])
     console.tell(imported.notes)
     if json:

@@ -17,25 +17,6 @@ if TYPE_CHECKING:
     from denoisecli.config.base import LabConfig
 
 BEFORE = {"configs": options.Configs, "out": options.Out, "runs_dir": options.RunsDir, "set_": options.Set}
-DEFAULTS = {
-    "noise": {"seed": "7"},
-    "sample": {"seeds": "7, 21, 42, 99", "steps": "20", "cfg": "7.5"},
-    "cfg-sweep": {"seeds": "7", "steps": "20", "cfg": "1, 3, 7.5 and 12, beside each other"},
-    "walk": {"seeds": "7, 21, 42", "steps": "20", "cfg": "7.5", "frames": "24"},
-    "fork": {"seeds": "7, 21, 42, 99", "steps": "20", "cfg": "7.5"},
-    "lora-rank": {"seeds": "7, 21, 42, 99", "steps": "20", "cfg": "7.5"},
-}
-"""What `--help` says of the config's defaults, which it does not load; other models than pocket have their own."""
-
-EXAMPLES = {
-    "noise": "denoisecli noise --image photo.jpg",
-    "sample": 'denoisecli sample -p "a castle at night" --seed 1-4 -o deck',
-    "cfg-sweep": "denoisecli cfg-sweep --seed 21 --set 'scales=[0, 1, 5, 15]'",
-    "walk": "denoisecli walk --seed 7 --seed 21 --loop",
-    "fork": 'denoisecli fork --to "a castle at night" --seed 1-4',
-    "lora-rank": "denoisecli lora-rank --lora pocket/woodcut-print --images",
-}
-
 AFTER = {
     "force": options.Force,
     "json": options.Json,
@@ -53,9 +34,13 @@ FLAGS: dict[str, dict[str, Any]] = {}
 """The config keys that have a flag of their own, lab by lab, and that flag."""
 
 
-def add_lab(lab: str, summary: str, keys: dict[str, Any]) -> None:
-    """Add the command of a lab; `keys` are the config keys that have a flag, and the flag of each.
+def add_lab(
+    lab: str, summary: str, keys: dict[str, Any], *, defaults: dict[str, str] | None = None, example: str | None = None
+) -> None:
+    """Add the command of a lab, with its one line and an example.
 
+    keys: the config keys that have a flag, and the flag of each. defaults: what `--help` says of the config's
+    defaults, which it does not load; other models than pocket have their own.
     typer reads a function's signature, so the function gets one made of the options.
     """
 
@@ -64,13 +49,11 @@ def add_lab(lab: str, summary: str, keys: dict[str, Any]) -> None:
         run_lab(lab, given, **values)
 
     FLAGS[lab] = keys
-    told = DEFAULTS.get(lab, {})
+    told = defaults or {}
     shown = {key: options.defaulting(option, told[key]) if key in told else option for key, option in keys.items()}
     declare(command, BEFORE | shown | AFTER, dict.fromkeys(AFTER, False))
-    example = f"Example: {EXAMPLES[lab]}\n\n" if lab in EXAMPLES else ""
-    app.command(lab, help=summary, epilog=f"{example}Every setting and its default: denoisecli config init {lab}")(
-        command
-    )
+    below = f"Every setting and its default: denoisecli config init {lab}"
+    app.command(lab, help=summary, epilog=f"Example: {example}\n\n{below}" if example else below)(command)
 
 
 def declare(command: Any, declared: dict[str, Any], defaults: dict[str, Any]) -> None:
@@ -125,32 +108,47 @@ def run_lab(
             run.make(console.report)
 
 
+FOUR = {"seeds": "7, 21, 42, 99", "steps": "20", "cfg": "7.5"}
+
 add_lab(
     "noise",
     "How a picture drowns in noise: any t in one jump.",
-    {
-        "image": options.Image,
-        "guess": options.Guess,
-        "seed": options.OneSeed,
-        "device": options.Device,
-    }
-    | MODEL
-    | LOOK,
+    {"image": options.Image, "guess": options.Guess, "seed": options.OneSeed, "device": options.Device} | MODEL | LOOK,
+    defaults={"seed": "7"},
+    example="denoisecli noise --image photo.jpg",
 )
-add_lab("sample", "The deck: every state of a run, in three views.", SAMPLING)
-add_lab("cfg-sweep", "One starting noise at several guidance scales.", SAMPLING)
+add_lab(
+    "sample",
+    "The deck: every state of a run, in three views.",
+    SAMPLING,
+    defaults=FOUR,
+    example='denoisecli sample -p "a castle at night" --seed 1-4 -o deck',
+)
+add_lab(
+    "cfg-sweep",
+    "One starting noise at several guidance scales.",
+    SAMPLING,
+    defaults=FOUR | {"seeds": "7", "cfg": "1, 3, 7.5 and 12, beside each other"},
+    example="denoisecli cfg-sweep --seed 21 --set 'scales=[0, 1, 5, 15]'",
+)
 add_lab(
     "walk",
     "From seed to seed: every frame its own full run.",
     {"frames": options.Frames, "loop": options.Loop} | SAMPLING,
+    defaults=FOUR | {"seeds": "7, 21, 42", "frames": "24"},
+    example="denoisecli walk --seed 7 --seed 21 --loop",
 )
 add_lab(
     "fork",
     "What was decided when: a run taken up at several states, changed.",
     {"run": options.ForkRun, "at": options.At, "to": options.To} | SAMPLING,
+    defaults=FOUR,
+    example='denoisecli fork --to "a castle at night" --seed 1-4',
 )
 add_lab(
     "lora-rank",
     "How few numbers a LoRA needs, at falling rank.",
     {"lora": options.LoraFile, "images": options.Images} | SAMPLING,
+    defaults=FOUR,
+    example="denoisecli lora-rank --lora pocket/woodcut-print --images",
 )

@@ -70,9 +70,10 @@ def _config(lab: str, settings: Any, given: dict[str, Any], set_: Any) -> Any:
     from denoisecli.config.load import flags, load_configs
     from denoisecli.config.load import settings as named
     from denoisecli.registry import CONFIGS
+    from denoisecli.runs.rates import work
 
     kind = CONFIGS[lab]
-    samples = lab != "noise" and (lab != "lora-rank" or "images" in settings)
-    own = {key: value for key, value in given.items() if samples and key in kind.model_fields and key not in settings}
+    paints = work(settings | {"lab": lab}).paints
+    own = {key: value for key, value in given.items() if paints and key in kind.model_fields and key not in settings}
     layers = [flags(**settings), flags(**own), named(kind, set_)]
     return load_configs(kind, [], layers)[0]

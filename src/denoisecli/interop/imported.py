@@ -187,3 +187,8 @@ def number(value: Any) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12:
         return float(value)
     return None
+
+
+def one_cfg(imported: Imported) -> None:
+    """Fit a picture's settings to a lab that has one scale."""
+    imported.take_one_cfg()

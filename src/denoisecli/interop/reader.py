@@ -47,8 +47,7 @@ def import_image(path: Path, lab: type[LabConfig]) -> Imported:
     imported = read_texts(texts)
     if imported is None:
         raise NotRecorded(f"{path} holds no settings that we can read{_held(texts)}.", _way_out(texts))
-    fit = part(str(lab.model_fields["lab"].default), "imported") or Imported.take_one_cfg
-    fit(imported)
+    part(str(lab.model_fields["lab"].default), "imported")(imported)
     imported.keep_valid(lab)
     return imported
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from denoisecli.cache import cache_dir
+from denoisecli.registry import ROOMS, part
 from denoisecli.safe_files import read_file, write_file
 from denoisecli.safe_json import parse
 
@@ -37,67 +38,67 @@ class Rate:
 
     def seconds(self, config: dict[str, Any]) -> float:
         """Return what a run of this config takes, beside loading."""
-        return (self.sample_s + self.decode_s) * pieces(config) + self.frame_s * frames(config)
+        return (self.sample_s + self.decode_s) * pieces(config) + self.frame_s * work(config).frames
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run makes, roughly, and how much that is: what its cost grows with.
+
+    samples: full runs of the model that it is worth. frames: different frames of its film. made: in words,
+    "4 pictures of 256×256, 20 steps each". paints: whether pictures are sampled.
+    """
+
+    samples: int
+    frames: int
+    made: str
+    paints: bool = True
+
+
+def sampled(config: dict[str, Any]) -> Work:
+    """Return the work of a lab that samples every seed at every scale, state by state."""
+    count = length(config.get("seeds")) * length(config.get("scales"))
+    return Work(samples=count, frames=int(config.get("steps") or 0) + 1, made=painted(config, count))
+
+
+def painted(config: dict[str, Any], count: int, what: str = "picture") -> str:
+    """Return so many pictures in words, with their size and steps."""
+    steps = config.get("steps")
+    size = f" of {_pair(config.get('size')).replace('x', '×')}" if config.get("size") else ""
+    return f"{count} {what}{'' if count == 1 else 's'}{size}, {steps} step{'' if steps == 1 else 's'} each"
+
+
+def length(values: Any, none: int = 1) -> int:
+    """Return how many values a key has; `none` where it has no list of them."""
+    return len(values) if isinstance(values, (list, tuple)) and values else none
+
+
+def work(config: dict[str, Any]) -> Work:
+    """Return the work of a run of this config, as its lab counts it."""
+    name = str(config.get("lab"))
+    count: Callable[[dict[str, Any]], Work] = part(name, "work") if name in ROOMS else sampled
+    return count(config)
 
 
 def kind(config: dict[str, Any]) -> Kind:
     """Return what decides the cost of a piece."""
     film = config.get("film") or {}
-    model = "" if config.get("lab") == "lora-rank" and not _paints(config) else str(config.get("model"))
+    model = str(config.get("model")) if work(config).paints else ""
     sizes = f"{_pair(config.get('size'))} {_pair(film.get('size'))} {config.get('quality') or ''}".rstrip()
     return str(config.get("lab")), model, sizes, str(config.get("device") or "")
 
 
 def pieces(config: dict[str, Any]) -> int:
     """Return how many steps of single samples a run has, roughly: what its cost grows with."""
-    return samples(config) * int(config.get("steps") or 1 if config.get("lab") != "noise" else 1)
-
-
-def samples(config: dict[str, Any]) -> int:
-    """Return how many pictures a run makes: seeds times scales or ranks, or the frames of a walk."""
-    lab, seeds, frames = config.get("lab"), _length(config.get("seeds")), config.get("frames")
-    if lab == "walk":
-        between = config.get("between") or {}
-        ends = max([seeds, *(_length(values) for values in between.values())])
-        legs = max(1, ends - 1 + bool(config.get("loop")))
-        return legs * (int(frames or 2) - 1) + (not config.get("loop"))
-    if lab == "fork":  # a run taken up half-way on average, the run itself, and the changed one from its start
-        return seeds * (2 + _forks(config) // 2)
-    if lab == "lora-rank":
-        if not _paints(config):
-            return 1
-        cuts = sum(_length(config.get(name), 0) for name in ("ranks", "energies", "ratios", "scales"))
-        return seeds * (cuts + 2)
-    return seeds * _length(config.get("scales")) * (frames if isinstance(frames, int) else 1)
-
-
-def frames(config: dict[str, Any]) -> int:
-    """Return how many different frames the film has, roughly: what drawing grows with."""
-    lab = config.get("lab")
-    if lab in ("walk", "noise"):
-        return int(config.get("frames") or 1)
-    return max(1, _length(config.get("ranks"))) if lab == "lora-rank" else int(config.get("steps") or 0) + 1
-
-
-def makes(config: dict[str, Any]) -> str:
-    """Return in words what a run will make: "4 pictures of 256×256 in 20 steps each"."""
-    lab, count, steps = config.get("lab"), samples(config), config.get("steps")
-    if lab == "noise":
-        return f"{count} noise levels"
-    if lab == "lora-rank" and not _paints(config):
-        return "a matrix at falling rank" if not config.get("lora") else "the LoRA at falling rank"
-    if lab == "fork":
-        count = _length(config.get("seeds")) * (_forks(config) + 2)
-    what = "frame" if lab == "walk" else "picture"
-    size = f" of {_pair(config.get('size')).replace('x', '×')}" if config.get("size") else ""
-    return f"{count} {what}{'' if count == 1 else 's'}{size}, {steps} step{'' if steps == 1 else 's'} each"
+    done = work(config)
+    return done.samples * (int(config.get("steps") or 1) if done.paints else 1)
 
 
 def learn(config: dict[str, Any], timings: dict[str, float], size: int) -> None:
     """Remember what a run took that was made from beginning to end; a cache that cannot be written is no error."""
     count = pieces(config)
     drawn = timings.get("figures", 0.0) + timings.get("encode", 0.0)
-    parts = (timings.get("sample", 0.0) / count, timings.get("decode", 0.0) / count, drawn / frames(config))
+    parts = (timings.get("sample", 0.0) / count, timings.get("decode", 0.0) / count, drawn / work(config).frames)
     new = Rate(timings.get("load", 0.0), *parts, size / count)
     old = _read(_note(kind(config)))
     if old is not None:
@@ -131,22 +132,10 @@ def details(config: dict[str, Any]) -> dict[str, Any]:
     """
     rate = known_rate(kind(config))
     if rate is not None:
-        return {"makes": makes(config), "seconds": float(f"{rate.load_s + rate.seconds(config):.2g}")}
-    found: dict[str, Any] = {"makes": makes(config), "seconds": None}
+        return {"makes": work(config).made, "seconds": float(f"{rate.load_s + rate.seconds(config):.2g}")}
+    found: dict[str, Any] = {"makes": work(config).made, "seconds": None}
     each = sampling_rate(kind(config))
     return found if each is None else found | {"sampling_s": float(f"{each * pieces(config):.2g}")}
-
-
-def _forks(config: dict[str, Any]) -> int:
-    return _length(config.get("at"), (int(config.get("steps") or 0) + 1) // 2)
-
-
-def _paints(config: dict[str, Any]) -> bool:
-    return bool(config.get("images") or config.get("scales"))
-
-
-def _length(values: Any, none: int = 1) -> int:
-    return len(values) if isinstance(values, (list, tuple)) and values else none
 
 
 def _pair(size: Any) -> str:

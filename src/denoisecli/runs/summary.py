@@ -142,12 +142,12 @@ def figure(value: Any) -> str:
 def committed(record: dict[str, Any]) -> list[str]:
     """Return when each run was decided: "seed 7: layout fixed at state 5, detail at 13 of 20"."""
     last = len(record.get("schedule") or []) - 1
-    found = []
+    found, several = [], len({figure(run.get("cfg")) for run in record.get("runs") or []}) > 1
     for row, run in enumerate(record.get("runs") or [], 1):
         at = run.get("committed_at") or {}
         if at.get("layout") is None or at.get("detail") is None:
             continue
-        scale = f", cfg {figure(run.get('cfg'))}" if record.get("lab") == "cfg-sweep" else ""
+        scale = f", cfg {figure(run.get('cfg'))}" if several else ""
         name = f"picture {row}" if run.get("seed") is None else f"seed {run['seed']}"
         found.append(f"{name}{scale}: layout fixed at state {at['layout']}, detail at {at['detail']} of {last}")
     return found

@@ -18,6 +18,7 @@ from denoisecli.labs.job import STAGES, Job, Plan
 from denoisecli.labs.stored import as_written, check_drawable
 from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 from denoisecli.registry import CONFIGS, config_of, part
+from denoisecli.runs.rates import work
 from denoisecli.safe_files import BadName, check_file, inside, why
 from denoisecli.trace import TRACE_FILE, Trace, load
 
@@ -111,7 +112,7 @@ def _checked(run: Path, name: str) -> str:
 def _check_complete(run: Path, trace: Trace) -> None:
     """Raise NotRecorded for a run that an older version made, or that `record` saved without a lab."""
     missing = [key for key in ("config", "hash", "identity") if not trace.record.get(key)]
-    paints = trace.lab in ("sample", "cfg-sweep", "walk", "fork") or bool(trace.record.get("variants"))
+    paints = work((trace.record.get("config") or {}) | {"lab": trace.lab}).paints
     if paints and not (run / PICTURES_FILE).is_file():
         missing.append(PICTURES_FILE)
     if missing:

@@ -9,4 +9,6 @@ LAB = Lab(
     shots=".shots:shots",
     imported=".imported:sweep_around",
     rows="denoisecli.labs.rows:sampled",
+    fault=".stored:fault",
+    axes=("scale", "seed"),
 )

@@ -8,5 +8,8 @@ LAB = Lab(
     lesson=".words:lesson",
     rows="denoisecli.labs.rows:sampled",
     shots=".shots:shots",
+    work=".work:work",
+    fault=".stored:fault",
+    imported="denoisecli.interop.imported:one_cfg",
     poster=0.95,  # side by side at the end
 )

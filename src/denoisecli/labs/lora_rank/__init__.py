@@ -7,5 +7,8 @@ LAB = Lab(
     record=".record:LoraRankRecord",
     lesson=".words:lesson",
     shots=".shots:shots",
+    work=".work:work",
+    fault=".stored:fault",
+    axes=None,
     poster=0.2,  # low enough to see what is lost
 )

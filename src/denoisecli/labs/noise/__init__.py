@@ -6,5 +6,8 @@ LAB = Lab(
     config=".config:NoiseConfig",
     lesson=".words:lesson",
     record=".record:NoiseRecord",
+    work=".work:work",
+    fault=".stored:fault",
+    axes=None,
     poster=0.2,  # films come back
 )

@@ -10,5 +10,7 @@ LAB = Lab(
     keep=".recorded:keep",
     drawing=".recorded:drawing",
     recorded=".config:RecordedConfig",
+    fault="denoisecli.labs.stored:sampled_fault",
+    imported="denoisecli.interop.imported:one_cfg",
     poster=0.4,  # a guess is ahead of its canvas
 )

@@ -9,5 +9,8 @@ LAB = Lab(
     shots=".shots:shots",
     imported=".imported:walk_from",
     rows="denoisecli.labs.rows:frames",
+    work=".work:work",
+    fault=".stored:fault",
+    axes=None,
     poster=0.25,  # between two pictures
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from denoisecli.errors import MediaError, UsageError
 from denoisecli.labs.stored import as_written
-from denoisecli.registry import CONFIGS, lab
+from denoisecli.registry import CONFIGS, POSTER, lab
 from denoisecli.report import Report
 from denoisecli.runs.folder import CONFIG_FILE
 from denoisecli.runs.summary import Summary, summary
@@ -108,7 +108,7 @@ def slide_of(run: Path, script: Script | None = None) -> Slide:
             film=film,
             size=info.size,
             duration_s=info.duration_s,
-            poster=Image.fromarray(film_frame(film, lab(words.lab if words.lab in CONFIGS else "cfg-sweep").poster)),
+            poster=Image.fromarray(film_frame(film, lab(words.lab).poster if words.lab in CONFIGS else POSTER)),
             title=title,
             settings=(words.lab, *words.settings),
             caption=_fitting(title, room.caption_pt, room.caption.width, 2 if room.wide else 9),
