@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "denoisecli"
 FLOORS = (
-    ("errors", "glossary", "report", "registry", "safe_files", "safe_text"),
+    ("amounts", "errors", "glossary", "report", "registry", "safe_files", "safe_text"),
     ("cache", "digest", "locks", "safe_json", "trace_schema"),
     ("metrics", "trace", "scale"),
     ("config", "media", "lora", "process"),
@@ -28,8 +28,8 @@ BESIDE = {("scale", "trace"), ("trace", "metrics")}
 HEAVY = ("torch", "diffusers", "transformers")
 KNOW_TORCH = ("diffusion", "cli/info.py")  # doctor reports on torch
 PURE = (
-    "figures", "glossary", "registry", "trace", "metrics", "process", "scale", "config", "errors", "runs", "lora",
-    "media",
+    "figures", "amounts", "glossary", "registry", "trace", "metrics", "process", "scale", "config", "errors", "runs",
+    "lora", "media",
 )  # fmt: skip
 """All that a lab's drawings may use beside their own room: NumPy and Pillow, no model."""
 

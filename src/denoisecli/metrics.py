@@ -117,7 +117,7 @@ def split_distance(guesses: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[
     Each is ‖F(guess − final)‖ / ‖F(final)‖ within its band of spatial frequencies; the mean colour counts in the
     layout's numerator but not in what it is measured against, or a bright picture would seem settled at once.
     """
-    cycles = _cycles(guesses)
+    cycles = cycles_across(guesses)
     layout = cycles < LAYOUT_CYCLES
     spectrum = np.fft.rfft2(guesses)
     power = np.square(np.abs(spectrum - spectrum[:, -1:]))
@@ -136,7 +136,7 @@ def band_norms(latents: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.f
 
     By Parseval's theorem the squares of the two add up to the squared norm, times the h · w of an unscaled transform.
     """
-    cycles = _cycles(latents)
+    cycles = cycles_across(latents)
     layout = cycles < LAYOUT_CYCLES
     power = np.square(np.abs(np.fft.rfft2(latents)))
     twice = np.full(power.shape[-1], 2.0)  # rfft2 leaves out the mirrored half, all but its edges
@@ -147,7 +147,7 @@ def band_norms(latents: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.f
     return np.sqrt(low), np.sqrt(high)
 
 
-def _cycles(latents: NDArray[Any]) -> NDArray[np.float64]:
+def cycles_across(latents: NDArray[Any]) -> NDArray[np.float64]:
     """Return how many waves go across the picture, for each coefficient of `rfft2`, (h, w // 2 + 1)."""
     h, w = latents.shape[-2:]
     across: NDArray[np.float64] = np.hypot(np.fft.fftfreq(h)[:, None] * h, np.fft.rfftfreq(w)[None, :] * w)

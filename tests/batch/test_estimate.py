@@ -3,7 +3,7 @@
 import pytest
 
 from denoisecli.batch.estimate import estimate
-from denoisecli.cli.batch_report import duration, room, words
+from denoisecli.cli.batch_report import duration, words
 from denoisecli.labs.sample.config import SampleConfig
 from tests.hand_made import hand_made_run
 
@@ -71,10 +71,3 @@ def test_words(root):
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(900, "0.9 kB"), (12_300_000, "12 MB"), (3.4e9, "3.4 GB"), (1.2e12, "1.2 TB")]
-)
-def test_room(size, text):
-    assert room(size) == text

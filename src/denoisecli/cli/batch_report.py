@@ -9,9 +9,9 @@ from denoisecli.report import WORDS
 
 from .console import Console
 from .streams import print_json, print_path
-from .wording import duration, room, words
+from .wording import duration, words
 
-__all__ = ["Look", "duration", "event", "passing", "room", "words"]
+__all__ = ["Look", "duration", "event", "passing", "words"]
 EVERY_S = 10.0  # between two lines about runs in the making
 
 

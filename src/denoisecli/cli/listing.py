@@ -163,10 +163,10 @@ def _named(folder: Path) -> Path:
 
 def _ask(folders: list[Path]) -> None:
     """Ask on a terminal. Raises UsageError where there is none, Exit where the answer is no."""
+    from denoisecli.amounts import size_words
     from denoisecli.errors import UsageError
     from denoisecli.runs.catalog import entry_of, size_of
 
-    from .listing_print import size
     from .terminal import plain
 
     if not sys.stdin.isatty():
@@ -174,7 +174,7 @@ def _ask(folders: list[Path]) -> None:
     for folder in folders:
         entry = entry_of(folder)
         typer.echo(plain(f"{folder}  {entry.title if entry else 'a comparison'}"), err=True)
-    total = size(sum(map(size_of, folders)))
+    total = size_words(sum(map(size_of, folders)))
     if not typer.confirm(f"Delete {len(folders)} run{'s' * (len(folders) != 1)}, {total}?", err=True):
         typer.echo("Nothing was deleted.", err=True)
         raise typer.Exit(EXIT_FAILED)

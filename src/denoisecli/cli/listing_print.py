@@ -12,6 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from denoisecli.amounts import size_words
+
 from .terminal import plain
 
 if TYPE_CHECKING:
@@ -20,14 +22,6 @@ if TYPE_CHECKING:
 COLOURS = {"done": "green", "partial": "yellow", "failed": "red"}
 MOST_LETTERS = 1_000_000  # of a line in a pipe
 WIDTHS = (9, 16, 7, 8)  # of lab, created, state, size
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as people say it: 14.9 MB."""
-    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 999.5 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return f"{value:.0f} {units[0]}" if value >= 99.95 or units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
 def print_list(entries: Sequence[Entry], roots: Sequence[Path]) -> None:
@@ -43,13 +37,13 @@ def print_list(entries: Sequence[Entry], roots: Sequence[Path]) -> None:
     console.print(_columns(head, ["bold"] * 4).append("run", "bold"))
     for entry in entries:
         _print_entry(console, entry, indent if wide else 2, wide=wide)
-    total = size(sum(entry.bytes for entry in entries))
+    total = size_words(sum(entry.bytes for entry in entries))
     console.print(f"{len(entries)} run{'s' * (len(entries) != 1)}, {total}", style="dim")
 
 
 def _print_entry(console: RichConsole, entry: Entry, indent: int, *, wide: bool) -> None:
     when = (entry.created or "")[:16].replace("T", " ")
-    line = _columns((entry.lab, when, entry.state, size(entry.bytes)), ["", "", COLOURS[entry.state], ""])
+    line = _columns((entry.lab, when, entry.state, size_words(entry.bytes)), ["", "", COLOURS[entry.state], ""])
     title = Text(_one_line(entry.title), style="bold", no_wrap=True, overflow="ellipsis")
     about = Text(_one_line(entry.error or entry.settings), no_wrap=not entry.error, overflow="ellipsis")
     if wide:
@@ -98,7 +92,7 @@ def _console() -> RichConsole:
 
 
 def _print_place(console: RichConsole, entry: Entry) -> None:
-    console.print(Text(plain(f"{entry.run}  {size(entry.bytes)}"), style="dim"), soft_wrap=True)
+    console.print(Text(plain(f"{entry.run}  {size_words(entry.bytes)}"), style="dim"), soft_wrap=True)
 
 
 def _columns(cells: Sequence[str], styles: Sequence[str]) -> Text:
@@ -140,5 +134,5 @@ def _artifacts(record: dict[str, Any]) -> Table:
     table.add_column("kind")
     table.add_column("size", justify="right")
     for row in record.get("artifacts") or []:
-        table.add_row(plain(str(row.get("path"))), plain(str(row.get("kind"))), size(int(row.get("bytes") or 0)))
+        table.add_row(plain(str(row.get("path"))), plain(str(row.get("kind"))), size_words(int(row.get("bytes") or 0)))
     return table

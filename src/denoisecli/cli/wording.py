@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from denoisecli.amounts import size_words
+
 if TYPE_CHECKING:
     from denoisecli.batch.estimate import Estimate
 
@@ -31,17 +33,8 @@ def words(guess: Estimate) -> str:
     count = f"{guess.runs:,} run{'s' if guess.runs != 1 else ''}"
     if guess.seconds is None:
         return f"{count}; how long that takes will be known when one like them has been made"
-    disk = f" and {room(guess.bytes)} of disk" if guess.bytes else ""
+    disk = f" and {size_words(guess.bytes, 2)} of disk" if guess.bytes else ""
     return f"{count}: about {duration(guess.seconds)} of one worker{disk}"
-
-
-def room(size: float) -> str:
-    """Return bytes in words: 12 MB, 3.4 GB, 1.2 TB."""
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.0f} {unit}" if size >= 10 else f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} TB"
 
 
 def duration(seconds: float) -> str:

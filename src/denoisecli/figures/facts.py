@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from denoisecli.runs.summary import sampling
+
 from .text import clean
 
 if TYPE_CHECKING:
@@ -66,8 +68,7 @@ def seed_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def settings_line(config: dict[str, Any], steps: int) -> str:
     """Return "DDIM · 20 steps · cfg 7.5" of a config, and the model where it is not the built-in one."""
-    parts = [sampler_label(str(config["sampler"]))] if config.get("sampler") else []
-    parts.append(f"{steps} step{'' if steps == 1 else 's'}")
+    parts = [clean(word) for word in sampling({**config, "steps": steps}) if word]
     if config.get("cfg") is not None:
         parts.append(f"cfg {config['cfg']:g}")
     return " · ".join([*parts, *model_name(config)])

@@ -9,9 +9,10 @@ from PIL import Image
 from .boxes import Box
 from .curves import Plot, PlotFrame, draw_labels, draw_playhead, draw_plot
 from .grid import Grid
+from .hero import GAP, draw_hero, hero_types
 from .layout import DeckLayout, Measures, RailBoxes, prompt_room, rail_boxes
-from .text import draw_text, measure, shorten_list, side_bearing, wrap
-from .theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, FilmStyle, Theme, Type
+from .text import draw_text, measure, shorten_list, wrap
+from .theme import MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, FilmStyle, Theme, Type
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,12 @@ class SliderRail:
 
     def _draw_hero(self, image: Image.Image, stop: Stop) -> None:
         box = self.boxes.hero
-        digits = stop.hero.isdigit()
-        big, small = HERO.at(box.height / (0.78 if digits else 1.2)), PLAIN.at(max(self.text, box.height * 0.25))
+        digits, small = hero_types(box.height, self.text)
+        big = digits if stop.hero.isdigit() else digits.at(box.height / 1.2)
         while measure(stop.hero, big) > 0.8 * box.width:  # a word instead of a number
             big = big.at(big.size * 0.9)
-        baseline = box.bottom - 0.03 * box.height
-        left = box.x - side_bearing(stop.hero, big)
-        draw_text(image, (left, baseline), stop.hero, big, self.theme.ink)
-        after = left + measure(stop.hero, big) + 0.09 * box.height / 0.78
+        after, baseline = draw_hero(image, box, stop.hero, big, self.theme)
+        after += GAP * digits.size
         if after + measure(stop.rest, small) <= box.right:
             draw_text(image, (after, baseline), stop.rest, small, self.theme.quiet)
 

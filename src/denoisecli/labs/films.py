@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from denoisecli.config.base import Film
     from denoisecli.figures.theme import FilmStyle
+    from denoisecli.report import Report
 
     from .job import Job
 
@@ -102,6 +103,13 @@ def with_cards(
     said = lesson_of(job, record() if callable(record) else record) if film.lesson else None
     if frame is not None and said:
         yield card(frame, said, f"denoisecli {job.config.lab}", theme), hold
+
+
+def counted(frames: Iterable[NDArray[np.uint8]], report: Report) -> Iterator[NDArray[np.uint8]]:
+    """Hand frames on, and tell of each that it is drawn."""
+    for number, frame in enumerate(frames, 1):
+        report.step(number)
+        yield frame
 
 
 def title_of(job: Job[Any], record: Mapping[str, Any]) -> tuple[str, str]:

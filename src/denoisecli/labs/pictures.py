@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from denoisecli.metrics import significant
 from denoisecli.scale import canvas_latents, drawn_scale
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Pictures:
         """What trace.json says of the decoders."""
         entry: dict[str, Any] = {"decoders": self.decoders}
         if self.preview_psnr is not None and np.isfinite(self.preview_psnr):
-            entry["preview_psnr_db"] = float(f"{self.preview_psnr:.4g}")
+            entry["preview_psnr_db"] = significant(self.preview_psnr, 4)
         return entry
 
     @property
@@ -172,14 +173,19 @@ def storing(job: Job[Any], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Pi
 
 
 def _decode_into(pictures: NDArray[np.uint8], latents: NDArray[Any], by: Decoder, progress: _Progress) -> None:
-    """Fill pictures (seed, state, H, W, 3) from latents (seed, state, C, h, w), AT_ONCE of them at a time."""
+    """Fill pictures (seed, state, H, W, 3) from latents (seed, state, C, h, w)."""
     places = list(np.ndindex(latents.shape[:2]))
-    for start in range(0, len(places), AT_ONCE):
-        some = places[start : start + AT_ONCE]
-        drawn = by.decode(np.stack([latents[place] for place in some]))
-        for place, picture in zip(some, drawn, strict=True):
+    left = iter(places)
+    for drawn in decoded_parts(by, [latents[place] for place in places]):
+        for picture, place in zip(drawn, left, strict=False):
             pictures[place] = picture
-        progress.advance(len(some))
+        progress.advance(len(drawn))
+
+
+def decoded_parts(by: Decoder, latents: Sequence[NDArray[Any]]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pictures (n, H, W, 3) of latents (C, h, w), AT_ONCE of them at a time, to tell of them in between."""
+    for start in range(0, len(latents), AT_ONCE):
+        yield by.decode(np.stack(latents[start : start + AT_ONCE]))
 
 
 class _Progress:

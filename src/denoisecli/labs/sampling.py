@@ -13,6 +13,7 @@ from denoisecli.config.base import SamplingConfig
 from denoisecli.diffusion import model_configs, models, single_file
 from denoisecli.diffusion.prompt_syntax import parts_apart
 from denoisecli.errors import ModelError, UsageError
+from denoisecli.metrics import significant
 from denoisecli.runs.folder import run_hash
 from denoisecli.trace import Trace
 
@@ -327,7 +328,7 @@ def _measured(parts: list[tuple[list[int], Trace]]) -> list[dict[str, Any]]:
         scales = [s for row, n in zip(step, lengths, strict=True) for s in row.get("scales", [row["scale"]] * n)]
         known = [scale for scale in scales if scale is not None]
         worst = max(step, key=lambda row: row["residual"] or 0.0)
-        row = worst | {"scale": float(f"{np.mean(known):.7g}") if known else None}
+        row = worst | {"scale": significant(np.mean(known), 7) if known else None}
         row.pop("scales", None)
         if known and np.ptp(known) > 1e-3 * max(1.0, abs(known[0])):
             row["scales"] = scales

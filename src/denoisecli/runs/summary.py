@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -99,8 +99,8 @@ def seeds_of(config: dict[str, Any]) -> tuple[int, ...]:
     return tuple(seed for seed in seeds if isinstance(seed, int))
 
 
-def sampling(config: dict[str, Any]) -> list[str]:
-    """Return the sampler and the number of steps."""
+def sampling(config: Mapping[str, Any]) -> list[str]:
+    """Return the sampler, "" where none is known, and the number of steps."""
     sampler, steps = SAMPLERS.get(str(config.get("sampler"))), config.get("steps")
     count = f"{steps} step{'' if steps == 1 else 's'}" if isinstance(steps, int) else ""
     return [sampler.label if sampler else str(config.get("sampler") or ""), count]

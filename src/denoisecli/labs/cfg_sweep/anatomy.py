@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisecli.labs.pictures import drawn_scales, scaled
+from denoisecli.labs.pictures import decoded_parts, drawn_scales, scaled
+from denoisecli.metrics import significant
 from denoisecli.scale import canvas_latents
 
 from .figures.facts import Anatomy
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from denoisecli.trace import Trace
 
     from .config import CfgSweepConfig
-
-AT_ONCE = 16  # latents handed to a decoder
 
 
 def taken_pictures(job: Job[CfgSweepConfig], model: Model, trace: Trace, scale: int) -> dict[str, NDArray[np.uint8]]:
@@ -41,16 +40,14 @@ def taken_pictures(job: Job[CfgSweepConfig], model: Model, trace: Trace, scale: 
     trace.record["anatomy"] = {"sample": sample, "scale": scale, "drawn_scale": told(factors)}
     by = decoder(model, job.config.decode.states)
 
-    def decoded(latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-        return np.concatenate([by.decode(latents[i : i + AT_ONCE]) for i in range(0, len(latents), AT_ONCE)])
-
     with job.timed("decode"):
-        return {name: decoded(scaled(stack, factors[name])) for name, stack in latents.items()}
+        drawn = {name: decoded_parts(by, list(scaled(stack, factors[name]))) for name, stack in latents.items()}
+        return {name: np.concatenate(list(parts)) for name, parts in drawn.items()}
 
 
-def told(factors: dict[str, NDArray[np.float64]]) -> dict[str, list[float]]:
+def told(factors: dict[str, NDArray[np.float64]]) -> dict[str, list[float | None]]:
     """Return the factors as the trace has them."""
-    return {name: [float(f"{value:.6g}") for value in row] for name, row in factors.items()}
+    return {name: [significant(value) for value in row] for name, row in factors.items()}
 
 
 def anatomy_of(trace: Trace, pictures: PictureFile) -> Anatomy | None:

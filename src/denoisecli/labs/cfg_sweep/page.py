@@ -144,7 +144,7 @@ def _anatomy(trace: Trace, facts: SweepFacts, states: list[int]) -> tuple[dict[s
         "samples": samples,
         "shape": list(pull.shape),
         "ran": [[bool(step.any()) for step in one] for one in pull],
-        "brightest": float(f"{brightest:.4g}"),
+        "brightest": significant(brightest, 4),
         "negative": bool(facts.negative),
         "drawn": {
             name: drawn_words(np.array(row)[None, steps])

@@ -11,6 +11,7 @@ import numpy as np
 
 from denoisecli.errors import ModelError
 from denoisecli.labs.images import save_images
+from denoisecli.metrics import significant
 
 from .config import LoraRankConfig
 
@@ -192,8 +193,8 @@ def rows_with_distances(
         known.pop(variant.label, {"rule": variant.label})
         | {
             "scale": variant.scale,
-            "distance_to_full": float(f"{line.mean():.6g}"),
-            "distance_by_seed": {str(seed): float(f"{gap:.6g}") for seed, gap in zip(seeds, line, strict=True)},
+            "distance_to_full": significant(line.mean()),
+            "distance_by_seed": {str(seed): significant(gap) for seed, gap in zip(seeds, line, strict=True)},
         }
         for variant, line in zip(wanted, table, strict=True)
     ]

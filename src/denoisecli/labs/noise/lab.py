@@ -186,7 +186,7 @@ def _states(x0: NDArray[np.float32], eps: NDArray[np.float32], levels: Levels) -
 
 def draw(job: Job[NoiseConfig], trace: Trace, _: PictureFile | None = None) -> None:
     """Draw the film, the contact sheet and the page, from the trace alone: it holds all that this lab shows."""
-    from denoisecli.labs.films import film_style, write_film
+    from denoisecli.labs.films import counted, film_style, write_film
     from denoisecli.labs.pages import write_page
     from denoisecli.media.images import save_png
 
@@ -199,7 +199,7 @@ def draw(job: Job[NoiseConfig], trace: Trace, _: PictureFile | None = None) -> N
     job.report.stage("figures", len(order) + 1)
     with job.timed("figures"):
         drawing = NoiseDrawing(trace, style)
-        frames = (_told(job, number, drawing.frame(index)) for number, (index, _) in enumerate(order, 1))
+        frames = counted((drawing.frame(index) for index, _ in order), job.report)
         write_film(job, frames, [ticks for _, ticks in order], job.folder.partial / "film.mp4", trace.record)
         path = save_png(noise_sheet(trace, style, config.sheet), job.folder.partial / "sheet.png")
     job.artifact(path, "sheet")
@@ -211,11 +211,6 @@ def _resolved_keys(config: NoiseConfig) -> tuple[str, ...]:
     """Return the keys that were worked out and that the run's command need not name."""
     built_in = config.image is None and not config.needs_model
     return ("size",) if built_in and config.size == _natural_size(config) else ()
-
-
-def _told(job: Job[Any], number: int, frame: Picture) -> Picture:
-    job.report.step(number)
-    return frame
 
 
 def save_stills(job: Job[NoiseConfig], trace: Trace, schedules: list[Schedule]) -> None:

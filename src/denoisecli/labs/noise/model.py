@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisecli.metrics import LAYOUT_CYCLES
+from denoisecli.labs.pictures import decoded_parts
+from denoisecli.metrics import LAYOUT_CYCLES, cycles_across, significant
 from denoisecli.process.forward import Levels, corrupt, draw_noise
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from denoisecli.trace import Trace
 
     from .config import NoiseConfig
-
-AT_ONCE = 8  # latents handed to the decoder
 
 
 def add_model_views(job: Job[NoiseConfig], trace: Trace, picture: NDArray[np.uint8], levels: Levels) -> None:
@@ -57,8 +56,7 @@ def guess_errors(guesses: NDArray[np.float32], x0: NDArray[np.float32]) -> dict[
     guess_error: ‖x̂0 − x0‖/‖x0‖. guess_error_layout, guess_error_detail: the same in the slow waves and in the fast ones
     alone, split in the Fourier domain at `metrics.LAYOUT_CYCLES` across the picture; the mean colour is in neither.
     """
-    height, width = x0.shape[-2:]
-    cycles = np.hypot(np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width)[None, :] * width)
+    cycles = cycles_across(x0)
     clean = np.fft.rfft2(x0)
     wrong = np.square(np.abs(np.fft.rfft2(guesses) - clean))
 
@@ -109,14 +107,14 @@ def _guess(
 
 
 def _decoded(job: Job[Any], by: Decoder, latents: NDArray[np.float32], done: int) -> NDArray[np.uint8]:
-    pictures = []
+    pictures: list[NDArray[np.uint8]] = []
     with job.timed("decode"):
-        for start in range(0, len(latents), AT_ONCE):
-            pictures.append(by.decode(latents[start : start + AT_ONCE]))
-            job.report.step(done + min(start + AT_ONCE, len(latents)))
-    return np.concatenate(pictures)
+        for drawn in decoded_parts(by, list(latents)):
+            pictures.extend(drawn)
+            job.report.step(done + len(pictures))
+    return np.stack(pictures)
 
 
 def _add_to_states(trace: Trace, errors: dict[str, NDArray[np.float64]]) -> None:
     for index, state in enumerate(trace.record["runs"][0]["states"]):
-        state |= {name: float(f"{values[index]:.8g}") for name, values in errors.items()}
+        state |= {name: significant(values[index], 8) for name, values in errors.items()}

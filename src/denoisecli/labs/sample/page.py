@@ -14,7 +14,7 @@ from denoisecli.figures.drawn import drawn_scales
 from denoisecli.figures.facts import Facts, Series, run_facts
 from denoisecli.figures.latent import levels, robust_limits
 from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word, shown_states
-from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
+from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED, significant
 from denoisecli.scale import canvas_latents
 from denoisecli.trace import Trace
 
@@ -95,7 +95,7 @@ def _place(state: int | None, states: list[int]) -> int | None:
 def _rows(series: Series | None, states: list[int]) -> list[list[float | None]] | None:
     if series is None:
         return None
-    return [[None if np.isnan(row[k]) else float(f"{row[k]:.5g}") for k in states] for row in series]
+    return [[significant(row[k], 5) for k in states] for row in series]
 
 
 def _latents(trace: Trace, states: list[int]) -> NDArray[np.uint8]:

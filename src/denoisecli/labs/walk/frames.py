@@ -13,7 +13,7 @@ import numpy as np
 
 from denoisecli.errors import RunFolderError
 from denoisecli.labs.sampling import Sample, sample_each
-from denoisecli.metrics import picture_distance
+from denoisecli.metrics import picture_distance, significant
 from denoisecli.trace import Trace
 
 from .pacing import better, jumps, neighbours, next_places, thinned
@@ -187,16 +187,11 @@ def gather(
             pictures.add("final", (((frame,), walker.picture(places[frame])) for frame in frames))
         for a in {*frames, *(before.get(frame, -1) for frame in frames)} & there:
             if after.get(a, -1) in there:
-                jumps[a] = six_figures(walker.distance(places[a], places[after[a]]))
+                jumps[a] = significant(walker.distance(places[a], places[after[a]]))
         then(frames)
 
     come([place for place in places if place in walker.numbers])
     walker.sample(ends_first([place for place in places if place not in walker.numbers]), come)
-
-
-def six_figures(value: float) -> float:
-    """Return a number as the trace keeps it."""
-    return float(f"{value:.6g}")
 
 
 def spreads(walker: Walker, places: Sequence[Place]) -> dict[str, dict[str, float] | None]:

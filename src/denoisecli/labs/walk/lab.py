@@ -14,10 +14,11 @@ from denoisecli.labs.images import save_images
 from denoisecli.labs.pages import resolved_keys, write_page
 from denoisecli.labs.sampling import batch_size, resolved, settings_inside
 from denoisecli.media.picture_file import PictureFile
+from denoisecli.metrics import significant
 from denoisecli.trace import Trace
 
 from .config import WalkConfig
-from .frames import Walker, gather, paced, six_figures, spreads
+from .frames import Walker, gather, paced, spreads
 from .page import walk_page
 from .way import Way
 
@@ -78,7 +79,7 @@ def outline(config: WalkConfig, way: Way, places: Sequence[Place]) -> dict[str, 
             "kind": way.kind,
             "ends": [way.name(end) for end in range(len(config.ends))],
             "loop": config.loop,
-            "angles_deg": [angle and six_figures(angle) for angle in map(way.angle, range(config.legs))],
+            "angles_deg": [significant(angle) for angle in map(way.angle, range(config.legs))],
         },
         "runs": [
             {
@@ -117,7 +118,7 @@ def add_guesses(walker: Walker, places: Sequence[Place], pictures: PictureWriter
             latents, final = walker.guesses(places[frame]), walker.clean(places[frame])
             factors = drawn_scales(walker.job, latents[None], final[None])[0]
             guesses = drawer.decode(scaled(latents, factors))
-        drawn.append([float(f"{value:.6g}") for value in factors])
+        drawn.append([significant(value) for value in factors])
         pictures.add("guess", (((column, row), guess) for row, guess in enumerate(guesses)))
 
 
@@ -133,7 +134,7 @@ def describe(trace: Trace, walker: Walker, places: Sequence[Place], jumps: NDArr
     trace.record["walk"] |= {"sampled": len(walker.kept.where), "jumps": spreads(walker, places)}
     for run, place, norm, jump in zip(trace.record["runs"], places, rms(trace["x_T"]), jumps, strict=True):
         found = None if np.isnan(jump) else float(jump)
-        run |= {"sample": walker.numbers[place], "x_norm": six_figures(norm), "jump": found}
+        run |= {"sample": walker.numbers[place], "x_norm": significant(norm), "jump": found}
 
 
 def _seed(config: WalkConfig, end: int | None) -> int | None:

@@ -66,7 +66,7 @@ def _frame(facts: WalkFacts, frame: int) -> dict[str, Any]:
         "index": frame,
         "big": big,
         "beside": beside,
-        "at": float(f"{(leg + share) / facts.course.legs:.5g}"),
+        "at": significant((leg + share) / facts.course.legs, 5),
         "end": share in (0, 1),
         "jump": significant(facts.jumps[frame], 4),
         "change": significant(facts.speeds[frame], 4),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,7 +172,7 @@ def _versus(found: Comparison, traces: tuple[Trace, Trace], a: Mapping[str, Any]
 def _draw(versus: Versus, film: Film, folder: RunFolder, report_to: Report) -> None:
     from denoisecli.figures.theme import FilmStyle
     from denoisecli.figures.timing import holds
-    from denoisecli.labs.films import encode
+    from denoisecli.labs.films import counted, encode
     from denoisecli.media.images import save_png
 
     from .film import versus_frames
@@ -181,19 +181,13 @@ def _draw(versus: Versus, film: Film, folder: RunFolder, report_to: Report) -> N
     style = FilmStyle(film.size, versus.theme)
     repeats = holds(len(versus.comparison.states), film.hold_s, film.fps)
     report_to.stage("figures", len(repeats) + 1)
-    frames = zip(_told(versus_frames(versus, style), report_to), repeats, strict=True)
+    frames = zip(counted(versus_frames(versus, style), report_to), repeats, strict=True)
     notes, path = {"title": "comparison"}, folder.partial / "film.mp4"
     for written in encode(film, frames, path, notes, math.gcd(*repeats), report_to.warn):
         report_to.artifact(folder.path, folder.add(written, "film"))
     save_png(versus_sheet(versus), folder.partial / "sheet.png")
     report_to.step(len(repeats) + 1)
     report_to.artifact(folder.path, folder.add(folder.partial / "sheet.png", "sheet"))
-
-
-def _told(frames: Iterator[Any], report_to: Report) -> Iterator[Any]:
-    for number, frame in enumerate(frames, 1):
-        report_to.step(number)
-        yield frame
 
 
 def _origins(a: Path, b: Path, traces: tuple[Trace, Trace], folder: RunFolder) -> dict[str, Any]:

@@ -18,9 +18,12 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from denoisecli import glossary
+from denoisecli.config.samplers import SAMPLERS as KNOWN
+from denoisecli.figures.facts import settings_line
 from denoisecli.interop import own_chunk
 from denoisecli.media import page as pages
 from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
+from denoisecli.runs.summary import named
 
 from . import pack
 
@@ -32,7 +35,7 @@ HERE = Path(__file__).parent
 SHIFT, ESCAPE, BEHIND = 42, b"=", 64
 FORBIDDEN = (0, 13, 60)  # NUL, CR and "<", which HTML reads otherwise
 TERMS = ("state", "canvas", "guess", "latent", "cfg", "t", "σ", "ᾱ", "SNR", "layout", "detail", "fixed", "seed")
-SAMPLERS = {"ddim": "DDIM", "euler": "Euler", "dpmpp_2m": "DPM++ 2M"}
+SAMPLERS = {name: KNOWN[name].label for name in ("ddim", "euler", "dpmpp_2m")}
 GRAMMAR = {
     "landmark": ("lighthouse", "castle", "windmill", "cottage", "pine tree", "stone tower"),
     "terrain": ("rocky cliff", "grassy hill", "small island", "sand dune"),
@@ -116,8 +119,7 @@ def _keys(config: SampleConfig) -> dict[str, Any]:
 
 
 def _settings(config: SampleConfig) -> str:
-    seeds = ", ".join(map(str, config.seeds))
-    return f"{SAMPLERS[config.sampler]} · {config.steps} steps · cfg {config.cfg:g} · seeds {seeds}"
+    return f"{settings_line(config.model_dump(), config.steps)} · {named('seed', config.seeds)}"
 
 
 def _own(config: SampleConfig) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def test_percent(share, said):
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(900, "0.9 kB"), (34_400, "34 kB"), (1_230_000, "1.2 MB"), (151_000_000, "151 MB")]
+    ("count", "said"), [(900, "900 B"), (34_400, "34 kB"), (1_230_000, "1.2 MB"), (151_000_000, "151 MB")]
 )
 def test_size(count, said):
     assert size(count) == said

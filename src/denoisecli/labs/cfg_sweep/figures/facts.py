@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from denoisecli.figures.curves import Curve, Plot
 from denoisecli.figures.drawn import drawn_scales
-from denoisecli.figures.facts import model_name, run_facts, sampler_label
+from denoisecli.figures.facts import model_name, run_facts
 from denoisecli.figures.text import clean
 from denoisecli.figures.theme import RGB, Theme, mix
 from denoisecli.glossary import caption_line
+from denoisecli.runs.summary import sampling
 
 if TYPE_CHECKING:
     from denoisecli.trace import Trace
@@ -119,8 +120,8 @@ def sweep_facts(trace: Trace) -> SweepFacts:
 
 def settings_line(config: dict[str, Any], labels: Sequence[str], steps: int) -> str:
     """Return "DDIM · 20 steps · cfg 1, 3, 7.5 · rescale 0.7 · guided 20–80 % · not: blur" of a config."""
-    parts = [sampler_label(str(config.get("sampler") or "ddim")), f"{steps} step{'' if steps == 1 else 's'}"]
-    parts.append("cfg " + ", ".join(labels))
+    sampler = config.get("sampler") or "ddim"
+    parts = [*map(clean, sampling({"sampler": sampler, "steps": steps})), "cfg " + ", ".join(labels)]
     if config.get("guidance_rescale"):
         parts.append(f"rescale {config['guidance_rescale']:g}")
     low, high = config.get("guidance_interval") or (0, 1)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from denoisecli.amounts import size_words
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Curve, Plot, draw_labels, draw_plot
 from denoisecli.figures.film import Frame
@@ -101,10 +102,8 @@ def end_word(row: dict[str, Any]) -> str:
 
 
 def size(count: int) -> str:
-    """Return bytes as people say them: 34 kB, 1.2 MB."""
-    if count < 1_000_000:
-        return f"{count / 1000:.0f} kB" if count >= 10_000 else f"{count / 1000:.1f} kB"
-    return f"{count / 1e6:.1f} MB" if count < 100_000_000 else f"{count / 1e6:.0f} MB"
+    """Return a file's bytes in words, tenths of MB and whole kB: 34 kB, 1.2 MB."""
+    return size_words(count, 2 if count < 1_000_000 else 3)
 
 
 def file_marks(rows: tuple[dict[str, Any], ...], theme: Theme) -> tuple[Mark, ...]:

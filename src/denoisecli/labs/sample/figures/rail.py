@@ -8,9 +8,10 @@ from PIL import Image
 
 from denoisecli.figures.curves import Curve, Plot, PlotFrame, Threshold, draw_labels, draw_playhead, draw_plot
 from denoisecli.figures.facts import Facts, mean, three_figures, timestep
+from denoisecli.figures.hero import GAP, draw_hero, hero_types
 from denoisecli.figures.layout import DeckLayout, RailBoxes, prompt_room, rail_boxes
-from denoisecli.figures.text import draw_text, measure, shorten_list, side_bearing, wrap
-from denoisecli.figures.theme import HERO, MONO, MONO_STRONG, PLAIN, PROMPT, PROMPT_SIZE, VALUE_SIZE, Theme, Type
+from denoisecli.figures.text import draw_text, measure, shorten_list, wrap
+from denoisecli.figures.theme import MONO, MONO_STRONG, PROMPT, PROMPT_SIZE, VALUE_SIZE, Theme, Type
 from denoisecli.glossary import caption_line
 from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
 
@@ -70,12 +71,9 @@ class Rail:
         return [box.x + share * box.width for share in (0, 1 / 3, 2 / 3)]
 
     def _draw_hero(self, image: Image.Image, number: str, rest: str) -> None:
-        box = self.boxes.hero
-        big, small = HERO.at(box.height / 0.78), PLAIN.at(max(self.text, box.height * 0.25))
-        baseline = box.bottom - 0.03 * box.height
-        left = box.x - side_bearing(number, big)  # so that the ink starts where the words do
-        draw_text(image, (left, baseline), number, big, self.theme.ink)
-        draw_text(image, (left + measure(number, big) + 0.09 * big.size, baseline), rest, small, self.theme.quiet)
+        big, small = hero_types(self.boxes.hero.height, self.text)
+        after, baseline = draw_hero(image, self.boxes.hero, number, big, self.theme)
+        draw_text(image, (after + GAP * big.size, baseline), rest, small, self.theme.quiet)
 
 
 def make_rail(facts: Facts, layout: DeckLayout, theme: Theme) -> Rail:

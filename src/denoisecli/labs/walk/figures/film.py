@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from denoisecli.figures.film import Frame
+from denoisecli.figures.hero import draw_hero, hero_types
 from denoisecli.figures.paint import paste_rounded
-from denoisecli.figures.text import draw_text, measure, shorten, shorten_list, side_bearing, wrap
-from denoisecli.figures.theme import HERO, MONO, PLAIN, PROMPT, RGB, FilmStyle, Theme, mix
+from denoisecli.figures.text import draw_text, measure, shorten, shorten_list, wrap
+from denoisecli.figures.theme import MONO, PLAIN, PROMPT, RGB, FilmStyle, Theme, mix
 
 from .change import ChangeCurve
 from .facts import WalkFacts
@@ -119,15 +120,12 @@ def _draw_words(image: Image.Image, layout: WalkLayout, settings: str, notes: Se
 def _draw_hero(image: Image.Image, layout: WalkLayout, words: tuple[str, str], theme: Theme) -> None:
     """Write the big word, smaller where it is long, and the small ones behind it."""
     box, (big, rest) = layout.hero, words
-    style = HERO.at(box.height / 0.78)
+    style, small = hero_types(box.height, layout.measures.text)
     room = box.width * 0.72
     if (wide := measure(big, style)) > room:
         style = style.at(style.size * room / wide)
-    small = PLAIN.at(max(layout.measures.text, box.height * 0.25))
-    baseline = box.bottom - 0.03 * box.height
-    left = box.x - side_bearing(big, style)
-    after = left + measure(big, style) + 0.1 * style.size
-    draw_text(image, (left, baseline), big, style, theme.ink)
+    after, baseline = draw_hero(image, box, big, style, theme)
+    after += 0.1 * style.size
     if after + measure(rest, small) > box.right:
         rest = rest.split(" ", 2)[-1]  # "0 to 7" of "from seed 0 to 7"
     draw_text(image, (after, baseline), shorten(rest, small, box.right - after), small, theme.quiet)
