@@ -1,0 +1,169 @@
+"""An ear at the attention of a denoiser: what each place of the picture reads of the text, layer by layer.
+
+Taps, not patches: a hook names the layer that runs, and where it calls
+`torch.nn.functional.scaled_dot_product_attention` the kernel computes what it always does; the text's share is
+computed beside it (`attention_shares`) and summed up over the layers of one evaluation. So the picture is the same bit
+for bit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from denoisecli.errors import UsageError
+
+from .attention_shares import Attended, shares
+from .taps import tapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+Groups = dict[int, torch.Tensor]
+
+
+@dataclass
+class Heard:
+    """What one evaluation read: sums over layers by their number of places, and the layers' names.
+
+    sums: (rows, groups, places) in float32.
+    """
+
+    sums: Groups = field(default_factory=dict)
+    layers: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, layer: str, read: torch.Tensor) -> None:
+        """Add what a layer read, (rows, groups, places)."""
+        places = read.shape[-1]
+        self.sums[places] = self.sums[places] + read if places in self.sums else read
+        self.layers[places].append(layer)
+
+    def rows(self, chosen: slice | Sequence[int]) -> Heard:
+        """Return some rows of the batch."""
+        return Heard({places: read[chosen] for places, read in self.sums.items()}, self.layers)
+
+    def spread(self, sources: Sequence[int]) -> Heard:
+        """Return it for all rows where only those were evaluated that are their own sources (`shared_rows`).
+
+        A row of the first half that stands on one of the second had no evaluation of its half: it read nothing.
+        """
+        run, half = sorted(set(sources)), len(sources) // 2
+        unread = [row < half <= source for row, source in enumerate(sources)]
+        found = self.rows([run.index(source) for source in sources])
+        for read in found.sums.values():
+            read[unread] = 0
+        return found
+
+
+class Ear:
+    """Listens to the attention layers of some denoisers, while its taps are on.
+
+    groups: returns (text tokens, groups) for a number of text tokens, on a device: the tokens that are summed up.
+    chosen: whether a layer is listened to, by its name.
+    """
+
+    def __init__(
+        self,
+        denoisers: Mapping[str, torch.nn.Module],
+        groups: Callable[[int, torch.device], torch.Tensor],
+        chosen: Callable[[str], bool],
+    ) -> None:
+        self.denoisers, self.groups = denoisers, groups
+        self.layers = {name: layer for name, layer in _layers(denoisers) if chosen(name)}
+        self.heard = Heard()
+        self.now: tuple[str, int, int] | None = None  # the layer that runs, its places, its text tokens
+        self.thread = threading.get_ident()
+
+    def taps(self) -> Iterator[AbstractContextManager[None]]:
+        """Yield every tap: they come on together and off together."""
+        for name, denoiser in self.denoisers.items():
+            _check_audible(name, denoiser)
+        for name, layer in self.layers.items():
+            yield self._named(name, layer)
+        yield tapped(torch.nn.functional, "scaled_dot_product_attention", self.kernel)
+
+    @contextmanager
+    def _named(self, name: str, layer: torch.nn.Module) -> Iterator[None]:
+        """Note which layer runs, and what it was told."""
+
+        def enter(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
+            places = args[0] if args else told.get("hidden_states")
+            text = args[1] if len(args) > 1 else told.get("encoder_hidden_states")
+            if isinstance(places, torch.Tensor) and isinstance(text, torch.Tensor):
+                self.now, self.thread = (name, places[0, ..., 0].numel(), text.shape[1]), threading.get_ident()
+
+        def leave(*_: Any) -> None:
+            self.now = None
+
+        hooks = layer.register_forward_pre_hook(enter, with_kwargs=True), layer.register_forward_hook(
+            leave, always_call=True
+        )
+        try:
+            yield
+        finally:
+            self.now = None
+            for hook in hooks:
+                hook.remove()
+
+    def kernel(self, original: Callable[..., torch.Tensor], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Tap on the kernel: it computes what it always does; inside a layer, its text columns are heard beside it."""
+        result = original(*args, **kwargs)
+        if self.now is not None and self.thread == threading.get_ident():
+            self._hear(*self.now, **dict(zip(_KERNEL, args, strict=False)), **kwargs)
+        return result
+
+    @torch.no_grad()
+    def _hear(self, layer: str, places: int, text: int, **told: Any) -> None:
+        q, k = told["query"], told["key"]
+        if (q.shape[2], k.shape[2]) != (places, text):
+            return
+        self.now = None  # a layer that reads more than once (IP-Adapter) reads the text first
+        given = Attended(q, k, told.get("attn_mask"), told.get("scale"))
+        self.heard.add(layer, shares(given, self.groups(text, q.device), slice(0, places), slice(0, text)))
+
+    def take(self) -> Heard:
+        """Return what was heard since the last time. Raises UsageError where no layer said a thing."""
+        heard, self.heard = self.heard, Heard()
+        if not heard.sums:
+            raise _deaf(self.layers)
+        return heard
+
+
+_KERNEL = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
+
+
+def _layers(denoisers: Mapping[str, torch.nn.Module]) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Yield the attention layers by name: those that have a processor, as diffusers calls what runs them."""
+    for name, denoiser in denoisers.items():
+        for path, module in denoiser.named_modules():
+            if hasattr(module, "processor"):
+                yield (path if len(denoisers) == 1 else f"{name}.{path}"), module
+
+
+def _check_audible(name: str, denoiser: torch.nn.Module) -> None:
+    """Raise UsageError for a compiled denoiser: hooks in it are not called any more."""
+    compiled = hasattr(denoiser, "_orig_mod") or any(
+        getattr(module, "_compiled_call_impl", None) is not None for module in denoiser.modules()
+    )
+    if compiled:
+        raise UsageError(
+            f"The {name} is compiled, so its attention cannot be listened to.", "Record words before compiling it."
+        )
+
+
+def _deaf(layers: Mapping[str, torch.nn.Module]) -> UsageError:
+    """Return why nothing was heard, by the names of the processors, and the way out."""
+    kinds = {type(layer.processor).__name__ for layer in layers.values()}
+    told = ", ".join(sorted(kinds)) or "none"
+    if any("Linear" in kind for kind in kinds):
+        return UsageError(f"This model's attention is linear ({told}): it has no maps of words.", "Record it without.")
+    return UsageError(
+        f"No layer that reads the text called torch's attention kernel (processors: {told}).",
+        "Take diffusers' own: pipe.disable_xformers_memory_efficient_attention(), pipe.disable_attention_slicing().",
+    )

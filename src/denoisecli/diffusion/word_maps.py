@@ -1,0 +1,308 @@
+"""Maps of words from what the attention of a run read: which half, which words, at the size of the latents.
+
+`record(pipe, words=True)` asks for a `Listener`. Its taps hear what the text encoders were given and what the
+denoisers' layers read; after every evaluation the words' shares are taken, and in every step those of the branch that
+had the prompt, and of the one that had the negative prompt, are kept in float16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from denoisecli.config.fields import did_you_mean
+from denoisecli.errors import UsageError
+
+from .attention import Ear, Heard
+from .denoiser import denoisers_of
+from .prompt_words import Prompt, Spelled, Word, asked_for, prompt_of, read_back
+from .prompts import words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from .branches import Branch
+
+MAX_MAP_BYTES = 1 << 30
+SMALLEST = 4
+"""Layers whose side is less than the latents' divided by this are not pooled: their places are too coarse."""
+
+ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "text_encoder_4")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be heard. words: True for all that carry meaning, some by name, or the tokens of some by name.
+
+    pool: "mean" over all layers that are not too small, or the names of layers, or of blocks of them.
+    max_map_bytes: most that the maps of a recording may take.
+    """
+
+    words: bool | Sequence[str] | Mapping[str, Sequence[int]]
+    pool: str | Sequence[str] = "mean"
+    max_map_bytes: int = MAX_MAP_BYTES
+
+
+@dataclass
+class Maps:
+    """What one step read: words (n, word, ...) and negative words at the latents' size, float16.
+
+    beside: the shares that no word has: (other words and punctuation; start, end and padding), means over the rows.
+    """
+
+    words: torch.Tensor
+    negative: torch.Tensor | None
+    beside: torch.Tensor
+
+
+@dataclass
+class _Words:
+    """The words of one call of the pipeline, and what the encoders read of its prompts."""
+
+    prompt: list[Word]
+    negative: list[Word]
+    texts: tuple[Prompt | None, Prompt | None]
+    length: int | None
+    """Tokens that the picture is to read; None where nobody knows."""
+
+    def groups(self, text: int) -> torch.Tensor:
+        """Return (text tokens, groups): each half's words, its other tokens, and all that is no text."""
+        halves = zip((self.prompt, self.negative), self.texts, strict=True)
+        return torch.cat([_grouped(text, words, read) for words, read in halves], dim=1)
+
+
+def _grouped(text: int, words: Sequence[Word], read: Prompt | None) -> torch.Tensor:
+    found = torch.zeros(text, len(words) + 2)
+    for group, word in enumerate(words):
+        found[list(word.tokens), group] = 1
+    in_words = found.sum(dim=1).clamp(max=1)
+    if read is not None:
+        found[list(read.all_tokens), -2] = 1
+        found[:, -2] *= 1 - in_words
+    found[:, -1] = 1 - in_words - found[:, -2]
+    return found
+
+
+class Listener:
+    """Hears the words of one pipeline. The recorder tells it what it hears; it tells what the words read."""
+
+    def __init__(self, pipe: Any, asked: Asked) -> None:
+        self.pipe, self.asked = pipe, asked
+        self.told: dict[str, Any] = {}
+        self.read: list[tuple[str, list[int]]] = []
+        self.words: _Words | None = None
+        self.ear = Ear(denoisers_of(pipe), self._groups, self._chosen)
+        self.pooled: dict[str, None] = {}
+        self.bytes = 0
+        self._check_pool()
+
+    def taps(self) -> Iterator[AbstractContextManager[None]]:
+        """Yield every tap: they come on together and off together."""
+        for name in ENCODERS:
+            if isinstance(encoder := getattr(self.pipe, name, None), torch.nn.Module):
+                yield self._reading(name, encoder)
+        yield from self.ear.taps()
+
+    @contextmanager
+    def _reading(self, name: str, encoder: torch.nn.Module) -> Iterator[None]:
+        def hear(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
+            ids = args[0] if args else told.get("input_ids")
+            if isinstance(ids, torch.Tensor) and ids.ndim == 2:
+                self.read += [(name, row) for row in ids.tolist()]
+
+        hook = encoder.register_forward_pre_hook(hear, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def hear_texts(self, told: Mapping[str, Any]) -> None:
+        """Note the prompts of a call that begins."""
+        self.told, self.read = dict(told), []
+
+    def begin(self) -> None:
+        """A call of the pipeline has encoded its prompts."""
+        words = self._arranged()
+        if self.words is not None and _names(words) != _names(self.words):
+            raise UsageError("The calls inside one record(words=...) have different words.", "Record each by itself.")
+        self.words = words
+
+    def _groups(self, text: int, device: torch.device) -> torch.Tensor:
+        assert self.words is not None
+        if self.words.length not in (None, text):
+            raise UsageError(
+                f"The picture reads {text} text tokens where the text encoder read {self.words.length}.",
+                'Say which tokens the words are: record(pipe, words={"lighthouse": [2]}).',
+            )
+        return self.words.groups(text).to(device)
+
+    def _chosen(self, layer: str) -> bool:
+        pool = self.asked.pool
+        return pool == "mean" or any(layer == part or layer.startswith(f"{part}.") for part in pool)
+
+    def _check_pool(self) -> None:
+        if isinstance(self.asked.pool, str) and self.asked.pool != "mean":
+            raise UsageError(f'pool: {self.asked.pool!r} is not "mean" or a list of layers.')
+        if not self.ear.layers:
+            raise UsageError(f"This {type(self.pipe).__name__} has no attention layer of these names: {self.asked.pool}.")
+
+    def _arranged(self) -> _Words:
+        """Return the words of the call that begins."""
+        if isinstance(self.asked.words, Mapping):
+            given = [Word(text, tuple(tokens)) for text, tokens in self.asked.words.items()]
+            return _Words(given, [], (None, None), None)
+        prompts = [self._prompt("prompt"), self._prompt("negative_prompt")]
+        there = [prompt for prompt in prompts if prompt is not None]
+        if not there:
+            raise UsageError("The prompt is empty, so there are no words to listen to.", "Give one, or leave out words.")
+        if self.asked.words is True:
+            found = [word for prompt in there for word in prompt.meaningful()]
+        else:
+            found, missing = asked_for(list(self.asked.words or ()), there)
+            if missing:
+                raise _unknown(missing[0], there)
+        halves = [[word for word in found if word.negative is negative] for negative in (False, True)]
+        length = len(self.read[0][1]) if self.read else None
+        return _Words(halves[0], halves[1], (prompts[0], prompts[1]), length)
+
+    def _prompt(self, name: str) -> Prompt | None:
+        """Return one of the call's two prompts as it was read; None where it is empty."""
+        text = _one(self.told.get(name))
+        if not text:
+            return None
+        readings = [read_back(self._tokenizer(encoder), ids) for encoder, ids in self.read if encoder == ENCODERS[0]]
+        if not readings:
+            raise UsageError(
+                "The prompt was not encoded inside record(), so its words cannot be found.",
+                'Say which tokens they are: record(pipe, words={"lighthouse": [2]}).',
+            )
+        negative = name == "negative_prompt"
+        found = [prompt_of(text, reading, negative=negative) for reading in readings]
+        return max(reversed(found) if negative else found, key=lambda prompt: sum(map(bool, prompt.tokens)))
+
+    def _tokenizer(self, encoder: str) -> Any:
+        return words_of(getattr(self.pipe, encoder.replace("text_encoder", "tokenizer")))
+
+    def take(self) -> Heard:
+        """Return what the evaluation that ended just now read."""
+        return self.ear.take()
+
+    def reduced(self, branches: Sequence[Branch], size: Sequence[int], steps: int, *, exchanged: bool) -> Maps:
+        """Return the maps of a step at the latents' size, (h, w) or (f, h, w).
+
+        exchanged: the branch that was taken for the unconditional one is the conditional one.
+        """
+        assert self.words is not None
+        roles = {branch.role: branch.heard for branch in branches if branch.heard is not None}
+        cond, uncond = roles.get("cond"), roles.get("uncond")
+        if exchanged:
+            cond, uncond = uncond, cond
+        if cond is None:
+            raise UsageError("No evaluation with the prompt was heard in a step.", "Record it without words.")
+        width = len(self.words.prompt)
+        maps = self._resized(cond, slice(0, width + 2), size)
+        self._bound(maps, size, steps)
+        negative = None
+        if uncond is not None and self.words.negative:
+            negative = self._resized(uncond, slice(width + 2, -2), size).half()
+        beside = maps[:, width:].flatten(2).mean(dim=(0, 2))
+        return Maps(maps[:, :width].half(), negative, beside)
+
+    def _bound(self, maps: torch.Tensor, size: Sequence[int], steps: int) -> None:
+        """Raise UsageError before maps are kept that would take more than they may."""
+        assert self.words is not None
+        words = len(self.words.prompt) + len(self.words.negative)
+        needed = len(maps) * steps * words * int(np.prod(size)) * 2
+        if needed > self.asked.max_map_bytes:
+            raise UsageError(
+                f"The maps of {words} words would take {needed >> 20} MB, and {self.asked.max_map_bytes >> 20} MB is "
+                "the most they may.",
+                "Name fewer words, take fewer seeds at once, or allow more: max_map_bytes.",
+            )
+
+    def _resized(self, heard: Heard, groups: slice, size: Sequence[int]) -> torch.Tensor:
+        """Return the mean over layers at the latents' size, (n, group, ...)."""
+        total, count = torch.zeros(()), 0
+        for places, read in heard.sums.items():
+            grid = grid_of(places, size)
+            if grid is None or (self.asked.pool == "mean" and grid[-1] * SMALLEST < size[-1]):
+                continue
+            layers = heard.layers[places]
+            self.pooled |= dict.fromkeys(layers)
+            mode = "bilinear" if len(size) == 2 else "trilinear"
+            maps = read[:, groups].unflatten(-1, grid)
+            total = total.to(maps.device) + torch.nn.functional.interpolate(maps, tuple(size), mode=mode)
+            count += len(layers)
+        if not count:
+            raise UsageError("No layer's places lie on the latents' grid.", "Record it without words.")
+        return total / count
+
+    def arrays(self, runs: Sequence[Sequence[Maps]]) -> dict[str, NDArray[Any]]:
+        """Return the arrays `words` and `negative_words`, (seed, step, word, h, w) float16."""
+        found = {"words": [[step.words for step in steps] for steps in runs]}
+        if any(step.negative is not None for steps in runs for step in steps):
+            found["negative_words"] = [[self._negative(step) for step in steps] for steps in runs]
+        whole = {name: torch.cat([torch.stack(steps, dim=1) for steps in tracks]) for name, tracks in found.items()}
+        return {name: track.cpu().numpy() for name, track in whole.items() if track.shape[2]}
+
+    def _negative(self, step: Maps) -> torch.Tensor:
+        """Return the negative words' maps; zeros where no half read them."""
+        assert self.words is not None
+        if step.negative is not None:
+            return step.negative
+        return step.words.new_zeros((len(step.words), len(self.words.negative), *step.words.shape[2:]))
+
+    def record(self, runs: Sequence[Sequence[Maps]], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Return what trace.json says of the words: `words`, `words_rest`, `words_pool`."""
+        assert self.words is not None
+        rows = []
+        for name, words in (("words", self.words.prompt), ("negative_words", self.words.negative)):
+            if name in arrays:
+                maps = arrays[name].astype(np.float32)
+                shares = maps.reshape(*maps.shape[:3], -1).mean(axis=(0, 3)).T
+                rows += [word.record | {"share": _short(share)} for word, share in zip(words, shares, strict=True)]
+        beside = torch.stack([torch.stack([step.beside for step in steps]) for steps in runs]).mean(dim=0).cpu().numpy()
+        rest = {"share": _short(beside[:, 1]), "other": _short(beside[:, 0])}
+        return {"words": rows, "words_rest": rest, "words_pool": list(self.pooled)}
+
+
+def _short(values: Any) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]
+
+
+def _names(words: _Words) -> list[Word]:
+    return [*words.prompt, *words.negative]
+
+
+def _one(told: Any) -> str:
+    """Return the one prompt of a call."""
+    texts = {text for text in (told if isinstance(told, (list, tuple)) else [told]) if text}
+    if len(texts) > 1:
+        raise UsageError("The pictures of this call have different prompts.", "Record words of one prompt at a time.")
+    return str(next(iter(texts), ""))
+
+
+def _unknown(key: str, prompts: Sequence[Prompt]) -> UsageError:
+    known = [word.text for prompt in prompts for word in prompt.meaningful()]
+    return UsageError(f"The word {key!r} is not in the prompt.", did_you_mean(key, known) or f"It has: {', '.join(known)}.")
+
+
+def grid_of(places: int, size: Sequence[int]) -> tuple[int, ...] | None:
+    """Return the grid of a layer's places, (rows, columns) or (frames, rows, columns), under latents of `size`.
+
+    U-Nets halve a side and round up, transformers cut it into patches: both give ceil(side / k).
+    """
+    *frames, height, width = size
+    for factor in range(1, max(height, width) + 1):
+        grid = (*frames, -(-height // factor), -(-width // factor))
+        if int(np.prod(grid)) == places:
+            return grid
+    return None
