@@ -7,6 +7,8 @@ x_t           (seed, state, C, h, w)       latents; state 0 is the starting nois
 x0            (seed, step, C, h, w)        predicted clean latents at each step
 eps_uncond    (seed, step, C, h, w)        the denoiser's raw output without the prompt; absent at cfg 1
 eps_cond      (seed, step, C, h, w)        the denoiser's raw output with the prompt
+words         (seed, step, word, h, w)     float16: how much each place reads of a word, where it was listened to
+negative_words  likewise                   of the negative prompt's words
 sigmas        (state,)                     noise level σ = √((1−ᾱ)/ᾱ); flow models: their own σ in 0..1
 timesteps     (state,)                     the scheduler's t; 0 at the last state
 alpha_bars    (state,)                     ᾱ = 1/(1+σ²)
@@ -386,6 +388,7 @@ FINITE = frozenset({"x_t", "x0", "eps_uncond", "eps_cond", "eps", "x_T", "final"
 LEADING = {
     "x_t": ("row", "state"), "x0": ("row", "step"), "eps_uncond": ("row", "step"), "eps_cond": ("row", "step"),
     "sigmas": ("state",), "timesteps": ("state",), "alpha_bars": ("state",),
+    "words": ("row", "step"), "negative_words": ("row", "step"),
 }  # fmt: skip
 """The axes of what a sampler leaves, from the left; in a sweep a scale's stands before a row's."""
 

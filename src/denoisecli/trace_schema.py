@@ -177,6 +177,33 @@ class Measured(Part):
     """of the branches beside the two halves"""
 
 
+class HeardWord(Part):
+    """A word that was listened to, in the order of the arrays `words` and, behind them, `negative_words`."""
+
+    text: Text
+    occurrence: Count = 0
+    """which of several equal ones, counted from 0"""
+    tokens: list[Count] = ALWAYS
+    """the numbers of its tokens among those that the picture reads"""
+    negative: bool = False
+    """whether it is the negative prompt's"""
+    concept: bool = False
+    """whether it is not in the prompt: heard, never read by the picture"""
+    found_at: list[Count | None] | None = None
+    """for each seed, the first state from which it keeps its place; null where it has none"""
+    share: list[Share] = ALWAYS
+    """for each step, its share of the picture's attention; mean over the seeds"""
+
+
+class HeardRest(Part):
+    """What no word has of the picture's attention, for each step."""
+
+    share: list[Share] = ALWAYS
+    """of start, end and padding tokens"""
+    other: list[Share] = ALWAYS
+    """of the prompt's other tokens: words that were not listened to, and punctuation"""
+
+
 class Recorded(Part):
     """Which pipeline `record` listened to."""
 
@@ -275,6 +302,11 @@ class Record(Part):
     """which denoiser ran each step, where there are several"""
     notes: list[Text] = []
     """what a reader should know about how this was recorded"""
+    words: list[HeardWord] = []
+    """which words the picture was heard to read"""
+    words_rest: HeardRest | None = None
+    words_pool: list[Name] = []
+    """the attention layers that the maps of words are the mean of"""
     recorded: Recorded | None = None
     """where Python saved the run: its config is what the call said, and each row of runs has its `prompt`"""
 

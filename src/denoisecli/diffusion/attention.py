@@ -101,8 +101,9 @@ class Ear:
         def leave(*_: Any) -> None:
             self.now = None
 
-        hooks = layer.register_forward_pre_hook(enter, with_kwargs=True), layer.register_forward_hook(
-            leave, always_call=True
+        hooks = (
+            layer.register_forward_pre_hook(enter, with_kwargs=True),
+            layer.register_forward_hook(leave, always_call=True),
         )
         try:
             yield
@@ -115,11 +116,12 @@ class Ear:
         """Tap on the kernel: it computes what it always does; inside a layer, its text columns are heard beside it."""
         result = original(*args, **kwargs)
         if self.now is not None and self.thread == threading.get_ident():
-            self._hear(*self.now, **dict(zip(_KERNEL, args, strict=False)), **kwargs)
+            self._hear(self.now, dict(zip(_KERNEL, args, strict=False)) | kwargs)
         return result
 
     @torch.no_grad()
-    def _hear(self, layer: str, places: int, text: int, **told: Any) -> None:
+    def _hear(self, now: tuple[str, int, int], told: Mapping[str, Any]) -> None:
+        layer, places, text = now
         q, k = told["query"], told["key"]
         if (q.shape[2], k.shape[2]) != (places, text):
             return

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .guidance import StepScales
     from .models import Model
     from .take_up import TakeUp
+    from .word_maps import Words
 
 
 class OutOfMemory(SamplingError):
@@ -72,8 +73,10 @@ def sample_batch(
     on_step: Callable[[int, int, NDArray[np.float32]], None] | None = None,
     outputs: bool = False,
     take_up: TakeUp | None = None,
+    words: Words = None,
+    pool: str | Sequence[str] = "mean",
 ) -> Trace:
-    """Return the trace of one batch; on_step, outputs, take_up: see `record`.
+    """Return the trace of one batch; on_step, outputs, take_up, words, pool: see `record`.
 
     Samples of a stochastic sampler draw from a generator each, so a batch does not couple them. A pipeline that mixes
     by itself, or is told the scale, is called once for each run of equal scales.
@@ -93,6 +96,8 @@ def sample_batch(
         stop_on_nan=True,
         outputs=outputs,
         take_up=take_up,
+        words=words,
+        pool=pool,
     )
     with quiet(), blamed(model.info.ref), _limits_told(pipe.scheduler, batch.sampler, batch.steps), tap as trace:
         for arguments in _calls(model, batch, mixed=mixed):

@@ -19,6 +19,8 @@ from .denoiser import WITHOUT_PROMPT, cuts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .attention import Heard
+
 EXACT = 1e-5
 """A residual below this is rounding, in float32. Half precision rounds at about 1e-2 (`_tolerance`)."""
 
@@ -32,6 +34,7 @@ class Output:
     context: str | None = None
     extra: str | None = None  # the name of what this evaluation is for, where its arguments say so
     listed: bool = False  # it was a list, one tensor a sample: the conditional ones come first then (Z-Image)
+    heard: Heard | None = None  # what its rows read of the text, where that is listened to
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Branch:
 
     rows: torch.Tensor
     role: str
+    heard: Heard | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Mixture:
     scales: s of each sample; None where it is not a number, or the pipeline made something else of one branch.
     residual: ‖g − formula‖ / ‖g‖.
     gain: mean factor on the rows, where a norm was applied after the mixing.
+    exchanged: what was taken for the unconditional branch is the conditional one.
     """
 
     cond: torch.Tensor
@@ -59,6 +64,7 @@ class Mixture:
     scales: tuple[float | None, ...] = ()
     residual: float = 0.0
     gain: float | None = None
+    exchanged: bool = False
 
     @property
     def scale(self) -> float | None:
@@ -85,7 +91,10 @@ def branches_of(outputs: Sequence[Output], n: int, *, perturbed: bool = False) -
     roles = [_role(output, place, chunks) for output, _, place, chunks in named]
     if perturbed and roles == ["uncond", "cond"]:
         roles = ["cond", "perturbed attention"]
-    found = [Branch(rows, role) for (_, rows, _, _), role in zip(named, _completed(roles), strict=True)]
+    found = [
+        Branch(rows, role, output.heard and output.heard.rows(slice(place * n, (place + 1) * n)))
+        for (output, rows, place, _), role in zip(named, _completed(roles), strict=True)
+    ]
     order = {"uncond": 0, "cond": 1}
     return sorted(found, key=lambda branch: order.get(branch.role, 2))
 
@@ -172,7 +181,7 @@ def _ordered(made: Mixture) -> Mixture:
     if made.uncond is None or made.extras or not known or min(known) >= -1e-3:
         return made
     scales = tuple(None if scale is None else 1 - scale for scale in made.scales)
-    return Mixture(made.uncond, made.cond, {}, {}, made.sign, scales, made.residual, made.gain)
+    return Mixture(made.uncond, made.cond, {}, {}, made.sign, scales, made.residual, made.gain, exchanged=True)
 
 
 def _with_gain(made: Mixture, g: torch.Tensor) -> Mixture:

@@ -7,6 +7,7 @@ a word has the tokens that its characters came from.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -18,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from denoisecli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-STOP_WORDS = frozenset(
-    "a an the this that these those of on in at to by for from with without into onto and or but nor as is are was were "
-    "be been being it its his her their my your our very some any such there here then than so".split()
+_FUNCTION = (
+    "a an the this that these those some any such of on in at to by for from with without into onto and or but nor as "
+    "than so then there here very is are was were be been being it its his her their my your our"
 )
+STOP_WORDS = frozenset(_FUNCTION.split())
 """Words that say how others hang together; all others carry meaning."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -56,21 +58,21 @@ class Word:
 
 @dataclass(frozen=True)
 class Spelled:
-    """A text in bare characters, (character, where it came from): no spaces, no case, accents on their own."""
+    """A text in bare characters: no spaces, no case, accents on their own. origin: where each came from."""
 
     text: str
-    origin: tuple[int, ...]
+    origin: tuple[tuple[int, ...], ...]
 
 
-def spelled(characters: Sequence[tuple[str, int]]) -> Spelled:
-    """Return characters with their places as tokenizers leave no doubt of them: they change case, spaces and forms."""
+def spelled(characters: Iterable[tuple[str, tuple[int, ...]]]) -> Spelled:
+    """Return characters, each with where it came from, without what tokenizers change: case, spaces and forms."""
     found = [
-        (bare, place)
-        for character, place in characters
+        (bare, places)
+        for character, places in characters
         for bare in unicodedata.normalize("NFKD", character).casefold()
         if not bare.isspace()
     ]
-    return Spelled("".join(bare for bare, _ in found), tuple(place for _, place in found))
+    return Spelled("".join(bare for bare, _ in found), tuple(places for _, places in found))
 
 
 @cache
@@ -81,18 +83,22 @@ def _byte_of() -> dict[str, int]:
 
 
 def read_back(tokenizer: Any, ids: Sequence[int]) -> Spelled:
-    """Return the text of some tokens, each character with the number of the token that it came from."""
+    """Return the text of some tokens, each character with the numbers of the tokens that its bytes came from."""
     special, spaced = set(tokenizer.all_special_ids), _is_sentencepiece(tokenizer)
     written: list[tuple[int, int]] = []  # (byte, token)
     for place, (token, one) in enumerate(zip(tokenizer.convert_ids_to_tokens(list(ids)), ids, strict=True)):
         piece = _BREAK.encode() if one in special or token is None else _bytes(token, spaced=spaced)
         written += [(byte, place) for byte in piece]
     text = bytes(byte for byte, _ in written).decode("utf-8", "surrogateescape")
-    characters, at = [], 0
-    for character in text:
-        characters.append((character, written[at][1]))
-        at += len(character.encode("utf-8", "surrogateescape"))
-    return spelled(characters)
+    sizes = [len(character.encode("utf-8", "surrogateescape")) for character in text]
+    ends = itertools.accumulate(sizes)
+    places = (_once(place for _, place in written[end - size : end]) for size, end in zip(sizes, ends, strict=True))
+    return spelled(zip(text, places, strict=True))
+
+
+def _once(numbers: Iterable[int]) -> tuple[int, ...]:
+    """Return numbers in their order, each once."""
+    return tuple(dict.fromkeys(numbers))
 
 
 def _is_sentencepiece(tokenizer: Any) -> bool:
@@ -111,11 +117,11 @@ def _bytes(token: str, *, spaced: bool) -> bytes:
 
 def tokens_of(prompt: str, read: Spelled) -> list[tuple[int, ...]]:
     """Return for each character of the prompt the tokens that it became; none where the encoder cut it off."""
-    wanted = spelled([(character, place) for place, character in enumerate(prompt)])
+    wanted = spelled((character, (place,)) for place, character in enumerate(prompt))
     found: list[tuple[int, ...]] = [()] * len(prompt)
     for in_prompt, in_text in _matched(wanted.text, read.text):
-        place, token = wanted.origin[in_prompt], read.origin[in_text]
-        found[place] = tuple(dict.fromkeys((*found[place], token)))
+        (place,) = wanted.origin[in_prompt]
+        found[place] = _once((*found[place], *read.origin[in_text]))
     return found
 
 
@@ -158,13 +164,13 @@ class Prompt:
     @property
     def all_tokens(self) -> tuple[int, ...]:
         """Return every token of the prompt, punctuation included."""
-        return tuple(dict.fromkeys(token for tokens in self.tokens for token in tokens))
+        return _once(token for tokens in self.tokens for token in tokens)
 
     def word(self, first: int, last: int, occurrence: int) -> Word:
         """Return the words from number `first` to `last` as one."""
         spans = self.spans[first : last + 1]
         places = (place for start, stop in spans for place in range(start, stop))
-        tokens = tuple(dict.fromkeys(token for place in places for token in self.tokens[place]))
+        tokens = _once(token for place in places for token in self.tokens[place])
         return Word(self.text[spans[0][0] : spans[-1][1]], tokens, occurrence, self.negative)
 
     def meaningful(self) -> list[Word]:

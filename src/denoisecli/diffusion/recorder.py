@@ -14,6 +14,7 @@ from .recording import recording
 from .tape import Tape
 from .taps import all_on
 from .transcript import fill
+from .word_maps import MAX_MAP_BYTES, Asked, listener_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from .guidance import StepScales
     from .take_up import TakeUp
+    from .word_maps import Words
 
 
 @recording
@@ -36,6 +38,9 @@ def record(
     stop_on_nan: bool = False,
     outputs: bool = False,
     take_up: TakeUp | None = None,
+    words: Words = None,
+    pool: str | Sequence[str] = "mean",
+    max_map_bytes: int = MAX_MAP_BYTES,
 ) -> Iterator[Trace]:
     """Record every call of `pipe` made inside; the trace is filled on leaving.
 
@@ -49,13 +54,23 @@ def record(
     stop_on_nan: raise SamplingError in the step where the latents stop being numbers.
     outputs: keep what the scheduler got at each of its calls, as the array `outputs` (n, call, C, h, w).
     take_up: sample from a state on of a run that is there already (see `take_up`). The trace of an Entry begins there.
+    words: keep where each word is read, step by step, as `words` (seed, step, word, h, w) float16, and
+        `negative_words` of the negative prompt: True for all words that carry meaning, a list of words and phrases, or
+        {"word": [numbers of its tokens]} for a pipeline that is called with embeddings. A map's value is the
+        probability with which a place of the picture attends to the word: summed over the word's tokens, averaged over
+        heads and layers, resized to the latents.
+    pool: "mean" over all layers whose side is at least a quarter of the latents', or names of layers or blocks.
+    max_map_bytes: most that the maps may take.
 
     The pipe is left as it was, whatever happens inside. An exception passes through and leaves the trace empty.
-    Raises UsageError for a pipeline without a scheduler that steps, or without a denoiser.
+    Raises UsageError for a pipeline without a scheduler that steps, or without a denoiser, and for words that are not
+    there or cannot be heard.
     """
     trace = Trace()
     tape = Tape(pipe, on_step, scales, guidance_rescale, seeds, stop_on_nan)
     tape.take_up, tape.keeps_outputs = take_up, outputs
+    if words is not None and words is not False:
+        tape.listener = listener_of(pipe, Asked(words, pool, max_map_bytes), take_up)
     with all_on(tape.taps()):
         yield trace
     fill(trace, tape)

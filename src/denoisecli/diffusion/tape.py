@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .take_up import TakeUp
+    from .word_maps import Listener, Maps
 
 TEXTS = ("prompt", "negative_prompt")
 EXTRA_ARGUMENTS = {"skip_layers": "skip-layer", "spatio_temporal_guidance_blocks": "skip-layer"}
@@ -72,6 +73,8 @@ class Run:
     texts: dict[str, list[str]] = field(default_factory=dict)
     told_scale: float | None = None
     embedded: bool = False
+    maps: list[Maps] = field(default_factory=list)
+    exchanged: bool = False
 
 
 class Tape:
@@ -101,6 +104,7 @@ class Tape:
         self.steps = 0
         self.take_up: TakeUp | None = None
         self.keeps_outputs = False
+        self.listener: Listener | None = None
 
     def taps(self) -> Iterator[AbstractContextManager[None]]:
         """Yield every tap: they come on together and off together."""
@@ -115,6 +119,8 @@ class Tape:
         yield tapped(self.scheduler, "set_timesteps", self.begin)
         yield tapped(self.scheduler, "step", self.step)
         yield copies_untapped(self.scheduler)
+        if self.listener is not None:
+            yield from self.listener.taps()
         for name, module in self.denoisers.items():
             yield heard(module, lambda told, output, name=name: self.hear(name, told, output))  # type: ignore[misc]
             if callable(getattr(module, "cache_context", None)):
@@ -125,7 +131,10 @@ class Tape:
         with suppress(TypeError):  # what does not fit its signature is the pipeline's own to say
             told = inspect.signature(original).bind(*args, **kwargs).arguments
             self.hints.hear(told)
-            self.told |= {name: told[name] for name in TEXTS if name in told}
+            texts = {name: told[name] for name in TEXTS if name in told}
+            self.told |= texts
+            if self.listener is not None and texts:
+                self.listener.hear_texts(texts)
         return original(*args, **kwargs)
 
     def begin(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -149,7 +158,10 @@ class Tape:
         """Tap on the denoiser's forward: run only the rows whose output is not known from another row."""
         scales = [scale_at(scale, self._step_now()) for scale in self.scales or ()]
         sources = row_sources(args, kwargs, scales, same_start=not self.runs[-1].steps)
-        return evaluate(original, sources, args, kwargs)
+        result = evaluate(original, sources, args, kwargs)
+        if self.listener is not None and sources is not None:
+            self.listener.spread(sources)
+        return result
 
     def evaluate_left(self, denoiser: int, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on a denoiser's forward where a run is taken up: run what is not known from that run."""
@@ -168,7 +180,8 @@ class Tape:
         extra = next((what for word, what in EXTRA_ARGUMENTS.items() if told.get(word) is not None), None)
         told_scale = told.get("guidance") is not None or told.get("timestep_cond") is not None
         context = self.contexts[-1] if self.contexts else None
-        self.pending.append((name, context, {"extra": extra, "embedded": told_scale}, output))
+        read = self.listener.take() if self.listener is not None else None
+        self.pending.append((name, context, {"extra": extra, "embedded": told_scale, "heard": read}, output))
 
     def _outputs(self, x_t: torch.Tensor) -> list[Output]:
         """Return what the denoisers returned since the last step, where it is a prediction for x_t."""
@@ -177,7 +190,8 @@ class Tape:
             rows = predictions(output, x_t)
             if rows is not None:
                 first_part = output[0] if isinstance(output, tuple) and output else output
-                found.append(Output(rows.detach(), name, context, notes["extra"], isinstance(first_part, list)))
+                listed = isinstance(first_part, list)
+                found.append(Output(rows.detach(), name, context, notes["extra"], listed, notes["heard"]))
         return found
 
     def step(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -245,7 +259,17 @@ class Tape:
             run.seeds, run.told_scale = self._seeds(given), _told_scale(self.pipe)
             run.texts, self.told = {name: _texts(self.told.get(name), len(x_t)) for name in TEXTS}, {}
         level = self.clock.now(given["timestep"])
+        if self.listener is not None:
+            self._map(self.listener, run, branches, given)
         run.steps.append(Step(level, _kept(x_t), branches, _kept(given["model_output"]), denoiser))
+
+    def _map(self, listener: Listener, run: Run, branches: list[Branch], given: dict[str, Any]) -> None:
+        """Keep the maps of the words that a step read. Which half is which is proven in a run's first step."""
+        if not run.steps:
+            made = mixture(branches, given["model_output"])
+            run.exchanged = made is not None and made.exchanged
+        size = run.layout.unpack(given["sample"]).shape[2:]
+        run.maps.append(listener.reduced(branches, size, self.steps, first=not run.steps, exchanged=run.exchanged))
 
     def _close(self, run: Run, result: Any) -> None:
         """Note the step's guess: the scheduler's own where it gives one, else by the formula of the family."""

@@ -47,6 +47,10 @@ def fill(trace: Trace, tape: Tape) -> None:
     trace.arrays |= _arrays(runs)
     trace.arrays |= {"sigmas": at.sigmas, "timesteps": at.timesteps, "alpha_bars": at.alpha_bars}
     trace.record |= _record(tape, runs, at, trace.arrays["x_t"].shape[2:])
+    if tape.listener is not None:
+        maps = [run.maps for run in runs]
+        trace.arrays |= tape.listener.arrays(maps)
+        trace.record |= tape.listener.record(maps, trace.arrays)
     trace.source = _source(tape, runs)
 
 

@@ -7,9 +7,9 @@ had the prompt, and of the one that had the negative prompt, are kept in float16
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,22 +20,26 @@ from denoisecli.errors import UsageError
 
 from .attention import Ear, Heard
 from .denoiser import denoisers_of
-from .prompt_words import Prompt, Spelled, Word, asked_for, prompt_of, read_back
+from .prompt_words import Prompt, Word, asked_for, prompt_of, read_back
 from .prompts import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from .branches import Branch
+    from .take_up import TakeUp
 
 MAX_MAP_BYTES = 1 << 30
 SMALLEST = 4
 """Layers whose side is less than the latents' divided by this are not pooled: their places are too coarse."""
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "text_encoder_4")
+
+
+Words = bool | Sequence[str] | Mapping[str, Sequence[int]] | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Asked:
     max_map_bytes: most that the maps of a recording may take.
     """
 
-    words: bool | Sequence[str] | Mapping[str, Sequence[int]]
+    words: Words
     pool: str | Sequence[str] = "mean"
     max_map_bytes: int = MAX_MAP_BYTES
 
@@ -73,6 +77,11 @@ class _Words:
     length: int | None
     """Tokens that the picture is to read; None where nobody knows."""
 
+    @property
+    def all(self) -> list[Word]:
+        """Return the words of both halves, in the order of the arrays."""
+        return [*self.prompt, *self.negative]
+
     def groups(self, text: int) -> torch.Tensor:
         """Return (text tokens, groups): each half's words, its other tokens, and all that is no text."""
         halves = zip((self.prompt, self.negative), self.texts, strict=True)
@@ -82,10 +91,10 @@ class _Words:
 def _grouped(text: int, words: Sequence[Word], read: Prompt | None) -> torch.Tensor:
     found = torch.zeros(text, len(words) + 2)
     for group, word in enumerate(words):
-        found[list(word.tokens), group] = 1
+        found[[token for token in word.tokens if token < text], group] = 1
     in_words = found.sum(dim=1).clamp(max=1)
     if read is not None:
-        found[list(read.all_tokens), -2] = 1
+        found[[token for token in read.all_tokens if token < text], -2] = 1
         found[:, -2] *= 1 - in_words
     found[:, -1] = 1 - in_words - found[:, -2]
     return found
@@ -99,6 +108,7 @@ class Listener:
         self.told: dict[str, Any] = {}
         self.read: list[tuple[str, list[int]]] = []
         self.words: _Words | None = None
+        self.begins = True
         self.ear = Ear(denoisers_of(pipe), self._groups, self._chosen)
         self.pooled: dict[str, None] = {}
         self.bytes = 0
@@ -125,18 +135,15 @@ class Listener:
             hook.remove()
 
     def hear_texts(self, told: Mapping[str, Any]) -> None:
-        """Note the prompts of a call that begins."""
-        self.told, self.read = dict(told), []
-
-    def begin(self) -> None:
-        """A call of the pipeline has encoded its prompts."""
-        words = self._arranged()
-        if self.words is not None and _names(words) != _names(self.words):
-            raise UsageError("The calls inside one record(words=...) have different words.", "Record each by itself.")
-        self.words = words
+        """Note the prompts of a call that begins: they are encoded next."""
+        self.told, self.read, self.begins = dict(told), [], True
 
     def _groups(self, text: int, device: torch.device) -> torch.Tensor:
-        assert self.words is not None
+        if self.words is None or self.begins:
+            words = self._arranged()
+            if self.words is not None and words.all != self.words.all:
+                raise UsageError("The calls inside one record() have different words.", "Record each by itself.")
+            self.words, self.begins = words, False
         if self.words.length not in (None, text):
             raise UsageError(
                 f"The picture reads {text} text tokens where the text encoder read {self.words.length}.",
@@ -152,7 +159,9 @@ class Listener:
         if isinstance(self.asked.pool, str) and self.asked.pool != "mean":
             raise UsageError(f'pool: {self.asked.pool!r} is not "mean" or a list of layers.')
         if not self.ear.layers:
-            raise UsageError(f"This {type(self.pipe).__name__} has no attention layer of these names: {self.asked.pool}.")
+            raise UsageError(
+                f"This {type(self.pipe).__name__} has no attention layer of these names: {self.asked.pool}."
+            )
 
     def _arranged(self) -> _Words:
         """Return the words of the call that begins."""
@@ -162,7 +171,9 @@ class Listener:
         prompts = [self._prompt("prompt"), self._prompt("negative_prompt")]
         there = [prompt for prompt in prompts if prompt is not None]
         if not there:
-            raise UsageError("The prompt is empty, so there are no words to listen to.", "Give one, or leave out words.")
+            raise UsageError(
+                "The prompt is empty, so there are no words to listen to.", "Give one, or leave out words."
+            )
         if self.asked.words is True:
             found = [word for prompt in there for word in prompt.meaningful()]
         else:
@@ -195,10 +206,17 @@ class Listener:
         """Return what the evaluation that ended just now read."""
         return self.ear.take()
 
-    def reduced(self, branches: Sequence[Branch], size: Sequence[int], steps: int, *, exchanged: bool) -> Maps:
+    def spread(self, sources: Sequence[int]) -> None:
+        """Note that only those rows were evaluated that are their own sources."""
+        self.ear.heard = self.ear.heard.spread(sources)
+
+    def reduced(
+        self, branches: Sequence[Branch], size: Sequence[int], steps: int, *, first: bool, exchanged: bool
+    ) -> Maps:
         """Return the maps of a step at the latents' size, (h, w) or (f, h, w).
 
-        exchanged: the branch that was taken for the unconditional one is the conditional one.
+        steps: of the run, whose first this is or is not. exchanged: the branch that was taken for the unconditional
+        one is the conditional one.
         """
         assert self.words is not None
         roles = {branch.role: branch.heard for branch in branches if branch.heard is not None}
@@ -209,7 +227,8 @@ class Listener:
             raise UsageError("No evaluation with the prompt was heard in a step.", "Record it without words.")
         width = len(self.words.prompt)
         maps = self._resized(cond, slice(0, width + 2), size)
-        self._bound(maps, size, steps)
+        if first:
+            self._bound(maps, size, steps)
         negative = None
         if uncond is not None and self.words.negative:
             negative = self._resized(uncond, slice(width + 2, -2), size).half()
@@ -219,12 +238,12 @@ class Listener:
     def _bound(self, maps: torch.Tensor, size: Sequence[int], steps: int) -> None:
         """Raise UsageError before maps are kept that would take more than they may."""
         assert self.words is not None
-        words = len(self.words.prompt) + len(self.words.negative)
-        needed = len(maps) * steps * words * int(np.prod(size)) * 2
-        if needed > self.asked.max_map_bytes:
+        words = len(self.words.all)
+        self.bytes += len(maps) * steps * words * int(np.prod(size)) * 2
+        if self.bytes > self.asked.max_map_bytes:
+            needed, most = (f"{number / 1e6:,.1f} MB" for number in (self.bytes, self.asked.max_map_bytes))
             raise UsageError(
-                f"The maps of {words} words would take {needed >> 20} MB, and {self.asked.max_map_bytes >> 20} MB is "
-                "the most they may.",
+                f"The maps of {words} words would take {needed}, and {most} is the most they may.",
                 "Name fewer words, take fewer seeds at once, or allow more: max_map_bytes.",
             )
 
@@ -238,7 +257,8 @@ class Listener:
             layers = heard.layers[places]
             self.pooled |= dict.fromkeys(layers)
             mode = "bilinear" if len(size) == 2 else "trilinear"
-            maps = read[:, groups].unflatten(-1, grid)
+            maps = read[:, groups]
+            maps = maps.reshape(*maps.shape[:2], *grid)
             total = total.to(maps.device) + torch.nn.functional.interpolate(maps, tuple(size), mode=mode)
             count += len(layers)
         if not count:
@@ -274,12 +294,17 @@ class Listener:
         return {"words": rows, "words_rest": rest, "words_pool": list(self.pooled)}
 
 
+def listener_of(pipe: Any, asked: Asked, take_up: TakeUp | None) -> Listener:
+    """Return a pipeline's listener. Raises UsageError where its words cannot be heard."""
+    if take_up is not None:
+        raise UsageError("A run that is taken up on the way is recorded without words.", "Leave out words.")
+    if isinstance(asked.words, str):
+        raise UsageError(f"words: {asked.words!r} is not a list of words.", f"Write words=[{asked.words!r}].")
+    return Listener(pipe, asked)
+
+
 def _short(values: Any) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
-
-
-def _names(words: _Words) -> list[Word]:
-    return [*words.prompt, *words.negative]
 
 
 def _one(told: Any) -> str:
@@ -292,7 +317,9 @@ def _one(told: Any) -> str:
 
 def _unknown(key: str, prompts: Sequence[Prompt]) -> UsageError:
     known = [word.text for prompt in prompts for word in prompt.meaningful()]
-    return UsageError(f"The word {key!r} is not in the prompt.", did_you_mean(key, known) or f"It has: {', '.join(known)}.")
+    return UsageError(
+        f"The word {key!r} is not in the prompt.", did_you_mean(key, known) or f"It has: {', '.join(known)}."
+    )
 
 
 def grid_of(places: int, size: Sequence[int]) -> tuple[int, ...] | None:
