@@ -120,6 +120,7 @@ ALSO = {
     "singular values": "spectrum",
     "energy kept": "energy",
     "change to the next": "jump",
+    "guess's error": "distance",
 }
 """What stands on pages, where a number's name is short or says more than our word: the word that explains it."""
 
@@ -148,6 +149,7 @@ UNITS = {
     "error": "%",
     "file": "bytes",
     "drawn ×": "a factor",
+    "guess's error": "a ratio",
 }
 """The unit of the numbers that pages show."""
 

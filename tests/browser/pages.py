@@ -20,7 +20,7 @@ from denoisecli.labs.pictures import Pictures
 from denoisecli.labs.sample import page as sample
 from denoisecli.labs.walk import page as walk
 from denoisecli.media.page import write_page
-from denoisecli.media.picture_file import PictureFile, write_pictures
+from denoisecli.media.picture_file import Encoded, PictureFile, write_pictures
 from denoisecli.process.forward import schedule_named
 from denoisecli.report import Report
 from denoisecli.runs.folder import RunFolder
@@ -29,6 +29,7 @@ from denoisecli.trace import Trace
 from tests.figures.fakes import PROMPT, blurred, fake_run, scene
 from tests.hand_made import hand_made_run
 from tests.labs.lora_rank.figures.fakes import subject_file
+from tests.labs.noise.figures.fakes import noise_trace
 from tests.labs.walk.figures.fakes import record
 
 HOSTILE = "</script><img src=x onerror=\"document.title='run'\"> <!--<script> & \u2028 “quotes”"
@@ -73,6 +74,16 @@ def noise_page(folder: Path, theme: str = "dark", size: tuple[int, int] = (96, 6
     trace = forward_trace(config, clean_picture(config), [schedule], [schedule.paced(2, "t")])
     body = noise.noise_page(trace, tables)
     return write_page(folder / "page.html", page_of(body, {}, theme, "denoisecli noise")), trace
+
+
+def guess_page(folder: Path, theme: str = "dark", frames: int = 5, *, guess: bool = True):
+    """Write the page of a noise run with a model beside it; return (path, trace). guess: or its latents alone."""
+    trace = noise_trace(size=(96, 64), frames=frames, guess=True)
+    if not guess:
+        del trace.arrays["guess_pictures"]
+    body = noise.noise_page(trace, {name: schedule_named(name) for name in SCHEDULES})
+    shown = {name: Encoded(stack) for name, stack in noise.model_pictures(trace).items()}
+    return write_page(folder / "page.html", page_of(body, shown, theme, "denoisecli noise --guess")), trace
 
 
 def sweep_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, seeds: int = 1, steps: int = 8, **keys):

@@ -4,7 +4,7 @@ import pytest
 from denoisecli.labs.noise.config import SCHEDULES
 from denoisecli.labs.noise.lab import to_uint8
 from denoisecli.process.forward import corrupt, schedule_named
-from tests.browser.pages import noise_page
+from tests.browser.pages import guess_page, noise_page
 
 
 @pytest.mark.parametrize("number", range(len(SCHEDULES)), ids=SCHEDULES)
@@ -71,3 +71,36 @@ def test_a_large_picture_is_bounded_and_says_so(show, tmp_path):
     assert path.stat().st_size < 4_000_000
     opened = show(path)
     assert "512×128 of the run's 1024×256" in opened.text(".note")
+
+
+@pytest.mark.parametrize(("t", "frame"), [(0, 0), (250, 1), (500, 2), (740, 3), (999, 4)])
+def test_a_guess_is_seen_beside_the_latents_that_it_was_made_of(show, tmp_path, t, frame):
+    path, trace = guess_page(tmp_path)
+    opened = show(path)
+    assert opened.on("view") == ["Guess x̂₀"]
+    opened.page.locator(".slider input").fill(str(t))
+    opened.settle()
+    panels = opened.page.locator(".stage canvas")
+    assert opened.texts(".stage figcaption") == ["Latents, decoded", "Guess x̂₀"]
+    for panel, name in zip(panels.all(), ("latent_pictures", "guess_pictures"), strict=True):
+        colour = panel.evaluate("canvas => [...canvas.getContext('2d').getImageData(5, 5, 1, 1).data].slice(0, 3)")
+        assert np.abs(np.array(colour) - trace[name][frame][5, 5]).max() <= 3
+    assert float(opened.texts("dd")[3]) == pytest.approx(trace["guess_error"][frame], abs=0.001)
+
+
+def test_the_guesses_errors_are_plotted_and_the_picture_is_still_computed(show, tmp_path):
+    path, trace = guess_page(tmp_path)
+    opened = show(path)
+    assert {"layout", "detail"} <= set(opened.page.locator("svg.plot .name").all_text_contents())
+    opened.press("2")
+    assert np.abs(opened.pixels() - to_uint8(trace["x0"])).max() <= 1
+    assert not opened.page.locator("[aria-label=schedule]").count()  # the model saw one schedule
+    assert not opened.errors
+
+
+def test_latents_without_a_guess_are_a_view(show, tmp_path):
+    opened = show(guess_page(tmp_path, guess=False)[0])
+    assert opened.on("view") == ["Noisy xₜ"]
+    opened.press("4")
+    assert opened.on("view") == ["Latents"]
+    assert opened.texts(".stage figcaption") == ["Latents, decoded"]

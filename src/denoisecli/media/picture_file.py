@@ -205,6 +205,20 @@ class View:
         return found
 
 
+class Encoded:
+    """Pictures in memory, (…, H, W, 3) uint8, that a page takes as it takes a View's."""
+
+    def __init__(self, pictures: NDArray[np.uint8]) -> None:
+        self.pictures, self.shape = pictures, pictures.shape
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.pictures[place]
+
+    def coded(self, *place: int) -> bytes:
+        """Return the picture at `place` as WebP."""
+        return webp(self.pictures[place])
+
+
 def _coded_side_by_side(pictures: Iterable[tuple[Place, Picture]]) -> Iterator[tuple[Place, bytes]]:
     """Encode in threads (libwebp lets go of the interpreter), a bounded number of pictures at a time."""
     pictures = iter(pictures)

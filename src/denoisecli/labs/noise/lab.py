@@ -189,10 +189,11 @@ def draw(job: Job[NoiseConfig], trace: Trace, _: PictureFile | None = None) -> N
     from denoisecli.labs.films import counted, film_style, write_film
     from denoisecli.labs.pages import write_page
     from denoisecli.media.images import save_png
+    from denoisecli.media.picture_file import Encoded
 
     from .figures.film import NoiseDrawing, frame_order
     from .figures.sheet import noise_sheet
-    from .page import noise_page
+    from .page import model_pictures, noise_page
 
     config, style = job.config, film_style(job)
     order = frame_order(config.frames, round(config.film.hold_s * config.film.fps), loop=config.loop)
@@ -204,12 +205,14 @@ def draw(job: Job[NoiseConfig], trace: Trace, _: PictureFile | None = None) -> N
         path = save_png(noise_sheet(trace, style, config.sheet), job.folder.partial / "sheet.png")
     job.artifact(path, "sheet")
     job.report.step(len(order) + 1)
-    write_page(job, noise_page(trace, {name: schedule_named(name) for name in SCHEDULES}), {}, _resolved_keys(config))
+    body = noise_page(trace, {name: schedule_named(name) for name in SCHEDULES})
+    pictures = {name: Encoded(stack) for name, stack in model_pictures(trace).items()}
+    write_page(job, body, pictures, _resolved_keys(config))
 
 
 def _resolved_keys(config: NoiseConfig) -> tuple[str, ...]:
     """Return the keys that were worked out and that the run's command need not name."""
-    built_in = config.image is None and not config.needs_model
+    built_in = config.image is None and (config.model == "pocket" or not config.needs_model)
     return ("size",) if built_in and config.size == _natural_size(config) else ()
 
 

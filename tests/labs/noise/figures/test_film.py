@@ -50,6 +50,15 @@ def test_pictures_are_enlarged_by_whole_numbers_or_said_not_to_be(size, panels, 
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_pictures_that_may_be_resampled_fill_their_room(size):
+    """A model's 256 pixels are drawn as large as a picture of any other size, not at twice 256."""
+    small, fine = (noise_layout(size, Wanted(2, (side, side), smooth=True)) for side in (256, 4096))
+    assert abs(small.panels[0].width - fine.panels[0].width) <= 1
+    shown = sum(box.width * box.height for box in small.panels)
+    assert shown > (0.3 if size[0] > 1.3 * size[1] else 0.2) * size[0] * size[1]
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_one_picture_is_the_hero(size):
     width, height = picture_room(size, 1, (1, 1), single=True)
     assert width * height > 0.2 * size[0] * size[1]

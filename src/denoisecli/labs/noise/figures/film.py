@@ -105,11 +105,12 @@ class NoiseDrawing:
     # What stays
 
     def _placed(self, size: tuple[int, int]) -> NoiseLayout:
-        wanted = Wanted(len(self.views), self.views[0].size, self.single)
+        smooth = all(view.smooth for view in self.views)
+        wanted = Wanted(len(self.views), self.views[0].size, self.single, smooth=smooth)
         layout = noise_layout(size, wanted)
         self.formula_type = PROMPT.at(layout.measures.text * PROMPT_SIZE)
         self.title = wrap(FORMULAS[formula_of(self.lanes)], self.formula_type, layout.title.width, 2)
-        return noise_layout(size, Wanted(len(self.views), self.views[0].size, self.single, len(self.title)))
+        return noise_layout(size, replace(wanted, title_lines=len(self.title)))
 
     def _draw_still(self, base: Image.Image) -> PlotFrame:
         layout, theme, text = self.layout, self.theme, self.text

@@ -1,6 +1,7 @@
 """Where things stand in a frame of the noise film. Boxes only, no pixels.
 
-Pictures come first and as large as they can be at a whole number of screen pixels each. Wide frames have the words,
+Pictures come first and as large as they can be, at a whole number of screen pixels each where their pixels are what is
+looked at. Wide frames have the words,
 the terms and the plots in a rail on the right; square and tall frames have a head, and the rest beside or under the
 pictures.
 """
@@ -55,6 +56,7 @@ class Wanted:
     unit: tuple[int, int]
     single: bool = True  # one schedule: its numbers, terms and histogram are shown
     title_lines: int = 1
+    smooth: bool = False  # all pictures may be resampled, so they fill their room
 
 
 @dataclass
@@ -82,11 +84,11 @@ def picture_room(size: tuple[int, int], panels: int, unit: tuple[int, int], sing
     return layout.panels[0].width, layout.panels[0].height
 
 
-def _scale(room: tuple[float, float], unit: tuple[int, int]) -> float:
-    """Return how many screen pixels one of the picture's gets: a whole number unless that wastes much room."""
-    scale = min(room[0] / unit[0], room[1] / unit[1])
+def _scale(room: tuple[float, float], wanted: Wanted) -> float:
+    """Return how many screen pixels one of the picture's gets: whole unless that is vain or wastes much room."""
+    scale = min(room[0] / wanted.unit[0], room[1] / wanted.unit[1])
     whole = math.floor(scale)
-    return whole if whole >= 1 and whole >= scale * (1 - WHOLE_LOSS) else scale
+    return whole if not wanted.smooth and whole >= 1 and whole >= scale * (1 - WHOLE_LOSS) else scale
 
 
 def _fit(area: Box, wanted: Wanted, gap: int, label: int) -> _Panels:
@@ -96,7 +98,7 @@ def _fit(area: Box, wanted: Wanted, gap: int, label: int) -> _Panels:
     for columns in range(1, wanted.panels + 1):
         rows = math.ceil(wanted.panels / columns)
         room = (area.width - (columns - 1) * gap) / columns, (area.height - (rows - 1) * gap) / rows - label
-        best = max(best, (_scale(room, wanted.unit), -rows, columns))
+        best = max(best, (_scale(room, wanted), -rows, columns))
     scale, _, columns = best
     if columns == 0:
         raise ValueError(f"no room for {wanted.panels} pictures in {area.width} × {area.height} pixels")
@@ -198,10 +200,13 @@ def _railed(measures: Measures, wanted: Wanted, panels: _Panels) -> NoiseLayout:
 
 def _rail_parts(measures: Measures, room: Box, wanted: Wanted, under: bool) -> tuple[Box | None, Box | None, Box]:
     """Return the boxes of terms, histogram and plot below the numbers of a rail."""
-    if wanted.panels > 1:
+    gap, terms_height = measures.px(40), round(measures.text * 8.2)
+    if wanted.panels > 1 and not (wanted.single and under and room.height >= terms_height):
         height = min(room.height, round(room.width * 0.72))
         return None, None, Box(room.x, room.bottom - height, room.width, height)
-    gap, terms_height = measures.px(40), round(measures.text * 8.2)
+    if wanted.panels > 1:  # the sum goes on a level with the plot
+        tall = min(room.height, round(measures.text * 10.8))
+        return Box(room.x, room.bottom - tall, room.width, tall), None, room
     if room.width >= measures.text * 28:  # terms and histogram side by side
         half = (room.width - measures.px(56)) // 2
         terms = Box(room.x, room.y, half, terms_height)
@@ -263,7 +268,7 @@ def _tall(measures: Measures, wanted: Wanted) -> NoiseLayout:
     panels = _moved(panels, (inner.width - bounds.width) // 2, 0)
     left = inner.bottom - bounds.bottom - air
     terms = None
-    if wanted.single and wanted.panels == 1 and left - round(text * 6) - air >= least:
+    if wanted.single and left - round(text * 6) - air >= least:
         terms = Box(inner.x, bounds.bottom + air, inner.width, round(text * 6))
         left = inner.bottom - terms.bottom - air
     height = min(left, round(text * 11))

@@ -74,6 +74,7 @@ class Terms:
         plus = round(2.2 * text)
         _, h, w = trace["x0"].shape
         width = min(round(height * w / h), (box.width - plus) // 2)
+        height = min(height, max(1, round(width * h / w)))
         plus = max(plus, round(6.4 * text) - width)
         lefts = box.x, box.x + width + plus
         self.panels = [Panel(Box(left, box.y, width, height), 0, round(text / 4), theme.ground) for left in lefts]

@@ -30,6 +30,8 @@ FORMULAS = {
     "flow": "xₜ = (1−σ) · x₀ + σ · ε",
     "mixed": "xₜ = signal · x₀ + noise · ε",
 }
+STACKS = {"latent_pictures": "Latents, decoded", "guess_pictures": "Guess x̂₀"}  # what a model made, by its array
+ERRORS = {"whole": "guess_error", "layout": "guess_error_layout", "detail": "guess_error_detail"}
 CURVE_POINTS = 41
 
 
@@ -173,12 +175,15 @@ def noise_views(trace: Trace, lanes: list[Lane]) -> list[View]:
     if "latent_pictures" not in trace or trace.record.get("config", {}).get("space") == "latent":
         found.append(pixels())
     if "latent_pictures" in trace:
-        found.append(StackView("Latents, decoded", lane, trace["latent_pictures"]))
+        found.append(StackView(STACKS["latent_pictures"], lane, trace["latent_pictures"]))
     if "guess_pictures" in trace:
-        names = {"whole": "guess_error", "layout": "guess_error_layout", "detail": "guess_error_detail"}
-        errors = {name: trace[array].astype(np.float64) for name, array in names.items()}
-        found.append(StackView("Guess x̂₀", lane, trace["guess_pictures"], errors))
+        found.append(StackView(STACKS["guess_pictures"], lane, trace["guess_pictures"], guess_errors(trace)))
     return found
+
+
+def guess_errors(trace: Trace) -> dict[str, Floats]:
+    """Return how wrong the guess is at each frame, (frame,): "whole", "layout", "detail"."""
+    return {name: trace[array].astype(np.float64) for name, array in ERRORS.items()}
 
 
 def formula_of(lanes: Sequence[Lane]) -> str:
