@@ -20,10 +20,13 @@ from denoisecli.errors import UsageError
 
 from .attention_shares import Attended, shares
 from .taps import tapped
+from .text_axis import picture_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+
+    from .text_axis import TextAxis
 
 Groups = dict[int, torch.Tensor]
 
@@ -64,39 +67,58 @@ class Heard:
 class Ear:
     """Listens to the attention layers of some denoisers, while its taps are on.
 
-    groups: returns (text tokens, groups) for a number of text tokens, on a device: the tokens that are summed up.
-    chosen: whether a layer is listened to, by its name.
+    axis: where the text stands in their layers. groups: returns (text tokens, groups) for a number of text tokens, on a
+    device: the tokens that are summed up. chosen: whether a layer is listened to, by its name.
     """
 
     def __init__(
         self,
         denoisers: Mapping[str, torch.nn.Module],
+        axis: TextAxis,
         groups: Callable[[int, torch.device], torch.Tensor],
         chosen: Callable[[str], bool],
     ) -> None:
-        self.denoisers, self.groups = denoisers, groups
+        self.denoisers, self.axis, self.groups = denoisers, axis, groups
         self.layers = {name: layer for name, layer in _layers(denoisers) if chosen(name)}
         self.heard = Heard()
-        self.now: tuple[str, int, int] | None = None  # the layer that runs, its places, its text tokens
+        self.now: _Layer | None = None
+        self.picture: int | None = None
+        self.stream: int | None = None
+        self.joint: str | None = None  # a layer that reads text in an order that nobody knows
         self.thread = threading.get_ident()
 
     def taps(self) -> Iterator[AbstractContextManager[None]]:
         """Yield every tap: they come on together and off together."""
         for name, denoiser in self.denoisers.items():
             _check_audible(name, denoiser)
+            yield self._begun(denoiser)
         for name, layer in self.layers.items():
             yield self._named(name, layer)
         yield tapped(torch.nn.functional, "scaled_dot_product_attention", self.kernel)
+
+    @contextmanager
+    def _begun(self, denoiser: torch.nn.Module) -> Iterator[None]:
+        """Note how many tokens the picture of an evaluation has."""
+
+        def begin(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
+            self.now, self.stream, self.picture = None, None, picture_tokens(denoiser, args, told)
+
+        hook = denoiser.register_forward_pre_hook(begin, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
 
     @contextmanager
     def _named(self, name: str, layer: torch.nn.Module) -> Iterator[None]:
         """Note which layer runs, and what it was told."""
 
         def enter(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
-            places = args[0] if args else told.get("hidden_states")
+            own = args[0] if args else told.get("hidden_states")
             text = args[1] if len(args) > 1 else told.get("encoder_hidden_states")
-            if isinstance(places, torch.Tensor) and isinstance(text, torch.Tensor):
-                self.now, self.thread = (name, places[0, ..., 0].numel(), text.shape[1]), threading.get_ident()
+            if isinstance(own, torch.Tensor):
+                length = text.shape[1] if isinstance(text, torch.Tensor) and text.ndim > 1 else None
+                self.now, self.thread = _Layer(name, _tokens(own), length), threading.get_ident()
 
         def leave(*_: Any) -> None:
             self.now = None
@@ -120,21 +142,56 @@ class Ear:
         return result
 
     @torch.no_grad()
-    def _hear(self, now: tuple[str, int, int], told: Mapping[str, Any]) -> None:
-        layer, places, text = now
+    def _hear(self, layer: _Layer, told: Mapping[str, Any]) -> None:
         q, k = told["query"], told["key"]
-        if (q.shape[2], k.shape[2]) != (places, text):
+        if (spans := self._spans(layer, (q.shape[2], k.shape[2]))) is None:
             return
         self.now = None  # a layer that reads more than once (IP-Adapter) reads the text first
+        places, columns = spans
         given = Attended(q, k, told.get("attn_mask"), told.get("scale"))
-        self.heard.add(layer, shares(given, self.groups(text, q.device), slice(0, places), slice(0, text)))
+        groups = self.groups(columns.stop - columns.start, q.device)
+        self.heard.add(layer.name, shares(given, groups, places, columns))
+
+    def _spans(self, layer: _Layer, lengths: tuple[int, int]) -> tuple[slice, slice] | None:
+        """Return where the picture stands among the queries, and the text among the keys; None where none is read."""
+        if self.axis.order == "cross":
+            if layer.text and lengths[0] == lengths[1] == layer.own + layer.text:
+                self.joint = layer.name
+            return (slice(0, lengths[0]), slice(0, lengths[1])) if lengths == (layer.own, layer.text) else None
+        if self.picture is None:
+            return None
+        found = self.axis.spans(layer.name, layer.own, self.picture, lengths, self.stream)
+        if found is None:
+            return None
+        self.stream = found[2]
+        return found[:2]
 
     def take(self) -> Heard:
         """Return what was heard since the last time. Raises UsageError where no layer said a thing."""
         heard, self.heard = self.heard, Heard()
+        if not heard.sums and self.joint:
+            kinds = ", ".join(type(denoiser).__name__ for denoiser in self.denoisers.values())
+            raise UsageError(
+                f"{kinds} reads text and picture in one row (layer {self.joint}), and their order is not known for it.",
+                "Record it without words.",
+            )
         if not heard.sums:
             raise _deaf(self.layers)
         return heard
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer that runs: its name, and how many tokens it was told as its own and as another's."""
+
+    name: str
+    own: int
+    text: int | None
+
+
+def _tokens(states: torch.Tensor) -> int:
+    """Return the tokens of (rows, tokens, width), or of (rows, channels, h, w)."""
+    return int(states.shape[1] if states.ndim == 3 else states.shape[2:].numel())
 
 
 _KERNEL = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
@@ -167,5 +224,6 @@ def _deaf(layers: Mapping[str, torch.nn.Module]) -> UsageError:
         return UsageError(f"This model's attention is linear ({told}): it has no maps of words.", "Record it without.")
     return UsageError(
         f"No layer that reads the text called torch's attention kernel (processors: {told}).",
-        "Take diffusers' own: pipe.disable_xformers_memory_efficient_attention(), pipe.disable_attention_slicing().",
+        "Take it: pipe.disable_xformers_memory_efficient_attention(), pipe.disable_attention_slicing(), or "
+        'set_attention_backend("native") of the denoiser.',
     )

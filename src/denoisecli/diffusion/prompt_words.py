@@ -11,7 +11,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from denoisecli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _FUNCTION = (
     "a an the this that these those some any such of on in at to by for from with without into onto and or but nor as "
@@ -166,11 +166,17 @@ class Prompt:
         """Return every token of the prompt, punctuation included."""
         return _once(token for tokens in self.tokens for token in tokens)
 
+    def joined(self, other: Prompt, columns: Mapping[int, int]) -> Prompt:
+        """Return it with the tokens of another reading, as they stand at `columns`; those that are in none are lost."""
+        theirs = ([columns[token] for token in tokens if token in columns] for tokens in other.tokens)
+        tokens = tuple(_once((*mine, *more)) for mine, more in zip(self.tokens, theirs, strict=True))
+        return replace(self, tokens=tokens, spans=other.spans)
+
     def word(self, first: int, last: int, occurrence: int) -> Word:
         """Return the words from number `first` to `last` as one."""
         spans = self.spans[first : last + 1]
         places = (place for start, stop in spans for place in range(start, stop))
-        tokens = _once(token for place in places for token in self.tokens[place])
+        tokens = tuple(sorted({token for place in places for token in self.tokens[place]}))
         return Word(self.text[spans[0][0] : spans[-1][1]], tokens, occurrence, self.negative)
 
     def meaningful(self) -> list[Word]:

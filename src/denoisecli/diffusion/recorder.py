@@ -55,10 +55,10 @@ def record(
     outputs: keep what the scheduler got at each of its calls, as the array `outputs` (n, call, C, h, w).
     take_up: sample from a state on of a run that is there already (see `take_up`). The trace of an Entry begins there.
     words: keep where each word is read, step by step, as `words` (seed, step, word, h, w) float16, and
-        `negative_words` of the negative prompt: True for all words that carry meaning, a list of words and phrases, or
-        {"word": [numbers of its tokens]} for a pipeline that is called with embeddings. A map's value is the
-        probability with which a place of the picture attends to the word: summed over the word's tokens, averaged over
-        heads and layers, resized to the latents.
+        `negative_words` of the negative prompt. True takes all words that carry meaning; or a list of words and
+        phrases; or {"word": [numbers of its tokens]} for a pipeline that is called with embeddings. A map's value is
+        the probability with which a place of the picture attends to the word, summed over the word's tokens, averaged
+        over heads and layers, resized to the latents.
     pool: "mean" over all layers whose side is at least a quarter of the latents', or names of layers or blocks.
     max_map_bytes: most that the maps may take.
 

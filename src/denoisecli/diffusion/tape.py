@@ -116,6 +116,8 @@ class Tape:
         for name in ("check_inputs", "prepare_latents"):
             if callable(getattr(self.pipe, name, None)):
                 yield tapped(self.pipe, name, self.prepare)
+        if callable(getattr(self.pipe, "encode_prompt", None)) and not hasattr(self.pipe, "check_inputs"):
+            yield tapped(self.pipe, "encode_prompt", self.encode)
         yield tapped(self.scheduler, "set_timesteps", self.begin)
         yield tapped(self.scheduler, "step", self.step)
         yield copies_untapped(self.scheduler)
@@ -131,11 +133,23 @@ class Tape:
         with suppress(TypeError):  # what does not fit its signature is the pipeline's own to say
             told = inspect.signature(original).bind(*args, **kwargs).arguments
             self.hints.hear(told)
-            texts = {name: told[name] for name in TEXTS if name in told}
-            self.told |= texts
-            if self.listener is not None and texts:
-                self.listener.hear_texts(texts)
+            self._hear_texts({name: told[name] for name in TEXTS if name in told}, begins=True)
         return original(*args, **kwargs)
+
+    def encode(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on encode_prompt, where the pipeline checks nothing before: a second prompt is the negative one."""
+        with suppress(TypeError):
+            told = inspect.signature(original).bind(*args, **kwargs).arguments
+            texts = {name: told[name] for name in TEXTS if name in told}
+            if "prompt" in self.told and "prompt" in texts:
+                texts["negative_prompt"] = texts.pop("prompt")
+            self._hear_texts(texts, begins=not self.told)
+        return original(*args, **kwargs)
+
+    def _hear_texts(self, texts: dict[str, Any], *, begins: bool) -> None:
+        self.told |= texts
+        if self.listener is not None and texts:
+            self.listener.hear_texts(self.told, begins=begins)
 
     def begin(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on set_timesteps: a new call of the pipeline begins."""

@@ -8,7 +8,6 @@ had the prompt, and of the one that had the negative prompt, are kept in float16
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,8 @@ from denoisecli.errors import UsageError
 
 from .attention import Ear, Heard
 from .denoiser import denoisers_of
-from .prompt_words import Prompt, Word, asked_for, prompt_of, read_back
-from .prompts import words_of
+from .prompt_words import Prompt, Word, asked_for
+from .text_readings import BY_NUMBER, Readings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 MAX_MAP_BYTES = 1 << 30
 SMALLEST = 4
 """Layers whose side is less than the latents' divided by this are not pooled: their places are too coarse."""
-
-ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "text_encoder_4")
-
 
 Words = bool | Sequence[str] | Mapping[str, Sequence[int]] | None
 
@@ -106,37 +102,24 @@ class Listener:
     def __init__(self, pipe: Any, asked: Asked) -> None:
         self.pipe, self.asked = pipe, asked
         self.told: dict[str, Any] = {}
-        self.read: list[tuple[str, list[int]]] = []
+        self.readings = Readings(pipe)
         self.words: _Words | None = None
         self.begins = True
-        self.ear = Ear(denoisers_of(pipe), self._groups, self._chosen)
+        self.ear = Ear(denoisers_of(pipe), self.readings.axis, self._groups, self._chosen)
         self.pooled: dict[str, None] = {}
         self.bytes = 0
         self._check_pool()
 
     def taps(self) -> Iterator[AbstractContextManager[None]]:
         """Yield every tap: they come on together and off together."""
-        for name in ENCODERS:
-            if isinstance(encoder := getattr(self.pipe, name, None), torch.nn.Module):
-                yield self._reading(name, encoder)
+        yield from self.readings.taps()
         yield from self.ear.taps()
 
-    @contextmanager
-    def _reading(self, name: str, encoder: torch.nn.Module) -> Iterator[None]:
-        def hear(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
-            ids = args[0] if args else told.get("input_ids")
-            if isinstance(ids, torch.Tensor) and ids.ndim == 2:
-                self.read += [(name, row) for row in ids.tolist()]
-
-        hook = encoder.register_forward_pre_hook(hear, with_kwargs=True)
-        try:
-            yield
-        finally:
-            hook.remove()
-
-    def hear_texts(self, told: Mapping[str, Any]) -> None:
-        """Note the prompts of a call that begins: they are encoded next."""
-        self.told, self.read, self.begins = dict(told), [], True
+    def hear_texts(self, told: Mapping[str, Any], *, begins: bool) -> None:
+        """Note the prompts of a call, all that are told so far. begins: they are encoded from now on."""
+        self.told, self.begins = dict(told), True
+        if begins:
+            self.readings.heard = []
 
     def _groups(self, text: int, device: torch.device) -> torch.Tensor:
         if self.words is None or self.begins:
@@ -147,7 +130,7 @@ class Listener:
         if self.words.length not in (None, text):
             raise UsageError(
                 f"The picture reads {text} text tokens where the text encoder read {self.words.length}.",
-                'Say which tokens the words are: record(pipe, words={"lighthouse": [2]}).',
+                BY_NUMBER,
             )
         return self.words.groups(text).to(device)
 
@@ -181,26 +164,12 @@ class Listener:
             if missing:
                 raise _unknown(missing[0], there)
         halves = [[word for word in found if word.negative is negative] for negative in (False, True)]
-        length = len(self.read[0][1]) if self.read else None
-        return _Words(halves[0], halves[1], (prompts[0], prompts[1]), length)
+        return _Words(halves[0], halves[1], (prompts[0], prompts[1]), self.readings.length)
 
     def _prompt(self, name: str) -> Prompt | None:
         """Return one of the call's two prompts as it was read; None where it is empty."""
         text = _one(self.told.get(name))
-        if not text:
-            return None
-        readings = [read_back(self._tokenizer(encoder), ids) for encoder, ids in self.read if encoder == ENCODERS[0]]
-        if not readings:
-            raise UsageError(
-                "The prompt was not encoded inside record(), so its words cannot be found.",
-                'Say which tokens they are: record(pipe, words={"lighthouse": [2]}).',
-            )
-        negative = name == "negative_prompt"
-        found = [prompt_of(text, reading, negative=negative) for reading in readings]
-        return max(reversed(found) if negative else found, key=lambda prompt: sum(map(bool, prompt.tokens)))
-
-    def _tokenizer(self, encoder: str) -> Any:
-        return words_of(getattr(self.pipe, encoder.replace("text_encoder", "tokenizer")))
+        return self.readings.prompt(text, negative=name == "negative_prompt") if text else None
 
     def take(self) -> Heard:
         """Return what the evaluation that ended just now read."""
