@@ -80,7 +80,7 @@ def test_every_argument_is_described(name):
             assert argument == "self" or re.search(rf"\b{argument}\b", text), f"{function.__name__}: {argument}"
 
 
-def test_the_names_are_seen_before_they_are_loaded():
+def test_the_names_are_seen_before_they_are_loaded(heavy):
     code = (
         "import sys, denoisecli\n"
         "assert {'record', 'load', 'Trace', 'live', '__version__'} <= set(dir(denoisecli))\n"

@@ -76,6 +76,7 @@ def test_the_readme_begins_with_a_small_moving_picture_and_the_install():
 
 
 def test_the_readme_on_pypi_leads_to_the_project():
+    pytest.importorskip("hatchling", reason="builds the package")
     from hatchling.metadata.core import ProjectMetadata
     from hatchling.plugin.manager import PluginManager
 

@@ -98,6 +98,39 @@ def test_order_failure_and_another_try(batch, tmp_path):
     assert (code, out, err.count("failed: ")) == (3, [], 2)
 
 
+def test_configs_as_they_come(batch, tmp_path):
+    """Each is answered before the next is written; one that cannot be read is told, and skipped."""
+    process = batch("-", "--set", "film.size=320x320", "--steps", 2, "--json", stdin=subprocess.PIPE)
+
+    def ask(text):
+        process.stdin.write(text)
+        process.stdin.flush()
+        return next(one for one in map(json.loads, process.stdout) if one["event"] in ("done", "error"))
+
+    deck = {"lab": "sample", "size": 64, "seeds": [1]}
+    first, bad = ask(json.dumps(deck) + "\n"), ask("lab: sample\nstesp: 3\n---\n")
+    second = ask("lab: noise\nframes: 2\nsize: 64\n---\n")
+    process.stdin.close()
+    process.stdin = None
+    code, _, _ = ended(process)
+    assert code == 3
+    assert [one["number"] for one in (first, bad, second)] == [0, 1, 2]
+    assert bad["message"].startswith("document 2:2: stesp: unknown key")
+    for made in (first, second):
+        assert (tmp_path / made["run"] / "film.mp4").is_file()
+
+
+def test_stdin_that_has_ended_asks_for_nothing(batch):
+    assert ended(batch("-", stdin=subprocess.DEVNULL)) == (0, [], "")
+
+
+def test_ctrl_c_ends_the_waiting_for_configs(batch):
+    process = batch("-", stdin=subprocess.PIPE, cold=True)
+    wait_until(lambda: children(process.pid), 60)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+
+
 def test_first_ctrl_c_finishes_what_is_in_hand(batch, tmp_path):
     process = batch("noise.yaml", "--vary", "seed=0-99", "--pack", "1", cold=True)
     first = process.stdout.readline().strip()
@@ -228,6 +261,7 @@ def test_request_that_no_cluster_meets(batch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
+        (["-", "--shard", "1/2"], 2, "--shard: how many runs stdin will ask for is not known"),
         pytest.param(["--vary", "stesp=3"], 2, 'stesp: unknown key; did you mean "steps"?', id="unknown key"),
         pytest.param(["--vary", "prompt=@empty.txt"], 2, "empty.txt is empty", id="no prompts"),
         pytest.param(["--vary", "seed=0-999", "--vary", "steps=1-1000"], 2, "1,000,000 runs", id="a million"),

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from denoisecli.cli import complete, whole_app
-from denoisecli.cli.labs import DEFAULTS, EXAMPLES, FLAGS
+from denoisecli.cli.labs import FLAGS, TOLD
 from denoisecli.config.command import FLAGS as COPIED
 from denoisecli.config.command import SWITCHES, command_of
 from denoisecli.config.load import build, choices_at, flags
@@ -35,8 +35,9 @@ def test_help_guesses():
 def test_help_names_the_true_defaults_and_an_example(lab):
     config = CONFIGS[lab]()
     text = " ".join(run(lab, "--help").stdout.split())
-    assert EXAMPLES[lab].split("(")[0][:60] in text
-    for key, told in DEFAULTS[lab].items():
+    defaults, example = TOLD[lab]
+    assert example.split("(")[0][:60] in text
+    for key, told in defaults.items():
         value = config.scales if (lab, key) == ("cfg-sweep", "cfg") else getattr(config, key)
         numbers = [float(number) for number in re.findall(r"[\d.]+", told)]
         assert numbers == [float(one) for one in (value if isinstance(value, tuple) else [value])], key

@@ -23,7 +23,7 @@ class Run:
 
 
 Pack = tuple[Run, ...]
-"""Runs that one worker gets at once; several where they can be sampled in one batch."""
+"""Runs that one worker gets at once; several where they can be sampled in one batch. Empty: none is there yet."""
 
 
 @dataclass(frozen=True)
@@ -84,4 +84,9 @@ class Settled:
     made: bool
 
 
-Message = Outcome | Progress | Warned | Told | Settled
+@dataclass(frozen=True)
+class Waiting:
+    """No run is there to be made until more configs come."""
+
+
+Message = Outcome | Progress | Warned | Told | Settled | Waiting

@@ -43,10 +43,18 @@ def key(config: LabConfig) -> tuple[object, ...] | None:
     return (*(getattr(config, name) for name in SHARED_KEYS), config.cfg == 1)
 
 
-def packed(runs: Iterable[Run], samples: int) -> Iterator[Pack]:
-    """Gather runs into packs of at most so many samples (one run may have more by itself), in their order."""
+def packed(runs: Iterable[Run | None], samples: int) -> Iterator[Pack]:
+    """Gather runs into packs of at most so many samples (one run may have more by itself), in their order.
+
+    Where the next run has to be waited for (None), what was gathered goes, and then an empty pack.
+    """
     waiting: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
+        if run is None:
+            yield from map(tuple, waiting.values())
+            waiting = {}
+            yield ()
+            continue
         kind = key(run.config)
         if kind is None or samples == 1:
             yield (run,)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from .messages import Message, Outcome, Pack, Run
+from .messages import Message, Outcome, Pack, Run, Waiting
 from .place import Place
 from .retry import tried
 from .worker import make_pack
@@ -65,16 +65,20 @@ class Workers:
                 if self.stop.asked > asked:
                     asked = self.stop.asked
                     self._pass_on(workers)
-                for worker in workers.values():
-                    if not worker.open and not asked and (pack := self._next(packs)) is not None:
+                pack: Pack | None = None
+                for worker in workers.values() if not asked else ():
+                    if not worker.open and (pack := self._next(packs)):
                         self._give(worker, pack)
-                if not any(worker.open for worker in workers.values()):
+                if pack is None and not any(worker.open for worker in workers.values()):
                     return
+                if pack == ():
+                    yield Waiting()
                 yield from self._heard(workers)
         finally:
             _end(list(workers.values()))
 
     def _next(self, packs: Iterator[Pack]) -> Pack | None:
+        """Return the next pack, an empty one where it has to be waited for, None where there are no more."""
         return self.again.popleft() if self.again else next(packs, None)
 
     def _give(self, worker: _Worker, pack: Pack) -> None:

@@ -49,8 +49,8 @@ class Schedule:
         first, behind = self.shard.span(sum(map(len, self.products)))
         return behind - first
 
-    def configs(self) -> Iterator[tuple[int, str, LabConfig | ConfigError]]:
-        """Yield number, label and config of this shard's runs."""
+    def configs(self) -> Iterator[tuple[int, str, LabConfig | ConfigError] | None]:
+        """Yield number, label and config of this shard's runs; None where one has to be waited for (`stream`)."""
         first, behind = self.shard.span(sum(map(len, self.products)))
         before = 0
         for product in self.products:
@@ -60,21 +60,27 @@ class Schedule:
                 yield number, label, config
             before += len(product)
 
-    def looked_at(self) -> Iterator[Run | Outcome]:
+    def looked_at(self) -> Iterator[Run | Outcome | None]:
         """Yield every run to be made, and the outcome of what is settled without a worker, in their order."""
         seen: dict[str, bytes] = {}
-        place = self.place.surveyed({product.lab_name for product in self.products})
-        for number, label, config in self.configs():
-            found = self._looked_at(place, number, label, config)
+        places: dict[str, Place] = {}
+        for one in self.configs():
+            if one is None:
+                yield None
+                continue
+            lab = "" if isinstance(one[2], ConfigError) else one[2].lab
+            if lab and lab not in places:
+                places[lab] = self.place.surveyed({lab})
+            found = self._looked_at(places.get(lab, self.place), *one)
             yield _once(found, seen) if isinstance(found, Run) else found
 
-    def todo(self) -> Iterator[Run]:
+    def todo(self) -> Iterator[Run | None]:
         """Yield the runs to be made; what is settled without a worker goes to `ready`."""
         for found in self.looked_at():
-            if isinstance(found, Run):
-                yield found
-            else:
+            if isinstance(found, Outcome):
                 self.ready[found.number] = found
+            else:
+                yield found
 
     def _looked_at(self, place: Place, number: int, label: str, config: LabConfig | ConfigError) -> Run | Outcome:
         if isinstance(config, ConfigError):
@@ -95,11 +101,11 @@ class Schedule:
         """Make all runs; yield outcomes in the order of the product, the rest as it comes."""
         expected = self.shard.span(sum(map(len, self.products)))[0]
         for message in engine.run(packed(self.todo(), samples)):
-            if not isinstance(message, Outcome):
+            if isinstance(message, Outcome):
+                self.ready[message.number] = message
+                yield Settled(message.number, message.worker, message.state == "made")
+            else:
                 yield message
-                continue
-            self.ready[message.number] = message
-            yield Settled(message.number, message.worker, message.state == "made")
             while expected in self.ready:
                 yield self.ready.pop(expected)
                 expected += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 from denoisecli.errors import UsageError
 
 from .cluster import Cluster, ClusterGone, Nodes, connected
-from .messages import Message, Outcome, Pack, Progress
+from .messages import Message, Outcome, Pack, Progress, Waiting
 from .place import Place
 from .processes import POLL_S, Body, Stop
 from .retry import tried
@@ -84,15 +85,19 @@ class RayEngine:
             if self.stop.asked > asked:
                 asked = self.stop.asked
                 ask(_pass_on, ray, [actor for _, actor in busy.values()], at_once=asked > 1)
-            while idle and not asked and (pack := self._next(packs)) is not None:
+            pack: Pack | None = None
+            while idle and not asked and (pack := self._next(packs)):
                 number, actor = idle.pop()
                 self.hands[number] = pack
                 busy[ask(actor.make.remote, pack)] = (number, actor)
-            if not busy:
+            if pack is None and not busy:
                 return
-            while idle:  # nothing is left for it, and what it holds may be what another needs to start anew
+            if pack == ():
+                yield Waiting()
+                time.sleep(0 if busy else POLL_S)
+            while idle and pack is None:  # nothing is left, and what it holds may be what another needs to start anew
                 ask(ray.kill, idle.pop()[1])
-            for ref in ask(ray.wait, list(busy), timeout=POLL_S)[0]:
+            for ref in ask(ray.wait, list(busy), timeout=POLL_S)[0] if busy else ():
                 number, actor = busy.pop(ref)
                 told = ask(_result, ray, ref)
                 pack = self.hands.pop(number)

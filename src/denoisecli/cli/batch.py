@@ -71,6 +71,9 @@ OWN = {
 BEFORE = {"configs": options.Configs} | OWN | {"set_": options.Set, "runs_dir": options.RunsPlace}
 AFTER = AFTER_LABS | {"yes": Yes}
 DEFAULTS = {"pack": 16, "retry_failed": False, "ray_cpus": 1, "ray_gpus": 0} | dict.fromkeys(AFTER, False)
+Keys = tuple[list[str], list[str], dict[str, Any]]
+"""What holds for every config: --set, --vary, and the values of named flags."""
+
 FLAGS = {key: option for flags in LAB_FLAGS.values() for key, option in flags.items() if key != "seed"}
 """Those of all labs: each counts for the configs whose lab has it. `--seed` is one flag, whatever the key."""
 
@@ -88,20 +91,23 @@ def batch(*, set_: list[str] | None, vary: list[str] | None, configs: list[str] 
     told = SimpleNamespace(**values)
     console = Console.set_up(json=told.json, quiet=told.quiet, verbose=told.verbose)
     place, part = place_at(told.runs_dir, force=told.force), shard_of(told.shard)
-    schedule = Schedule(products(configs or [], set_ or [], vary or [], quick(given)), place, part, told.retry_failed)
-    if told.dry_run:
-        list_runs(schedule, console)
-        return
-    if len(schedule) > MOST_UNASKED and not told.yes:
-        hint = "Add --yes if you mean it, or --dry-run to see them."
-        raise UsageError(f"That is a lot: {guess(schedule)}.", hint)
-    if not told.quiet:
-        console.say(guess(schedule))
-    stop, jobs = Stop(), told.jobs
-    with held(place.folder, part, place.title), stopped_by_signals(stop), look(console, len(schedule)) as eyes:
+    keys = (set_ or [], vary or [], quick(given))
+    stop, jobs, samples, total = Stop(), told.jobs, told.pack, None
+    if configs == ["-"] and not told.dry_run:
+        schedule = stream(place, told.shard, told.retry_failed, keys)
+    else:
+        schedule = Schedule(products(configs or [], *keys), place, part, told.retry_failed)
+        if told.dry_run:
+            list_runs(schedule, console)
+            return
+        announce(schedule, console, sure=told.yes)
+        total = len(schedule)
+        samples = max(1, min(samples, -(-total // (jobs or 1))))
+    with held(place.folder, part, place.title), stopped_by_signals(stop), look(console, total) as eyes:
         place.check()
-        engine = engine_of(told.ray, told.ray_cpus, told.ray_gpus, jobs, place, stop)
-        failed = follow(schedule, engine, eyes, max(1, min(told.pack, -(-len(schedule) // (jobs or 1)))), stop)
+        failed = follow(
+            schedule, engine_of(told.ray, told.ray_cpus, told.ray_gpus, jobs, place, stop), eyes, samples, stop
+        )
     end(console, stop, failed)
 
 
@@ -139,6 +145,26 @@ def engine_of(address: str | None, cpus: float, gpus: float, jobs: int | None, p
     return RayEngine(address, jobs, place, stop, Request(cpus, gpus))
 
 
+def stream(place: Place, shard: str | None, retry_failed: bool, keys: Keys) -> Schedule:
+    """Return the schedule of the configs that come on stdin. Raises UsageError for a part of them."""
+    from denoisecli.batch.stream import Stream, arriving
+
+    if shard is not None:
+        hint = "Give the configs as a file, or part them where they are written."
+        raise UsageError("--shard: how many runs stdin will ask for is not known.", hint)
+    texts = arriving(sys.stdin.fileno()) if sys.stdin is not None else iter(())
+    return Stream(texts, lambda document: product_of(document, *keys), place, retry_failed=retry_failed)
+
+
+def announce(schedule: Schedule, console: Console, *, sure: bool) -> None:
+    """Say what the whole will take. Raises UsageError for very many runs that nobody is sure of."""
+    told = guess(schedule)
+    if len(schedule) > MOST_UNASKED and not sure:
+        raise UsageError(f"That is a lot: {told}.", "Add --yes if you mean it, or --dry-run to see them.")
+    if not console.quiet:
+        console.say(told)
+
+
 def end(console: Console, stop: Stop, failed: int) -> None:
     """Leave with the exit code that tells how it went."""
     code = how_it_went(console, stop, failed)
@@ -170,7 +196,7 @@ def list_runs(schedule: Schedule, console: Console) -> None:
     from .batch_report import words
 
     left, first = 0, []
-    for found in schedule.looked_at():
+    for found in (one for one in schedule.looked_at() if one is not None):
         if isinstance(found, Run):
             left += 1
             first += [found.config] if left <= SOME else []
@@ -204,18 +230,24 @@ def products(
 
     given: values of named flags by config key; None where a flag was not given.
     """
-    from denoisecli.batch.variations import product, taken_by
+    from denoisecli.batch.variations import taken_by
     from denoisecli.config.load import documents_in
 
-    named = {key: value for key, value in (given or {}).items() if value is not None}
     documents = [document for name in configs for document in documents_in(name)] if configs else [None]
-    found = [product(document, settings, variations, named) for document in documents]
-    for key in named:
+    found = [product_of(document, settings, variations, given or {}) for document in documents]
+    for key in [key for key, value in (given or {}).items() if value is not None]:
         if not any(taken_by(one.lab, key) for one in found):
             labs = ", ".join(dict.fromkeys(one.lab_name for one in found))
             name = "seed" if key == "seeds" else key.rpartition("__")[2]
             raise UsageError(f"--{name}: no config here takes it; they are for {labs}.")
     return found
+
+
+def product_of(document: Any, settings: list[str], variations: list[str], given: dict[str, Any]) -> Any:
+    """Return the checked product of one config document; flags that its lab does not have are left out."""
+    from denoisecli.batch.variations import product
+
+    return product(document, settings, variations, {key: value for key, value in given.items() if value is not None})
 
 
 def shard_of(text: str | None) -> Any:

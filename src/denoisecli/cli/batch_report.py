@@ -18,7 +18,8 @@ EVERY_S = 10.0  # between two lines about runs in the making
 class Look:
     """Prints what is settled. On a log it says a line for each run; `TableLook` draws a table instead."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int | None) -> None:
+        """total: how many runs there are; None where configs still come."""
         self.console, self.total = console, total
         self.told = self.made = 0
         self.ahead: set[int] = set()  # runs that are settled before others that come first
@@ -45,7 +46,8 @@ class Look:
         """Count the run and print it on both streams."""
         self.ahead.discard(outcome.number)
         if outcome.state in ("stopped", "skipped"):
-            self.total -= outcome.state == "skipped"
+            if self.total is not None:
+                self.total -= outcome.state == "skipped"
             return
         self.told += 1
         if self.console.json:
@@ -63,12 +65,16 @@ class Look:
             return
         self.spoke = time.monotonic()
         far = f" {now.done}/{now.total}" if now.total > 1 else ""
-        self.say(f"{self.settled}/{self.total}  {now.label}  {WORDS.get(now.stage, now.stage)}{far}")
+        self.say(f"{self.of(self.settled)}  {now.label}  {WORDS.get(now.stage, now.stage)}{far}")
 
     def progress(self, outcome: Outcome) -> None:
         """Say a line for the run."""
         what = "was there" if outcome.state == "done" else f"in {outcome.seconds:.1f} s"
-        self.say(f"{self.told}/{self.total}  {outcome.label or outcome.path}  {what}{self.left()}")
+        self.say(f"{self.of(self.told)}  {outcome.label or outcome.path}  {what}{self.left()}")
+
+    def of(self, count: int) -> str:
+        """Return a count of runs beside how many there are, where that is known."""
+        return f"{count}" if self.total is None else f"{count}/{self.total}"
 
     @property
     def settled(self) -> int:
@@ -77,7 +83,7 @@ class Look:
 
     def left(self) -> str:
         """Return in words how long the rest will take."""
-        rest = self.total - self.settled
+        rest = (self.total or 0) - self.settled
         if not self.made or rest <= 0:
             return ""
         return f", about {duration((time.monotonic() - self.began) / self.made * rest)} left"

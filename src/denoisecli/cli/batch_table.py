@@ -27,7 +27,7 @@ MOST_ROWS = 24
 class TableLook(Look):
     """A table that is redrawn in place and gone at the end; failures and warnings scroll by above it."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int | None) -> None:
         super().__init__(console, total)
         self.failed = 0
         self.at: dict[int, Progress] = {}
@@ -78,7 +78,7 @@ class TableLook(Look):
 
     def line(self) -> Text:
         """Return how many runs are settled, how many failed, and what is left."""
-        text = Text(f"{self.settled}/{self.total} runs", style="bold")
+        text = Text(f"{self.of(self.settled)} runs", style="bold")
         if self.failed:
             text.append(f", {self.failed} failed", style="red")
         return text.append(self.left(), style="not bold dim")
@@ -90,7 +90,7 @@ class TableLook(Look):
 
 
 @contextlib.contextmanager
-def look(console: Console, total: int) -> Iterator[Look]:
+def look(console: Console, total: int | None) -> Iterator[Look]:
     """Give the look that fits stderr, and put it away at the end."""
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not console.quiet:
         eyes: Look = TableLook(console, total)

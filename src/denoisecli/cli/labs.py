@@ -32,6 +32,8 @@ SAMPLING = MODEL | {
 } | LOOK  # fmt: skip
 FLAGS: dict[str, dict[str, Any]] = {}
 """The config keys that have a flag of their own, lab by lab, and that flag."""
+TOLD: dict[str, tuple[dict[str, str], str | None]] = {}
+"""What `--help` says of each lab beside its flags: the defaults, and an example."""
 
 
 def add_lab(
@@ -49,7 +51,7 @@ def add_lab(
         run_lab(lab, given, **values)
 
     FLAGS[lab] = keys
-    told = defaults or {}
+    TOLD[lab] = told, _ = defaults or {}, example
     shown = {key: options.defaulting(option, told[key]) if key in told else option for key, option in keys.items()}
     declare(command, BEFORE | shown | AFTER, dict.fromkeys(AFTER, False))
     below = f"Every setting and its default: denoisecli config init {lab}"
