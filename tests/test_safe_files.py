@@ -77,8 +77,8 @@ def test_what_may_not_be_read_is_not_told_as_absence(tmp_path):
     ("name", "says"),
     [
         pytest.param("x" * 5000, "has too long a name", id="5000 letters"),
-        pytest.param("a\0b", "is no name of a file", id="NUL"),
-        pytest.param("\ud800", "is no name of a file", id="half a character"),
+        pytest.param("a\0b", "is not the name of a file", id="NUL"),
+        pytest.param("\ud800", "is not the name of a file", id="half a character"),
     ],
 )
 def test_names_that_are_none(tmp_path, name, says):

@@ -12,8 +12,8 @@ DenoiseError                exit 1   a run failed
     ├── RemoteError         exit 1   ... because a store behind a URL does not let us
     └── InUse               exit 1   ... because another process writes there now
 
-Each says what happened, where, and the way out, in plain words; `where` and `hint` are kept apart so that
-`--json` can hand them on.
+Each says what happened, where, and the way out, in plain words; the way out is a sentence of its own, `hint`, which
+`--json` hands on as such.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def open_file(path: str | Path, *, most: int | None = None, links: bool = True, 
             raise FileNotFoundError(errno.ENOENT, "is a link to what is not there", os.fspath(path)) from None
         raise
     except ValueError:  # a NUL in the name
-        raise NotAFile(errno.EINVAL, "is no name of a file", os.fspath(path)) from None
+        raise NotAFile(errno.EINVAL, "is not the name of a file", os.fspath(path)) from None
     try:
         check_regular(os.fstat(descriptor), path, most)  # and what was looked at need not be what was opened
         return os.fdopen(descriptor, "rb")
@@ -173,9 +173,9 @@ def plain_name(name: object) -> str:
     part, no backslash or drive, nothing unseen, at most 255 bytes a part. So it means the same below any folder.
     """
     if not isinstance(name, str):
-        raise BadName("is no text")
+        raise BadName("is not text")
     if DRIVE.match(name) or name.startswith(("/", "\\")):
-        raise BadName("is no relative path")
+        raise BadName("is not a relative path")
     if "\\" in name or any(unicodedata.category(letter) in UNSEEN for letter in name):
         raise BadName("has characters in it that no file of a run has")
     parts = name.split("/")

@@ -51,7 +51,7 @@ def check_parts(raw: bytes) -> None:
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"it holds {name}, which is no number")
+    raise ValueError(f"it holds {name}, which is not a number")
 
 
 def _whole(digits: str) -> int:

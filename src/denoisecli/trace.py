@@ -405,7 +405,7 @@ def arrays_fault(trace: Trace) -> str | None:
         if name in FINITE and array.dtype.kind != "f":
             return f"{name} in {STATES_FILE} is of {array.dtype}"
         if name in FINITE and not np.isfinite(array).all():
-            return f"{name} in {STATES_FILE} holds what is no number"
+            return f"{name} in {STATES_FILE} holds what is not a number"
     if "x_t" not in trace or axes_of(trace.lab) is None:
         return None
     return _axes_fault(trace)

@@ -187,11 +187,11 @@ def test_rm_asks_on_a_terminal(runs, tmp_path, answer, code):
     ("arguments", "code", "says"),
     [
         pytest.param(["rm", *ALL[1:]], 2, "Add --yes to delete without being asked.", id="nobody to ask"),
-        pytest.param(["rm", ALL[1], "runs", "-y"], 1, "runs is no run of ours.", id="one is no run"),
+        pytest.param(["rm", ALL[1], "runs", "-y"], 1, "runs is not a run of ours.", id="one is no run"),
         pytest.param(["rm", ALL[1], "runs/nothing", "-y"], 2, "runs/nothing is not there.", id="one is not there"),
         pytest.param(["rm", "-y"], 2, "Missing argument", id="none named"),
         pytest.param(["show", "runs"], 1, "it holds no trace.json of ours", id="show what is no run"),
-        pytest.param(["ls", "nowhere"], 2, "nowhere is no folder.", id="no such folder"),
+        pytest.param(["ls", "nowhere"], 2, "nowhere is not a folder.", id="no such folder"),
         pytest.param(["ls", "--lab", "smaple"], 2, 'There is no lab "smaple"; did you mean "sample"?', id="no lab"),
         pytest.param(["ls", "--state", "broken"], 2, "--state", id="no state"),
     ],

@@ -264,7 +264,7 @@ def test_a_header_with_offsets_of_another_kind(tmp_path, offsets):
     header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": offsets}}).encode()
     path = tmp_path / "model.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
-    with pytest.raises(ModelError, match="header is no JSON table"):
+    with pytest.raises(ModelError, match="header is not a JSON table"):
         load_model(str(path))
 
 

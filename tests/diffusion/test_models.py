@@ -200,10 +200,10 @@ BAD_WEIGHTS = [
     pytest.param(WHOLE[:20], "only the start", id="truncated in the header"),
     pytest.param(WHOLE + b"x", "bytes after its end", id="trailing bytes"),
     pytest.param(struct.pack("<Q", 2**62) + bytes(64), "not a safetensors file", id="header of 2^62 bytes"),
-    pytest.param(struct.pack("<Q", 8) + b"[1,2,34]", "no JSON table", id="header is a list"),
-    pytest.param(struct.pack("<Q", 8) + b"garbage!", "no JSON table", id="header is garbage"),
-    pytest.param(struct.pack("<Q", 9) + b'{"w":[1]}', "no JSON table", id="header entry is a list"),
-    pytest.param(struct.pack("<Q", 99_000) + b"[" * 99_000, "no JSON table", id="deep nesting"),
+    pytest.param(struct.pack("<Q", 8) + b"[1,2,34]", "not a JSON table", id="header is a list"),
+    pytest.param(struct.pack("<Q", 8) + b"garbage!", "not a JSON table", id="header is garbage"),
+    pytest.param(struct.pack("<Q", 9) + b'{"w":[1]}', "not a JSON table", id="header entry is a list"),
+    pytest.param(struct.pack("<Q", 99_000) + b"[" * 99_000, "not a JSON table", id="deep nesting"),
 ]
 
 

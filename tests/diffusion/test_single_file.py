@@ -166,7 +166,7 @@ def test_folders_are_forgotten(comfy, tmp_path):
     assert model_folders.folders() == []
     with pytest.raises(UsageError, match="not among the folders"):
         model_folders.forget(str(comfy))
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         model_folders.add(str(tmp_path / "nowhere"))
 
 

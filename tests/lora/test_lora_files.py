@@ -30,7 +30,7 @@ def entry(dtype="F32", shape=(2, 3), offsets=(0, 24)):
 
 BAD = [
     pytest.param(b"", "is empty", id="empty"),
-    pytest.param(b"1234567", "no safetensors file", id="seven bytes"),
+    pytest.param(b"1234567", "not a safetensors file", id="seven bytes"),
     pytest.param(PLAIN[:-5], "cut off: 5 bytes are missing", id="cut off in the data"),
     pytest.param(PLAIN[:40], "cut off: its header", id="cut off in the header"),
     pytest.param(PLAIN + b"more", "4 bytes at its end belong to nothing", id="trailing bytes"),
@@ -47,7 +47,9 @@ BAD = [
     pytest.param(with_header(entry(shape=(2, 3.0))), "does not describe", id="a fractional side"),
     pytest.param(with_header(entry(dtype="F33")), "does not describe", id="no such dtype"),
     pytest.param(with_header({"a": 3}), "does not describe", id="no entry"),
-    pytest.param(with_header(entry() | {"__metadata__": {"x": 1}}), "metadata is no table", id="metadata of numbers"),
+    pytest.param(
+        with_header(entry() | {"__metadata__": {"x": 1}}), "metadata is not a table", id="metadata of numbers"
+    ),
     pytest.param(pickle.dumps({"a": 1}), "a Python pickle", id="a pickle"),
     pytest.param(b"PK\x03\x04" + b"\0" * 50, "a zip archive", id="a zipped pickle"),
     pytest.param(b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "Git LFS pointer", id="LFS pointer"),

@@ -99,7 +99,7 @@ REFUSED = [
     pytest.param({"emb_params": ONE}, "textual inversion", id="textual inversion"),
     pytest.param({"control_model.x": ONE}, "ControlNet", id="ControlNet"),
     pytest.param({"up_blocks.0.conv.weight": ONE}, "whole U-Net", id="U-Net"),
-    pytest.param({"x": ONE, "y": ONE}, "no LoRA: it holds x, y", id="something else"),
+    pytest.param({"x": ONE, "y": ONE}, "not a LoRA: it holds x, y", id="something else"),
     pytest.param({"a.lora_down.weight": DOWN}, "no up factor", id="down alone"),
     pytest.param(PLAIN | {"b.lora_up.weight": UP}, "no down factor", id="up alone"),
     pytest.param(PLAIN | {"a.lora_up.weight": UP[:, :1]}, "fit each other: 6×1 and 2×5", id="ranks"),
@@ -130,7 +130,10 @@ def test_differences_beside_pairs_are_copied(tmp_path, ending):
 
 
 def test_an_empty_file_is_no_lora(tmp_path):
-    with pytest.raises(ModelError, match="no LoRA: it holds nothing"), open_lora(save({}, tmp_path / "x.safetensors")):
+    with (
+        pytest.raises(ModelError, match="not a LoRA: it holds nothing"),
+        open_lora(save({}, tmp_path / "x.safetensors")),
+    ):
         pass
 
 
@@ -155,5 +158,5 @@ def test_an_alpha_that_is_no_number(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
 def test_damaged_peft_metadata(tmp_path, text):
     path = save(PLAIN, tmp_path / "x.safetensors", {"lora_adapter_metadata": text})
-    with pytest.raises(ModelError, match="no JSON table"), open_lora(path):
+    with pytest.raises(ModelError, match="not a JSON table"), open_lora(path):
         pass

@@ -84,7 +84,7 @@ def test_traces_that_are_not_ours(tmp_path, text):
     (tmp_path / "trace.json").write_bytes(text.encode(errors="surrogateescape"))
     assert record_of(tmp_path) is None
     assert list(entries([tmp_path])) == []
-    with pytest.raises(RunFolderError, match="is no run of ours"):
+    with pytest.raises(RunFolderError, match="is not a run of ours"):
         delete(tmp_path)
     assert (tmp_path / "trace.json").exists()
 
@@ -167,9 +167,9 @@ def error_of_another(tmp_path):
         pytest.param(with_a_file_of_yours, "holds files that the run did not make: notes.txt.", id="a file of yours"),
         pytest.param(with_a_link, "did not make: home.", id="a link inside"),
         pytest.param(with_another_run_inside, "inner/config.yaml", id="a run inside"),
-        pytest.param(lambda tmp_path: tmp_path, "is no run of ours", id="any folder"),
-        pytest.param(a_download, "is no run of ours", id="another program's partial folder"),
-        pytest.param(error_of_another, "is no run of ours", id="another program's error"),
+        pytest.param(lambda tmp_path: tmp_path, "is not a run of ours", id="any folder"),
+        pytest.param(a_download, "is not a run of ours", id="another program's partial folder"),
+        pytest.param(error_of_another, "is not a run of ours", id="another program's error"),
     ],
 )
 def test_never_deleted(tmp_path, made, says):

@@ -80,7 +80,7 @@ def test_other_config_is_refused_without_force(tmp_path):
 
 def test_foreign_files_are_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("all my work")
-    with pytest.raises(RunFolderError, match="files that are no run"):
+    with pytest.raises(RunFolderError, match="files that are not a run"):
         assert RunFolder(tmp_path, "aaaaaaaa").done
 
 
@@ -90,7 +90,7 @@ def test_force_never_replaces_what_is_no_run(tmp_path, force):
     thesis.parent.mkdir()
     thesis.write_text("all my work")
     folder = RunFolder(tmp_path, "aaaaaaaa", force)
-    with pytest.raises(RunFolderError, match="files that are no run") as caught:
+    with pytest.raises(RunFolderError, match="files that are not a run") as caught:
         assert folder.done
     assert "--force" not in caught.value.hint
     assert thesis.read_text() == "all my work"
@@ -112,7 +112,7 @@ def test_a_folder_of_yours_with_the_partials_name_stays(tmp_path, force):
     (tmp_path / "x.partial").mkdir()
     (tmp_path / "x.partial" / "notes.txt").write_text("all my work")
     with (
-        pytest.raises(RunFolderError, match="files that are no unfinished run"),
+        pytest.raises(RunFolderError, match="files that are not an unfinished run"),
         RunFolder(tmp_path / "x", "aaaaaaaa", force).open(),
     ):
         pytest.fail("opened")
@@ -268,7 +268,7 @@ def test_nothing_is_written_or_deleted_through_a_link_in_a_partial_folder(tmp_pa
         place.symlink_to(home if is_folder else home / "notes")
     else:
         partial.symlink_to(home)
-    with pytest.raises(RunFolderError, match="link|no file of a run"), RunFolder(tmp_path / "x", digest).open():
+    with pytest.raises(RunFolderError, match="link|not a file of a run"), RunFolder(tmp_path / "x", digest).open():
         pytest.fail("opened")
     RunFolder(tmp_path / "x", digest).fail("an error", "a hint")
     assert (home / "notes").read_text() == "all my work"
@@ -278,7 +278,7 @@ def test_nothing_is_written_or_deleted_through_a_link_in_a_partial_folder(tmp_pa
 def test_a_pipe_in_a_partial_folder_is_refused_at_once(tmp_path):
     (tmp_path / "x.partial" / "work").mkdir(parents=True)
     os.mkfifo(tmp_path / "x.partial" / "work" / "lock")
-    with pytest.raises(RunFolderError, match="no file of a run: work/lock"), RunFolder(tmp_path / "x", "a").open():
+    with pytest.raises(RunFolderError, match="not a file of a run: work/lock"), RunFolder(tmp_path / "x", "a").open():
         pytest.fail("opened")
 
 

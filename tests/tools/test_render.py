@@ -124,7 +124,7 @@ def _rewrite(folder, **changed):
         pytest.param(lambda f: _rewrite(f, identity=""), "has no identity", id="no identity"),
         pytest.param(lambda f: (f / "images" / "seed-7.png").unlink(), "lacks images/seed-7.png", id="image gone"),
         pytest.param(lambda f: (f / "trace.json").unlink(), "is not a run folder", id="no run"),
-        pytest.param(lambda f: _rewrite(f, lab="dream"), "no lab here", id="unknown lab"),
+        pytest.param(lambda f: _rewrite(f, lab="dream"), "not a lab here", id="unknown lab"),
         pytest.param(
             lambda f: _rewrite(f, artifacts=[{"path": "../../secret", "kind": "image"}]), "lacks", id="path escapes"
         ),

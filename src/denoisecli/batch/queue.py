@@ -1,4 +1,4 @@
-"""The order of things: which runs are to be made, and what became of each in the order of the product."""
+"""The work list: which runs are to be made, and what became of each in the order of the product."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Look:
         self.console.say(text)
 
     def close(self) -> None:
-        """Nothing to put away."""
+        """Leave the terminal as it is: nothing was drawn on it."""
 
 
 def passing(message: Message) -> dict[str, object] | None:

@@ -235,7 +235,7 @@ class Warnings(Report):
         self.console = console
 
     def warn(self, text: str) -> None:
-        """Print it."""
+        """Print the warning."""
         self.console.say(f"warning: {text}")
 
 
@@ -272,7 +272,7 @@ class Lines(Report):
             self._line(f"{self.name} {done}/{self.total} ({rate:.1f} a second{left})")
 
     def warn(self, text: str) -> None:
-        """Print it."""
+        """Print the warning."""
         self._line(f"warning: {text}")
 
     def done(self, run: Path, *, fresh: bool) -> None:

@@ -122,7 +122,7 @@ def roots_of(folders: list[Path] | None, runs_dir: Path | None) -> list[Path]:
     roots = folders or [runs_dir or RUNS_DIR]
     for root in roots:
         if not root.is_dir() and (folders or root.exists()):
-            raise UsageError(f"{root} is no folder.", "Name the folder that holds your runs.")
+            raise UsageError(f"{root} is not a folder.", "Name the folder that holds your runs.")
     return roots
 
 

@@ -38,7 +38,7 @@ def _sampler(value: Any) -> Any:
             return known[_bare(value)]
         guess = did_you_mean(value, list(SAMPLERS))
         raise ValueError(
-            f'"{brief(value)}" is no sampler we know{guess or " (want one of " + ", ".join(SAMPLERS) + ")"}'
+            f'"{brief(value)}" is not a sampler we know{guess or " (want one of " + ", ".join(SAMPLERS) + ")"}'
         )
     raise ValueError(f"{shown(value)} is not the name of a sampler")
 

@@ -68,7 +68,7 @@ def lab_named(layer: Layer) -> type[LabConfig]:
         raise ConfigError(f"{layer.source}: lab: which lab is this for? Add one of: {', '.join(CONFIGS)}.")
     if not isinstance(name, str) or name not in CONFIGS:
         guess = did_you_mean(shown(name).strip("'"), list(CONFIGS)) or f" (want {', '.join(CONFIGS)})"
-        raise ConfigError(f"{place}: lab: {shown(name)} is no lab{guess}")
+        raise ConfigError(f"{place}: lab: {shown(name)} is not a lab{guess}")
     config: type[LabConfig] = CONFIGS[name]
     return config
 
@@ -116,7 +116,7 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     for name, key in unknown.items():
         close = get_close_matches(key.partition("__")[0], wanted, n=1)
         guess = f"; did you mean {ENV_PREFIX}{wanted[close[0]].upper()}?" if close else ""
-        sentences.append(f"the variable {name} is no setting and does nothing{guess}")
+        sentences.append(f"the variable {name} is not a setting and does nothing{guess}")
     return sentences
 
 
@@ -203,7 +203,7 @@ def _sentences(lab: type[BaseModel], error: ValidationError, where: Mapping[Key,
 
 
 def _faults(lab: type[BaseModel], error: ValidationError) -> Iterator[tuple[Key, str]]:
-    """Yield (key, sentence); a fault of several keys together is put to the one that its sentence begins with."""
+    """Yield (key, sentence). A fault of several keys together names one first: it is that key's."""
     for fault in error.errors():
         loc, sentence = fault["loc"], _sentence(lab, dict(fault))
         key, colon, rest = sentence.partition(": ")

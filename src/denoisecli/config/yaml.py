@@ -62,7 +62,7 @@ class Document:
 def read_documents(raw: bytes, source: str) -> list[Document]:
     """Parse every document in `raw`. Raises ConfigError with `source:line`."""
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{source}: larger than {MAX_BYTES // 1_000_000} MB, so this is no config.")
+        raise ConfigError(f"{source}: larger than {MAX_BYTES // 1_000_000} MB, so this is not a config.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

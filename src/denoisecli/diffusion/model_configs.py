@@ -53,7 +53,9 @@ def parts_of(path: Path) -> list[Path]:
         except BadName as error:
             raise ModelError(f"{index} names a part {name[:80]!r}, which {error}.", "Choose another model.") from None
         if "/" in name:
-            raise ModelError(f"{index} names a part {name[:80]!r}, which is no folder in it.", "Choose another model.")
+            raise ModelError(
+                f"{index} names a part {name[:80]!r}, which is not a folder in it.", "Choose another model."
+            )
         if not (isinstance(value[0], str) and isinstance(value[1], str)):
             raise ModelError(f"{index}: {name}: {_shown(value)} is not a library and a class.", AGAIN)
         found.append(path / name)
@@ -75,7 +77,9 @@ def files_of(part: Path) -> list[Path]:
                 continue
             seen += 1
             if seen > MOST_FILES:
-                raise ModelError(f"{part} holds more than {MOST_FILES:,} files.", "That is no model; choose another.")
+                raise ModelError(
+                    f"{part} holds more than {MOST_FILES:,} files.", "That is not a model; choose another."
+                )
             if entry.is_dir():
                 left += [] if entry.is_symlink() else [entry]
             elif entry.exists():
@@ -139,7 +143,7 @@ def _no_shard(folder: Path, name: object) -> str:
     except BadName as error:
         return str(error)
     if "/" in plain or not plain.endswith(".safetensors"):
-        return "is no .safetensors file of that folder"
+        return "is not a .safetensors file of that folder"
     return "" if (folder / plain).is_file() else "is not there"
 
 
@@ -151,7 +155,7 @@ def _check_tokenizer(file: Path) -> None:
             raise ModelError(f"{file}: {key}: the tokenizer's files are those beside it.", "Take the key out.")
     length = table.get("model_max_length")
     if length is not None and (isinstance(length, bool) or not isinstance(length, (int, float)) or not length > 2):
-        raise ModelError(f"{file}: model_max_length: {_shown(length)} is no length of a prompt.", AGAIN)
+        raise ModelError(f"{file}: model_max_length: {_shown(length)} is not the length of a prompt.", AGAIN)
 
 
 def _check_libraries(index: Path) -> None:
@@ -163,7 +167,7 @@ def _check_libraries(index: Path) -> None:
             what = f"is to come from {library[:80]!r}, code of its own, which denoisecli never runs"
             raise ModelError(f"{index}: {part.name}: {kind[:80]} {what}.", "Choose another model.")
         if not kind.isidentifier() or kind.startswith("_"):
-            raise ModelError(f"{index}: {part.name}: {kind[:80]!r} is no name of a class.", AGAIN)
+            raise ModelError(f"{index}: {part.name}: {kind[:80]!r} is not the name of a class.", AGAIN)
 
 
 def _pipeline_module(name: str) -> bool:
@@ -182,7 +186,7 @@ def _check_values(file: Path, prefix: str, table: dict[str, Any] | None = None) 
         elif isinstance(value, dict):
             _check_values(file, f"{where}.", value)
         elif not all(map(_plain, _numbers(value))):
-            raise ModelError(f"{file}: {where}: {_shown(value)} is no number that a model has.", AGAIN)
+            raise ModelError(f"{file}: {where}: {_shown(value)} is not a number that a model has.", AGAIN)
 
 
 def _numbers(value: Any) -> Iterator[int | float]:

@@ -44,7 +44,7 @@ def add(name: str) -> Path:
     """Remember a folder, and return it; of the whole of ComfyUI or A1111 the part that holds models."""
     path = at_home(name)
     if not path.is_dir():
-        raise UsageError(f"{name} is no folder.", "Name the one that holds your models, such as ~/ComfyUI/models.")
+        raise UsageError(f"{name} is not a folder.", "Name the one that holds your models, such as ~/ComfyUI/models.")
     path = path.absolute()
     if path.name != "models" and (path / "models").is_dir():
         path = path / "models"

@@ -67,7 +67,7 @@ def _parsed(path: Path, header: bytes, data_bytes: int) -> dict[str, Any]:
         end = max(map(_end, tensors.values()), default=0)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise ModelError(
-            f"{path} is not a safetensors file: its header is no JSON table.", "Download it again."
+            f"{path} is not a safetensors file: its header is not a JSON table.", "Download it again."
         ) from None
     if end != data_bytes:
         what = "is cut short" if end > data_bytes else "has bytes after its end"

@@ -38,7 +38,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Plot:
-    """What a plot shows. `titles`: the same said at falling length, the first that fits is drawn.
+    """What a plot shows. `titles`: alternatives, the longest first; the first that fits is drawn.
 
     x: positions (n,) in 0..1; evenly spread where it is None. ends: the words under both ends of the axis.
     top: value at the upper edge (the largest value where None); the lower edge is `bottom`.

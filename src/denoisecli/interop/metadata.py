@@ -102,7 +102,7 @@ def image_texts(path: Path) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001 - Pillow's readers of rare formats raise whatever they meet
         raise NotRecorded(f"{path} cannot be looked into: {str(error) or 'it is damaged'}.") from None
     if sum(map(len, found.values())) > MOST_BYTES:
-        raise NotRecorded(f"{path} holds more than {MOST_BYTES // 1_000_000} MB of text, so these are no settings.")
+        raise NotRecorded(f"{path} holds more than {MOST_BYTES // 1_000_000} MB of text, so these are not settings.")
     return found
 
 

@@ -1,1 +1,1 @@
-"""One file for each instrument, each reads like its recipe: `plan(config)` names the run, `make` makes it."""
+"""What labs share: the job, sampling in batches, pictures, films and pages. Each lab has a folder of its own."""

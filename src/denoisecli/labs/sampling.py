@@ -105,7 +105,7 @@ def load(job: Job[Any]) -> Model:
 
 
 def warn_of_guidance(job: Job[Any], model: Model) -> None:
-    """Tell where a scale does what one may not expect: 0 hears no prompt, and a distilled model has no two halves."""
+    """Warn of scales that do not do what one expects: cfg 0 ignores the prompt, a distilled model ignores cfg."""
     from denoisecli.diffusion.guidance import takes_guidance, takes_scale_as_input
 
     config: SamplingConfig = job.config

@@ -34,9 +34,9 @@ class AdapterConfig:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
-            raise ModelError(f"{path}: its metadata has a {KEY} that is no JSON table.", "Save the LoRA again.")
+            raise ModelError(f"{path}: its metadata has a {KEY} that is not a JSON table.", "Save the LoRA again.")
         if any(name.endswith("use_dora") and value for name, value in values.items()):
-            what = "is no plain LoRA but DoRA (use_dora in its metadata): its magnitudes rescale W + ΔW."
+            what = "is not a plain LoRA but DoRA (use_dora in its metadata): its magnitudes rescale W + ΔW."
             raise ModelError(f"{path} {what}", "Give a plain LoRA or LoCon.")
         return cls(values)
 

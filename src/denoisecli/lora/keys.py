@@ -99,18 +99,20 @@ def layers_of(tensors: Mapping[str, TensorInfo], path: Path) -> tuple[Layer, ...
 def _refuse_relatives(tensors: Mapping[str, TensorInfo], path: Path) -> None:
     for pattern, kind, why in RELATIVES:
         if name := next((name for name in tensors if pattern.search(name)), None):
-            raise ModelError(f"{path} is no plain LoRA but {kind} ({name}): {why}.", "Give a plain LoRA or LoCon.")
+            raise ModelError(f"{path} is not a plain LoRA but {kind} ({name}): {why}.", "Give a plain LoRA or LoCon.")
 
 
 def _stranger(tensors: Mapping[str, TensorInfo], path: Path) -> ModelError:
     if name := next((name for name in tensors if DIFFERENCES.search(name)), None):
-        what = f"{path} is no plain LoRA but full difference ({name}): it holds ΔW itself, not factors of it."
+        what = f"{path} is not a plain LoRA but full difference ({name}): it holds ΔW itself, not factors of it."
         return ModelError(what, "Give a plain LoRA or LoCon.")
     for pattern, kind in STRANGERS:
         if any(pattern.search(name) for name in tensors):
-            return ModelError(f"{path} is no LoRA but, by its names, {kind}.", "Give a LoRA as .safetensors.")
+            return ModelError(f"{path} is not a LoRA but, by its names, {kind}.", "Give a LoRA as .safetensors.")
     sample = ", ".join(sorted(tensors)[:3]) or "nothing"
-    return ModelError(f"{path} is no LoRA: it holds {sample}, and no pair of factors.", "Give a LoRA as .safetensors.")
+    return ModelError(
+        f"{path} is not a LoRA: it holds {sample}, and no pair of factors.", "Give a LoRA as .safetensors."
+    )
 
 
 def _check_pairs(tensors: Mapping[str, TensorInfo], layers: list[Layer], path: Path) -> None:

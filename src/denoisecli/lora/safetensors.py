@@ -156,7 +156,7 @@ def _read_header(stream: IO[bytes], path: Path) -> tuple[dict[str, Any], int]:
     except (ValueError, RecursionError):
         raise ModelError(f"{path} is damaged: its header is not valid JSON.", AGAIN) from None
     if not isinstance(header, dict):
-        raise ModelError(f"{path} is damaged: its header is no table of tensors.", AGAIN)
+        raise ModelError(f"{path} is damaged: its header is not a table of tensors.", AGAIN)
     return header, 8 + length
 
 
@@ -172,19 +172,19 @@ def _not_safetensors(head: bytes, size: int, length: int, path: Path) -> ModelEr
         return ModelError(f"{path} is empty.", AGAIN)
     for magic, kind in MAGIC.items():
         if head.startswith(magic):
-            return ModelError(f"{path} is no safetensors file but {kind}.", PICKLED if "pickle" in kind else AGAIN)
+            return ModelError(f"{path} is not a safetensors file but {kind}.", PICKLED if "pickle" in kind else AGAIN)
     if path.suffix.lower() in (".ckpt", ".pt", ".pth", ".bin"):
-        return ModelError(f"{path} is no safetensors file but, by its name, a Python pickle.", PICKLED)
+        return ModelError(f"{path} is not a safetensors file but, by its name, a Python pickle.", PICKLED)
     if head[8:9] == b"{" and length > size - 8:
         return ModelError(
             f"{path} is cut off: its header alone should have {length:,} bytes, the file has {size:,}.", AGAIN
         )
-    return ModelError(f"{path} is no safetensors file.", "Name a LoRA saved as .safetensors.")
+    return ModelError(f"{path} is not a safetensors file.", "Name a LoRA saved as .safetensors.")
 
 
 def _metadata(entry: Any, path: Path) -> dict[str, str]:
     if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
-        raise ModelError(f"{path} is damaged: its metadata is no table of texts.", AGAIN)
+        raise ModelError(f"{path} is damaged: its metadata is not a table of texts.", AGAIN)
     return entry
 
 

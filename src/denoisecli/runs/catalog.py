@@ -120,7 +120,7 @@ def check_deletable(folder: Path) -> None:
     elif entry is None and is_comparison(folder):
         refuse_strangers(folder, COMPARE_FILE, hint)
     elif entry is None:
-        what = "a link, not a run" if folder.is_symlink() else "no run of ours"
+        what = "a link, not a run" if folder.is_symlink() else "not a run of ours"
         raise RunFolderError(f"{folder} is {what}.", "Nothing was deleted. See: denoisecli ls")
     with _idle(folder):
         pass

@@ -112,7 +112,7 @@ class RunFolder:
         found = _hash_of(self.path / self.record)
         if not found:
             raise RunFolderError(
-                f"{self.path} holds files that are no run.", "Choose another folder with -o, or delete it yourself."
+                f"{self.path} holds files that are not a run.", "Choose another folder with -o, or delete it yourself."
             )
         if self.force:
             hint = "Move what you want to keep, or choose another folder with -o."
@@ -157,9 +157,9 @@ class RunFolder:
         if not self.partial.is_dir() or not any(self.partial.iterdir()):
             return
         if strange := [path.relative_to(self.partial).as_posix() for path in files_in(self.partial) if _strange(path)]:
-            raise RunFolderError(f"{self.partial} holds what is no file of a run: {some_of(sorted(strange))}.", hint)
+            raise RunFolderError(f"{self.partial} holds what is not a file of a run: {some_of(sorted(strange))}.", hint)
         if not is_unfinished(self.partial):
-            raise RunFolderError(f"{self.partial} holds files that are no unfinished run.", hint)
+            raise RunFolderError(f"{self.partial} holds files that are not an unfinished run.", hint)
 
     def finish(self) -> Path:
         """Drop the work files and rename the whole folder into place, an old one of the same name replaced."""
@@ -174,7 +174,7 @@ class RunFolder:
 
     def discard_if_empty(self) -> None:
         """Remove the partial folder of a run that failed before anything worth resuming was made."""
-        mine = self._emptied  # what was never opened may be another process's, at work in it
+        mine = self._emptied  # a folder that this process never opened may be in use by another
         if mine and self.work.is_dir() and not self.batches:
             shutil.rmtree(self.partial, ignore_errors=True)
 

@@ -69,7 +69,7 @@ def plan(
     trace = load(run)
     lab = config_of(trace.record | {"lab": trace.lab})
     if lab is None:
-        raise NotRecorded(f"{run} is a run of {trace.lab!r}, which is no lab here.", f"Labs: {', '.join(CONFIGS)}.")
+        raise NotRecorded(f"{run} is a run of {trace.lab!r}, which is not a lab here.", f"Labs: {', '.join(CONFIGS)}.")
     _check_complete(run, trace)
     stored = build(lab, [Layer(dict(trace.record["config"]), source=str(run))])
     config = build(lab, [Layer(stored.model_dump(mode="json"), source=str(run)), settings(lab, _spelt_out(lab, pairs))])

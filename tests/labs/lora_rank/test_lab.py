@@ -123,9 +123,9 @@ BAD_MATRICES = [
     pytest.param("x.npy", lambda path: path.write_bytes(b"no array"), MediaError, "cannot be read as a matrix", id="x"),
     pytest.param("x.npy", lambda path: path.write_bytes(b""), MediaError, "cannot be read as a matrix", id="empty"),
     pytest.param("x.npy", _npy(np.array([[{}]])), MediaError, "cannot be read as a matrix", id="pickled objects"),
-    pytest.param("x.npy", _npy(np.zeros((2, 2, 2))), MediaError, "no matrix of numbers: it holds 2×2×2", id="3-D"),
-    pytest.param("x.npy", _npy(np.zeros((0, 3))), MediaError, "no matrix of numbers", id="nothing in it"),
-    pytest.param("x.npy", _npy(np.array([["a"]])), MediaError, "no matrix of numbers", id="words"),
+    pytest.param("x.npy", _npy(np.zeros((2, 2, 2))), MediaError, "not a matrix of numbers: it holds 2×2×2", id="3-D"),
+    pytest.param("x.npy", _npy(np.zeros((0, 3))), MediaError, "not a matrix of numbers", id="nothing in it"),
+    pytest.param("x.npy", _npy(np.array([["a"]])), MediaError, "not a matrix of numbers", id="words"),
     pytest.param("x.npy", _npy(np.zeros((5000, 2))), MediaError, "at most 4096 a side", id="too long"),
     pytest.param("x.npy", _npy(np.full((2, 2), np.nan)), MediaError, "NaN", id="NaN"),
     pytest.param("x.png", _bomb, MediaError, "at most 64 million are read", id="picture bomb"),
@@ -267,7 +267,7 @@ def test_nothing_is_left_of_a_file_with_nan(tmp_path):
         pytest.param(lambda path: None, "there is no such file", 1, id="missing"),
         pytest.param(lambda path: path.mkdir(), "is a folder, not a file", 1, id="folder"),
         pytest.param(lambda path: path.write_bytes(b"\x80\x02}q\x00."), "a Python pickle", 1, id="pickle"),
-        pytest.param(lambda path: save({"x": np.ones(3)}, path), "is no LoRA", 1, id="no LoRA"),
+        pytest.param(lambda path: save({"x": np.ones(3)}, path), "is not a LoRA", 1, id="no LoRA"),
     ],
 )
 def test_the_command_says_it_in_one_line(tmp_path, write, sentence, code):

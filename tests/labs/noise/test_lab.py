@@ -229,7 +229,7 @@ def test_bad_pictures(prepare, said, code, tmp_path):
     ("pairs", "said"),
     [
         pytest.param(["schedule=scaled_liner"], 'did you mean "scaled_linear"', id="schedule"),
-        pytest.param(["schedule=7"], "is no schedule we know", id="schedule-number"),
+        pytest.param(["schedule=7"], "is not a schedule we know", id="schedule-number"),
         pytest.param(["schedule=linear", "schedules=[linear, cosine]"], "both set", id="both"),
         pytest.param(["schedules=[linear, cosyne]"], 'did you mean "cosine"', id="one-of-several"),
         pytest.param(["schedules=[linear]"], "want two to 6", id="one"),

@@ -164,7 +164,7 @@ def read(text: str) -> Imported | None:
         imported.set_model(pairs["Model"])
     _tell(imported, pairs)
     if tail:
-        imported.note(f'Left out, for it is no setting: "{CONTROL.sub(" ", tail)[:120]}".')
+        imported.note(f'Left out, for it is not a setting: "{CONTROL.sub(" ", tail)[:120]}".')
     return imported
 
 

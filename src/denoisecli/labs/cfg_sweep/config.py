@@ -115,7 +115,7 @@ class CfgSweepConfig(SamplingConfig):
     @classmethod
     def _interval_has_a_length(cls, interval: tuple[float, float]) -> tuple[float, float]:
         if not 0 <= interval[0] < interval[1] <= 1:
-            raise ValueError(f"[{interval[0]:g}, {interval[1]:g}] is no part of 0 to 1; want such as [0.2, 0.8]")
+            raise ValueError(f"[{interval[0]:g}, {interval[1]:g}] is not a part of 0 to 1; want such as [0.2, 0.8]")
         return interval
 
     @field_validator("rows")

@@ -19,7 +19,7 @@ def _states(value: Any) -> Any:
     items = list(value) if isinstance(value, (list, tuple)) else [value]
     wrong = next((item for item in items if isinstance(item, bool) or not isinstance(item, int)), None)
     if wrong is not None:
-        raise ValueError(f"{shown(wrong)} is no state: at counts states, in whole numbers, from 0, the noise")
+        raise ValueError(f"{shown(wrong)} is not a state: at counts states, in whole numbers, from 0, the noise")
     return tuple(items)
 
 

@@ -79,7 +79,7 @@ def _read_npy(path: Path) -> NDArray[np.float64]:
         raise MediaError(f"{path} cannot be read as a matrix: {said}.", "Save it with numpy.save.") from None
     if found.ndim != 2 or found.dtype.kind not in "fiub" or 0 in found.shape:
         shape = "×".join(map(str, found.shape)) or "one number"
-        raise MediaError(f"{path} is no matrix of numbers: it holds {shape} of {found.dtype}.", "Give a 2-D array.")
+        raise MediaError(f"{path} is not a matrix of numbers: it holds {shape} of {found.dtype}.", "Give a 2-D array.")
     if max(found.shape) > LONGEST_MATRIX:
         raise MediaError(f"{path} is {found.shape[0]}×{found.shape[1]}; at most {LONGEST_MATRIX} a side are taken.")
     matrix = np.asarray(found, dtype=np.float64)

@@ -21,7 +21,7 @@ def _schedule(value: Any) -> Any:
     if value is None or (isinstance(value, str) and value in SCHEDULES):
         return value
     guess = did_you_mean(value, list(SCHEDULES)) if isinstance(value, str) else ""
-    raise ValueError(f"{shown(value)} is no schedule we know{guess or ' (want ' + ', '.join(SCHEDULES) + ')'}")
+    raise ValueError(f"{shown(value)} is not a schedule we know{guess or ' (want ' + ', '.join(SCHEDULES) + ')'}")
 
 
 Schedule = Annotated[str, BeforeValidator(_schedule)]

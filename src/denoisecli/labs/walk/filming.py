@@ -40,7 +40,7 @@ class Arrivals:
         self._changed = threading.Condition()
 
     def add(self, frames: Iterable[int]) -> None:
-        """Tell that these frames, and how they differ from the neighbours that are there, can be asked for."""
+        """Mark these frames as ready, and their changes to neighbours that are ready."""
         with self._changed:
             for frame in frames:
                 self._there[frame] = True

@@ -14,7 +14,7 @@ from .config import WalkConfig
 
 def shots(config: WalkConfig, _: dict[str, Any], notes: list[str]) -> Iterator[Shot]:
     """Return the ends; what lies between is no seed's own."""
-    notes.append("Frames between two ends start from noise that is no seed's own; only the ends are here.")
+    notes.append("Frames between two ends start from noise that is not any seed's own; only the ends are here.")
     return iter(walk_ends(config))
 
 

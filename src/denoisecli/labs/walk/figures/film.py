@@ -33,8 +33,8 @@ def frame_order(facts: WalkFacts, hold: int, *, back: bool) -> list[tuple[int, i
 class WalkDrawing:
     """Draws the frames of one film. picture: a frame's finished picture, (H, W, 3); ends: those of the ends.
 
-    A frame shows nothing of those after it, and of their changes only what AHEAD of them tell. These have to be there
-    when `picture` returns, so a film can be drawn while its walk is being sampled.
+    To draw a frame, it and the next AHEAD ones have to be there (their changes are on its curve), none after those: so
+    a film can be drawn while its walk is being sampled. `picture` waits for them.
     """
 
     facts: WalkFacts
