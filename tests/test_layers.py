@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "denoisecli"
 FLOORS = (
     ("amounts", "errors", "glossary", "report", "registry", "safe_files", "safe_text"),
     ("cache", "digest", "locks", "safe_json", "trace_schema"),
-    ("metrics", "trace", "scale"),
+    ("metrics", "trace", "trace_files", "scale"),
     ("config", "media", "lora", "process"),
     ("runs",),
     ("diffusion", "figures", "interop"),
@@ -22,7 +22,7 @@ FLOORS = (
 )
 """The rooms, floor by floor from the ground: a room uses those of lower floors, and none beside it."""
 
-BESIDE = {("scale", "trace"), ("trace", "metrics")}
+BESIDE = {("scale", "trace"), ("trace", "metrics"), ("trace", "trace_files")}
 """Rooms of one floor that may be used by a neighbour, in this direction."""
 
 HEAVY = ("torch", "diffusers", "transformers")

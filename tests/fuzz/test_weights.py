@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from denoisecli.errors import DenoiseError, ModelError, NotRecorded
 from denoisecli.lora.file import open_lora
 from denoisecli.lora.safetensors import BITS, open_tensors, size_of
-from denoisecli.trace import read_arrays
+from denoisecli.trace_files import read_arrays
 
 from .made import NUMBERS, TEXTS, VALUES
 

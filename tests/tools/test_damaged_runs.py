@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from denoisecli.errors import NotRecorded
-from denoisecli.trace import load, load_record
+from denoisecli.trace import load
+from denoisecli.trace_files import load_record
 from tests.damage import OTHER, changed, check, commands, places, said, with_record
 from tests.tools.test_render import made
 

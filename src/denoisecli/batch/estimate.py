@@ -11,7 +11,7 @@ from typing import Any
 from denoisecli.config.base import LabConfig
 from denoisecli.errors import NotRecorded
 from denoisecli.runs.rates import Kind, kind, known_rate, pieces
-from denoisecli.trace import TRACE_FILE, load_record
+from denoisecli.trace_files import TRACE_FILE, load_record
 
 MOST_LOOKED_AT = 50  # runs of each lab, the newest
 

@@ -21,7 +21,7 @@ from denoisecli.labs.job import Plan
 from denoisecli.report import Report
 from denoisecli.runs.folder import ERROR_FILE, PARTIAL, failure_note
 from denoisecli.safe_text import utf8
-from denoisecli.trace import TRACE_FILE
+from denoisecli.trace_files import TRACE_FILE
 
 from .patience import Asker, Patient
 from .place import Place

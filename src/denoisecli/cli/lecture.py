@@ -38,7 +38,7 @@ def lecture(
     from denoisecli.registry import part
     from denoisecli.tools.slides.lecture import TITLE, runs_of, scripts
     from denoisecli.tools.slides.tool import check_target, make_talk
-    from denoisecli.trace import load_record
+    from denoisecli.trace_files import load_record
 
     from .console import Console
 

@@ -22,7 +22,8 @@ from denoisecli.runs import rates
 from denoisecli.runs.folder import CONFIG_FILE, RunFolder, missing_files, name_folder, run_hash, some_of
 from denoisecli.safe_files import write_file
 from denoisecli.safe_text import safe, utf8
-from denoisecli.trace import STATES_FILE, TRACE_FILE, Trace
+from denoisecli.trace import Trace
+from denoisecli.trace_files import STATES_FILE, TRACE_FILE
 
 Config = TypeVar("Config", bound=LabConfig)
 MOST_SHOWN = 12  # characters that have no font

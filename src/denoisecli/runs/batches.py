@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisecli.safe_files import read_file, write_file
-from denoisecli.trace import read_arrays, read_table, write_arrays
+from denoisecli.trace_files import read_arrays, read_table, write_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ from typing import Any
 from denoisecli.errors import ConfigError, InUse, RunFolderError
 from denoisecli.locks import Held, lock
 from denoisecli.safe_files import read_file, why
-from denoisecli.trace import SCHEMA, TRACE_FILE, read_table
+from denoisecli.trace_files import SCHEMA, TRACE_FILE, read_table
 
 from .folder import (
     COMPARE_FILE,

@@ -26,7 +26,7 @@ from denoisecli.errors import DiskFull, InUse, RunFolderError
 from denoisecli.locks import Held, lock
 from denoisecli.safe_files import BadName, inside, read_file, shortened, write_file
 from denoisecli.safe_text import utf8
-from denoisecli.trace import STATES_FILE, TRACE_FILE, read_table
+from denoisecli.trace_files import STATES_FILE, TRACE_FILE, read_table
 
 from .batches import BatchStore
 

@@ -20,7 +20,8 @@ from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 from denoisecli.registry import CONFIGS, config_of, part
 from denoisecli.runs.rates import work
 from denoisecli.safe_files import BadName, check_file, inside, why
-from denoisecli.trace import TRACE_FILE, Trace, load
+from denoisecli.trace import Trace, load
+from denoisecli.trace_files import TRACE_FILE
 
 MADE_ANEW = ("hash", "identity", "created", "command", "config", "version", "artifacts", "timings")
 KEPT_KINDS = {"image", "lora"}

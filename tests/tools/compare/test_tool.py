@@ -13,7 +13,7 @@ from denoisecli.media.picture_file import PictureFile, write_pictures
 from denoisecli.report import Report
 from denoisecli.runs.catalog import delete
 from denoisecli.tools.compare.tool import compare_runs, rows_by_view
-from denoisecli.trace import write_arrays
+from denoisecli.trace_files import write_arrays
 from tests.hand_made import hand_made_run
 
 STEPS, SIDE = 3, 64

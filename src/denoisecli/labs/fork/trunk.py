@@ -12,7 +12,8 @@ from denoisecli.config.samplers import SAMPLERS
 from denoisecli.errors import UsageError
 from denoisecli.labs.sampling import Sample, Told, resolved, sample_all
 from denoisecli.runs.folder import run_hash
-from denoisecli.trace import Trace, load, load_record
+from denoisecli.trace import Trace, load
+from denoisecli.trace_files import load_record
 
 from .config import Change, ForkConfig, no_state
 

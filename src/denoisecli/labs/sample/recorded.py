@@ -23,7 +23,8 @@ from denoisecli.labs.job import Job, Plan
 from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 from denoisecli.report import Report
 from denoisecli.runs.folder import RunFolder, run_hash
-from denoisecli.trace import FILM_FILE, PAGE_FILE, SHEET_FILE, TRACE_FILE, Trace, read_table
+from denoisecli.trace import FILM_FILE, PAGE_FILE, SHEET_FILE, Trace
+from denoisecli.trace_files import TRACE_FILE, read_table
 
 from . import lab
 from .config import RecordedConfig, SampleConfig

@@ -20,7 +20,8 @@ from denoisecli.report import Report
 from denoisecli.runs.folder import COMPARE_FILE, RunFolder, name_folder, run_hash
 from denoisecli.safe_files import write_file
 from denoisecli.safe_text import utf8
-from denoisecli.trace import STATES_FILE, TRACE_FILE, Trace, load, read_table
+from denoisecli.trace import Trace, load
+from denoisecli.trace_files import STATES_FILE, TRACE_FILE, read_table
 
 from .states import Comparison, compare, report
 

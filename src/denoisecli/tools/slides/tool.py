@@ -15,7 +15,7 @@ from denoisecli.report import Report
 from denoisecli.runs.folder import CONFIG_FILE
 from denoisecli.runs.summary import Summary, summary
 from denoisecli.safe_files import read_inside
-from denoisecli.trace import load_record
+from denoisecli.trace_files import load_record
 
 if TYPE_CHECKING:
     from denoisecli.figures.theme import RGB, Theme
