@@ -75,6 +75,12 @@ def sweep(first, last, apart):
             "After state 5 of 20 a change no longer decides the layout, and detail after state 11.",
             id="fork",
         ),
+        pytest.param(
+            "words",
+            {"schedule": [{}] * 21, "words": [{"text": "sun", "found": 4.5}, {"text": "sky", "found": 0}]},
+            "“sun” found its place by state 4.5 of 20; “sky” had its from the start.",
+            id="words",
+        ),
     ],
 )
 def test_lesson(lab, record, said):

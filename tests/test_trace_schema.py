@@ -54,6 +54,7 @@ def test_what_is_always_written_is_required_by_the_schema_and_not_by_the_reader(
         pytest.param("cfg-sweep", {"scales": [{"steps": [-1.0]}]}, "scales[0].steps[0]", id="a scale below 0"),
         pytest.param("lora-rank", {"runs": [{"rank": -1}]}, "runs[0].rank", id="a rank below 0"),
         pytest.param("noise", {"runs": [{"states": [{"sigma": -1.0}]}]}, "runs[0].states[0].sigma", id="a level"),
+        pytest.param("words", {"words": [{"text": "a", "strength": 2}]}, "words[0].strength", id="a word too loud"),
         pytest.param("fork", {"forks": [{"at": 1}]}, "forks[0].layout", id="a fork that says nothing"),
         pytest.param("toaster", {"runs": [{"seed": "x"}]}, "runs[0].seed", id="of what is no lab, what all have"),
     ],

@@ -81,6 +81,21 @@ GROUPS: dict[str, dict[str, Term]] = {
         "pacing": Term("arc-length parametrisation", "Where on the way the frames are: evenly, or so that all jumps are alike."),
         "map": Term("", "The plane through the ends' noises, with the walk drawn on it."),
     },
+    "Words": {
+        "word": Term("token span", "A word or phrase of the prompt, put together from the tokens that the model reads."),
+        "attention": Term(
+            "cross-attention probability", "How much a place of the picture looks at a word; over all words and the rest 1."
+        ),
+        "a word's place": Term(
+            "thresholded attention map (DAAM)", "Where a word's map lies above 0.4 of its range, from its least to its most."
+        ),
+        "found": Term("", "The state from which a word's place overlaps its final one by 0.6 or more."),
+        "rest": Term(
+            "attention sink", "What no word gets: the start, the end and the padding of the text, often the larger part."
+        ),
+        "hardly speaks": Term("", "A word whose peak stays below 0.4 of the loudest word's."),
+        "concept": Term("", "A word that is not in the prompt and is looked for all the same; the picture never reads it."),
+    },
     "LoRA": {
         "LoRA": Term("low-rank adaptation", "A small file that changes a model: for each layer two thin matrices, B and A."),
         "ΔW": Term("weight update", "What a LoRA adds to a layer's weights: B·A, times its strength."),
@@ -141,6 +156,8 @@ UNITS = {
     "saturation": "%",
     "sameness": "a correlation",
     "distance": "a ratio",
+    "attention": "%, over all words and the rest 100",
+    "found": "a state",
     "frame": "a count",
     "change to the next": "root mean square, 0 to 1",
     "rank": "a count",
@@ -224,6 +241,10 @@ CAPTIONS: dict[str, Caption] = {
     ),
     "spectrum": Caption(
         "tall = directions that matter", "Tall bars are directions that matter; the cut keeps those in amber."
+    ),
+    "finding": Caption(
+        "high = the word is where it ends",
+        "High: the word's place is nearly its final one. Where a curve stays above the line, the word found its place.",
     ),
     "fork": Caption(
         "high = a change still decides",

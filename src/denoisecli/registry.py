@@ -18,6 +18,7 @@ ROOMS = {
     "cfg-sweep": "denoisecli.labs.cfg_sweep",
     "walk": "denoisecli.labs.walk",
     "fork": "denoisecli.labs.fork",
+    "words": "denoisecli.labs.words",
     "lora-rank": "denoisecli.labs.lora_rank",
 }
 """Each lab's package, in the order in which labs are listed."""

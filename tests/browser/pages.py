@@ -19,6 +19,7 @@ from denoisecli.labs.pages import page_of
 from denoisecli.labs.pictures import Pictures
 from denoisecli.labs.sample import page as sample
 from denoisecli.labs.walk import page as walk
+from denoisecli.labs.words import page as words
 from denoisecli.media.page import write_page
 from denoisecli.media.picture_file import Encoded, PictureFile, write_pictures
 from denoisecli.process.forward import schedule_named
@@ -31,6 +32,7 @@ from tests.hand_made import hand_made_run
 from tests.labs.lora_rank.figures.fakes import subject_file
 from tests.labs.noise.figures.fakes import noise_trace
 from tests.labs.walk.figures.fakes import record
+from tests.labs.words.fakes import words_run
 
 HOSTILE = "</script><img src=x onerror=\"document.title='run'\"> <!--<script> & \u2028 “quotes”"
 SIZES = [(390, 844), (820, 1180), (1280, 860), (1920, 1080), (1024, 600)]
@@ -41,6 +43,14 @@ def deck_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, seeds: in
     trace, pictures = fake_run(seeds, steps, prompt=prompt)
     with PictureFile.open(write_pictures(folder / "pictures.zip", pictures)) as stored:
         made = page_of(sample.sample_page(trace, stored.shapes), stored, theme, COMMAND)
+    return write_page(folder / "page.html", made)
+
+
+def words_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, seeds: int = 2, **keys) -> Path:
+    """Write the page of words that nobody heard; keys: of `words_run`."""
+    trace, pictures = words_run(seeds, prompt=prompt, **keys)
+    with PictureFile.open(write_pictures(folder / "pictures.zip", pictures)) as stored:
+        made = page_of(words.words_page(trace, stored.shapes), stored, theme, "denoisecli words --seed 7 --seed 21")
     return write_page(folder / "page.html", made)
 
 

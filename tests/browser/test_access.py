@@ -7,7 +7,16 @@ import pytest
 from PIL import Image
 
 from tests.browser.conftest import DESK, PHONE, RUN
-from tests.browser.pages import deck_page, gallery_page, lora_page, matrix_page, noise_page, sweep_page, walk_page
+from tests.browser.pages import (
+    deck_page,
+    gallery_page,
+    lora_page,
+    matrix_page,
+    noise_page,
+    sweep_page,
+    walk_page,
+    words_page,
+)
 
 HERE = Path(__file__).parent
 
@@ -29,12 +38,12 @@ def pages(tmp_path_factory):
 
 MAKERS = {
     "sample": deck_page, "noise": noise_page, "cfg-sweep": sweep_page, "lora-matrix": matrix_page, "lora": lora_page,
-    "walk": walk_page, "gallery": gallery_page,
+    "walk": walk_page, "gallery": gallery_page, "words": words_page,
 }  # fmt: skip
 VIEWS = {
     "sample": [], "noise": [], "cfg-sweep": [], "cfg-sweep-anatomy": ["3"], "lora-matrix": [], "lora": [],
     "lora-blocks": ["3"], "walk": ["PageDown"], "walk-states": ["2", "PageDown"], "gallery": [],
-    "gallery-versus": [*["Tab"] * 9, " ", "Tab", "Tab", " "],
+    "words": ["t"], "gallery-versus": [*["Tab"] * 9, " ", "Tab", "Tab", " "],
 }  # fmt: skip
 """What is looked at: the page of a lab, after some keys."""
 LOOKS = [("dark", DESK), ("light", DESK), ("contrast", DESK), ("dark", PHONE)]

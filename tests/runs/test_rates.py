@@ -34,6 +34,7 @@ def config(lab="sample", **keys):
         ("lora-rank", {}, 1, "a matrix at falling rank"),
         ("lora-rank", LORA, 4, "4 pictures of 64×64, 20 steps each"),
         ("fork", {"seeds": 7, "at": [2, 4]}, 3, "4 pictures of 64×64, 20 steps each"),
+        ("words", {"seeds": "1-3"}, 3, "3 pictures of 64×64, 20 steps each"),
         ("noise", {}, 91, "91 noise levels"),
     ],
 )  # fmt: skip

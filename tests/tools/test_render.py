@@ -30,6 +30,7 @@ RUNS = {
     "sample": ("sample", {"seeds": [7, 8], **SMALL}),
     "cfg-sweep": ("cfg-sweep", {"scales": [1, 7.5], **SMALL}),
     "fork": ("fork", {"seeds": [7, 8], **SMALL}),
+    "words": ("words", {"seeds": [7, 8], **SMALL}),
     "walk": ("walk", {"seeds": [7, 8], "frames": 3, "cross_fade": True, **SMALL}),
 }
 

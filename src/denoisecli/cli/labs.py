@@ -148,6 +148,13 @@ add_lab(
     example='denoisecli fork --to "a castle at night" --seed 1-4',
 )
 add_lab(
+    "words",
+    "Where and when each word of the prompt speaks.",
+    {"words": options.Words, "concepts": options.Concepts} | SAMPLING,
+    defaults=FOUR,
+    example='denoisecli words -p "a castle on a hill" --word castle --seed 7',
+)
+add_lab(
     "lora-rank",
     "How few numbers a LoRA needs, at falling rank.",
     {"lora": options.LoraFile, "images": options.Images} | SAMPLING,

@@ -128,6 +128,14 @@ To = Annotated[
         "--to", metavar="TEXT|KEY=VALUE", help="What is changed there: a prompt, or cfg=1, noise=3; repeatable."
     ),
 ]
+Words = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--word", metavar="TEXT", help="A word or phrase of the prompt to follow; repeatable [default: all]."),
+]
+Concepts = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--concept", metavar="TEXT", help="A word that is not in the prompt, looked for too; repeatable."),
+]
 Steps = Annotated[Optional[int], typer.Option("--steps", metavar="N", parser=whole, help="Denoising steps.")]  # noqa: UP045
 Cfg = Annotated[Optional[float], typer.Option("--cfg", metavar="X", parser=number, help="Guidance scale.")]  # noqa: UP045
 Device = Annotated[

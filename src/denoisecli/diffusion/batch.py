@@ -23,6 +23,7 @@ from .quiet import quiet
 from .recorder import record
 from .scheduler import use_sampler
 from .taps import tapped
+from .word_maps import MAX_MAP_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -75,8 +76,9 @@ def sample_batch(
     take_up: TakeUp | None = None,
     words: Words = None,
     pool: str | Sequence[str] = "mean",
+    max_map_bytes: int = MAX_MAP_BYTES,
 ) -> Trace:
-    """Return the trace of one batch; on_step, outputs, take_up, words, pool: see `record`.
+    """Return the trace of one batch; on_step, outputs, take_up, words, pool, max_map_bytes: see `record`.
 
     Samples of a stochastic sampler draw from a generator each, so a batch does not couple them. A pipeline that mixes
     by itself, or is told the scale, is called once for each run of equal scales.
@@ -98,6 +100,7 @@ def sample_batch(
         take_up=take_up,
         words=words,
         pool=pool,
+        max_map_bytes=max_map_bytes,
     )
     with quiet(), blamed(model.info.ref), _limits_told(pipe.scheduler, batch.sampler, batch.steps), tap as trace:
         for arguments in _calls(model, batch, mixed=mixed):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .drawn import said
+from .hues import hues
 from .text import clean
 from .theme import HERO, MONO, PAPER, PLAIN, PROMPT, RGB, Theme, mix
 
@@ -87,6 +88,7 @@ def page_colours(theme: Theme) -> dict[str, str]:
         "veil": f"{_code(theme.ground)}c8",
         "dim": f"{_code(theme.ground)}70",
         "halo": f"{_code(theme.amber)}55",
+        **{f"hue-{index}": _code(hue) for index, hue in enumerate(hues(theme))},
     }
 
 

@@ -46,15 +46,23 @@ def found_at(maps: Maps) -> list[list[int | None]]:
     speaks for that seed, or whose final map is the same all over: it has no place to find.
     """
     hushed = _hushed(maps)
-    found: list[list[int | None]] = [[] for _ in range(maps.shape[2])]
-    for seed, of_seed in enumerate(maps):
-        places = place(of_seed)
-        stays = overlap(places, places[-1:]) >= FOUND
-        for word, steps in enumerate(stays.T):
-            there = steps[-1] and not hushed[seed, word]
-            away = np.flatnonzero(~steps)
-            found[word].append(int(away[-1]) + 1 if there and len(away) else 0 if there else None)
+    found: list[list[int | None]] = []
+    for word, near in enumerate(nearness(maps)):
+        stays = near >= FOUND
+        there = [bool(steps[-1]) and not hushed[seed, word] for seed, steps in enumerate(stays)]
+        since = [int(np.flatnonzero(~steps).max(initial=-1)) + 1 for steps in stays]
+        found.append([state if has else None for state, has in zip(since, there, strict=True)])
     return found
+
+
+def nearness(maps: Maps) -> Numbers:
+    """Return the overlap of each step's place with the word's final one, (word, seed, step)."""
+    found = []
+    for of_seed in maps:
+        places = place(of_seed)
+        found.append(overlap(places, places[-1:]))
+    near: Numbers = np.moveaxis(np.array(found), 2, 0)
+    return near
 
 
 def shares(maps: Maps) -> Numbers:

@@ -2,10 +2,11 @@
 
 import { element } from "./dom.js";
 
-export function makeTitle({ title, settings }) {
-  const lines = [element("h1", { text: title }), element("p", { class: "meta", text: settings })];
+/** heading: instead of the plain prompt; below: nodes that follow the settings. */
+export function makeTitle({ title, settings, heading = element("h1", { text: title }), below = [] }) {
+  const lines = [heading, element("p", { class: "meta", text: settings })];
   const more = element("button", { type: "button", class: "unfold", onclick: () => unfold(!node.classList.contains("unfolded")) });
-  const node = element("div", { class: "title" }, ...lines, more);
+  const node = element("div", { class: "title" }, ...lines, ...below, more);
   const unfold = (on) => {
     node.classList.toggle("unfolded", on);
     more.setAttribute("aria-expanded", String(on));

@@ -1,0 +1,107 @@
+"""What a config of the words lab holds."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar, Literal, Union
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from denoisecli.config.base import FIGURE, MACHINE, SPLIT, SamplingConfig
+from denoisecli.config.fields import Int, Text
+from denoisecli.safe_text import brief, shown
+
+MOST_NAMED = 256
+_WORD = re.compile(r"\w+")
+
+
+def _several(value: Any) -> Any:
+    """Take one text for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+Words = Annotated[
+    tuple[Annotated[Text, Field(min_length=1, max_length=1000)], ...],
+    BeforeValidator(_several),
+    Field(max_length=MOST_NAMED),
+]
+
+
+def _layers(value: Any) -> Any:
+    """Take one layer for a list of one. Raises ValueError for what names no layers."""
+    names = (value,) if isinstance(value, str) and value != "mean" else value
+    named = isinstance(names, (list, tuple)) and names and all(isinstance(name, str) and name for name in names)
+    if value != "mean" and not named:
+        raise ValueError(f"{shown(value)} names no layers (want mean, or names of layers or blocks)")
+    return names
+
+
+Pool = Annotated[Union[Literal["mean"], tuple[Text, ...]], BeforeValidator(_layers), FIGURE]  # noqa: UP007
+
+
+class WordsConfig(SamplingConfig):
+    """Where and when each word speaks: the attention that the picture pays it, at every step."""
+
+    lab: Literal["words"] = "words"
+    """which instrument this config is for"""
+    words: Annotated[Words | None, FIGURE] = None
+    """words and phrases of the prompt to follow: [lighthouse, "rocky cliff"]; null: all that carry meaning"""
+    concepts: Annotated[Words, FIGURE] = ()
+    """words that are not in the prompt, looked for all the same: [sky, boat]; the picture is as without them"""
+    pool: Pool = "mean"
+    """layers whose maps are averaged: mean takes all that are fine enough, or names of layers or blocks: [mid_block]"""
+    max_map_bytes: Annotated[Int, Field(ge=1 << 16, le=1 << 40), MACHINE] = 1 << 30
+    """most that the maps of one batch may take in memory"""
+    batch: Annotated[Annotated[Int, Field(ge=1, le=1024)] | None, SPLIT] = None
+    """seeds at once; null takes what fits. The split belongs to the run: it changes the last bits"""
+
+    draft: ClassVar[dict[str, Any]] = {"seeds": (7, 21), "steps": 12}
+    draft_words: ClassVar[str] = "two seeds of 12 steps instead of four of 20, a film of 960×540"
+
+    @model_validator(mode="after")
+    def _read_by_the_pipeline(self) -> WordsConfig:
+        """Refuse what reads the prompt before the pipeline does: its words' tokens would not be known."""
+        for key, usual in (("prompt_syntax", "plain"), ("clip_skip", 1)):
+            if getattr(self, key) != usual:
+                raise ValueError(f"{key}: words are followed in prompts read as they stand; leave {key} {usual}")
+        return self
+
+    @model_validator(mode="after")
+    def _words_that_are_there(self) -> WordsConfig:
+        """Refuse a word that stands in neither prompt, before a model is loaded."""
+        texts = (self.prompt, self.negative_prompt)
+        if not self.words and not self.concepts and not any(_WORD.search(text) for text in texts):
+            raise ValueError("prompt: there is no word in it to follow; give it some, or name concepts")
+        for word in self.words or ():
+            if not any(_holds(text, word) for text in texts):
+                raise ValueError(f"words: {_missing(word, texts)}")
+        return self
+
+
+def _holds(text: str, phrase: str) -> bool:
+    """Return whether the words of a phrase follow each other in a text; scripts without spaces, as letters."""
+    there, wanted = _split(text), _split(phrase)
+    if not wanted:
+        return False
+    starts = range(len(there) - len(wanted) + 1)
+    found = any(all(map(_same, there[start : start + len(wanted)], wanted)) for start in starts)
+    return found or (not phrase.isascii() and phrase.lower() in text.lower())
+
+
+def _same(one: str, other: str) -> bool:
+    """Return whether one word is the other, or its plural."""
+    short, long = sorted((one, other), key=len)
+    return long in (short, f"{short}s", f"{short}es", f"{short[:-1]}ies" if short.endswith("y") else short)
+
+
+def _split(text: str) -> list[str]:
+    return [str(word) for word in _WORD.findall(text.lower())]
+
+
+def _missing(word: str, texts: tuple[str, ...]) -> str:
+    """Return the sentence for a word that is not in the prompt."""
+    known = [other for text in texts for other in _split(text)]
+    close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    guess = f'did you mean "{close[0]}"? A' if close else "a"
+    return f'"{brief(word)}" is not in the prompt; {guess} word that is not in it goes into concepts'

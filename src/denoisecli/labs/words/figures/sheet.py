@@ -1,0 +1,43 @@
+"""The contact sheet of words: rows are the guess and the words on it, columns are states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from denoisecli.figures.drawn import legend, marked_array
+from denoisecli.figures.sheet import SheetRow, choose_columns, contact_sheet, state_columns
+from denoisecli.figures.theme import FilmStyle
+from denoisecli.trace import Trace
+
+from .facts import hue_of, seed_levels, words_facts
+from .tint import tinted
+
+MOST_ROWS = 24  # of words: the loudest
+CELL = 192  # pixels: many rows of soft shapes need no more
+
+
+def words_sheet(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> Image.Image:
+    """Return the sheet of the first seed. Only the style's theme counts; pictures: as for `words_frames`."""
+    facts, theme, drawn = words_facts(trace), style.theme, seed_levels(trace, 0)
+    columns = choose_columns(len(facts.run.rows))
+    guesses = [np.ascontiguousarray(pictures["guess"][0][state]) for state in columns]
+    plain = [marked_array(guess, facts.drawn[0, state], theme) for guess, state in zip(guesses, columns, strict=True)]
+    rows = [SheetRow("guess", f"seed {facts.run.seeds[0]}", plain, group="guess")]
+    for word in facts.loudest(MOST_ROWS):
+        maps = drawn[word.negative][:, word.index]
+        hue = hue_of(word, theme)
+        shown = [
+            tinted(guess, maps[min(state, len(maps) - 1)][None], [hue], theme, (guess.shape[1], guess.shape[0]))
+            for guess, state in zip(guesses, columns, strict=True)
+        ]
+        rows.append(SheetRow(word.label, word.said, shown))
+    words = " · ".join([facts.run.settings, *legend(facts.drawn[:1, columns]), *_rest(facts)])
+    return contact_sheet(rows, state_columns(facts.run, columns), facts.run.prompt, words, theme, CELL)
+
+
+def _rest(facts: Any) -> list[str]:
+    return [f"{100 * facts.rest.mean():.0f} % of the attention is on no word"] if len(facts.rest) else []

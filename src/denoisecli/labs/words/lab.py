@@ -1,0 +1,126 @@
+"""Words: where and when each word of the prompt speaks, from the attention of every step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisecli.errors import UsageError
+from denoisecli.labs import job as plans
+from denoisecli.labs.images import save_images
+from denoisecli.labs.sampling import Sample, Told, batch_size, joined, load, resolved, sample_each, settings_inside
+from denoisecli.trace import FILM_FILE, SHEET_FILE
+
+from .config import WordsConfig
+from .numbers import described, paired
+
+if TYPE_CHECKING:
+    from denoisecli.diffusion.models import Model
+    from denoisecli.labs.job import Job, Plan
+    from denoisecli.labs.pictures import Pictures
+    from denoisecli.media.picture_file import PictureFile
+    from denoisecli.trace import Trace
+
+
+def plan(config: WordsConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[WordsConfig]:
+    """Return the plan of a run whose words are heard; nothing is loaded yet."""
+    config, identity = resolved(config)
+    if config.batch is None and config.size:
+        config = config.model_copy(update={"batch": batch_size(config.size, len(config.seeds))})
+    return plans.plan(config, identity, make, out, runs_dir, force=force)
+
+
+def make(job: Job[WordsConfig]) -> Trace:
+    """Sample with the words heard, measure, draw. This is the whole lab."""
+    from denoisecli.labs.pictures import decode_states, stored
+
+    model = load(job)
+    trace = sampled(job, model)
+    pictures = decode_states(job, model, trace)
+    describe(job, trace, pictures)
+    save_finals(job, model, pictures)
+    with stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}) as kept:
+        draw(job, trace, kept)
+    return trace
+
+
+def sampled(job: Job[WordsConfig], model: Model) -> Trace:
+    """Sample all seeds with their words heard, and return one trace. Raises UsageError where there are no maps."""
+    config = job.config
+    if config.concepts:
+        raise UsageError("Words that are not in the prompt are not heard yet.", "Leave out concepts.")
+    keywords = {
+        "words": True if config.words is None else list(config.words),
+        "pool": config.pool,
+        "max_map_bytes": config.max_map_bytes,
+    }
+    samples = [Sample(seed, config.cfg) for seed in config.seeds]
+    job.report.stage("sample", len(samples) * config.steps)
+    parts = list(sample_each(job, model, samples, config.batch or 1, told=lambda _: Told(keywords=keywords)))
+    trace = joined(parts, samples)
+    if "words" not in trace and "negative_words" not in trace:
+        raise UsageError("No word of the prompt was heard.", "Name words of the prompt, or concepts.")
+    trace.record["words_rest"] = _rest(parts)
+    return trace
+
+
+def _rest(parts: list[tuple[list[int], Trace]]) -> dict[str, list[float]]:
+    """Return `words_rest` of a whole run: the mean over the samples of all batches."""
+    counts = [len(indices) for indices, _ in parts]
+    rows = [part.record["words_rest"] for _, part in parts]
+    means = {name: np.average([row[name] for row in rows], axis=0, weights=counts) for name in rows[0]}
+    return {name: [float(f"{value:.6g}") for value in values] for name, values in means.items()}
+
+
+def describe(job: Job[WordsConfig], trace: Trace, pictures: Pictures) -> None:
+    """Add to the trace's record what the maps say, how the pictures settled, and which decoder drew them."""
+    from denoisecli.metrics import measure
+
+    trace.lab, rows = job.config.lab, trace.record["words"]
+    arrays = [(trace[name], name != "words") for name in ("words", "negative_words") if name in trace]
+    with job.timed("figures"):
+        runs = measure(trace, pictures.measured, pictures.drawn_scale)
+        trace.record["words"] = described(rows, arrays)
+        trace.record["word_pairs"] = paired(rows, trace["words"]) if "words" in trace else []
+    trace.record["runs"] = [run | row for run, row in zip(trace.record["runs"], runs, strict=True)]
+    trace.record |= pictures.told
+    trace.record["config"] = json.loads(job.config.model_dump_json())
+
+
+def save_finals(job: Job[WordsConfig], model: Model, pictures: Pictures) -> None:
+    """Write the finished pictures, with what made them inside."""
+    from denoisecli.interop.recipe import shot
+
+    config = job.config
+    save_images(
+        job,
+        (
+            (f"seed-{seed}", picture, settings_inside(model, config, shot(config, seed, config.cfg), picture))
+            for seed, picture in zip(config.seeds, pictures.finals, strict=True)
+        ),
+    )
+
+
+def draw(job: Job[WordsConfig], trace: Trace, pictures: PictureFile) -> None:
+    """Draw the film, the contact sheet and the page, from stored things only."""
+    from denoisecli.labs.films import film_style, write_state_film
+    from denoisecli.labs.pages import resolved_keys, write_page
+    from denoisecli.media.images import save_png
+
+    from .figures.film import words_frames
+    from .figures.sheet import words_sheet
+    from .page import words_page
+
+    partial, style = job.folder.partial, film_style(job)
+    shown: dict[str, Any] = dict(pictures)
+    job.report.stage("figures", 2)
+    with job.timed("figures"):
+        frames = words_frames(trace, shown, style)
+        write_state_film(job, frames, trace.steps + 1, partial / FILM_FILE, record=trace.record)
+        job.report.step(1)
+        job.artifact(save_png(words_sheet(trace, shown, style), partial / SHEET_FILE), "sheet")
+        job.report.step(2)
+    write_page(job, words_page(trace, pictures.shapes), pictures, resolved_keys(job.config))

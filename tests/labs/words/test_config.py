@@ -1,0 +1,66 @@
+"""The words that a config may name."""
+
+import pytest
+
+from denoisecli.config.load import Layer, build
+from denoisecli.errors import ConfigError
+from denoisecli.labs.words.config import WordsConfig
+
+
+def config(**values):
+    return build(WordsConfig, [Layer(values, source="test")])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("a lighthouse on a rocky cliff", ["lighthouse", "rocky cliff"]),
+        ("a Lighthouse, on a ROCKY cliff!", ["lighthouse", "Rocky Cliff"]),
+        ("golden clouds", "cloud"),  # a plural
+        ("a cherry on a cake", ["cherries"]),
+        ("red cube, blue ball, red roof", ["red"]),
+        ("悬崖上的灯塔", ["灯塔"]),
+        ("un phare à l’aube", ["phare", "l’aube"]),
+    ],
+)
+def test_words_and_phrases_of_the_prompt_are_found(prompt, words):
+    found = config(prompt=prompt, words=words).words
+    assert found == ((words,) if isinstance(words, str) else tuple(words))
+
+
+def test_words_may_be_the_negative_prompts():
+    assert config(prompt="a cliff", negative_prompt="a castle", words=["castle"]).words == ("castle",)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"words": ["ligthouse"]}, 'words: "ligthouse" is not in the prompt; did you mean "lighthouse"? A word'),
+        ({"words": ["submarine"]}, '"submarine" is not in the prompt; a word that is not in it goes into concepts'),
+        ({"words": ["cliff rocky"]}, '"cliff rocky" is not in the prompt'),
+        ({"words": ["..."]}, '"..." is not in the prompt'),
+        ({"words": [""]}, "words"),
+        ({"words": ["lighthouse"] * 300}, "words"),
+        ({"prompt": ""}, "prompt: there is no word in it to follow; give it some, or name concepts"),
+        ({"prompt": " ,. "}, "there is no word in it to follow"),
+        ({"prompt_syntax": "a1111"}, "leave prompt_syntax plain"),
+        ({"clip_skip": 2}, "leave clip_skip 1"),
+        ({"pool": []}, "pool"),
+        ({"pool": 3}, "3 names no layers"),
+        ({"max_map_bytes": 1}, "max_map_bytes"),
+    ],
+)
+def test_what_cannot_be_followed_is_said_before_a_model_is_loaded(values, said):
+    with pytest.raises(ConfigError) as error:
+        config(**values)
+    assert said in str(error.value)
+
+
+def test_a_hundred_words_of_a_long_prompt_are_fine():
+    words = [f"word{number}" for number in range(200)]
+    assert len(config(prompt=" ".join(words), words=words).words) == 200
+
+
+def test_one_layer_is_a_list_of_one():
+    assert config(pool="mid_block").pool == ("mid_block",)
+    assert config().pool == "mean"
