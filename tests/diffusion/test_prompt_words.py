@@ -3,7 +3,7 @@
 import pytest
 
 from denoisecli.diffusion.models import POCKET
-from denoisecli.diffusion.prompt_words import asked_for, prompt_of, read_back
+from denoisecli.diffusion.prompt_words import absent, asked_for, prompt_of, read_back
 from denoisecli.errors import UsageError
 from tests.families.folders import bytes_tokenizer
 
@@ -111,6 +111,5 @@ def test_a_character_that_the_tokenizer_writes_otherwise_hides_no_other_word(tok
 )  # fmt: skip
 def test_words_by_key(tokenizers, keys, found, missing):
     prompt = read(tokenizers["bytes"], "a red cube, blue cube, berries")
-    words, absent = asked_for(keys, [prompt])
-    assert [(word.text, word.occurrence) for word in words] == found
-    assert absent == missing
+    assert [(word.text, word.occurrence) for word in asked_for(keys, [prompt])] == found
+    assert absent(keys, [prompt]) == missing

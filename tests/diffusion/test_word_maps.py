@@ -33,7 +33,7 @@ def pocket():
 
 
 class Brute:
-    """Every attn2's full matrix, from what its to_q and to_k returned, step by step: (rows, places, tokens)."""
+    """Every attn2's full matrix, from what its to_q and to_k returned, step by step."""
 
     def __init__(self, unet):
         self.found, self.hooks = [], []
@@ -46,20 +46,28 @@ class Brute:
     def keep(self, layer, which):
         def hook(_, __, out):
             self.held[which] = out.double()
-            if which == "k":
+            if which == "k" and len(out) > 1:  # of the prompts, not of a concept
                 q, k = (self.held[one].unflatten(-1, (layer.heads, -1)).transpose(1, 2) for one in "qk")
-                self.found.append((q @ k.mT / q.shape[-1] ** 0.5).softmax(-1).mean(1))
+                self.found.append((layer, q, k))
 
         return hook
 
-    def maps(self, tokens, size, rows, layers):
-        """Return the mean of the layers at the latents' size, (step, row, token, h, w)."""
-        steps = []
-        for start in range(0, len(self.found), layers):
+    def maps(self, tokens, size, rows, layers, more=None):
+        """Return the mean of the layers at the latents' size, (row, step, token, h, w).
+
+        more: vectors that are appended to the text; what their tokens get together is returned instead.
+        """
+        found, steps = list(self.found), []
+        for start in range(0, len(found), layers):
             total = 0
-            for read in self.found[start : start + layers]:
+            for layer, q, k in found[start : start + layers]:
+                if more is not None:
+                    own = layer.to_k(more).detach().double().unflatten(-1, (layer.heads, -1)).transpose(0, 1)
+                    k = torch.cat([k, own.expand(len(k), -1, -1, -1)], dim=2)
+                read = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1).mean(1)
                 grid = grid_of(read.shape[1], size)
-                maps = read[rows][:, :, tokens].mT.unflatten(-1, grid)
+                chosen = read[..., tokens] if more is None else read[..., -len(more) :].sum(-1, keepdim=True)
+                maps = chosen[rows].mT.unflatten(-1, grid)
                 total = total + torch.nn.functional.interpolate(maps, size, mode="bilinear")
             steps.append(total / layers)
         return torch.stack(steps, dim=1).numpy()
@@ -89,6 +97,30 @@ def test_maps_are_those_of_the_full_matrix_and_the_picture_is_the_same(pocket, b
     np.testing.assert_allclose(trace["negative_words"], brute.maps([2], size, slice(0, 2), 7), **HALF)
     told = [(word["text"], word["tokens"], word["negative"]) for word in trace.record["words"]]
     assert told == [("lighthouse", [2], False), ("rocky cliff", [5, 6], False), ("castle", [2], True)]
+
+
+def test_concepts_have_what_one_more_word_would_get_and_the_picture_reads_none(pocket, brute):
+    plain = paint(pocket)
+    brute.found.clear()
+    with record(pocket, words=["castle", "lighthouse", "lamp"], concepts=["stone tower"]) as trace:
+        heard = paint(pocket)
+    assert torch.equal(plain, heard)
+    told = [(word["text"], word["tokens"], word["concept"]) for word in trace.record["words"]]
+    assert [text for text, _, concept in told if concept] == ["castle", "lamp", "stone tower"]
+    assert told[0] == ("lighthouse", [2], False)
+    assert sum("not in the prompt" in note for note in trace.record["notes"]) == 2
+    ids = pocket.tokenizer("stone tower", padding="max_length", return_tensors="pt").input_ids
+    vectors = pocket.text_encoder(ids)[0][0, 1:3].detach()
+    size = tuple(trace.x_t.shape[-2:])
+    maps = brute.maps([0], size, slice(2, 4), 7, more=vectors)
+    np.testing.assert_allclose(trace["words"][:, :, 3], maps[:, :, 0], **HALF)
+
+
+def test_concepts_alone_are_heard_without_words(pocket):
+    with record(pocket, concepts=["boat"]) as trace:
+        paint(pocket, "")
+    assert [word["text"] for word in trace.record["words"]] == ["boat"]
+    np.testing.assert_allclose(np.add(*(trace.record["words_rest"][key] for key in ("share", "other"))), 1, atol=1e-3)
 
 
 def test_all_shares_sum_to_one(pocket):
@@ -166,7 +198,7 @@ def test_layers_by_name_are_pooled_alone(pocket):
 @pytest.mark.parametrize(
     ("options", "prompt", "said"),
     [
-        pytest.param({"words": ["lighthous"]}, PROMPT, 'did you mean "lighthouse"', id="nearly"),
+        pytest.param({"words": ["lighthous"]}, PROMPT, 'Did you mean "lighthouse"', id="nearly"),
         pytest.param({"words": "lighthouse"}, PROMPT, "not a list", id="one word, no list"),
         pytest.param({"words": True}, "", "empty", id="an empty prompt"),
         pytest.param({"words": ["clouds"]}, "stone " * 40 + "clouds", "behind the end", id="cut off"),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from .concepts import Concept
     from .text_axis import TextAxis
 
 Groups = dict[int, torch.Tensor]
@@ -80,6 +81,7 @@ class Ear:
     ) -> None:
         self.denoisers, self.axis, self.groups = denoisers, axis, groups
         self.layers = {name: layer for name, layer in _layers(denoisers) if chosen(name)}
+        self.concepts: Sequence[Concept] = ()
         self.heard = Heard()
         self.now: _Layer | None = None
         self.picture: int | None = None
@@ -150,7 +152,8 @@ class Ear:
         places, columns = spans
         given = Attended(q, k, told.get("attn_mask"), told.get("scale"))
         groups = self.groups(columns.stop - columns.start, q.device)
-        self.heard.add(layer.name, shares(given, groups, places, columns))
+        more = [concept.keys(self.layers[layer.name]) for concept in self.concepts]
+        self.heard.add(layer.name, shares(given, groups, places, columns, more))
 
     def _spans(self, layer: _Layer, lengths: tuple[int, int]) -> tuple[slice, slice] | None:
         """Return where the picture stands among the queries, and the text among the keys; None where none is read."""

@@ -75,10 +75,11 @@ def sample_batch(
     outputs: bool = False,
     take_up: TakeUp | None = None,
     words: Words = None,
+    concepts: Sequence[str] = (),
     pool: str | Sequence[str] = "mean",
     max_map_bytes: int = MAX_MAP_BYTES,
 ) -> Trace:
-    """Return the trace of one batch; on_step, outputs, take_up, words, pool, max_map_bytes: see `record`.
+    """Return the trace of one batch; on_step, outputs, take_up, words, concepts, pool, max_map_bytes: see `record`.
 
     Samples of a stochastic sampler draw from a generator each, so a batch does not couple them. A pipeline that mixes
     by itself, or is told the scale, is called once for each run of equal scales.
@@ -99,6 +100,7 @@ def sample_batch(
         outputs=outputs,
         take_up=take_up,
         words=words,
+        concepts=concepts,
         pool=pool,
         max_map_bytes=max_map_bytes,
     )

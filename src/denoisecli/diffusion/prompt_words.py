@@ -166,6 +166,11 @@ class Prompt:
         """Return every token of the prompt, punctuation included."""
         return _once(token for tokens in self.tokens for token in tokens)
 
+    @property
+    def words(self) -> list[str]:
+        """Return every word, as it is written."""
+        return [self.text[start:stop] for start, stop in self.spans]
+
     def joined(self, other: Prompt, columns: Mapping[int, int]) -> Prompt:
         """Return it with the tokens of another reading, as they stand at `columns`; those that are in none are lost."""
         theirs = ([columns[token] for token in tokens if token in columns] for tokens in other.tokens)
@@ -229,12 +234,17 @@ def _parted(span: tuple[int, int], text: str, tokens: Sequence[tuple[int, ...]])
             start = place
 
 
-def asked_for(keys: Sequence[str], prompts: Sequence[Prompt]) -> tuple[list[Word], list[str]]:
-    """Return the words of the prompts that are asked for by key, and the keys that are in none of them.
+def absent(keys: Sequence[str], prompts: Sequence[Prompt]) -> list[str]:
+    """Return the words and phrases that are in none of the prompts."""
+    return [key for key in keys if not any(prompt.named(key) for prompt in prompts)]
+
+
+def asked_for(keys: Sequence[str], prompts: Sequence[Prompt]) -> list[Word]:
+    """Return the words of the prompts that are asked for by key.
 
     Raises UsageError for a word that stands in a prompt behind what its encoder reads.
     """
-    found, missing = list[Word](), list[str]()
+    found = list[Word]()
     for key in keys:
         here = [word for prompt in prompts for word in prompt.named(key)]
         heard = [word for word in here if word.tokens]
@@ -244,5 +254,9 @@ def asked_for(keys: Sequence[str], prompts: Sequence[Prompt]) -> tuple[list[Word
                 "Move it to the front, or make the prompt shorter.",
             )
         found += heard
-        missing += [] if here else [key]
-    return found, missing
+    return found
+
+
+def unread(text: str, *, negative: bool = False) -> Prompt:
+    """Return a prompt that no encoder has read yet: its words have no tokens."""
+    return prompt_of(text, Spelled("", ()), negative=negative)

@@ -39,6 +39,7 @@ def record(
     outputs: bool = False,
     take_up: TakeUp | None = None,
     words: Words = None,
+    concepts: Sequence[str] = (),
     pool: str | Sequence[str] = "mean",
     max_map_bytes: int = MAX_MAP_BYTES,
 ) -> Iterator[Trace]:
@@ -59,6 +60,8 @@ def record(
         phrases; or {"word": [numbers of its tokens]} for a pipeline that is called with embeddings. A map's value is
         the probability with which a place of the picture attends to the word, summed over the word's tokens, averaged
         over heads and layers, resized to the latents.
+    concepts: words that are heard though they are not in the prompt, behind its own; the picture never reads them. A
+        word of `words` that is not in the prompt is heard as one, and the record's notes say so. U-Nets alone.
     pool: "mean" over all layers whose side is at least a quarter of the latents', or names of layers or blocks.
     max_map_bytes: most that the maps may take.
 
@@ -69,8 +72,8 @@ def record(
     trace = Trace()
     tape = Tape(pipe, on_step, scales, guidance_rescale, seeds, stop_on_nan)
     tape.take_up, tape.keeps_outputs = take_up, outputs
-    if words is not None and words is not False:
-        tape.listener = listener_of(pipe, Asked(words, pool, max_map_bytes), take_up)
+    if words or concepts:
+        tape.listener = listener_of(pipe, Asked(words, concepts, pool, max_map_bytes), take_up)
     with all_on(tape.taps()):
         yield trace
     fill(trace, tape)

@@ -50,7 +50,9 @@ def fill(trace: Trace, tape: Tape) -> None:
     if tape.listener is not None:
         maps = [run.maps for run in runs]
         trace.arrays |= tape.listener.arrays(maps)
-        trace.record |= tape.listener.record(maps, trace.arrays)
+        told = tape.listener.record(maps, trace.arrays)
+        notes = [*trace.record.get("notes", []), *told.pop("notes")]
+        trace.record |= told | ({"notes": notes} if notes else {})
     trace.source = _source(tape, runs)
 
 

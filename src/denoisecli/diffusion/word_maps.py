@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from denoisecli.config.fields import did_you_mean
 from denoisecli.errors import UsageError
 
 from .attention import Ear, Heard
+from .concepts import encoded_concepts
 from .denoiser import denoisers_of
-from .prompt_words import Prompt, Word, asked_for
+from .prompt_words import Prompt, Word, absent, asked_for, unread
 from .text_readings import BY_NUMBER, Readings
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from .take_up import TakeUp
 
 MAX_MAP_BYTES = 1 << 30
+NEARLY = 0.8
+"""How alike, by difflib's ratio, a word that is not in the prompt is to one that is where it is taken for a slip."""
 SMALLEST = 4
 """Layers whose side is less than the latents' divided by this are not pooled: their places are too coarse."""
 
@@ -42,11 +45,13 @@ Words = bool | Sequence[str] | Mapping[str, Sequence[int]] | None
 class Asked:
     """What is to be heard. words: True for all that carry meaning, some by name, or the tokens of some by name.
 
+    concepts: words that are heard though they are in no prompt (see `concepts`).
     pool: "mean" over all layers that are not too small, or the names of layers, or of blocks of them.
     max_map_bytes: most that the maps of a recording may take.
     """
 
     words: Words
+    concepts: Sequence[str] = ()
     pool: str | Sequence[str] = "mean"
     max_map_bytes: int = MAX_MAP_BYTES
 
@@ -68,6 +73,7 @@ class _Words:
     """The words of one call of the pipeline, and what the encoders read of its prompts."""
 
     prompt: list[Word]
+    concepts: list[Word]
     negative: list[Word]
     texts: tuple[Prompt | None, Prompt | None]
     length: int | None
@@ -76,10 +82,13 @@ class _Words:
     @property
     def all(self) -> list[Word]:
         """Return the words of both halves, in the order of the arrays."""
-        return [*self.prompt, *self.negative]
+        return [*self.prompt, *self.concepts, *self.negative]
 
     def groups(self, text: int) -> torch.Tensor:
-        """Return (text tokens, groups): each half's words, its other tokens, and all that is no text."""
+        """Return (text tokens, groups): each half's words, its other tokens, and all that is no text.
+
+        Behind them the ear has the concepts.
+        """
         halves = zip((self.prompt, self.negative), self.texts, strict=True)
         return torch.cat([_grouped(text, words, read) for words, read in halves], dim=1)
 
@@ -105,6 +114,7 @@ class Listener:
         self.readings = Readings(pipe)
         self.words: _Words | None = None
         self.begins = True
+        self.taken: list[str] = []
         self.ear = Ear(denoisers_of(pipe), self.readings.axis, self._groups, self._chosen)
         self.pooled: dict[str, None] = {}
         self.bytes = 0
@@ -120,6 +130,24 @@ class Listener:
         self.told, self.begins = dict(told), True
         if begins:
             self.readings.heard = []
+            self.ear.concepts = encoded_concepts(self.pipe, self._concepts(), self.readings)
+
+    def _concepts(self) -> list[str]:
+        """Return what is to be heard as a concept: what was asked for as one, and words that are in no prompt.
+
+        Raises UsageError for a word that is nearly in the prompt, or where the pipeline knows no concepts.
+        """
+        if isinstance(self.asked.words, (bool, Mapping)):
+            return list(self.asked.concepts)
+        prompts = [unread(_one(self.told.get(name))) for name in ("prompt", "negative_prompt")]
+        self.taken = absent(self.asked.words or (), prompts)
+        known = [word for prompt in prompts for word in prompt.words]
+        for key in self.taken:
+            close = get_close_matches(key.lower(), known, n=1, cutoff=NEARLY)
+            if close or not hasattr(self.pipe, "unet"):
+                hint = f'Did you mean "{close[0]}"?' if close else f"It has: {', '.join(known) or 'no words'}."
+                raise UsageError(f"The word {key!r} is not in the prompt.", hint)
+        return [*self.taken, *self.asked.concepts]
 
     def _groups(self, text: int, device: torch.device) -> torch.Tensor:
         if self.words is None or self.begins:
@@ -148,23 +176,22 @@ class Listener:
 
     def _arranged(self) -> _Words:
         """Return the words of the call that begins."""
+        concepts = [Word(concept.text, (), concept=True) for concept in self.ear.concepts]
         if isinstance(self.asked.words, Mapping):
             given = [Word(text, tuple(tokens)) for text, tokens in self.asked.words.items()]
-            return _Words(given, [], (None, None), None)
+            return _Words(given, concepts, [], (None, None), None)
         prompts = [self._prompt("prompt"), self._prompt("negative_prompt")]
         there = [prompt for prompt in prompts if prompt is not None]
-        if not there:
+        if not there and not concepts:
             raise UsageError(
                 "The prompt is empty, so there are no words to listen to.", "Give one, or leave out words."
             )
         if self.asked.words is True:
             found = [word for prompt in there for word in prompt.meaningful()]
         else:
-            found, missing = asked_for(list(self.asked.words or ()), there)
-            if missing:
-                raise _unknown(missing[0], there)
+            found = asked_for(list(self.asked.words or ()), there)
         halves = [[word for word in found if word.negative is negative] for negative in (False, True)]
-        return _Words(halves[0], halves[1], (prompts[0], prompts[1]), self.readings.length)
+        return _Words(halves[0], concepts, halves[1], (prompts[0], prompts[1]), self.readings.length)
 
     def _prompt(self, name: str) -> Prompt | None:
         """Return one of the call's two prompts as it was read; None where it is empty."""
@@ -194,15 +221,15 @@ class Listener:
             cond, uncond = uncond, cond
         if cond is None:
             raise UsageError("No evaluation with the prompt was heard in a step.", "Record it without words.")
-        width = len(self.words.prompt)
-        maps = self._resized(cond, slice(0, width + 2), size)
+        own, others, concepts = (len(words) for words in (self.words.prompt, self.words.negative, self.words.concepts))
+        read = [*range(own), *range(own + others + 4, own + others + 4 + concepts), own, own + 1]
+        maps = self._resized(cond, read, size)
         if first:
             self._bound(maps, size, steps)
         negative = None
-        if uncond is not None and self.words.negative:
-            negative = self._resized(uncond, slice(width + 2, -2), size).half()
-        beside = maps[:, width:].flatten(2).mean(dim=(0, 2))
-        return Maps(maps[:, :width].half(), negative, beside)
+        if uncond is not None and others:
+            negative = self._resized(uncond, range(own + 2, own + 2 + others), size).half()
+        return Maps(maps[:, :-2].half(), negative, maps[:, -2:].flatten(2).mean(dim=(0, 2)))
 
     def _bound(self, maps: torch.Tensor, size: Sequence[int], steps: int) -> None:
         """Raise UsageError before maps are kept that would take more than they may."""
@@ -216,7 +243,7 @@ class Listener:
                 "Name fewer words, take fewer seeds at once, or allow more: max_map_bytes.",
             )
 
-    def _resized(self, heard: Heard, groups: slice, size: Sequence[int]) -> torch.Tensor:
+    def _resized(self, heard: Heard, groups: Sequence[int], size: Sequence[int]) -> torch.Tensor:
         """Return the mean over layers at the latents' size, (n, group, ...)."""
         total, count = torch.zeros(()), 0
         for places, read in heard.sums.items():
@@ -226,7 +253,7 @@ class Listener:
             layers = heard.layers[places]
             self.pooled |= dict.fromkeys(layers)
             mode = "bilinear" if len(size) == 2 else "trilinear"
-            maps = read[:, groups]
+            maps = read[:, list(groups)]
             maps = maps.reshape(*maps.shape[:2], *grid)
             total = total.to(maps.device) + torch.nn.functional.interpolate(maps, tuple(size), mode=mode)
             count += len(layers)
@@ -253,22 +280,27 @@ class Listener:
         """Return what trace.json says of the words: `words`, `words_rest`, `words_pool`."""
         assert self.words is not None
         rows = []
-        for name, words in (("words", self.words.prompt), ("negative_words", self.words.negative)):
+        halves = ("words", [*self.words.prompt, *self.words.concepts]), ("negative_words", self.words.negative)
+        for name, words in halves:
             if name in arrays:
                 maps = arrays[name].astype(np.float32)
                 shares = maps.reshape(*maps.shape[:3], -1).mean(axis=(0, 3)).T
                 rows += [word.record | {"share": _short(share)} for word, share in zip(words, shares, strict=True)]
         beside = torch.stack([torch.stack([step.beside for step in steps]) for steps in runs]).mean(dim=0).cpu().numpy()
         rest = {"share": _short(beside[:, 1]), "other": _short(beside[:, 0])}
-        return {"words": rows, "words_rest": rest, "words_pool": list(self.pooled)}
+        notes = [
+            f"{text!r} is not in the prompt: it was heard as a concept, which nothing reads." for text in self.taken
+        ]
+        return {"words": rows, "words_rest": rest, "words_pool": list(self.pooled), "notes": notes}
 
 
 def listener_of(pipe: Any, asked: Asked, take_up: TakeUp | None) -> Listener:
     """Return a pipeline's listener. Raises UsageError where its words cannot be heard."""
     if take_up is not None:
         raise UsageError("A run that is taken up on the way is recorded without words.", "Leave out words.")
-    if isinstance(asked.words, str):
-        raise UsageError(f"words: {asked.words!r} is not a list of words.", f"Write words=[{asked.words!r}].")
+    for name, told in (("words", asked.words), ("concepts", asked.concepts)):
+        if isinstance(told, str):
+            raise UsageError(f"{name}: {told!r} is not a list of words.", f"Write {name}=[{told!r}].")
     return Listener(pipe, asked)
 
 
@@ -282,13 +314,6 @@ def _one(told: Any) -> str:
     if len(texts) > 1:
         raise UsageError("The pictures of this call have different prompts.", "Record words of one prompt at a time.")
     return str(next(iter(texts), ""))
-
-
-def _unknown(key: str, prompts: Sequence[Prompt]) -> UsageError:
-    known = [word.text for prompt in prompts for word in prompt.meaningful()]
-    return UsageError(
-        f"The word {key!r} is not in the prompt.", did_you_mean(key, known) or f"It has: {', '.join(known)}."
-    )
 
 
 def grid_of(places: int, size: Sequence[int]) -> tuple[int, ...] | None:
