@@ -51,6 +51,14 @@ def test_unknown_until_one_was_made():
     assert expected(rates.details(config())) == "4 pictures of 64×64, 20 steps each: about 28 s"
 
 
+def test_a_drawing_of_what_is_there_takes_its_frames_alone():
+    assert rates.details(config(), drawn=True)["seconds"] is None
+    rates.learn(config(), TIMES, 1000)
+    drawn = rates.details(config(), drawn=True)
+    assert drawn["seconds"] == pytest.approx(5 + 5.5, abs=0.5)
+    assert expected(drawn).startswith("new drawings of 4 pictures of 64×64, 20 steps each: about 1")
+
+
 def test_costs_grow_with_what_makes_them():
     """Sampling and decoding by samples and steps, drawing by steps alone, loading not at all."""
     rates.learn(config(), TIMES, 1000)

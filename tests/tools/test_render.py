@@ -167,7 +167,7 @@ print(sorted(set(sys.modules) & {{"torch", "diffusers", "transformers"}}))
 
 def test_the_command_prints_the_folder(runs, tmp_path):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "denoisecli", "render", "-", "--set", "theme=light", "-o", str(out), "-q"]
+    command = [sys.executable, "-m", "denoisecli", "render", "-", "--theme", "light", "-o", str(out), "-q"]
     done = subprocess.run(command, input=f"{runs['toy']}\n", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, str(out)), done.stderr
     assert {"film.mp4", "sheet.png"} <= {path.name for path in Path(out).iterdir()}

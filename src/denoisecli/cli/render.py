@@ -11,6 +11,7 @@ from .run_arguments import Runs, run_folders
 def render(
     runs: Runs,
     set_: options.Set = None,
+    theme: options.Theme = None,
     out: options.Out = None,
     runs_dir: options.RunsDir = None,
     force: options.Force = False,
@@ -21,7 +22,7 @@ def render(
 ) -> None:
     """New film, sheet and page from a stored run: no model, no sampling.
 
-    What may change is how a run is drawn: --set film.size=1080x1080 --set film.theme=light. The result lies where the
+    What may change is how a run is drawn: --theme light --set film.size=1080x1080. The result lies where the
     lab itself would have put it; with nothing changed, the run is drawn anew in its place.
     """
     from denoisecli.errors import UsageError
@@ -33,7 +34,8 @@ def render(
     folders = run_folders(runs)
     if out is not None and len(folders) > 1:
         raise UsageError(f"-o names one folder, but there are {len(folders)} runs.", "Use --runs-dir instead.")
-    for planned in [plan(folder, set_ or [], out, runs_dir, force=force) for folder in folders]:
+    pairs = [*(set_ or []), *([f"film.theme={theme}"] if theme else [])]
+    for planned in [plan(folder, pairs, out, runs_dir, force=force) for folder in folders]:
         if dry_run:
             console.planned(planned.folder)
         else:

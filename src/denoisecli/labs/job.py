@@ -58,12 +58,16 @@ Recipe = Callable[[Job[Config]], Trace]
 
 @dataclass
 class Plan(Generic[Config]):
-    """A run that can be made: its resolved config, its folder, the lab's recipe, and what else the hash is of."""
+    """A run that can be made: its resolved config, its folder, the lab's recipe, and what else the hash is of.
+
+    drawn: whether the recipe only draws what a stored run holds.
+    """
 
     config: Config
     folder: RunFolder
     recipe: Recipe[Config]
     identity: str = ""
+    drawn: bool = False
 
     def make(self, report: Report) -> Path:
         """Make the run unless it is done, and return its folder. Interrupted, it goes on at the last whole batch."""
@@ -83,7 +87,7 @@ class Plan(Generic[Config]):
                     self.folder.path,
                     self.config.lab,
                     self.config.title,
-                    **rates.details(told),
+                    **rates.details(told, drawn=self.drawn),
                     **draft_note(self.config),
                 )
                 _warn_of_boxes(report, self.config.title)
@@ -91,7 +95,7 @@ class Plan(Generic[Config]):
                 trace = self.recipe(job)
                 self._write(trace, job)
                 self.folder.finish()
-                if not resumed and self.config.by_command:
+                if not (resumed or self.drawn) and self.config.by_command:
                     rates.learn(told, job.timings, sum(int(row["bytes"]) for row in self.folder.artifacts))
         except BaseException:
             self.folder.discard_if_empty()

@@ -260,7 +260,10 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 def _shapes(text: bytes, entries: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of every view that the index names; there cannot be more pictures than entries."""
-    views = parse(text)["views"]
+    index = parse(text)
+    views = index.get("views") if isinstance(index, dict) else None
+    if not isinstance(views, dict):
+        raise ValueError(f"{INDEX} names no views")
     found = {str(name): _shape(str(name), view["shape"]) for name, view in views.items()}
     if sum(math.prod(shape[:-3]) for shape in found.values()) > entries:
         raise ValueError(f"{INDEX} names more pictures than there are")

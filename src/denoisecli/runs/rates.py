@@ -125,12 +125,15 @@ def sampling_rate(one: Kind) -> float | None:
     return None
 
 
-def details(config: dict[str, Any]) -> dict[str, Any]:
+def details(config: dict[str, Any], *, drawn: bool = False) -> dict[str, Any]:
     """Return what `Report.start` is told of a run that is about to be made: `makes`, and `seconds` where known.
 
-    `sampling_s` instead, where only sampling is known.
+    `sampling_s` instead, where only sampling is known. drawn: whether all but its drawings is there.
     """
     rate = known_rate(kind(config))
+    if drawn:
+        seconds = None if rate is None else float(f"{rate.frame_s * work(config).frames:.2g}")
+        return {"makes": f"new drawings of {work(config).made}", "seconds": seconds}
     if rate is not None:
         return {"makes": work(config).made, "seconds": float(f"{rate.load_s + rate.seconds(config):.2g}")}
     found: dict[str, Any] = {"makes": work(config).made, "seconds": None}

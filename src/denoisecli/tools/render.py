@@ -77,6 +77,7 @@ def plan(
     _check_keys(run, stored, config)
     kept_files(run, trace.record)  # a run that names what it may not is refused before anything is made
     made = plans.plan(config, trace.record["identity"], Redraw(run, trace), out, runs_dir, force=force)
+    made.drawn = True
     if out is None and made.folder.hash == trace.record["hash"]:
         made.folder.path, made.folder.force = run, True  # the same run drawn anew, wherever it lies
     elif out is None and runs_dir is None:
