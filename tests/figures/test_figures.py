@@ -16,7 +16,7 @@ from denoisecli.figures.latent import (
 from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet
 from denoisecli.figures.text import measure
 from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, MONO, THEMES, FilmStyle, theme_named
-from denoisecli.figures.timeline import Mark, Timeline, spread
+from denoisecli.figures.timeline import Mark, Timeline, kept_apart
 from denoisecli.figures.timing import holds, tick
 from denoisecli.labs.sample.figures.deck import deck_frames
 from denoisecli.labs.sample.figures.rail import _fitting_settings
@@ -256,7 +256,7 @@ def test_bars_are_as_high_as_their_values():
 @pytest.mark.parametrize("states", [(0, 0), (5, 5), (0, 1), (19, 20), (3, 17)])
 def test_words_of_the_timeline_never_touch(states):
     line = Timeline(Box(100, 900, 600, 64), 21, (), DARK, 24)
-    places = spread([line.x(state) for state in states], [130, 126], 19, 100, 700)
+    places = kept_apart([line.x(state) for state in states], [130, 126], 19, 100, 700)
     assert abs(places[0] - places[1]) >= 128 + 18
     assert all(100 + 63 <= place <= 700 - 63 for place in places)
 

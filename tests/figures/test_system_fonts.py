@@ -9,7 +9,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import features
 
 from denoisecli.figures import system_fonts, text
-from denoisecli.figures.text import FONTS, Type, boxes, clean, line_mask, measure
+from denoisecli.figures.text import FONTS, Type, clean, line_mask, measure, undrawable
 
 STYLE = Type(size=40)
 EM = 1000
@@ -70,13 +70,13 @@ def runs(said):
 
 def test_without_fonts_there_are_boxes(machine):
     assert (ink("a灯b") == ink("a□b")).all()
-    assert boxes("灯台, 灯 ok") == "灯台"
-    assert boxes("a lighthouse ᾱ xₜ, здравствуй □") == ""
+    assert undrawable("灯台, 灯 ok") == "灯台"
+    assert undrawable("a lighthouse ᾱ xₜ, здравствуй □") == ""
 
 
 def test_a_font_of_the_machine_draws_what_ours_lack(machine):
     font(machine / "any.ttf", {"灯": 900, "台": 300})
-    assert boxes("灯台塔") == "塔"
+    assert undrawable("灯台塔") == "塔"
     assert runs("灯台") == [pytest.approx(36, abs=1), pytest.approx(12, abs=1)]
     assert measure("灯台", STYLE) == pytest.approx((1000 + 400) * STYLE.size / EM, rel=0.02)
     assert measure("a灯", STYLE) > measure("a", STYLE)
@@ -104,7 +104,7 @@ def test_damaged_files_are_passed_over(machine):
     (machine / "AAB.otf").write_bytes(b"")
     shutil.copy(FONTS / "README.md", machine / "AAC.ttc")
     font(machine / "any.ttf", {"灯": 900})
-    assert boxes("灯") == ""
+    assert undrawable("灯") == ""
 
 
 @pytest.mark.skipif(not features.check("raqm"), reason="Pillow has no text shaping here")
@@ -118,7 +118,7 @@ def test_scripts_from_right_to_left_go_so_across_spaces(machine):
 def test_composed_syllables_stay_whole(machine):
     font(machine / "any.ttf", {"한": 900})
     assert runs("한") == [pytest.approx(36, abs=1)]
-    assert boxes("글") == "글"
+    assert undrawable("글") == "글"
 
 
 def test_selectors_of_a_shape_draw_nothing(machine):

@@ -54,7 +54,7 @@ def clean(text: str) -> str:
     return "".join(one for one in spaced if unicodedata.category(one)[0] != "C" and one not in SELECTORS)
 
 
-def boxes(text: str) -> str:
+def undrawable(text: str) -> str:
     """Return the characters of `text` for which neither we nor this machine have a font, each once."""
     spelled = _spelled(clean(text), PLAIN.face)
     return "".join(dict.fromkeys(one for one in spelled if _source(PLAIN.face, one)[1] == MISSING != one))

@@ -88,10 +88,10 @@ class Timeline:
             min(max(self.x(mark.at), self.box.x + width / 2), self.box.right - width / 2)
             for mark, width in zip(self.marks, widths, strict=True)
         ]
-        return spread(places, widths, style.size * 0.8, self.box.x, self.box.right)
+        return kept_apart(places, widths, style.size * 0.8, self.box.x, self.box.right)
 
 
-def spread(middles: Sequence[float], widths: Sequence[float], gap: float, left: float, right: float) -> list[float]:
+def kept_apart(middles: Sequence[float], widths: Sequence[float], gap: float, left: float, right: float) -> list[float]:
     """Return `middles` moved as little as needed so that words of `widths` keep `gap` and stay in left..right."""
     order = sorted(range(len(middles)), key=lambda i: middles[i])
     moved = list(middles)

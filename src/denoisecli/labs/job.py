@@ -90,7 +90,7 @@ class Plan(Generic[Config]):
                     **rates.details(told, drawn=self.drawn),
                     **draft_note(self.config),
                 )
-                _warn_of_boxes(report, self.config.title)
+                _warn_of_undrawable(report, self.config.title)
                 job = Job(self.config, self.folder, report)
                 trace = self.recipe(job)
                 self._write(trace, job)
@@ -134,13 +134,13 @@ def draft_note(config: LabConfig) -> dict[str, str]:
     return {"draft": config.draft_words} if config.quality == "draft" else {}
 
 
-def _warn_of_boxes(report: Report, title: str) -> None:
+def _warn_of_undrawable(report: Report, title: str) -> None:
     """Tell which characters of the title neither we nor this machine can draw."""
     if title.isascii():
         return
-    from denoisecli.figures.text import boxes
+    from denoisecli.figures.text import undrawable
 
-    if missing := boxes(title):
+    if missing := undrawable(title):
         shown = missing if len(missing) <= MOST_SHOWN else missing[:MOST_SHOWN] + "..."
         report.warn(f"no font on this machine draws {shown}: films and sheets show boxes (Noto fonts have nearly all)")
 

@@ -12,7 +12,7 @@ from denoisecli.config.load import Layer, build
 from denoisecli.errors import ConfigError, MediaError, ModelError, UsageError
 from denoisecli.labs.lora_rank.config import LoraRankConfig
 from denoisecli.labs.lora_rank.lab import plan
-from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix, read_matrix, usual_ranks
+from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix, ranks_to_show, read_matrix
 from denoisecli.report import Report
 from denoisecli.trace import load
 from tests.lora.made import kohya_tensors, pocket_tensors, save
@@ -88,11 +88,11 @@ def test_a_picture_is_its_grey_levels(tmp_path):
 
 @pytest.mark.parametrize(("most", "ranks"), [(1, (1,)), (4, (1, 2, 3, 4)), (32, tuple(range(1, 33)))])
 def test_usual_ranks_of_a_matrix(most, ranks):
-    assert usual_ranks(most) == ranks
+    assert ranks_to_show(most) == ranks
 
 
 def test_usual_ranks_of_a_large_matrix():
-    ranks = usual_ranks(1000)
+    ranks = ranks_to_show(1000)
     assert len(ranks) <= 32
     assert (ranks[0], ranks[-1]) == (1, 1000)
 

@@ -18,7 +18,7 @@ from denoisecli.lora.truncate import rank_of, spectra, truncate, truncated_size
 from denoisecli.trace import Trace
 
 from .config import LoraRankConfig
-from .subject import by_size, keep_piece, keep_subject, kept_energy, piece_of, ranked_file, subject_of
+from .subject import by_size, energy_sum, keep_piece, keep_subject, piece_of, ranked_file, subject_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
     path = find_lora(config.lora)
     with open_lora(path) as lora:
         words = lora.file.metadata.get("ss_trigger_words", "")
-        ranks = config.ranks or (None if config.energies or config.ratios else usual_ranks(lora.rank))
+        ranks = config.ranks or (None if config.energies or config.ratios else ranks_to_cut(lora.rank))
         if ranks and ranks[-1] > lora.rank:
             hint = f"Take ranks up to {lora.rank}."
             raise UsageError(f"ranks: {ranks[-1]} is above the rank of {path}, which is {lora.rank}.", hint)
@@ -68,7 +68,7 @@ def _is_default(config: LoraRankConfig) -> bool:
     return "prompt" not in config.model_fields_set
 
 
-def usual_ranks(most: int) -> tuple[int, ...]:
+def ranks_to_cut(most: int) -> tuple[int, ...]:
     """Return 1, 2, 4, ... and the file's own rank."""
     return (*(1 << k for k in range(most.bit_length()) if 1 << k < most), most)
 
@@ -156,7 +156,7 @@ def about(lora: LoraFile) -> dict[str, Any]:
 
 def _row(lora: LoraFile, values: Spectra, rule: Rule, ranks: Mapping[str, int]) -> dict[str, Any]:
     """Return the numbers of one cut. error: ‖ΔW − cut‖ / ‖ΔW‖ over all layers together, √(1 − energy)."""
-    kept, whole = kept_energy(values, ranks), kept_energy(values, {})
+    kept, whole = energy_sum(values, ranks), energy_sum(values, {})
     energy = kept / whole if whole else 1.0
     given = [rank_of(layer, ranks) for layer in lora.layers]
     return {
@@ -222,7 +222,7 @@ def draw_blocks(job: Job[LoraRankConfig], subject: RankedFile) -> None:
     from denoisecli.labs.films import film_style, write_state_film
     from denoisecli.media.images import save_png
 
-    from .figures.blocks import file_frames, file_page
+    from .figures.blocks import file_frames, file_sheet
 
     style = film_style(job)
     folder = job.folder.partial / "views" if job.config.paints else job.folder.partial
@@ -234,7 +234,7 @@ def draw_blocks(job: Job[LoraRankConfig], subject: RankedFile) -> None:
         told = None if job.config.paints else {"runs": subject.rows, "lora": {"bytes": subject.bytes}}
         write_state_film(job, frames, len(subject.rows), folder / names[0], record=told)
         job.report.step(1)
-        job.artifact(save_png(file_page(subject, style), folder / names[1]), "sheet")
+        job.artifact(save_png(file_sheet(subject, style), folder / names[1]), "sheet")
         job.report.step(2)
 
 

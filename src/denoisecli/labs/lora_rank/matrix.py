@@ -94,7 +94,7 @@ def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
     """Return the config with its ranks named, and the identity of the matrix. Raises UsageError for ranks too high."""
     matrix = read_matrix(Path(config.matrix)) if config.matrix else bolt()
     most = min(matrix.shape)
-    ranks = config.ranks or usual_ranks(most)
+    ranks = config.ranks or ranks_to_show(most)
     if ranks[-1] > most:
         rows, columns = matrix.shape
         hint = f"Take ranks up to {most}."
@@ -105,7 +105,7 @@ def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
     return config.model_copy(update={"ranks": ranks}), identity
 
 
-def usual_ranks(most: int) -> tuple[int, ...]:
+def ranks_to_show(most: int) -> tuple[int, ...]:
     """Return the ranks that are shown where none are named: each, or MOST_STOPS of them, closer at the low end."""
     if most <= MOST_STOPS:
         return tuple(range(1, most + 1))
@@ -144,7 +144,7 @@ def make(job: Job[LoraRankConfig]) -> Trace:
     config = job.config
     with job.timed("sample"):
         matrix = read_matrix(Path(config.matrix)) if config.matrix else bolt()
-        subject = cut_matrix(config.title, matrix, config.ranks or usual_ranks(min(matrix.shape)))
+        subject = cut_matrix(config.title, matrix, config.ranks or ranks_to_show(min(matrix.shape)))
     arrays = {"delta_w": matrix, "singular_values/delta_w": subject.values}
     record = {"runs": list(subject.rows), "matrix": {"name": config.title, "shape": list(matrix.shape),
               "rank": int(np.linalg.matrix_rank(matrix))}}  # fmt: skip
@@ -164,7 +164,7 @@ def draw(job: Job[LoraRankConfig], trace: Trace) -> None:
 
     partial, style = job.folder.partial, film_style(job)
     matrix = trace["delta_w"]
-    subject = cut_matrix(job.config.title, matrix, job.config.ranks or usual_ranks(min(matrix.shape)))
+    subject = cut_matrix(job.config.title, matrix, job.config.ranks or ranks_to_show(min(matrix.shape)))
     job.report.stage("figures", 2)
     with job.timed("figures"):
         frames = matrix_frames(subject, style)
@@ -173,4 +173,4 @@ def draw(job: Job[LoraRankConfig], trace: Trace) -> None:
         job.artifact(save_png(matrix_sheet(subject, style.theme), partial / "sheet.png"), "sheet")
         job.report.step(2)
     whole = cut_matrix(job.config.title, matrix, (min(matrix.shape),))
-    write_page(job, matrix_page(whole), {}, ("ranks",) if job.config.ranks == usual_ranks(min(matrix.shape)) else ())
+    write_page(job, matrix_page(whole), {}, ("ranks",) if job.config.ranks == ranks_to_show(min(matrix.shape)) else ())

@@ -41,7 +41,7 @@ def ranked_file(
     sums = np.array([table.sum(axis=0) for table in square.values()])
     whole = max(float(sums.sum()), 1e-300)
     kept = np.array([
-        [kept_energy({layer.name: values[layer.name] for layer in layers}, ranks) / whole for layers in blocks.values()]
+        [energy_sum({layer.name: values[layer.name] for layer in layers}, ranks) / whole for layers in blocks.values()]
         for ranks in cuts.values()
     ])  # fmt: skip
     return RankedFile(
@@ -90,7 +90,7 @@ def _about(layers: int, model: str) -> str:
     return f"{layers} layers · {model}"
 
 
-def kept_energy(values: Spectra, ranks: Mapping[str, int]) -> float:
+def energy_sum(values: Spectra, ranks: Mapping[str, int]) -> float:
     """Return Σσ² over all layers, each up to its rank."""
     return float(sum(np.sum(np.square(found[: ranks.get(name)])) for name, found in values.items()))
 

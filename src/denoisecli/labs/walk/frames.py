@@ -194,11 +194,14 @@ def gather(
     walker.sample(ends_first([place for place in places if place not in walker.numbers]), come)
 
 
-def spreads(walker: Walker, places: Sequence[Place]) -> dict[str, dict[str, float] | None]:
+def jump_sizes(walker: Walker, places: Sequence[Place]) -> dict[str, dict[str, float] | None]:
     """Return the largest and the mean jump of as many frames spaced either way; None where it was not tried."""
     config = walker.job.config
     even = even_places(config.legs, config.frames, loop=config.loop)
-    return {"even": spread(walker, even), "perceptual": spread(walker, places) if config.pacing != "even" else None}
+    return {
+        "even": jump_size(walker, even),
+        "perceptual": jump_size(walker, places) if config.pacing != "even" else None,
+    }
 
 
 def extra_runs(config: WalkConfig, frames: int) -> int:
@@ -228,7 +231,7 @@ def respaced(walker: Walker, even: list[Place], extra: int) -> list[Place]:
     return list(better(fewer, even, walker.distance, loop=config.loop))
 
 
-def spread(walker: Walker, places: Sequence[Place]) -> dict[str, float]:
+def jump_size(walker: Walker, places: Sequence[Place]) -> dict[str, float]:
     """Return the largest and the mean jump between neighbours, for the trace."""
     found = jumps(places, walker.distance, loop=walker.job.config.loop)
     return {"frames": len(places), "largest": round(max(found), 6), "mean": round(sum(found) / len(found), 6)}

@@ -18,7 +18,7 @@ from denoisecli.metrics import significant
 from denoisecli.trace import Trace
 
 from .config import WalkConfig
-from .frames import Walker, gather, paced, spreads
+from .frames import Walker, gather, jump_sizes, paced
 from .page import walk_page
 from .way import Way
 
@@ -131,7 +131,7 @@ def describe(trace: Trace, walker: Walker, places: Sequence[Place], jumps: NDArr
     kept = ("environment", "model", "schedule_kind", "schedule")
     trace.record |= {name: walker.record[name] for name in kept if name in walker.record}
     trace.record["batches"] = walker.kept.batches
-    trace.record["walk"] |= {"sampled": len(walker.kept.where), "jumps": spreads(walker, places)}
+    trace.record["walk"] |= {"sampled": len(walker.kept.where), "jumps": jump_sizes(walker, places)}
     for run, place, norm, jump in zip(trace.record["runs"], places, rms(trace["x_T"]), jumps, strict=True):
         found = None if np.isnan(jump) else float(jump)
         run |= {"sample": walker.numbers[place], "x_norm": significant(norm), "jump": found}

@@ -172,7 +172,7 @@ def _finals(run: Path) -> Iterable[NDArray[np.uint8]]:
             places = list(np.ndindex(*axes))
         else:  # of the states, the last
             places = [(*row, axes[-1] - 1) for row in np.ndindex(*axes[:-1])]
-        for place in _spread(places):
+        for place in _evenly_chosen(places):
             yield file.picture(name, place)
 
 
@@ -181,7 +181,7 @@ def _stills(run: Path) -> Iterable[NDArray[np.uint8]]:
     from denoisecli.media.images import open_picture
 
     sheet = run / "sheet.png"
-    for path in _spread(_images(run)) or [path for path in [sheet] if os.path.lexists(path)]:
+    for path in _evenly_chosen(_images(run)) or [path for path in [sheet] if os.path.lexists(path)]:
         yield np.asarray(open_picture(path, links=False, kinds=("PNG",)))
 
 
@@ -191,7 +191,7 @@ def _images(run: Path) -> list[Path]:
     return []
 
 
-def _spread(things: Sequence[Any]) -> list[Any]:
+def _evenly_chosen(things: Sequence[Any]) -> list[Any]:
     """Return MOSAIC of the things, evenly spread with both ends; the first alone where there are fewer."""
     if len(things) < MOSAIC:
         return list(things[:1])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, FilmStyle
-from denoisecli.labs.lora_rank.figures.blocks import file_frames, file_page, hero, size
+from denoisecli.labs.lora_rank.figures.blocks import file_frames, file_sheet, hero, size
 from denoisecli.labs.lora_rank.figures.matrix import matrix_boxes, matrix_frames, matrix_sheet, percent, signed_picture
 from denoisecli.labs.lora_rank.figures.pictures import rank_frames, rank_sheet, scale_frames, scale_sheet
 from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix
@@ -66,9 +66,9 @@ def test_file_frames(frame, blocks):
 
 @pytest.mark.parametrize("blocks", [1, 7, 14])
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
-def test_file_page(blocks, theme):
+def test_file_sheet(blocks, theme):
     style = FilmStyle(theme=theme)
-    assert_clean_edges(np.asarray(file_page(subject_file(blocks), style)), style)
+    assert_clean_edges(np.asarray(file_sheet(subject_file(blocks), style)), style)
 
 
 @ranked

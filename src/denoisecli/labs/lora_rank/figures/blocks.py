@@ -140,7 +140,7 @@ def draw_blocks(
         draw_text(image, (end + 0.5 * text, middle + 0.36 * text), percent(float(share)), mono, theme.quiet)
 
 
-def file_page(subject: RankedFile, style: FilmStyle) -> Image.Image:
+def file_sheet(subject: RankedFile, style: FilmStyle) -> Image.Image:
     """Return one page: the spectrum of every block, what each rank keeps, what it costs, and where the change is."""
     theme = style.theme
     image = Image.new("RGB", (1920, 1080), theme.ground)

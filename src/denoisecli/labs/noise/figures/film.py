@@ -15,26 +15,24 @@ from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import Curve, Plot, PlotFrame, draw_labels, draw_plot, reveal
 from denoisecli.figures.facts import three_figures, timestep
 from denoisecli.figures.film import Frame
+from denoisecli.figures.hero import GAP, draw_hero, hero_types
 from denoisecli.figures.paint import disc, rectangle
-from denoisecli.figures.text import draw_text, measure, shorten, side_bearing, wrap
+from denoisecli.figures.text import draw_text, measure, shorten, shorten_list, wrap
 from denoisecli.figures.theme import (
-    HERO,
     MONO,
     MONO_STRONG,
-    PLAIN,
     PROMPT,
     PROMPT_SIZE,
     RGB,
     STRONG,
     VALUE_SIZE,
     FilmStyle,
-    Type,
 )
 from denoisecli.glossary import caption_line
 from denoisecli.trace import Trace
 
 from .layout import COMPARED, NoiseLayout, Wanted, noise_layout
-from .parts import Panel, Spread, Terms
+from .parts import Histogram, Panel, Terms
 from .views import FORMULAS, View, formula_of, noise_lanes, noise_views, settings_of
 
 PLOT_TITLES = ("ᾱ, the picture's share of the power", "ᾱ, the picture's share", "ᾱ over t")
@@ -98,8 +96,8 @@ class NoiseDrawing:
             self.numbers_tile.put(frame, self._numbers(self.numbers_tile.still.copy(), index))
         if self.terms:
             self.terms.put(frame, index)
-        if self.spread:
-            self.spread.put(frame, self.views[0].values(index))
+        if self.histogram:
+            self.histogram.put(frame, self.views[0].values(index))
         return frame
 
     # What stays
@@ -117,7 +115,7 @@ class NoiseDrawing:
         for number, line in enumerate(self.title):
             baseline = layout.title.y + (1.0 + 1.6 * number) * text
             draw_text(base, (layout.title.x, baseline), line, self.formula_type, theme.ink)
-        said = _fitting(self.settings, MONO.at(text), layout.settings.width)
+        said = shorten_list(" · ".join(self.settings), MONO.at(text), layout.settings.width)
         draw_text(base, (layout.settings.x, layout.settings.y + 1.05 * text), said, MONO.at(text), theme.quiet)
         bold = STRONG.at(text)
         for view, box in zip(self.views, layout.labels, strict=False):
@@ -168,7 +166,7 @@ class NoiseDrawing:
         self.hero_tile, self.plot_tile = _Tile.cut(base, layout.hero), _Tile.cut(base, _loose(layout.plot, base))
         self.numbers_tile = _Tile.cut(base, layout.numbers) if layout.numbers else None
         self.terms = Terms(base, layout.terms, trace, self.lanes[0], self.theme, self.text) if layout.terms else None
-        self.spread = Spread(base, layout.spread, self.theme, self.text) if layout.spread else None
+        self.histogram = Histogram(base, layout.histogram, self.theme, self.text) if layout.histogram else None
         self.still = np.array(base)
 
     def _columns(self, width: float) -> list[float]:
@@ -184,12 +182,11 @@ class NoiseDrawing:
         number, rest = f"{100 * index / (self.count - 1):.0f}", "% of the way"
         if len(times) == 1:
             number, rest = timestep(times.pop()), f"t of {self.lanes[0].last}"
-        big, small = HERO.at(image.height / 0.78), PLAIN.at(max(self.text, image.height * 0.25))
-        baseline = 0.97 * image.height
-        draw_text(image, (-side_bearing(number, big), baseline), number, big, self.theme.ink)
-        left = measure(number, big) + 0.09 * big.size
-        if left + measure(rest, small) <= image.width:
-            draw_text(image, (left, baseline), rest, small, self.theme.quiet)
+        big, small = hero_types(image.height, self.text)
+        after, baseline = draw_hero(image, Box(0, 0, *image.size), number, big, self.theme)
+        after += GAP * big.size
+        if after + measure(rest, small) <= image.width:
+            draw_text(image, (after, baseline), rest, small, self.theme.quiet)
         return image
 
     def _numbers(self, image: Image.Image, index: int) -> Image.Image:
@@ -246,10 +243,3 @@ def _loose(box: Box, image: Image.Image) -> Box:
 def _shifted(plot: PlotFrame, dx: int, dy: int) -> PlotFrame:
     labels = tuple((box.moved(dx, dy), curve) for box, curve in plot.labels)
     return replace(plot, area=plot.area.moved(dx, dy), labels=labels)
-
-
-def _fitting(parts: list[str], style: Type, width: float) -> str:
-    """Return the parts with dots between, the last ones left out where there is no room."""
-    while len(parts) > 1 and measure(" · ".join(parts), style) > width:
-        parts = parts[:-1]
-    return shorten(" · ".join(parts), style, width)

@@ -25,7 +25,7 @@ COMPARED = 3.6  # height of one schedule's name and numbers, where several are c
 class NoiseLayout:
     """The parts of a frame. `scale`: screen pixels for each of a picture's, 0 where they are no whole number.
 
-    numbers: ᾱ, σ, SNR of each schedule; terms: the sum of picture and noise; spread: the histogram. What is None has
+    numbers: ᾱ, σ, SNR of each schedule; terms: the sum of picture and noise; histogram: the histogram. What is None has
     no room or is not wanted.
     """
 
@@ -39,12 +39,12 @@ class NoiseLayout:
     plot: Box
     numbers: Box | None = None
     terms: Box | None = None
-    spread: Box | None = None
+    histogram: Box | None = None
 
     @property
     def boxes(self) -> list[Box]:
         """Everything that is placed."""
-        single = (self.title, self.settings, self.hero, self.plot, self.numbers, self.terms, self.spread)
+        single = (self.title, self.settings, self.hero, self.plot, self.numbers, self.terms, self.histogram)
         return [*self.panels, *self.labels, *(box for box in single if box is not None)]
 
 
@@ -121,7 +121,7 @@ def _moved(panels: _Panels, dx: int, dy: int) -> _Panels:
 def _layout(
     measures: Measures, panels: _Panels, title: Box, settings: Box, hero: Box, plot: Box, *rest: Box | None
 ) -> NoiseLayout:
-    """Return the layout of the panels and the parts; `rest` are numbers, terms and spread."""
+    """Return the layout of the panels and the parts; `rest` are numbers, terms and histogram."""
     shown = tuple(panels.boxes), tuple(panels.labels)
     return NoiseLayout(measures, panels.scale, *shown, title, settings, hero, plot, *rest)
 
@@ -183,7 +183,7 @@ def _railed(measures: Measures, wanted: Wanted, panels: _Panels) -> NoiseLayout:
     height = round(measures.text * (NUMBERS if wanted.single else COMPARED * wanted.panels * under))
     numbers = Box(rail.x, hero.bottom + measures.px(28), rail.width, height) if height else None
     left = (numbers or hero).bottom + measures.px(44)
-    terms, spread, rest = _rail_parts(measures, Box(rail.x, left, rail.width, rail.bottom - left), wanted, under)
+    terms, histogram, rest = _rail_parts(measures, Box(rail.x, left, rail.width, rail.bottom - left), wanted, under)
     plot = Box(bounds.x, bounds.bottom + measures.px(40), bounds.width, below) if under else rest
     return _layout(
         measures,
@@ -194,7 +194,7 @@ def _railed(measures: Measures, wanted: Wanted, panels: _Panels) -> NoiseLayout:
         plot,
         numbers,
         terms,
-        spread,
+        histogram,
     )
 
 
@@ -210,8 +210,8 @@ def _rail_parts(measures: Measures, room: Box, wanted: Wanted, under: bool) -> t
     if room.width >= measures.text * 28:  # terms and histogram side by side
         half = (room.width - measures.px(56)) // 2
         terms = Box(room.x, room.y, half, terms_height)
-        spread = Box(room.right - half, room.y, half, terms_height)
-        return terms, spread, Box(room.x, spread.bottom + gap, room.width, room.bottom - spread.bottom - gap)
+        histogram = Box(room.right - half, room.y, half, terms_height)
+        return terms, histogram, Box(room.x, histogram.bottom + gap, room.width, room.bottom - histogram.bottom - gap)
     terms = Box(room.x, room.y, room.width, terms_height)
     rest = Box(room.x, terms.bottom + gap, room.width, room.bottom - terms.bottom - gap)
     if under:
@@ -220,8 +220,8 @@ def _rail_parts(measures: Measures, room: Box, wanted: Wanted, under: bool) -> t
     if rest.height < measures.text * 16:
         return terms, None, rest
     share = round((rest.height - gap) * 0.42)
-    spread = Box(rest.x, rest.y, rest.width, share)
-    return terms, spread, Box(rest.x, spread.bottom + gap, rest.width, rest.bottom - spread.bottom - gap)
+    histogram = Box(rest.x, rest.y, rest.width, share)
+    return terms, histogram, Box(rest.x, histogram.bottom + gap, rest.width, rest.bottom - histogram.bottom - gap)
 
 
 def _square(measures: Measures, wanted: Wanted) -> NoiseLayout:
@@ -247,10 +247,10 @@ def _square(measures: Measures, wanted: Wanted) -> NoiseLayout:
     column = Box(x, bounds.y, inner.right - x, bounds.height)
     numbers = Box(column.x, column.y, column.width, round(text * NUMBERS))
     terms = Box(column.x, numbers.bottom + air, column.width, round(text * 7.6))
-    spread = Box(column.x, terms.bottom + air, column.width, column.bottom - terms.bottom - air)
-    roomy = spread.height >= text * 5
+    histogram = Box(column.x, terms.bottom + air, column.width, column.bottom - terms.bottom - air)
+    roomy = histogram.height >= text * 5
     return _layout(measures, panels, title, settings, hero, plot, numbers, terms,
-        spread if roomy else None,
+        histogram if roomy else None,
     )  # fmt: skip
 
 

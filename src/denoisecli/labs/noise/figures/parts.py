@@ -116,7 +116,7 @@ def _piece(eps: NDArray[np.float32], size: tuple[int, int], grain: int = 2) -> N
     return np.ascontiguousarray(eps[:, ys[:, None] % eps.shape[1], xs[None, :] % eps.shape[2]].transpose(1, 2, 0))
 
 
-class Spread:
+class Histogram:
     """The histogram of x_t's values, in front of the normal distribution that it runs into.
 
     What lies beyond −1..1 is beyond black and white on a screen, and has the colour of clipping.
