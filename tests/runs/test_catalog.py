@@ -8,7 +8,8 @@ import pytest
 
 from denoisecli.errors import InUse, RunFolderError
 from denoisecli.runs.catalog import check_deletable, delete, entries, entry_of, record_of
-from denoisecli.runs.folder import RunFolder, aside
+from denoisecli.runs.files import aside
+from denoisecli.runs.folder import RunFolder
 from tests.hand_made import hand_made_run
 
 

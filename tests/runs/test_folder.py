@@ -13,16 +13,9 @@ from hypothesis import strategies as st
 
 from denoisecli.errors import InUse, RunFolderError
 from denoisecli.runs.catalog import delete
-from denoisecli.runs.folder import (
-    RunFolder,
-    missing_files,
-    name_folder,
-    name_with,
-    names_by_hash,
-    remove,
-    run_hash,
-    slug,
-)
+from denoisecli.runs.files import missing_files, remove
+from denoisecli.runs.folder import RunFolder, name_folder, run_hash
+from denoisecli.runs.names import name_with, names_by_hash, slug
 from denoisecli.trace import Trace
 
 

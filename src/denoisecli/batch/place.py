@@ -13,7 +13,8 @@ from denoisecli.errors import DenoiseError, DiskFull
 from denoisecli.labs.job import Plan
 from denoisecli.registry import part
 from denoisecli.report import Report
-from denoisecli.runs.folder import RUNS_DIR, name_with, names_by_hash
+from denoisecli.runs.folder import RUNS_DIR
+from denoisecli.runs.names import name_with, names_by_hash
 
 from .messages import Run
 

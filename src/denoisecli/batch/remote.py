@@ -19,7 +19,9 @@ from denoisecli.cache import cache_dir
 from denoisecli.errors import DenoiseError, RemoteError, UsageError
 from denoisecli.labs.job import Plan
 from denoisecli.report import Report
-from denoisecli.runs.folder import ERROR_FILE, PARTIAL, failure_note
+from denoisecli.runs.files import ERROR_FILE
+from denoisecli.runs.folder import failure_note
+from denoisecli.runs.names import PARTIAL
 from denoisecli.safe_text import utf8
 from denoisecli.trace_files import TRACE_FILE
 

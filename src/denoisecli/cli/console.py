@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from denoisecli.errors import DenoiseError
 from denoisecli.report import Report
-from denoisecli.runs.folder import PARTIAL
+from denoisecli.runs.names import PARTIAL
 
 from .streams import print_json, print_line, print_path
 from .terminal import bounded, plain

@@ -89,7 +89,7 @@ def run_lab(
     from denoisecli.labs.job import draft_note
     from denoisecli.registry import CONFIGS, part
     from denoisecli.runs import rates
-    from denoisecli.runs.folder import names_by_hash
+    from denoisecli.runs.names import names_by_hash
 
     from .console import Console
 

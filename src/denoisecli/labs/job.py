@@ -19,7 +19,8 @@ from denoisecli.config.base import LabConfig
 from denoisecli.config.write import plain_yaml
 from denoisecli.report import Report
 from denoisecli.runs import rates
-from denoisecli.runs.folder import CONFIG_FILE, RunFolder, missing_files, name_folder, run_hash, some_of
+from denoisecli.runs.files import CONFIG_FILE, missing_files, some_of
+from denoisecli.runs.folder import RunFolder, name_folder, run_hash
 from denoisecli.safe_files import write_file
 from denoisecli.safe_text import safe, utf8
 from denoisecli.trace import Trace

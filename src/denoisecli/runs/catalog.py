@@ -14,11 +14,10 @@ from denoisecli.locks import Held, lock
 from denoisecli.safe_files import read_file, why
 from denoisecli.trace_files import SCHEMA, TRACE_FILE, read_table
 
-from .folder import (
+from .files import (
     COMPARE_FILE,
     CONFIG_FILE,
     ERROR_FILE,
-    PARTIAL,
     WORK,
     files_in,
     is_unfinished,
@@ -26,6 +25,7 @@ from .folder import (
     refuse_strangers,
     remove,
 )
+from .names import PARTIAL
 from .summary import Summary, summary
 
 MOST_CONFIG = 1 << 20  # bytes of a config.yaml

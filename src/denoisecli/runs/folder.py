@@ -9,13 +9,9 @@ import contextlib
 import datetime as dt
 import errno
 import hashlib
-import itertools
 import json
 import os
-import re
 import shutil
-import stat
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,46 +20,35 @@ from typing import IO, Any
 from denoisecli.digest import file_sha256
 from denoisecli.errors import DiskFull, InUse, RunFolderError
 from denoisecli.locks import Held, lock
-from denoisecli.safe_files import BadName, inside, read_file, shortened, write_file
+from denoisecli.safe_files import read_file, shortened, write_file
 from denoisecli.safe_text import utf8
-from denoisecli.trace_files import STATES_FILE, TRACE_FILE, read_table
+from denoisecli.trace_files import TRACE_FILE, read_table
 
 from .batches import BatchStore
+from .files import (
+    CONFIG_FILE,
+    ERROR_FILE,
+    WORK,
+    empty,
+    hash_of,
+    is_plain_file,
+    is_unfinished,
+    put_aside,
+    refuse_strangers,
+    remove,
+    some_of,
+    unsafe_files,
+)
+from .names import PARTIAL, slug
 
-CONFIG_FILE = "config.yaml"
-ERROR_FILE = "error.json"
-COMPARE_FILE = "compare.json"
-WORK = "work"
-PARTIAL = ".partial"
-SLUG_LENGTH = 48
 RUNS_DIR = Path("runs")
-HASH_AT_END = re.compile(r"-[0-9a-f]{8}$")
 MOST_MARK = 1 << 10
-DROPPINGS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # of file managers
 
 
 def run_hash(config: dict[str, Any], identity: str) -> str:
     """Return 8 hex digits of the resolved config and the model's identity."""
     canonical = json.dumps([config, identity], sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
-
-
-def slug(text: str) -> str:
-    """Return `text` as a short file name: lower-case words joined by hyphens, never a path, never empty."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    words = re.findall(r"[a-z0-9]+", plain)
-    name = _joined(words)
-    return name or (words[0][:SLUG_LENGTH] if words else "run")
-
-
-def _joined(words: list[str]) -> str:
-    """Return as many words as a name has room for, joined by hyphens."""
-    name = ""
-    for word in words:
-        if len(name) + len(word) + 1 > SLUG_LENGTH:
-            break
-        name += f"-{word}" if name else word
-    return name
 
 
 @dataclass
@@ -109,7 +94,7 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is a file, not a folder.", "Choose another with -o.")
         if not any(self.path.iterdir()):
             return False
-        found = _hash_of(self.path / self.record)
+        found = hash_of(self.path / self.record)
         if not found:
             raise RunFolderError(
                 f"{self.path} holds files that are not a run.", "Choose another folder with -o, or delete it yourself."
@@ -134,11 +119,11 @@ class RunFolder:
                 mark = self.work / "hash"
                 anew = self.force and not self._emptied
                 if anew or _text(mark) != self.hash:
-                    _empty(self.partial, WORK)
-                    _empty(self.work, "lock")
+                    empty(self.partial, WORK)
+                    empty(self.work, "lock")
                     write_file(mark, self.hash.encode())
                 self._emptied = True
-                _empty(self.partial, WORK, CONFIG_FILE)  # a half-made film is no help, whoever left it
+                empty(self.partial, WORK, CONFIG_FILE)  # a half-made film is no help, whoever left it
                 for torn in self.work.glob(".*.part*"):
                     torn.unlink()
                 yield self
@@ -156,8 +141,8 @@ class RunFolder:
             raise RunFolderError(f"{self.partial} is a link, not an unfinished run.", hint)
         if not self.partial.is_dir() or not any(self.partial.iterdir()):
             return
-        if strange := [path.relative_to(self.partial).as_posix() for path in files_in(self.partial) if _strange(path)]:
-            raise RunFolderError(f"{self.partial} holds what is not a file of a run: {some_of(sorted(strange))}.", hint)
+        if strange := unsafe_files(self.partial):
+            raise RunFolderError(f"{self.partial} holds what is not a file of a run: {some_of(strange)}.", hint)
         if not is_unfinished(self.partial):
             raise RunFolderError(f"{self.partial} holds files that are not an unfinished run.", hint)
 
@@ -228,144 +213,10 @@ def name_folder(
     return RunFolder(root / lab / f"{slug(title)}-{digest}", digest, force)
 
 
-def names_by_hash(lab_folder: Path) -> dict[str, str]:
-    """Return the names of the run folders in `lab_folder`, finished or not, by the hash at their ends."""
-    found = {}
-    with contextlib.suppress(OSError), os.scandir(lab_folder) as entries:
-        for entry in entries:
-            name = entry.name.removesuffix(PARTIAL)
-            if HASH_AT_END.search(name) and not name.startswith("."):
-                found[name[-8:]] = name
-    return found
-
-
-def name_with(path: Path, varied: str) -> Path:
-    """Return a run folder's path with what varies in a batch before its hash: seeds=3 cfg=7.5 as seed-3-cfg-7.5."""
-    plain = unicodedata.normalize("NFKD", varied).encode("ascii", "ignore").decode().lower()
-    plain = re.sub(r"\bfilm\.|(?<=\bseed)s(?==)", "", plain)
-    words = _joined(re.findall(r"\d+\.\d+|[a-z0-9]+", plain))
-    name, _, digest = path.name.rpartition("-")
-    return path.with_name(f"{name}-{words}-{digest}") if words else path
-
-
 def failure_note(error: str, hint: str) -> str:
     """Return the text of an `error.json`."""
     when = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     return json.dumps({"error": error, "hint": hint, "when": when}, ensure_ascii=False, indent=1) + "\n"
-
-
-def aside(folder: Path, number: int = 0) -> Path:
-    """Return a hidden name that a folder may get for the moment in which it is replaced or deleted."""
-    return folder.with_name(f".{folder.name}.old{f'-{number}' if number else ''}")
-
-
-def put_aside(folder: Path) -> Path:
-    """Give a run's folder a hidden name, and return that.
-
-    What a killed process left under such a name is deleted, if it is a run as `rm` would have it; where anything else
-    has the name, another one is taken.
-    """
-    for trash in (aside(folder, number) for number in itertools.count()):
-        if is_deletable(trash):
-            remove(trash)
-        if not os.path.lexists(trash):
-            folder.rename(trash)
-            return trash
-    raise AssertionError  # numbers do not end
-
-
-def remove(folder: Path) -> None:
-    """Delete a run's folder, what marks it as ours last: stopped on the way, it is still known for one."""
-    marks = (TRACE_FILE, COMPARE_FILE, ERROR_FILE, WORK)
-    _empty(folder, *marks)
-    _empty(folder)
-    folder.rmdir()
-
-
-def is_deletable(folder: Path) -> bool:
-    """Return whether `folder`, whatever its name, is a run of ours, finished or not, and nothing else; or empty."""
-    if folder.is_symlink() or not folder.is_dir():
-        return False
-    if is_unfinished(folder) or not any(folder.iterdir()):
-        return True
-    for record in (TRACE_FILE, COMPARE_FILE):
-        if _hash_of(folder / record):
-            with contextlib.suppress(RunFolderError):
-                refuse_strangers(folder, record, "")
-                return True
-    return False
-
-
-def is_unfinished(folder: Path) -> bool:
-    """Return whether `folder` has one of the marks that we leave in a run that is not whole; links are none."""
-    if "error" in (read_table(folder / ERROR_FILE) or {}):
-        return True
-    work = folder / WORK
-    return not work.is_symlink() and any(_is_plain_file(work / mark) for mark in ("hash", "lock"))
-
-
-def refuse_strangers(folder: Path, record: str, hint: str) -> None:
-    """Raise RunFolderError where a finished run's folder holds files that its record does not name."""
-    found = {path.relative_to(folder).as_posix() for path in files_in(folder) if path.name not in DROPPINGS}
-    if strangers := sorted(found - _listed(folder, record) - {record, CONFIG_FILE, STATES_FILE}):
-        raise RunFolderError(f"{folder} holds files that the run did not make: {some_of(strangers)}.", hint)
-
-
-def missing_files(folder: Path) -> list[str]:
-    """Return the files that a finished run's trace names and that are not there any more, sorted."""
-    return sorted(path for path in _listed(folder, TRACE_FILE) if not _is_plain_file(folder / path))
-
-
-def _listed(folder: Path, record: str) -> set[str]:
-    """Return what the record names, as far as a record may: a name that leads elsewhere names nothing."""
-    rows = (read_table(folder / record) or {}).get("artifacts")
-    found = set()
-    for row in rows if isinstance(rows, list) else []:
-        with contextlib.suppress(BadName, OSError):
-            name = row.get("path") if isinstance(row, dict) else None
-            inside(folder, name)
-            found.add(str(name))
-    return found
-
-
-def files_in(folder: Path) -> Iterator[Path]:
-    """Yield all that is not a folder in `folder`, links among them; no link is followed."""
-    for here, below, files in os.walk(folder):
-        yield from (Path(here, name) for name in files)
-        yield from (path for name in below if (path := Path(here, name)).is_symlink())
-
-
-def some_of(names: list[str], most: int = 3) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _hash_of(record: Path) -> str | None:
-    found = (read_table(record) or {}).get("hash")
-    return None if found is None else str(found)
-
-
-def _empty(folder: Path, *keep: str) -> None:
-    for entry in folder.iterdir():
-        if entry.name in keep:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
-def _is_plain_file(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
-
-
-def _strange(path: Path) -> bool:
-    """Return whether what is no folder is no file either."""
-    return not _is_plain_file(path) and os.path.lexists(path)
 
 
 def _text(path: Path) -> str | None:
@@ -378,7 +229,7 @@ def _text(path: Path) -> str | None:
 def _sync(folder: Path) -> None:
     """Flush the folder's entries, so that the rename never points at files a power cut can empty."""
     for entry in folder.rglob("*"):
-        if _is_plain_file(entry):
+        if is_plain_file(entry):
             with entry.open("rb") as file:
                 os.fsync(file.fileno())
 

@@ -17,7 +17,8 @@ from denoisecli.digest import file_sha256
 from denoisecli.errors import NotRecorded, RunFolderError
 from denoisecli.labs.stored import as_written, check_drawable
 from denoisecli.report import Report
-from denoisecli.runs.folder import COMPARE_FILE, RunFolder, name_folder, run_hash
+from denoisecli.runs.files import COMPARE_FILE
+from denoisecli.runs.folder import RunFolder, name_folder, run_hash
 from denoisecli.safe_files import write_file
 from denoisecli.safe_text import utf8
 from denoisecli.trace import Trace, load

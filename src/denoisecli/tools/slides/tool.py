@@ -12,7 +12,7 @@ from denoisecli.errors import MediaError, UsageError
 from denoisecli.labs.stored import as_written
 from denoisecli.registry import CONFIGS, POSTER, lab
 from denoisecli.report import Report
-from denoisecli.runs.folder import CONFIG_FILE
+from denoisecli.runs.files import CONFIG_FILE
 from denoisecli.runs.summary import Summary, summary
 from denoisecli.safe_files import read_inside
 from denoisecli.trace_files import load_record

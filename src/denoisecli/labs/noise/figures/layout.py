@@ -25,8 +25,8 @@ COMPARED = 3.6  # height of one schedule's name and numbers, where several are c
 class NoiseLayout:
     """The parts of a frame. `scale`: screen pixels for each of a picture's, 0 where they are no whole number.
 
-    numbers: ᾱ, σ, SNR of each schedule; terms: the sum of picture and noise; histogram: the histogram. What is None has
-    no room or is not wanted.
+    numbers: ᾱ, σ, SNR of each schedule; terms: the sum of picture and noise; histogram: of x_t's values. What is
+    None has no room or is not wanted.
     """
 
     measures: Measures
