@@ -21,6 +21,7 @@ LABS = {
     "cfg-sweep": ("The guidance sweep", "One starting noise under four guidance scales."),
     "walk": ("The walk", "From one starting noise to another, every frame a full run."),
     "fork": ("The fork", "One run, taken up at several states with another prompt."),
+    "words": ("The words", "Where each word of the prompt speaks, and since when."),
     "noise": ("The noise", "One picture and one noise, mixed in every proportion."),
     "lora-rank": ("The rank", "A matrix from fewer and fewer of its parts."),
 }

@@ -29,7 +29,8 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))  # of each property; more d
 def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("whole")
     return {
-        name: made(name, root / name, film=FILM) for name in ("noise", "toy", "sample", "cfg-sweep", "walk", "fork")
+        name: made(name, root / name, film=FILM)
+        for name in ("noise", "toy", "sample", "cfg-sweep", "walk", "fork", "words")
     }
 
 
@@ -255,7 +256,7 @@ def test_one_damaged_run_spoils_no_gallery(runs, tmp_path, name):
 # The records
 
 
-@pytest.mark.parametrize("name", ["noise", "toy", "sample", "cfg-sweep", "walk", "fork"])
+@pytest.mark.parametrize("name", ["noise", "toy", "sample", "cfg-sweep", "walk", "fork", "words"])
 def test_a_record_is_refused_by_its_key_or_read(runs, tmp_path, name):
     """Every key, with every kind of thing that JSON may hold: NotRecorded that names the file, or a record."""
     record = json.loads((runs[name] / "trace.json").read_text())
@@ -295,7 +296,7 @@ def test_the_key_that_is_wrong_is_named(runs, tmp_path, command, key, value, nam
     assert named in text
 
 
-@pytest.mark.parametrize("name", ["noise", "toy", "sample", "cfg-sweep", "walk", "fork"])
+@pytest.mark.parametrize("name", ["noise", "toy", "sample", "cfg-sweep", "walk", "fork", "words"])
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_commands_on_records_changed_at_random(runs, tmp_path_factory, name, data):
@@ -342,7 +343,7 @@ def test_a_run_of_an_older_version_is_read(runs, tmp_path):
         assert check(command, commands(run, runs["sample"], tmp_path)[command])[0] == 0
 
 
-@pytest.mark.parametrize("name", ["sample", "cfg-sweep", "walk", "fork"])
+@pytest.mark.parametrize("name", ["sample", "cfg-sweep", "walk", "fork", "words"])
 def test_a_whole_run_is_no_damaged_one(runs, tmp_path, name):
     """What catches the faults of damaged runs must not catch those of ours: all that can be done with a run is done."""
     run = tmp_path / "run"

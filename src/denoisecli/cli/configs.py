@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from denoisecli.registry import ROOMS
+
 from . import complete
 from .app import app
 from .streams import print_document, print_line
@@ -17,9 +19,7 @@ app.add_typer(config_app, name="config")
 
 Lab = Annotated[
     str,
-    typer.Argument(
-        metavar="LAB", help="noise, sample, cfg-sweep, walk, fork or lora-rank.", autocompletion=complete.labs
-    ),
+    typer.Argument(metavar="LAB", help=f"{', '.join(ROOMS)}.", autocompletion=complete.labs),
 ]
 
 

@@ -16,7 +16,7 @@ def test_no_two_slides_are_alike():
 
 def test_every_run_is_made_once_in_the_order_of_the_talk():
     runs = list(lecture.runs_of())
-    assert [lab for lab, _ in runs] == ["noise", "sample", "cfg-sweep", "walk", "lora-rank", "lora-rank"]
+    assert [lab for lab, _ in runs] == ["noise", "sample", "words", "cfg-sweep", "walk", "lora-rank", "lora-rank"]
     assert {lab for lab, _ in runs} <= {*registry.CONFIGS}
     assert all({*settings} <= {*registry.CONFIGS[lab].model_fields} for lab, settings in runs)
 
@@ -40,4 +40,4 @@ def test_slides_of_one_run_share_it(tmp_path):
     order = list(lecture.runs_of())
     made = {place: tmp_path / str(place) for place in range(len(order))}
     slides = lecture.scripts(made, {place: {"lab": lab} for place, (lab, _) in enumerate(order)})
-    assert [run.name for run, _ in slides] == ["0", "1", "1", "2", "2", "3", "3", "4", "5"]
+    assert [run.name for run, _ in slides] == ["0", "1", "1", "2", "3", "3", "4", "4", "5", "6"]

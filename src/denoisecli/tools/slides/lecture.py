@@ -67,6 +67,17 @@ def _guesses(record: Record) -> list[str]:
     ]
 
 
+def _words(record: Record) -> list[str]:
+    shares = (record.get("words_rest") or {}).get("share") or []
+    rest = mean_of(shares)
+    measured = [f"{rest:.0%} of the attention is on no word at all."] if rest is not None else []
+    return [
+        "This is where the words come in: at every step, every place of the picture looks at them.",
+        *_lesson(record),
+        *measured,
+    ]
+
+
 def _sweep(record: Record) -> list[str]:
     return [
         "One noise, one prompt, and more and more guidance from left to right.",
@@ -129,6 +140,7 @@ PARTS = (
     Part("noise", "A picture drowns in noise, and every level is one jump away", _noise),
     Part("sample", "Layout first, detail later: four runs, state by state", _deck),
     Part("sample", "What the model already sees in the noise", _guesses, film="views/guess.mp4"),
+    Part("words", "Where each word speaks, and since when", _words),
     Part("cfg-sweep", "How much to listen to the prompt: the guidance scale", _sweep),
     Part("cfg-sweep", "Inside a step: with the words, without them, and beyond", _anatomy, film="views/anatomy.mp4"),
     Part("walk", "Between two noises lie pictures, not cross-fades", _walk),
