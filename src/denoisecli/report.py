@@ -43,6 +43,9 @@ class Report:
     def warn(self, text: str) -> None:
         """Tell something that a person should know, though the run goes on."""
 
+    def note(self, text: str) -> None:
+        """Tell what was chosen, where the config left it open."""
+
     def artifact(self, run: Path, row: dict[str, Any]) -> None:
         """Tell that a file of the run is ready."""
 

@@ -60,6 +60,10 @@ class Environment(Part):
     diffusers: Name | None = ALWAYS
     device: Name | None = ALWAYS
     dtype: Name | None = ALWAYS
+    memory: Name | None = None
+    """how the weights were placed, where not all of them lay on the device"""
+    quantize: Name | None = None
+    """how the weights were quantised"""
 
 
 class Model(Part):

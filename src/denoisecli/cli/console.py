@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -58,13 +58,24 @@ class Console:
         """Print one line for eyes."""
         print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
 
-    def planned(self, folder: RunFolder, details: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """Print what a dry run would make. details: as of `Report.start`."""
+    def planned(
+        self,
+        folder: RunFolder,
+        details: Mapping[str, Any] = MappingProxyType({}),
+        needs: Sequence[str] = (),
+        **fields: Any,
+    ) -> None:
+        """Print what a dry run would make.
+
+        details: as of `Report.start`; needs: what its model would need of memory, in lines; fields: more of its event.
+        """
         state = "is done already" if folder.done else "would go on" if folder.partial.exists() else "would be made"
         text = "" if folder.done else expected(details)
-        self.planned_run(str(folder.path), f"{state}: {text}" if text else state)
+        self.planned_run(str(folder.path), f"{state}: {text}" if text else state, **fields)
+        for line in needs if not self.quiet else ():
+            self.say(line)
 
-    def planned_run(self, path: str, state: str) -> None:
+    def planned_run(self, path: str, state: str, **fields: Any) -> None:
         """Print where a run would be on stdout, and in words whether it is there: the folder stands there once."""
         if sys.stdout.isatty() and not self.json and not self.quiet:  # both streams are on one screen
             print_line(plain(f"{path} {state}"))
@@ -72,7 +83,7 @@ class Console:
         if not self.quiet:
             self.say(state)
         if self.json:
-            self.emit("plan", run=path)
+            self.emit("plan", run=path, **fields)
         else:
             print_path(path)
 
@@ -169,6 +180,10 @@ class Both(Report):
         """Hand on."""
         self._each(lambda part: part.warn(text))
 
+    def note(self, text: str) -> None:
+        """Hand on."""
+        self._each(lambda part: part.note(text))
+
     def artifact(self, run: Path, row: dict[str, Any]) -> None:
         """Hand on."""
         self._each(lambda part: part.artifact(run, row))
@@ -217,6 +232,10 @@ class Events(Report):
     def warn(self, text: str) -> None:
         """Emit `warning`."""
         self._emit("warning", message=text)
+
+    def note(self, text: str) -> None:
+        """Emit `note`."""
+        self._emit("note", message=text)
 
     def artifact(self, run: Path, row: dict[str, Any]) -> None:
         """Emit `artifact`."""
@@ -274,6 +293,10 @@ class Lines(Report):
     def warn(self, text: str) -> None:
         """Print the warning."""
         self._line(f"warning: {text}")
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._line(text)
 
     def done(self, run: Path, *, fresh: bool) -> None:
         """Print that it is there."""

@@ -53,13 +53,29 @@ def models(ref: Ref = None, add: Add = None, forget: Forget = None, json: Json =
 
 
 def _list_known(rows: list[Any], *, json: bool) -> None:
+    from denoisecli.diffusion.memory import size
+
     width = max((len(row.ref) for row in rows), default=0)
     for row in rows:
+        found = _memory(row.path)
         if json:
-            print_json({**asdict(row), "path": str(row.path)})
+            print_json({**asdict(row), "path": str(row.path), "memory": [one.record() for one in found]})
             continue
         about = f"{row.ref:<{width}}  {row.family:<8}  {row.bytes / 1e6:>8.1f} MB  sha256 {row.sha256[:12]}"
-        print_line(plain(about))
+        needs = ", ".join(f"{size(one.needs('full'))} in {one.dtype}" for one in found)
+        print_line(plain(f"{about}  needs {needs}" if needs else about))
+
+
+def _memory(path: Path) -> list[Any]:
+    """Return what a model needs for one picture of its own size, on the CPU and on a card; nothing where unknown."""
+    from denoisecli.diffusion.memory import Saving, Work, needs
+    from denoisecli.errors import ModelError
+    from denoisecli.labs.sampling import native_size
+
+    try:
+        return list(needs(path, Work(native_size(path)), Saving()))
+    except ModelError:
+        return []
 
 
 def _list_found(folder: Path, found: list[Any], *, json: bool) -> None:
@@ -79,6 +95,7 @@ def _list_found(folder: Path, found: list[Any], *, json: bool) -> None:
 
 def _tell_of(ref: str, *, json: bool) -> None:
     """Print one model: where it lies, what it is, which words it knows and which LoRAs it brings along."""
+    from denoisecli.diffusion.memory import needs_in_words
     from denoisecli.diffusion.models import check, identity, locate, words_of
     from denoisecli.labs.sampling import native_size
     from denoisecli.lora import built_in
@@ -87,11 +104,14 @@ def _tell_of(ref: str, *, json: bool) -> None:
     path, words = locate(ref), words_of(ref)
     width, height = native_size(path)
     loras = built_in.names() if ref == "pocket" else []
+    memory = _memory(path)
     if json:
         print_json({"ref": ref, "path": str(path), "sha256": identity(ref), "size": [width, height], "words": words,
-                    "loras": loras})  # fmt: skip
+                    "loras": loras, "memory": [one.record() for one in memory]})  # fmt: skip
         return
     print_line(plain(f"{ref}  {width}×{height}  sha256 {identity(ref)[:12]}  {path}"))
+    for line in needs_in_words(memory):
+        print_line(plain(line))
     if words:
         print_line("It knows these words, and no others:")
     for name, known in words.items():

@@ -87,6 +87,7 @@ def run_lab(
     """Read the configs, all of them before anything starts, then make one run for each."""
     from denoisecli.config.load import flags, load_configs, settings, unknown_variables
     from denoisecli.labs.job import draft_note
+    from denoisecli.labs.needs import memory_needs
     from denoisecli.registry import CONFIGS, part
     from denoisecli.runs import rates
     from denoisecli.runs.names import names_by_hash
@@ -105,7 +106,8 @@ def run_lab(
             run.folder.path = run.folder.path.with_name(known)  # a batch may have given it a longer name
         if dry_run:
             told = json.loads(run.config.model_dump_json())
-            console.planned(run.folder, rates.details(told) | draft_note(run.config))
+            lines, estimates = memory_needs(run.config)
+            console.planned(run.folder, rates.details(told) | draft_note(run.config), lines, memory=estimates)
         else:
             run.make(console.report)
 

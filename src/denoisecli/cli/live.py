@@ -71,6 +71,10 @@ class Live(Report):
         """Print it above the block."""
         self.console.print(Text("warning: ", style="yellow").append(plain(text), style="not yellow"))
 
+    def note(self, text: str) -> None:
+        """Print it above the block."""
+        self.console.print(Text(plain(text)))
+
     def done(self, run: Path, *, fresh: bool) -> None:
         """Close the block and print where the run is."""
         self.close()

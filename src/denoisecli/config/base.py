@@ -28,6 +28,8 @@ SPACINGS = ["leading", "linspace", "trailing"]
 SYNTAXES = ["plain", "comfy", "a1111"]
 FORMATS = ["mp4", "webm", "gif", "webp"]
 USUAL = {"title": False, "lesson": True}  # cards of a film
+MEMORY = ["auto", "full", "model-offload", "group-offload", "sequential"]
+QUANTIZE = ["none", "fp8-layerwise", "int8", "nf4", "gguf"]
 
 
 def _sampler(value: Any) -> Any:
@@ -124,6 +126,23 @@ class Decode(Closed):
     """draw guesses whose latents lie outside the finished picture's range scaled into it; the figures mark them"""
 
 
+class Vae(Closed):
+    """How the autoencoder does with less memory."""
+
+    tiling: Annotated[bool, Strict()] = False
+    """decode large pictures tile by tile; seams may be seen faintly"""
+    slicing: Annotated[bool, Strict()] = False
+    """decode pictures one by one"""
+
+
+def without_usual_memory(config: BaseModel, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    """Return a config as plain values, without what saves memory where nothing does, as in files from before it."""
+    usual = {"memory": "auto", "quantize": "none", "vae": Vae()}
+    return {
+        key: value for key, value in plain(config).items() if key not in usual or getattr(config, key) != usual[key]
+    }
+
+
 class Lora(Closed):
     """One LoRA file and its strength."""
 
@@ -192,9 +211,19 @@ class LabConfig(Closed):
         """The words that name the run's folder."""
         return str(getattr(self, self.title_key))
 
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model is loaded at all."""
+        return False
+
 
 class SamplingConfig(LabConfig):
     """What every lab that runs a model has."""
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model is loaded at all."""
+        return True
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -235,5 +264,15 @@ class SamplingConfig(LabConfig):
     """auto takes cuda, then mps, then cpu"""
     dtype: Annotated[str, one_of(["auto", "float32", "float16", "bfloat16"]), MACHINE] = "auto"
     """auto takes float16 on cuda, else float32"""
+    memory: Annotated[str, one_of(MEMORY), MACHINE] = "auto"
+    """full, or parts wait outside the card: model-offload, group-offload, sequential; auto takes the first that fits"""
+    quantize: Annotated[str, one_of(QUANTIZE), MACHINE] = "none"
+    """weights in fewer bits: fp8-layerwise, int8, nf4, or gguf where the model is a .gguf file"""
+    vae: Annotated[Vae, MACHINE] = Vae()
+    """how the autoencoder does with less memory"""
     decode: Annotated[Decode, PICTURES] = Decode()
     """which decoder draws what"""
+
+    @model_serializer(mode="wrap")
+    def _without_usual(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_usual_memory(self, plain)

@@ -13,6 +13,7 @@ from denoisecli.lora.built_in import lora_path
 from denoisecli.lora.file import open_lora
 
 from . import weights
+from .placing import check_loras
 from .quiet import quiet
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def add_loras(model: Model, loras: Sequence[tuple[str, Strengths]]) -> None:
 
     Raises ModelError where peft is missing, a file is no LoRA, or none of it fits this model.
     """
+    check_loras(model.quantize)
     try:
         import peft  # noqa: F401
     except ImportError:

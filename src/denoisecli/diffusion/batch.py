@@ -113,6 +113,7 @@ def sample_batch(
         "sha256": model.info.sha256,
         "timestep_spacing": Clock(pipe.scheduler).spacing,
     }
+    trace.record["environment"] |= model.placement
     return trace
 
 

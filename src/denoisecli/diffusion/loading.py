@@ -16,16 +16,20 @@ import torch
 
 from denoisecli.errors import ModelError, UsageError, is_of_memory
 
-from . import weights
+from . import gguf, weights
 from .blame import one_line
 from .model_configs import files_of, read_table
 from .model_parts import UNUSED, marks, used_parts
 from .prompts import words_of
-from .quiet import made_up_weights, quiet
+from .quiet import made_up_weights, quiet, silent
 from .single_file import LAYOUT_SD1, LAYOUT_SDXL, OPENS, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+
+if find_spec("torchao"):  # which diffusers imports where it is there, and which tells what of it is for other cards
+    with silent():
+        import diffusers.quantizers.auto  # noqa: F401
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -62,12 +66,20 @@ _AVAILABLE: dict[str, Callable[[], bool]] = {
 }
 
 
-def load_pipeline(path: Path, dtype: torch.dtype) -> Any:
-    """Return the pipeline of a diffusers folder or single file, without the network and without foreign code."""
+def load_pipeline(path: Path, dtype: torch.dtype, quantisation: Any = None) -> Any:
+    """Return the pipeline of a diffusers folder or single file, without the network and without foreign code.
+
+    quantisation: diffusers' configuration of it, for a folder.
+    """
     problem = ""
     with quiet(), made_up_weights() as made_up:
         try:
-            pipe = _from_file(path, dtype) if path.is_file() else _from_folder(path, dtype)
+            if path.suffix == gguf.SUFFIX:
+                pipe = _from_gguf(path, dtype)
+            elif path.is_file():
+                pipe = _from_file(path, dtype)
+            else:
+                pipe = _from_folder(path, dtype, quantization_config=quantisation)
             for name in ("tokenizer", "tokenizer_2", "tokenizer_3"):
                 _check_tokenizer(pipe, name, path)
         except ModelError:
@@ -109,7 +121,23 @@ def _without_weights(pipe: Any) -> str | None:
     return next(named, None)
 
 
-def _from_folder(path: Path, dtype: torch.dtype) -> Any:
+def _from_gguf(path: Path, dtype: torch.dtype) -> Any:
+    """Return the pipeline of the folder beside the file, its transformer from the file."""
+    import diffusers
+
+    folder = gguf.check(path)
+    name = "transformer" if (folder / "transformer").is_dir() else "unet"
+    kind = getattr(diffusers, read_table(folder / "model_index.json")[name][1])
+    if not hasattr(kind, "from_single_file"):
+        raise ModelError(f"{path}: diffusers reads no GGUF files of a {kind.__name__}.", "Take the model's folder.")
+    how = diffusers.GGUFQuantizationConfig(compute_dtype=dtype)
+    denoiser = kind.from_single_file(
+        str(path), config=str(folder), subfolder=name, quantization_config=how, **_dtype_argument(dtype)
+    )
+    return _from_folder(folder, dtype, **{name: denoiser})
+
+
+def _from_folder(path: Path, dtype: torch.dtype, **more: Any) -> Any:
     named = marks(path)
     one = len({*named.values()}) == 1 and set(named) == _with_weights(path)
     own = {} if one else {name: _marked(path, name, mark).to(dtype) for name, mark in named.items()}
@@ -117,6 +145,7 @@ def _from_folder(path: Path, dtype: torch.dtype) -> Any:
         path,
         **_dtype_argument(dtype),
         **own,
+        **more,
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,

@@ -37,14 +37,17 @@ def marks(path: Path) -> dict[str, str]:
     return found
 
 
-def missing(path: Path) -> str | None:
+def missing(path: Path, elsewhere: tuple[str, ...] = ()) -> str | None:
     """Return what a model folder lacks, in words; None where it is whole.
 
-    A part's folder, a network's weights, or one of the files that an index of weights names.
+    A part's folder, a network's weights, or one of the files that an index of weights names. elsewhere: the parts
+    whose weights are not wanted here.
     """
     for part in used_parts(path):
         if not part.is_dir():
             return f"its {part.name} folder"
+        if part.name in elsewhere:
+            continue
         names = {file.relative_to(part).as_posix() for file in files_of(part)}
         held = any(name.endswith((".safetensors", *PICKLES)) for name in names)
         if NETWORKS.fullmatch(part.name) and not held and "config.json" in names:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +19,16 @@ from denoisecli.errors import ModelError
 from denoisecli.lora.built_in import lora_path
 from denoisecli.safe_files import read_file
 
-from . import model_folders, weights
+from . import gguf, model_folders, weights
 from .families import FAMILIES, family_named
+from .memory import Saving, Work, estimate
 from .model_cache import lent
 from .model_configs import check_configs, files_of, parts_of, read_table
 from .model_parts import missing, used_parts
 from .prompts import truncated, unknown_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import torch
 
@@ -63,7 +64,17 @@ class Model:
     pipe: Any
     info: ModelInfo
     device: torch.device
+    """where it computes, wherever its weights wait"""
     dtype: torch.dtype
+    memory: str = "full"
+    """how its weights are placed, one of `memory.CHOICES`"""
+    quantize: str = "none"
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """What `environment` in trace.json says of it; nothing where all lies on the device as it is."""
+        told = {"memory": (self.memory, "full"), "quantize": (self.quantize, "none")}
+        return {key: value for key, (value, usual) in told.items() if value != usual}
 
 
 @dataclass(frozen=True)
@@ -103,26 +114,42 @@ def check(ref: str) -> None:
     _check(ref, locate(ref))
 
 
-def load_model(ref: str, device: str = "auto", dtype: str = "auto") -> Model:
+def load_model(
+    ref: str,
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    saving: Saving | None = None,
+    work: Work | None = None,
+    told: Callable[[str], None] = lambda _: None,
+) -> Model:
     """Return the model `ref`, checked before anything heavy is imported, on a device and in a dtype.
 
     device: auto (cuda, mps, cpu in this order), or one by name; dtype: auto (float16 on cuda, else float32),
-    float32, float16 or bfloat16. Raises ModelError in one sentence for whatever is wrong with the reference.
+    float32, float16 or bfloat16. saving: how it does with less memory; work: what it is to do, by which `memory: auto`
+    chooses; told: hears what that chose.
+    Raises ModelError in one sentence for whatever is wrong with the reference, or where it does not fit into memory.
     """
     path = locate(ref)
     _check(ref, path)
     _same_sums()
-    from . import loading
+    from . import loading, placing
 
-    key = (ref, identity(ref), device, dtype)
+    saving = saving or Saving()
+    key = (ref, identity(ref), device, dtype, *map(str, astuple(saving)))
     cache = lent()
     kept: Model | None = cache.take(key) if cache else None
     if kept is not None:
         return kept
     place, kind = loading.choose(device, dtype)
+    saving = replace(saving, quantize=placing.check_quantize(path, saving.quantize, place))
+    needed = estimate(path, str(kind).removeprefix("torch."), work or Work(), saving)
+    choice = placing.choose(ref, needed, saving, place, told)
     with _damage_told(ref):
-        pipe = loading.load_pipeline(path, kind).to(place)
-    model = Model(pipe, _info(ref, pipe), place, kind)
+        parts = {part.name: part.parameters for part in needed.parts}
+        pipe = loading.load_pipeline(path, kind, placing.quantisation(saving.quantize, parts, kind))
+    pipe = placing.place(pipe, place, kind, choice, saving)
+    model = Model(pipe, _info(ref, pipe), place, kind, choice, saving.quantize)
     return cache.put(key, model) if cache else model
 
 
@@ -146,7 +173,9 @@ def locate(ref: str) -> Path:
         weights.refuse_pickle(path)
     if (added := model_folders.named(ref)) is not None:
         return added
-    looks_local = path.suffix == ".safetensors" or ref.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(ref)
+    looks_local = (
+        path.suffix in (".safetensors", gguf.SUFFIX) or ref.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(ref)
+    )
     if looks_local:
         raise ModelError(f"There is no model at {ref}.", "`denoisecli models` lists what is here.")
     snapshot = _cached_snapshot(ref)
@@ -306,8 +335,11 @@ def _check(ref: str, path: Path) -> None:
     """Raise ModelError where the files are missing, pickled, cut short or not what their names say."""
     if path.is_file():
         weights.refuse_pickle(path)
+        if path.suffix == gguf.SUFFIX:
+            _check_folder(gguf.check(path), elsewhere=("transformer",))
+            return
         if path.suffix.lower() != ".safetensors":
-            raise ModelError(f"{path} is not a model: a folder or a .safetensors file is wanted.")
+            raise ModelError(f"{path} is not a model: a folder, a .safetensors or a .gguf file is wanted.")
         weights.read_header(path)
         if (configs := weights.configs_beside(path)) is not None:
             check_kind(configs)
@@ -329,19 +361,21 @@ def _damage_told(ref: str) -> Iterator[None]:
         raise ModelError(f"The embedded pocket model is damaged: {error.message}", hint) from None
 
 
-def _check_folder(path: Path) -> None:
+def _check_folder(path: Path, elsewhere: tuple[str, ...] = ()) -> None:
     if not (path / "model_index.json").exists():
         raise ModelError(f"{path} is not a diffusers folder: it has no model_index.json.")
     _check_own_code(path)
     check_kind(path)
     for name in ("unet", "transformer", "vae"):
         folder = path / name
+        if name in elsewhere:
+            continue
         if folder.is_dir() and not any(file.suffix == ".safetensors" for file in files_of(folder)):
             pickled = [file for file in files_of(folder) if file.suffix in weights.PICKLES]
             if pickled:
                 weights.refuse_pickle(pickled[0])
             raise ModelError(f"{folder} holds no .safetensors weights.", "Download the model again.")
-    if what := missing(path):
+    if what := missing(path, elsewhere):
         raise ModelError(f"{path} is not whole: {what} {_is_missing(what)}.", "Download it again.")
     for part in used_parts(path):
         for file in files_of(part):

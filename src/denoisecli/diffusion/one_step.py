@@ -37,7 +37,7 @@ def encode(model: Model, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     vae = model.pipe.vae
     pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float() / 127.5 - 1
-    latents = autoencoder.encoded_mode(vae.encode(autoencoder.pixels_in(vae, pixels.to(vae.device, vae.dtype))))
+    latents = autoencoder.encoded_mode(vae.encode(autoencoder.pixels_in(vae, pixels.to(model.device, vae.dtype))))
     scaled = autoencoder.from_encoder(vae, latents.float()).cpu().numpy()[0]
     if not np.isfinite(scaled).all():
         raise ModelError("The model's autoencoder gives no numbers for this picture.", "Try dtype: float32.")
@@ -198,5 +198,6 @@ def facts(model: Model) -> dict[str, Any]:
             "diffusers": diffusers.__version__,
             "device": str(model.device),
             "dtype": str(model.dtype).removeprefix("torch."),
-        },
+        }
+        | model.placement,
     }

@@ -17,6 +17,7 @@ _HARMLESS = (
     "You have disabled the safety checker",
     "should be kept in float32: []",  # an empty list of modules
     "Guiders are currently an experimental feature",
+    "for integer quantization, but only bfloat16 is supported",  # weights alone are quantised, of whichever type
     "No LoRA keys associated to",  # a file for the denoiser alone; one for nothing is an error of ours
 )
 
@@ -46,6 +47,17 @@ def _is_news(message: logging.LogRecord) -> bool:
     text = message.getMessage()
     adapters = "LOAD REPORT" in text and ".lora_" in text  # a second LoRA's load counts the first one's as missing
     return not adapters and not any(mark in text for mark in _HARMLESS)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Drop all that is logged inside but errors, by whichever library: for imports that tell what they lack."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from denoisecli.errors import ModelError
 
-from . import weights
+from . import gguf, weights
 
 LAYOUTS = Path(__file__).parent / "layouts"
 LAYOUT_SD1, LAYOUT_SDXL = LAYOUTS / "sd1", LAYOUTS / "sdxl"
@@ -65,6 +65,8 @@ def layout_of(path: Path) -> Path:
 
     Raises ModelError where we bring none along, saying what the file is.
     """
+    if path.suffix == gguf.SUFFIX:
+        return gguf.check(path)
     if (beside := weights.configs_beside(path)) is not None:
         return beside
     header = weights.read_header(path)

@@ -11,6 +11,7 @@ import numpy as np
 
 from denoisecli.config.base import SamplingConfig
 from denoisecli.diffusion import model_configs, models, single_file
+from denoisecli.diffusion.memory import Saving, Work
 from denoisecli.diffusion.prompt_syntax import parts_apart
 from denoisecli.errors import ModelError, UsageError
 from denoisecli.metrics import significant
@@ -79,17 +80,30 @@ def batch_size(size: tuple[int, int], samples: int) -> int:
     return max(1, min(samples, BATCH_LATENTS // pixels))
 
 
+def work_of(config: SamplingConfig) -> Work:
+    """Return what a resolved config's model is to do at once."""
+    size = _size(config)
+    at_once = getattr(config, "batch", None) or batch_size(size, max(1, len(config.seeds)))
+    return Work(size, at_once, config.steps)
+
+
 def load(job: Job[Any]) -> Model:
     """Load the model with its LoRAs and sampler, and warn of words it will not hear."""
     from denoisecli.diffusion.adapters import add_loras
     from denoisecli.diffusion.blame import blamed
     from denoisecli.diffusion.canvas import check_size
+    from denoisecli.diffusion.placing import check_loras
     from denoisecli.diffusion.scheduler import use_sampler
 
     config: SamplingConfig = job.config
     job.report.stage("load", 1)
     with job.timed("load"):
-        model = models.load_model(config.model, config.device, config.dtype)
+        saving, work = Saving.of(config), work_of(config)
+        if config.loras:
+            check_loras(saving.quantize)
+        model = models.load_model(
+            config.model, config.device, config.dtype, saving=saving, work=work, told=job.report.note
+        )
         with blamed(config.model):
             use_sampler(model.pipe, config.sampler, config.spacing, config.schedule)
         if config.loras:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from denoisecli.diffusion.models import Model
     from denoisecli.labs.job import Job
 
-OWN = ("lab", "film", "run", "at", "to", "batch", "device", "dtype", "decode")
+OWN = ("lab", "film", "run", "at", "to", "batch", "device", "dtype", "memory", "quantize", "vae", "decode")
 """Keys that a fork has for itself; all others are the stored run's."""
 
 HEARD = ("environment", "model", "schedule_kind", "schedule", "latents", "guidance", "guidance_measured", "batches")

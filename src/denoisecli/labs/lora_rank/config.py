@@ -99,6 +99,11 @@ class LoraRankConfig(SamplingConfig, _RankKeys):
         """Whether a model is needed."""
         return self.images or bool(self.scales)
 
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model is loaded at all."""
+        return self.paints
+
     @model_validator(mode="before")
     @classmethod
     def _one_rank_will_do(cls, values: Any) -> Any:

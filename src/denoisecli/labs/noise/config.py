@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from denoisecli.config.base import LOOK, PROMPT, Film, LabConfig
+from denoisecli.config.base import LOOK, MEMORY, PROMPT, QUANTIZE, Film, LabConfig, Vae, without_usual_memory
 from denoisecli.config.fields import MAX_SEED, Int, PictureSize, Text, did_you_mean, one_of
 from denoisecli.safe_text import shown
 
@@ -71,12 +79,22 @@ class NoiseConfig(LabConfig):
     """for latent and guess: auto takes cuda, then mps, then cpu"""
     dtype: Annotated[str, one_of(["auto", "float32", "float16", "bfloat16"])] = "auto"
     """for latent and guess: auto takes float16 on cuda, else float32"""
+    memory: Annotated[str, one_of(MEMORY)] = "auto"
+    """for latent and guess: full, model-offload, group-offload or sequential; auto takes the first that fits"""
+    quantize: Annotated[str, one_of(QUANTIZE)] = "none"
+    """for latent and guess: weights in fewer bits: fp8-layerwise, int8, nf4, gguf"""
+    vae: Vae = Vae()
+    """for latent and guess: how the autoencoder does with less memory"""
     film: Annotated[NoiseFilm, LOOK] = NoiseFilm()
     """how the film looks"""
 
     without_flag: ClassVar[tuple[str, ...]] = ("frames",)
     draft: ClassVar[dict[str, Any]] = {"frames": 31}
     draft_words: ClassVar[str] = "31 noise levels instead of 91, a film of 960×540"
+
+    @model_serializer(mode="wrap")
+    def _without_usual(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_usual_memory(self, plain)
 
     @property
     def title(self) -> str:

@@ -74,13 +74,16 @@ def guess_errors(guesses: NDArray[np.float32], x0: NDArray[np.float32]) -> dict[
 
 
 def _load(job: Job[NoiseConfig]) -> Model:
+    from denoisecli.diffusion.memory import Saving, Work
     from denoisecli.diffusion.models import load_model
+    from denoisecli.diffusion.one_step import AT_ONCE
     from denoisecli.labs.sampling import warn_of_lost_words
 
     config = job.config
     job.report.stage("load", 1)
     with job.timed("load"):
-        model = load_model(config.model, config.device, config.dtype)
+        saving, work = Saving.of(config), Work(config.size or (512, 512), AT_ONCE, 1)
+        model = load_model(config.model, config.device, config.dtype, saving=saving, work=work, told=job.report.note)
     if config.guess:
         warn_of_lost_words(job, model, config.told)
     job.report.step(1)

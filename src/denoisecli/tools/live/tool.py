@@ -140,10 +140,11 @@ def _run(config: SampleConfig, report: Report) -> tuple[NDArray[np.uint8], NDArr
     from denoisecli.diffusion.adapters import add_loras
     from denoisecli.diffusion.batch import Batch, sample_batch
     from denoisecli.diffusion.decode import decoder
+    from denoisecli.diffusion.memory import Saving
     from denoisecli.diffusion.models import load_model
     from denoisecli.diffusion.noise import starting_noise
 
-    model = load_model(config.model, config.device, config.dtype)
+    model = load_model(config.model, config.device, config.dtype, saving=Saving.of(config), told=report.note)
     if config.loras:
         add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
     many = len(config.seeds)
