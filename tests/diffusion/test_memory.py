@@ -73,7 +73,8 @@ def sampled(model):
 def held(model):
     """Return the bytes of the weights of each part as they are in memory."""
     parts = {name: part for name, part in model.pipe.components.items() if isinstance(part, torch.nn.Module)}
-    return {name: sum(map(_bytes, part.state_dict().values())) for name, part in parts.items()}
+    kept = {name: part.state_dict(keep_vars=True).values() for name, part in parts.items()}
+    return {name: sum(map(_bytes, {id(one): one for one in values}.values())) for name, values in kept.items()}
 
 
 def _bytes(value):
