@@ -17,6 +17,7 @@ from denoisecli.errors import SamplingError
 from . import autoencoder, fitted_colours
 from . import fitted_decoder as preview
 from .blame import blamed
+from .placing import computes_on
 from .quiet import quiet
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def decoder(model: Model, kind: Kind, examples: NDArray[Any] | None = None, own:
         return VaeDecoder(preview.fitted(vae, examples), preview.NAME)
     if kind == "vae" or tiny:
         name = "tiny autoencoder" if tiny else "vae"
-        return VaeDecoder(vae, name, model.info.scale_factor, model.info.ref, model.device)
+        return VaeDecoder(vae, name, model.info.scale_factor, model.info.ref)
     if own is not None and len(own) > 1 and np.isfinite(own).all():
         return FittedDecoder(fitted_colours.fitted(decoder(model, "vae"), own), model.info.scale_factor)
     return LinearDecoder(rgb_factors(model), model.info.scale_factor)
@@ -103,11 +104,8 @@ class VaeDecoder:
         name: str,
         scale_factor: int | None = None,
         ref: str = "pocket",
-        device: torch.device | None = None,
     ) -> None:
         self.vae, self.name, self.ref = vae, name, ref
-        self.device = device or vae.device
-        """Where it computes: its weights may wait elsewhere."""
         blocks = getattr(vae.config, "block_out_channels", None) or ()
         self.scale_factor: int = scale_factor or 2 ** max(len(blocks) - 1, 0)
         if type(vae).__name__ == "AutoencoderTiny":  # all convolutions: a third faster on a CPU in this layout
@@ -144,7 +142,7 @@ class VaeDecoder:
 
     @torch.inference_mode()
     def _run(self, latents: NDArray[Any]) -> torch.Tensor:
-        x = torch.from_numpy(np.ascontiguousarray(latents)).to(self.device, self.vae.dtype)
+        x = torch.from_numpy(np.ascontiguousarray(latents)).to(computes_on(self.vae), self.vae.dtype)
         with blamed(self.ref):
             x = autoencoder.to_decoder(self.vae, x)
             if type(self.vae).__name__ == "AutoencoderTiny":
@@ -205,8 +203,7 @@ def rgb_factors(model: Model) -> NDArray[np.float32]:
     if known is not None:
         return np.array(known, dtype=np.float32)
     return _fitted(
-        VaeDecoder(model.pipe.vae, "vae", model.info.scale_factor, model.info.ref, model.device),
-        model.info.latent_shape[0],
+        VaeDecoder(model.pipe.vae, "vae", model.info.scale_factor, model.info.ref), model.info.latent_shape[0]
     )
 
 

@@ -40,8 +40,8 @@ _TABLES = ("embed_tokens", "token_embedding", "position_embedding", "shared.", "
 _NOT_FP8 = ("norm", "pos_embed", "patch_embed")  # diffusers' hooks/layerwise_casting.py
 _WORDS = 512  # tokens of the prompt beside those of the picture
 _PER_TOKEN, _PER_PIXEL, _PER_CELL = 16, 4, {False: 12, True: 24}
-"""Maps as wide as the network that live at once: of a transformer; of a decoder (3.9 were measured on Stable Diffusion's at
-512², float32 on the CPU); of a U-Net's busiest level, without and with attention (23.9 measured on that of 1.5 there)."""
+"""Maps as wide as the network that live at once: of a transformer; of a decoder (3.9 were measured on that of Stable
+Diffusion 1.5 at 512², float32, on the CPU); of a U-Net's busiest level, without and with attention (23.9 there)."""
 
 
 @dataclass(frozen=True)

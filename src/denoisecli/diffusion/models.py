@@ -299,9 +299,10 @@ def ref_of(pipe: Any) -> str | None:
 def model_of(pipe: Any) -> Model:
     """Return somebody's loaded pipeline as a model. Its weights are not hashed: they may have been changed since."""
     from .denoiser import denoiser_of
+    from .placing import computes_on
 
     denoiser = denoiser_of(pipe)
-    return Model(pipe, _info(ref_of(pipe) or type(pipe).__name__, pipe, ""), denoiser.device, denoiser.dtype)
+    return Model(pipe, _info(ref_of(pipe) or type(pipe).__name__, pipe, ""), computes_on(denoiser), denoiser.dtype)
 
 
 def _info(ref: str, pipe: Any, sha256: str | None = None) -> ModelInfo:

@@ -114,6 +114,14 @@ def quantisation(quantize: str, parts: dict[str, int], dtype: torch.dtype) -> An
     return PipelineQuantizationConfig(quant_mapping=mapping) if mapping else None
 
 
+def computes_on(part: Any) -> torch.device:
+    """Return the device on which a part of a pipeline computes, wherever its weights wait."""
+    modules = part.modules() if hasattr(part, "modules") else ()
+    places = (getattr(getattr(module, "_hf_hook", None), "execution_device", None) for module in modules)
+    found = next((place for place in places if place is not None), part.device)
+    return torch.device(found)
+
+
 def place(pipe: Any, device: torch.device, dtype: torch.dtype, choice: str, saving: Saving) -> Any:
     """Put a loaded pipeline where it is to run, and return it.
 
