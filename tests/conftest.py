@@ -75,7 +75,7 @@ def pytest_configure(config):
         sys.meta_path.insert(0, Light)
     if warm.FOLDER not in os.environ:  # the workers have that of the process that started them
         serving = contextlib.ExitStack()
-        serving.enter_context(warm.program(warm=not config.getoption("--light")))
+        serving.enter_context(warm.program(HEAVY if config.getoption("--light") else ()))
         config.add_cleanup(serving.close)
 
 

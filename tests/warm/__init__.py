@@ -28,15 +28,14 @@ def command() -> str:
 
 
 @contextlib.contextmanager
-def program(*, warm: bool):
-    """Have `command()` for as long as the block lasts; without `warm` it is `python -m denoisecli` every time."""
+def program(barred=()):
+    """Have `command()` for as long as the block lasts. barred: libraries that the server does not import."""
     with tempfile.TemporaryDirectory(prefix="warm-") as folder, contextlib.ExitStack() as serving:
         address = f"{folder}/socket"
         ask = shlex.join([sys.executable, "-IS", str(HERE / "client.py"), address])
         Path(folder, "denoisecli").write_text(f'#!/bin/sh\nexec {ask} "$@"\n')
         Path(folder, "denoisecli").chmod(0o755)
-        if warm:
-            serving.enter_context(server(address))
+        serving.enter_context(server(address, barred))
         os.environ[FOLDER] = folder
         try:
             yield
@@ -45,13 +44,13 @@ def program(*, warm: bool):
 
 
 @contextlib.contextmanager
-def server(address: str):
+def server(address: str, barred=()):
     """Run the server; it ends with this process, however that ends."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)
         started = subprocess.Popen(
-            [sys.executable, HERE / "server.py", str(listener.fileno())], pass_fds=[listener.fileno()],
+            [sys.executable, HERE / "server.py", str(listener.fileno()), *barred], pass_fds=[listener.fileno()],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     try:

@@ -1,4 +1,7 @@
-"""Imports denoisecli and the models' libraries at the first command, and forks for each: `server.py SOCKET_FD`."""
+"""Imports denoisecli and the models' libraries at the first command, and forks for each.
+
+`server.py SOCKET_FD [LIBRARY...]`: the libraries named are not imported, nor what needs them.
+"""
 
 import atexit
 import contextlib
@@ -25,7 +28,7 @@ LIBRARIES = (
 )  # fmt: skip
 
 
-def serve(listener):
+def serve(listener, barred):
     """Fork for every command. Only the forked return, with what they are to run; the server ends with its parent."""
     mine, imported = inherited(), False
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forked
@@ -35,13 +38,31 @@ def serve(listener):
             os._exit(0)
         connection, _ = listener.accept()
         if not imported:
-            import_all()
+            with kept_out(barred):
+                import_all()
             imported = True
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             listener.close()
             return attend(connection, mine)
         connection.close()
+
+
+@contextlib.contextmanager
+def kept_out(barred):
+    """Let importing these libraries fail as where they are not installed."""
+
+    class Bar:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name in barred:
+                raise ModuleNotFoundError(name, name=name)
+
+    sys.meta_path.insert(0, Bar)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(Bar)
 
 
 def import_all():
@@ -113,7 +134,7 @@ def run_and_end():
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.argv[1:] = serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
     sys.path[0] = os.getcwd()  # as `python -m` has it
     del sys.modules["client"]
     run_and_end()
