@@ -108,7 +108,7 @@ export function lab(data, blobs) {
     const places = (row) => row.found_at.filter((at) => at !== null).map((at) => states.findIndex(({ index }) => index >= at));
     const rows = shown(state).map((word) => words[word]).filter((row) => places(row).length);
     timeline.mark(rows.map((row) => ({
-      index: Math.max(...places(row)), role: `hue-${row.hue}`, text: `${row.text} found ${range(places(row).map((k) => states[k].index))}`,
+      index: Math.max(...places(row)), role: `hue-${row.hue}`, text: `${row.label} found ${range(places(row).map((k) => states[k].index))}`,
       onclick: () => timeline.scrub(Math.max(...places(row))),
     })), rows.flatMap((row) => places(row).map((index) => ({ index, role: `hue-${row.hue}` }))));
   };

@@ -33,7 +33,7 @@ export function makeSentence({ prompt, negative, words }, { choose, over }) {
   return { heading, below, tell };
 }
 
-function titleOf({ silent, found, text }) {
+function titleOf({ silent, found, label: text }) {
   if (silent) return `${text}: hardly speaks`;
   if (found === null) return `${text}: has no place`;
   return found === 0 ? `${text}: in its place from the start` : `${text}: found its place by state ${Number(found.toFixed(1))}`;

@@ -70,7 +70,7 @@ function sentenceOf({ words, pairs, last }, shown, k) {
   const rows = shown.map((word) => words[word]);
   if (rows.length === 2) return ofPair(pairs.find(({ words: two }) => shown.every((word) => two.includes(word))), shown, rows, k);
   if (!rows.length) return "";
-  const [{ text, silent, found, found_at }] = rows;
+  const [{ label: text, silent, found, found_at }] = rows;
   if (silent) return `“${text}” hardly speaks: nowhere does it get much beside the loudest word.`;
   const each = found_at.length > 1 ? ` (by seed: ${found_at.map((at) => at ?? "–").join(", ")})` : "";
   const where = found === null ? `“${text}” has no place of its own${each}.`
@@ -78,11 +78,11 @@ function sentenceOf({ words, pairs, last }, shown, k) {
   const [near] = pairs.filter((row) => row.words.includes(shown[0])).map((row) => ({ ...row, end: row.overlap[row.overlap.length - 1] }))
     .sort((a, b) => b.end - a.end);
   const other = near && near.end >= 0.25 ? words[near.words.find((word) => word !== shown[0])] : null;
-  return other ? `${where} It shares it with “${other.text}”: ${percent(near.end)}.` : where;
+  return other ? `${where} It shares it with “${other.label}”: ${percent(near.end)}.` : where;
 }
 
 function ofPair(pair, shown, rows, k) {
-  const [one, two] = rows.map(({ text }) => `“${text}”`);
+  const [one, two] = rows.map(({ label }) => `“${label}”`);
   if (!pair) return `The places of ${one} and ${two} do not meet, or they share less than other pairs.`;
   const [first, second] = pair.words[0] === shown[0] ? pair.on : [...pair.on].reverse();
   return `The places of ${one} and ${two} overlap by ${percent(pair.overlap[k])} here, ${percent(pair.overlap[pair.overlap.length - 1])} at the end, ` +

@@ -43,8 +43,9 @@ def _latest(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def quoted(row: dict[str, Any]) -> str:
-    """Return a word in quotation marks."""
-    return f"“{row['text']}”"
+    """Return a word in quotation marks, and which of several equal ones it is."""
+    which = row.get("occurrence") or 0
+    return f"“{row['text']}”" + (f" ({which + 1})" if which else "")
 
 
 def listed(rows: Sequence[dict[str, Any]]) -> str:

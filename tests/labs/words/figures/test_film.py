@@ -92,6 +92,21 @@ def test_small_figures_show_the_loudest_words_in_their_order(run):
     assert [word.label for word in facts.loudest(6)][-2:] == ["− people", "− rain"]
 
 
+def test_equal_words_are_told_apart(run):
+    trace = run[0]
+    rows = [row | {"text": "hills", "occurrence": k} for k, row in enumerate(trace.record["words"][:4])]
+    twice = type(trace)("words", trace.arrays, trace.record | {"words": rows})
+    assert [word.label for word in words_facts(twice).words] == ["hills", "hills (2)", "hills (3)", "hills (4)"]
+
+
+def test_the_loudest_words_have_hues_of_their_own():
+    rows = [{"text": str(k), "strength": 0.1 if k < 5 else 1.0, "found_at": []} for k in range(13)]
+    trace, _ = words_run(seeds=1, steps=2)
+    trace.record["words"] = rows
+    loud = words_facts(trace).loudest(8)
+    assert len({word.hue for word in loud}) == 8
+
+
 @pytest.mark.parametrize(("size", "theme", "state"), [((960, 540), "dark", 4), ((540, 960), "light", 8)])
 def test_frames_look_as_they_did(run, size, theme, state, request):
     trace, pictures = run

@@ -33,6 +33,7 @@ class Word:
     """
 
     text: str
+    occurrence: int
     index: int
     hue: int
     negative: bool
@@ -46,8 +47,9 @@ class Word:
 
     @property
     def label(self) -> str:
-        """The word as figures name it: what the picture keeps away from has a minus."""
-        return f"− {self.text}" if self.negative else self.text
+        """The word as figures name it: what the picture keeps away from has a minus, the second of a word a 2."""
+        name = f"{self.text} ({self.occurrence + 1})" if self.occurrence else self.text
+        return f"− {name}" if self.negative else name
 
     @property
     def said(self) -> str:
@@ -95,8 +97,9 @@ def _rows(record: dict[str, Any], *, negative: bool) -> list[tuple[int, dict[str
 
 
 def _hues(rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Return each word's hue: those that speak come first, so that of few words no two have the same."""
-    order = sorted(range(len(rows)), key=lambda number: bool(rows[number].get("silent")))
+    """Return each word's hue: no two of the loudest have the same."""
+    loud = sorted(range(len(rows)), key=lambda k: (bool(rows[k].get("negative")), -(rows[k].get("strength") or 0)))
+    order = [*sorted(loud[:COUNT]), *sorted(loud[COUNT:])]
     return [order.index(number) % COUNT for number in range(len(rows))]
 
 
@@ -104,6 +107,7 @@ def _word(row: dict[str, Any], hue: int, index: int) -> Word:
     found_at = tuple(row.get("found_at") or ())
     return Word(
         text=clean(str(row["text"])),
+        occurrence=int(row.get("occurrence") or 0),
         index=index,
         hue=hue,
         negative=bool(row.get("negative")),

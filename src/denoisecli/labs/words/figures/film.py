@@ -70,7 +70,7 @@ def _loudness(word: Word, drawn: Levels, step: int) -> float:
 def _marks(facts: WordsFacts, theme: Theme) -> tuple[Mark, ...]:
     late = [word for word in facts.words if word.found and not word.negative and not word.silent]
     late = sorted(late, key=lambda word: -(word.found or 0))[:MARKS]
-    return tuple(Mark(f"{word.text} found", hue_of(word, theme), (round(word.found or 0),)) for word in reversed(late))
+    return tuple(Mark(f"{word.label} found", hue_of(word, theme), (round(word.found or 0),)) for word in reversed(late))
 
 
 def _draw_meta(image: Image.Image, layout: WordsLayout, facts: WordsFacts, lit: Lit, theme: Theme) -> None:
