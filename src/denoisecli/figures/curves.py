@@ -141,30 +141,11 @@ def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: floa
     grows: leave the curves to the playhead, which draws them as far as it has come.
     """
     style = PLAIN.at(text)
-    title = round(text * 1.6) if plot.titles else 0
-    dot = round(text * 0.3)  # so that dots at the edges stay inside
-    gutter = round(max((measure(word, style) for _, word in plot.ticks), default=0.0) + 0.5 * text * bool(plot.ticks))
-    said, below = _caption(plot, box, style)
-    area = Box(
-        box.x + gutter + dot,
-        box.y + title + dot,
-        box.width - gutter - 2 * dot,
-        box.height - title - dot - round(text * (3.1 if below else 1.7)),
-    )
-    frame = PlotFrame(plot, area, text / 24)
-    if plot.titles:
-        draw_text(image, (box.x, box.y + text * 0.8), _fitting(plot.titles, style, box.width), style, theme.quiet)
-    baseline = area.bottom
-    rectangle(image, (box.x, baseline - frame.scale, box.right, baseline + frame.scale), theme.line)
-    if sum(measure(word, style) for word in plot.ends) + text <= box.width:
-        draw_text(image, (box.x, baseline + text * 1.4), plot.ends[0], style, theme.quiet)
-        draw_text(image, (box.right, baseline + text * 1.4), plot.ends[1], style, theme.quiet, "right")
-    if said:
-        at = (box.x, baseline + text * 2.8) if below else (box.x + box.width / 2, baseline + text * 1.4)
-        draw_text(image, at, said, style, theme.quiet, "left" if below else "center")
+    frame = _placed(box, plot, text)
+    _draw_words(image, box, frame, style, theme)
     for value, word in plot.ticks:
         _draw_threshold(image, frame, Threshold(value, word, theme.line))
-        at = area.x - 2 * dot, frame.at(0, value)[1] + 0.36 * text
+        at = frame.area.x - 2 * _dot(text), frame.at(0, value)[1] + 0.36 * text
         draw_text(image, at, word, style, theme.quiet, "right")
     for threshold in plot.thresholds:
         _draw_threshold(image, frame, threshold)
@@ -176,6 +157,41 @@ def draw_plot(image: Image.Image, box: Box, plot: Plot, theme: Theme, text: floa
     clip = frame.clip
     lines = whole.crop((clip.x, clip.y, clip.right, clip.bottom))
     return replace(_with_labels(frame, style), lines=lines)
+
+
+def _dot(text: float) -> int:
+    """Return what dots at the edges need to stay inside."""
+    return round(text * 0.3)
+
+
+def _placed(box: Box, plot: Plot, text: float) -> PlotFrame:
+    """Return where the curves are drawn: below the title, above the words, right of the ticks' words."""
+    style, dot = PLAIN.at(text), _dot(text)
+    title = round(text * 1.6) if plot.titles else 0
+    gutter = round(max((measure(word, style) for _, word in plot.ticks), default=0.0) + 0.5 * text * bool(plot.ticks))
+    _, below = _caption(plot, box, style)
+    area = Box(
+        box.x + gutter + dot,
+        box.y + title + dot,
+        box.width - gutter - 2 * dot,
+        box.height - title - dot - round(text * (3.1 if below else 1.7)),
+    )
+    return PlotFrame(plot, area, text / 24)
+
+
+def _draw_words(image: Image.Image, box: Box, frame: PlotFrame, style: Type, theme: Theme) -> None:
+    """Write the title, and under the axis, which is drawn too, its ends and what high and low mean."""
+    plot, text, baseline = frame.plot, style.size, frame.area.bottom
+    said, below = _caption(plot, box, style)
+    if plot.titles:
+        draw_text(image, (box.x, box.y + text * 0.8), _fitting(plot.titles, style, box.width), style, theme.quiet)
+    rectangle(image, (box.x, baseline - frame.scale, box.right, baseline + frame.scale), theme.line)
+    if sum(measure(word, style) for word in plot.ends) + text <= box.width:
+        draw_text(image, (box.x, baseline + text * 1.4), plot.ends[0], style, theme.quiet)
+        draw_text(image, (box.right, baseline + text * 1.4), plot.ends[1], style, theme.quiet, "right")
+    if said:
+        at = (box.x, baseline + text * 2.8) if below else (box.x + box.width / 2, baseline + text * 1.4)
+        draw_text(image, at, said, style, theme.quiet, "left" if below else "center")
 
 
 CAPTION_ROOM = 7.5  # in sizes of text: lower plots have no caption

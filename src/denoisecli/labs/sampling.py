@@ -87,6 +87,14 @@ def work_of(config: SamplingConfig) -> Work:
     return Work(size, at_once, config.steps)
 
 
+def with_batch(config: Config, samples: int) -> Config:
+    """Return the config of a lab that samples in batches with the size of a batch in it, where it names none."""
+    told: Any = config
+    if told.batch is not None or not config.size:
+        return config
+    return config.model_copy(update={"batch": batch_size(config.size, samples)})
+
+
 def load(job: Job[Any]) -> Model:
     """Load the model with its LoRAs and sampler, and warn of words it will not hear."""
     from denoisecli.diffusion.adapters import add_loras

@@ -69,9 +69,6 @@ def write_video(
     metadata: Mapping[str, str] | None = None,
     *,
     tick: int = 1,
-    crf: int = 18,
-    preset: str = "veryfast",
-    threads: int = THREADS,
 ) -> Path:
     """Write one film and return its path; the format follows from the suffix.
 
@@ -79,7 +76,7 @@ def write_video(
     tick: a number that divides all repeats (their greatest common divisor makes encoding fastest).
     The same frames give the same bytes. Raises MediaError, and leaves nothing behind, where anything goes wrong.
     """
-    return write_films(frames, [path], fps, metadata, tick=tick, quality=Quality(crf, preset, threads))[0]
+    return write_films(frames, [path], fps, metadata, tick=tick)[0]
 
 
 def write_films(

@@ -11,7 +11,7 @@ import numpy as np
 
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
-from denoisecli.labs.sampling import SHARED, Sample, batch_size, resolved, settings_inside
+from denoisecli.labs.sampling import SHARED, Sample, resolved, settings_inside, with_batch
 from denoisecli.trace import Trace
 
 from .config import CfgSweepConfig
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 def plan(config: CfgSweepConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[CfgSweepConfig]:
     """Return the plan of a sweep; nothing is loaded yet."""
     config, identity = resolved(config)
-    if config.batch is None and config.size:
-        samples = len(config.seeds) * len(config.scales)
-        config = config.model_copy(update={"batch": batch_size(config.size, samples)})
+    config = with_batch(config, len(config.seeds) * len(config.scales))
     return plans.plan(config, identity, make, out, runs_dir, force=force)
 
 

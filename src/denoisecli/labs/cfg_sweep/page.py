@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def _data(trace: Trace, facts: SweepFacts, states: list[int]) -> dict[str, Any]:
         "scales": [{"label": label, "share": share, "steps": list(steps)} for label, share, steps in scales],
         "last": facts.last,
         "states": [{"index": k} | {name: facts.rows[k].get(name) for name in names} for k in states],
-        "measures": _measures(facts, states),
+        "measures": [measure.told(states) for measure in _measures(facts)],
         "marks": [
             {"text": text, "role": role, "index": int(np.searchsorted(states, at))}
             for text, role, at in marks
@@ -80,49 +80,46 @@ def _data(trace: Trace, facts: SweepFacts, states: list[int]) -> dict[str, Any]:
     }
 
 
-def _measures(facts: SweepFacts, states: list[int]) -> list[dict[str, Any]]:
-    """Return the numbers that can be read and plotted: their words, edges, and values (scale, seed, state)."""
+class Measure(NamedTuple):
+    """A number to read and to plot. series: (scale, seed, state). most: values beyond it may leave the plot."""
+
+    name: str
+    title: str
+    series: Series
+    percent: bool = False
+    most: float = math.inf
+    caption: str = ""
+
+    def told(self, states: list[int]) -> dict[str, Any]:
+        """Return what the page gets: its words, the edges of its plot, and its values (scale, seed, state)."""
+        low, top = edges(self.series, self.most)
+        return {
+            "name": self.name,
+            "caption": self.caption or self.name,
+            "title": self.title,
+            "low": low,
+            "top": top,
+            "percent": self.percent,
+            "values": [[[significant(row[k], 5) for k in states] for row in seeds] for seeds in self.series],
+        }
+
+
+def _measures(facts: SweepFacts) -> Iterator[Measure]:
+    """Yield the numbers that a page shows."""
     numbers = facts.numbers
-    several = len(facts.labels) > 1
-    rows: list[tuple[str, str, Series, float, bool]] = [
-        ("clipped", "clipped pixels of the guess", numbers["clipped"], math.inf, True),
-        ("contrast", "contrast of the guess", numbers["contrast"], math.inf, False),
-        ("saturation", "saturation of the guess", numbers["saturation"], math.inf, True),
-    ]
+    yield Measure("clipped", "clipped pixels of the guess", numbers["clipped"], percent=True)
+    yield Measure("contrast", "contrast of the guess", numbers["contrast"])
+    yield Measure("saturation", "saturation of the guess", numbers["saturation"], percent=True)
     if facts.sameness is not None:
-        rows.append(("sameness", "how much alike the seeds come out", facts.sameness[:, None], math.inf, False))
-    elif several:
+        yield Measure("sameness", "how much alike the seeds come out", facts.sameness[:, None])
+    elif len(facts.labels) > 1:
         title = f"distance of the guess to cfg {facts.labels[0]}"
-        rows.append(("distance", title, numbers["from_first"], settled(facts), False))
-    rows.append(
-        (
-            "cond − uncond",
-            "cond − uncond, the difference that the prompt makes (root mean square)",
-            numbers["guidance"],
-            math.inf,
-            False,
-        )
-    )
+        yield Measure("distance", title, numbers["from_first"], most=settled(facts))
+    title = "cond − uncond, the difference that the prompt makes (root mean square)"
+    yield Measure("cond − uncond", title, numbers["guidance"], caption="gap")
     if any(facts.varies(scale) for scale in range(len(facts.labels))):
         steps = [[*values, values[-1]] for values in facts.steps]
-        rows.append(("scale", "guidance scale", np.array(steps, dtype=np.float64)[:, None], math.inf, False))
-    found = []
-    for name, title, series, most, percent in rows:
-        low, top = edges(series, most)
-        values = [[[significant(row[k], 5) for k in states] for row in seeds] for seeds in series]
-        caption = "gap" if name == "cond − uncond" else name
-        found.append(
-            {
-                "name": name,
-                "caption": caption,
-                "title": title,
-                "low": low,
-                "top": top,
-                "percent": percent,
-                "values": values,
-            }
-        )
-    return found
+        yield Measure("scale", "guidance scale", np.array(steps, dtype=np.float64)[:, None])
 
 
 def _anatomy(trace: Trace, facts: SweepFacts, states: list[int]) -> tuple[dict[str, Any], NDArray[np.uint8]]:

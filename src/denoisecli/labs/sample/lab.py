@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
-from denoisecli.labs.sampling import Sample, batch_size, resolved, settings_inside
+from denoisecli.labs.sampling import Sample, resolved, settings_inside, with_batch
 from denoisecli.trace import FILM_FILE, SHEET_FILE
 
 from .config import SampleConfig
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 def plan(config: SampleConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[SampleConfig]:
     """Return the plan of a deck; nothing is loaded yet."""
     config, identity = resolved(config)
-    if config.batch is None and config.size:
-        config = config.model_copy(update={"batch": batch_size(config.size, len(config.seeds))})
-    return plans.plan(config, identity, make, out, runs_dir, force=force)
+    return plans.plan(with_batch(config, len(config.seeds)), identity, make, out, runs_dir, force=force)
 
 
 def make(job: Job[SampleConfig]) -> Trace:

@@ -12,7 +12,7 @@ import numpy as np
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
 from denoisecli.labs.pages import resolved_keys, write_page
-from denoisecli.labs.sampling import batch_size, resolved, settings_inside
+from denoisecli.labs.sampling import resolved, settings_inside, with_batch
 from denoisecli.media.picture_file import PictureFile
 from denoisecli.metrics import significant
 from denoisecli.trace import Trace
@@ -38,9 +38,7 @@ def plan(config: WalkConfig, out: Path | None, runs_dir: Path | None, *, force: 
     config, identity = resolved(config)
     if config.between and config.between.strengths:
         config = config.model_copy(update={"batch": 1})  # a LoRA has one strength in a batch
-    elif config.batch is None and config.size:
-        config = config.model_copy(update={"batch": batch_size(config.size, BATCH)})
-    return plans.plan(config, identity, make, out, runs_dir, force=force)
+    return plans.plan(with_batch(config, BATCH), identity, make, out, runs_dir, force=force)
 
 
 def make(job: Job[WalkConfig]) -> Trace:

@@ -11,7 +11,8 @@ import numpy as np
 from denoisecli.errors import UsageError
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
-from denoisecli.labs.sampling import Sample, Told, batch_size, joined, load, resolved, sample_each, settings_inside
+from denoisecli.labs.sampling import Sample, Told, joined, load, resolved, sample_each, settings_inside, with_batch
+from denoisecli.metrics import significant
 from denoisecli.trace import FILM_FILE, SHEET_FILE
 
 from .config import WordsConfig
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 def plan(config: WordsConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[WordsConfig]:
     """Return the plan of a run whose words are heard; nothing is loaded yet."""
     config, identity = resolved(config)
-    if config.batch is None and config.size:
-        config = config.model_copy(update={"batch": batch_size(config.size, len(config.seeds))})
-    return plans.plan(config, identity, make, out, runs_dir, force=force)
+    return plans.plan(with_batch(config, len(config.seeds)), identity, make, out, runs_dir, force=force)
 
 
 def make(job: Job[WordsConfig]) -> Trace:
@@ -67,12 +66,12 @@ def sampled(job: Job[WordsConfig], model: Model) -> Trace:
     return trace
 
 
-def _rest(parts: list[tuple[list[int], Trace]]) -> dict[str, list[float]]:
+def _rest(parts: list[tuple[list[int], Trace]]) -> dict[str, list[float | None]]:
     """Return `words_rest` of a whole run: the mean over the samples of all batches."""
     counts = [len(indices) for indices, _ in parts]
     rows = [part.record["words_rest"] for _, part in parts]
     means = {name: np.average([row[name] for row in rows], axis=0, weights=counts) for name in rows[0]}
-    return {name: [float(f"{value:.6g}") for value in values] for name, values in means.items()}
+    return {name: [significant(value) for value in values] for name, values in means.items()}
 
 
 def describe(job: Job[WordsConfig], trace: Trace, pictures: Pictures) -> None:

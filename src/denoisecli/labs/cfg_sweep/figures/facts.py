@@ -181,18 +181,17 @@ def scale_plot(
     theme: Theme,
     *,
     percent: bool = False,
-    most: float = math.inf,
     short: str = "",
     caption: str = "",
     close: bool = False,
 ) -> Plot:
     """Return the plot of one number: a curve for each scale, its seeds faintly behind.
 
-    series: (scale, seed, state). The title says what the edges are worth. most: values beyond it may leave the plot.
-    short: the title where there is no room. caption: of the glossary. close: the edges are as near to the later
-    states as round numbers can be, so that the scales lie apart; the lower one need not be 0 then.
+    series: (scale, seed, state). The title says what the edges are worth; short: it where there is no room. caption: of
+    the glossary. close: the edges are as near to the later states as round numbers can be, so that the scales lie
+    apart; the lower one need not be 0 then.
     """
-    low, top = close_edges(series) if close else edges(series, most)
+    low, top = close_edges(series) if close else edges(series)
     edge = f"{100 * top:.3g} %" if percent else f"{top:.3g}"
     floor = f"{100 * low:.3g}" if percent else f"{low:.3g}"
     curves = [
