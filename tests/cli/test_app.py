@@ -31,6 +31,8 @@ from denoisecli.cli.app import app
         pytest.param(["sample", "--seed", "x"], 2, '--seed: seeds: "x" is not a seed', id="seed"),
         pytest.param(["sample", "--seed", "5-1"], 2, '"5-1" runs backwards', id="seed range"),
         pytest.param(["sample", "--set", "sampler=dimm"], 2, 'did you mean "ddim"?', id="sampler"),
+        pytest.param(["sample", "-m", "/dev/null"], 1, "/dev/null is not a file but a device.", id="a device as model"),
+        pytest.param(["sample", "-m", "./" + "x" * 5000], 1, "... has too long a name.", id="a long name as model"),
         pytest.param(["sample", "--model", "nowhere/at/all"], 1, "There is no model at nowhere/at/all.", id="no model"),
         pytest.param(["sample", "--model", "model.ckpt"], 1, "model.ckpt", id="ckpt"),
         pytest.param(["config", "init", "sampl"], 2, 'There is no lab "sampl"; did you mean "sample"?', id="no lab"),

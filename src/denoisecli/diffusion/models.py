@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from denoisecli.errors import ModelError
 from denoisecli.lora.built_in import lora_path
-from denoisecli.safe_files import read_file
+from denoisecli.safe_files import at_home, check_file, read_file, shortened, why
 
 from . import gguf, model_folders, weights
 from .families import FAMILIES, family_named
@@ -166,8 +166,8 @@ def locate(ref: str) -> Path:
     """Return the folder or file that `ref` names on this machine, after fetching a hub id that is not here yet."""
     if ref == "pocket":
         return POCKET
-    path = Path(ref).expanduser()
-    if path.exists():
+    path = at_home(ref)
+    if _is_here(path):
         return path
     if path.suffix.lower() in weights.PICKLES:
         weights.refuse_pickle(path)
@@ -185,6 +185,17 @@ def locate(ref: str) -> Path:
         with contextlib.suppress(ModelError):  # what is there then says what is missing
             return _fetch(ref)
     return snapshot
+
+
+def _is_here(path: Path) -> bool:
+    """Return whether a folder or file is there. Raises ModelError for a pipe or device, and for what one may not read."""
+    try:
+        return path.is_dir() or check_file(path) is not None
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        hint = "A model is a folder, a .safetensors file, or the id of one on a hub."
+        raise ModelError(f"{shortened(str(path))} {why(error)}.", hint) from None
 
 
 def _lacks(snapshot: Path) -> bool:
