@@ -188,7 +188,7 @@ def locate(ref: str) -> Path:
 
 
 def _is_here(path: Path) -> bool:
-    """Return whether a folder or file is there. Raises ModelError for a pipe or device, and for what one may not read."""
+    """Return whether a folder or file is there. Raises ModelError for a pipe, a device, or what may not be read."""
     try:
         return path.is_dir() or check_file(path) is not None
     except (FileNotFoundError, NotADirectoryError):
