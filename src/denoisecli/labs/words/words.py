@@ -23,7 +23,12 @@ def findings(record: dict[str, Any]) -> list[str]:
     found = [row for row in rows if row.get("found") is not None]
     said = []
     if late := _latest(found):
-        said.append(f"{quoted(late)} found its place by state {late['found']:g} of {last}")
+        when = (
+            f"found its place by state {late['found']:g} of {last}"
+            if late["found"]
+            else "was in its place from the start"
+        )
+        said.append(f"{quoted(late)} {when}")
     hushed = [row for row in rows if row.get("silent")]
     if hushed:
         said.append(f"{listed(hushed)} hardly spoke")
