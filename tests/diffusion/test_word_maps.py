@@ -9,6 +9,7 @@ from denoisecli.diffusion.models import load_model
 from denoisecli.diffusion.recorder import record
 from denoisecli.diffusion.word_maps import grid_of
 from denoisecli.errors import UsageError
+from denoisecli.process.words import found_at
 from tests.tiny import embeds, noise, tiny_sd, tiny_sdxl, tiny_text_sd, tiny_text_sdxl
 
 PROMPT = "a lighthouse on a rocky cliff at dusk, dramatic golden clouds"
@@ -131,6 +132,15 @@ def test_all_shares_sum_to_one(pocket):
     np.testing.assert_allclose(np.sum(shares, axis=0), 1, atol=1e-3)
     texts = [word["text"] for word in trace.record["words"]]
     assert texts == ["lighthouse", "rocky", "cliff", "dusk", "dramatic", "golden", "clouds"]
+
+
+def test_the_record_says_when_words_found_their_places_and_judges_concepts_apart(pocket):
+    with record(pocket, words=True, concepts=["boat"]) as trace:
+        paint(pocket)
+    found = [word["found_at"] for word in trace.record["words"]]
+    maps = trace["words"]
+    assert found == [*found_at(maps[:, :, :-1]), *found_at(maps[:, :, -1:])]
+    assert all(len(states) == 2 for states in found)
 
 
 @pytest.mark.parametrize("make", [tiny_sd, tiny_sdxl], ids=["sd", "sdxl"])

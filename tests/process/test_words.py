@@ -87,6 +87,11 @@ def test_found_is_what_a_plain_loop_finds(seeds, steps, words, draw):
             assert found[word][seed] == (first if loud[seed, word] >= 0.4 else None)
 
 
+def test_a_videos_frames_are_one_place():
+    frames = np.random.default_rng(2).random((1, 3, 2, 4, 5, 6)).astype(np.float16)
+    assert found_at(frames) == found_at(frames.reshape(1, 3, 2, 20, 6))
+
+
 def test_shares_of_all_words_and_the_rest_are_the_whole():
     """A softmax over the tokens: what words do not get, padding gets."""
     rows = np.random.default_rng(1).random((2, 3, 7, 4, 4))

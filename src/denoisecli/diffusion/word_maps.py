@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from denoisecli.errors import UsageError
+from denoisecli.process.words import found_at
 
 from .attention import Ear, Heard
 from .concepts import encoded_concepts
@@ -285,7 +286,11 @@ class Listener:
             if name in arrays:
                 maps = arrays[name].astype(np.float32)
                 shares = maps.reshape(*maps.shape[:3], -1).mean(axis=(0, 3)).T
-                rows += [word.record | {"share": _short(share)} for word, share in zip(words, shares, strict=True)]
+                found = _found_at(arrays[name], words)
+                rows += [
+                    word.record | {"found_at": states, "share": _short(share)}
+                    for word, states, share in zip(words, found, shares, strict=True)
+                ]
         beside = torch.stack([torch.stack([step.beside for step in steps]) for steps in runs]).mean(dim=0).cpu().numpy()
         rest = {"share": _short(beside[:, 1]), "other": _short(beside[:, 0])}
         notes = [
@@ -302,6 +307,13 @@ def listener_of(pipe: Any, asked: Asked, take_up: TakeUp | None) -> Listener:
         if isinstance(told, str):
             raise UsageError(f"{name}: {told!r} is not a list of words.", f"Write {name}=[{told!r}].")
     return Listener(pipe, asked)
+
+
+def _found_at(maps: NDArray[Any], words: Sequence[Word]) -> list[list[int | None]]:
+    """Return when each word found its place; concepts, which compete with no word, are judged by themselves."""
+    own = sum(not word.concept for word in words)
+    parts = [part for part in (maps[:, :, :own], maps[:, :, own:]) if part.shape[2]]
+    return [states for part in parts for states in found_at(part)]
 
 
 def _short(values: Any) -> list[float]:

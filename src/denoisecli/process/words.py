@@ -42,9 +42,11 @@ def overlap(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Numbers:
 def found_at(maps: Maps) -> list[list[int | None]]:
     """Return, for each word, each seed's first step from which the place overlaps the final one by FOUND or more.
 
-    maps: (seed, step, word, h, w). The step's number is that of the state it starts from. None for a word that hardly
-    speaks for that seed, or whose final map is the same all over: it has no place to find.
+    maps: (seed, step, word, h, w), a video's (seed, step, word, f, h, w). The step's number is that of the state it
+    starts from. None for a word that hardly speaks for that seed, or whose final map is the same all over: it has no
+    place to find.
     """
+    maps = maps.reshape(*maps.shape[:3], -1, maps.shape[-1])  # a video's frames, one under the other
     hushed = _hushed(maps)
     found: list[list[int | None]] = []
     for word, near in enumerate(nearness(maps)):

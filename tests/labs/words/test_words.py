@@ -23,9 +23,17 @@ SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").r
 SMALL = {"film": {"size": "640x360", "fps": 5, "hold_s": 0.2}, "size": 64, "steps": 3, "seeds": [7, 21]}
 
 
-def made(folder, **values):
+class Told(Report):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+def made(folder, report=None, **values):
     config = build(WordsConfig, [Layer(SMALL | values, source="test")])
-    return words.plan(config, folder, None, force=False).make(Report())
+    return words.plan(config, folder, None, force=False).make(report or Report())
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +82,26 @@ def test_words_and_phrases_that_are_asked_for(tmp_path):
     assert [row["text"] for row in trace.record["words"]] == ["rocky cliff", "clouds"]
     assert trace["words"].shape == (1, 3, 2, 8, 8)
     assert "negative_words" not in trace
+
+
+def test_words_that_are_not_in_the_prompt_are_concepts_and_the_picture_stays(folder, tmp_path):
+    told = Told()
+    values = {
+        "words": ["lighthouse", "submarine"],
+        "concepts": ["sky"],
+        "seeds": [7],
+        "negative_prompt": "castle, dark",
+    }
+    trace = load(made(tmp_path / "run", told, **values))
+    rows = trace.record["words"]
+    assert [(row["text"], row["concept"]) for row in rows] == [
+        ("lighthouse", False), ("submarine", True), ("sky", True),
+    ]  # fmt: skip
+    assert trace["words"].shape == (1, 3, 3, 8, 8)
+    assert any("'submarine' is not in the prompt: it was heard as a concept" in text for text in told.warnings)
+    assert np.array_equal(trace.x_t[0], load(folder).x_t[0])
+    html = (tmp_path / "run" / "page.html").read_text()
+    assert "also looked for" in html
 
 
 @pytest.mark.parametrize(

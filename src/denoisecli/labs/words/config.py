@@ -13,6 +13,7 @@ from denoisecli.config.fields import Int, Text
 from denoisecli.safe_text import brief, shown
 
 MOST_NAMED = 256
+NEARLY = 0.8  # as `record` has it: a word that much like one of the prompt is a slip, another is a concept
 _WORD = re.compile(r"\w+")
 
 
@@ -69,13 +70,13 @@ class WordsConfig(SamplingConfig):
 
     @model_validator(mode="after")
     def _words_that_are_there(self) -> WordsConfig:
-        """Refuse a word that stands in neither prompt, before a model is loaded."""
+        """Refuse a word that is nearly in a prompt, before a model is loaded; others are heard as concepts."""
         texts = (self.prompt, self.negative_prompt)
         if not self.words and not self.concepts and not any(_WORD.search(text) for text in texts):
             raise ValueError("prompt: there is no word in it to follow; give it some, or name concepts")
         for word in self.words or ():
-            if not any(_holds(text, word) for text in texts):
-                raise ValueError(f"words: {_missing(word, texts)}")
+            if not any(_holds(text, word) for text in texts) and (wrong := _wrong(word, texts)):
+                raise ValueError(f"words: {wrong}")
         return self
 
 
@@ -99,9 +100,10 @@ def _split(text: str) -> list[str]:
     return [str(word) for word in _WORD.findall(text.lower())]
 
 
-def _missing(word: str, texts: tuple[str, ...]) -> str:
-    """Return the sentence for a word that is not in the prompt."""
+def _wrong(word: str, texts: tuple[str, ...]) -> str | None:
+    """Return the sentence for what is no word, or one that is nearly in the prompt; None for another word."""
+    if not _split(word):
+        return f'"{brief(word)}" is no word'
     known = [other for text in texts for other in _split(text)]
-    close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    guess = f'did you mean "{close[0]}"? A' if close else "a"
-    return f'"{brief(word)}" is not in the prompt; {guess} word that is not in it goes into concepts'
+    close = get_close_matches(word.lower(), known, n=1, cutoff=NEARLY)
+    return f'"{brief(word)}" is not in the prompt; did you mean "{close[0]}"?' if close else None

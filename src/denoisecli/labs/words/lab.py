@@ -49,10 +49,9 @@ def make(job: Job[WordsConfig]) -> Trace:
 def sampled(job: Job[WordsConfig], model: Model) -> Trace:
     """Sample all seeds with their words heard, and return one trace. Raises UsageError where there are no maps."""
     config = job.config
-    if config.concepts:
-        raise UsageError("Words that are not in the prompt are not heard yet.", "Leave out concepts.")
     keywords = {
         "words": True if config.words is None else list(config.words),
+        "concepts": config.concepts,
         "pool": config.pool,
         "max_map_bytes": config.max_map_bytes,
     }
@@ -63,6 +62,8 @@ def sampled(job: Job[WordsConfig], model: Model) -> Trace:
     if "words" not in trace and "negative_words" not in trace:
         raise UsageError("No word of the prompt was heard.", "Name words of the prompt, or concepts.")
     trace.record["words_rest"] = _rest(parts)
+    for note in trace.record.get("notes") or []:
+        job.report.warn(note)
     return trace
 
 

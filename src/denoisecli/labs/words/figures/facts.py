@@ -47,9 +47,9 @@ class Word:
 
     @property
     def label(self) -> str:
-        """The word as figures name it: what the picture keeps away from has a minus, the second of a word a 2."""
+        """The word as figures name it: negative ones with a minus, concepts with a plus, the second with a 2."""
         name = f"{self.text} ({self.occurrence + 1})" if self.occurrence else self.text
-        return f"− {name}" if self.negative else name
+        return f"− {name}" if self.negative else f"+ {name}" if self.concept else name
 
     @property
     def said(self) -> str:
