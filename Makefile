@@ -93,6 +93,7 @@ dist: $(STAMP)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/python -m twine check --strict dist/*
+	@! grep -q '^Source = .*\.example' pyproject.toml || echo "Before you publish: [project.urls] still names no real repository"
 
 docs: $(STAMP)
 	$(BIN)/python docs/build/site.py $(GALLERY)

@@ -75,15 +75,20 @@ def test_the_readme_begins_with_a_small_moving_picture_and_the_install():
     assert first.start() < README.index("pip install denoisecli") < README.index("make demo") < README.index("## ")
 
 
-def test_the_readme_on_pypi_leads_to_the_project():
+def test_the_readme_on_pypi_leads_to_where_the_source_is():
     pytest.importorskip("hatchling", reason="builds the package")
     from hatchling.metadata.core import ProjectMetadata
     from hatchling.plugin.manager import PluginManager
 
-    text = ProjectMetadata(str(ROOT), PluginManager()).core.readme
-    assert re.findall(r"\]\((?!https://)", text) == []
-    assert "](https://raw.githubusercontent.com/denoisecli/denoisecli/main/docs/images/deck.webp)" in text
-    assert "](https://github.com/denoisecli/denoisecli/blob/main/docs/labs.md)" in text
+    core = ProjectMetadata(str(ROOT), PluginManager()).core
+    source = core.urls["Source"]
+    assert all(url.startswith(source) for url in core.urls.values())
+    assert {link for link in re.findall(r"\]\(([^)]+)\)", core.readme) if not link.startswith(source)} == set(
+        re.findall(r"\]\((https://[^)]+)\)", README)
+    )
+    assert f"]({source}/raw/main/docs/images/deck.webp)" in core.readme
+    assert f"]({source}/blob/main/docs/labs.md)" in core.readme
+    assert len(core.readme) > len(README)
 
 
 def test_every_command_is_in_the_readme():

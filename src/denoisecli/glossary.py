@@ -246,6 +246,15 @@ CAPTIONS: dict[str, Caption] = {
         "high = the word is where it ends",
         "High: the word's place is nearly its final one. Where a curve stays above the line, the word found its place.",
     ),
+    "spectra": Caption("bright = directions that matter", "Bright cells are directions that matter in that block."),
+    "blocks": Caption(
+        "long = much of the change, amber = kept",
+        "A long bar is a block that the LoRA changes much; amber is what the cut keeps of it.",
+    ),
+    "energy": Caption(
+        "high = little is lost",
+        "High: nearly all of the change is kept. Where a curve goes flat, more rank buys nothing.",
+    ),
     "fork": Caption(
         "high = a change still decides",
         "High: a change at this state still decides the picture. Where a curve crosses one half, that part is settled.",

@@ -22,6 +22,7 @@ def lecture(
     model: options.Model = None,
     steps: options.Steps = None,
     set_: options.Set = None,
+    theme: options.Theme = None,
     runs_dir: options.RunsDir = None,
     title: Title = None,
     force: Force = False,
@@ -33,7 +34,7 @@ def lecture(
     """Run every lab in the order of a talk, and write the slides: titles, films, and words for the speaker.
 
     The speaker's notes hold two or three sentences with the measured numbers, and the numbers under them. Runs that
-    are there already are not made again. --set takes what every lab has, such as film.theme=light.
+    are there already are not made again. --set takes what every lab has, such as film.size=1280x720.
     """
     from denoisecli.registry import part
     from denoisecli.tools.slides.lecture import TITLE, runs_of, scripts
@@ -45,8 +46,9 @@ def lecture(
     console = Console.set_up(json=json, quiet=quiet, verbose=verbose)
     check_target(out, force=force)
     given = {"prompt": prompt, "model": model, "steps": steps}
+    looks = [*([f"film.theme={theme}"] if theme else []), *(set_ or [])]
     plans = [
-        part(lab, "plan")(_config(lab, settings, given, set_ or []), None, runs_dir, force=False)
+        part(lab, "plan")(_config(lab, settings, given, looks), None, runs_dir, force=False)
         for lab, settings in runs_of()
     ]
     if dry_run:

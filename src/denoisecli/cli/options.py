@@ -81,7 +81,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set one config key, as film.theme=light; repeatable.",
+        help="Set one config key, as film.size=1080x1080; repeatable.",
         autocompletion=complete.settings,
     ),
 ]

@@ -86,6 +86,10 @@ class Closed(BaseModel):
         """Refuse what is no text, wherever it stands, before pydantic or a key's own reader sees it."""
         return whole_texts(values)
 
+    def texts(self) -> list[str] | None:
+        """Return this part as the words that its flag takes; None where it has no flag, or words cannot say it."""
+        return None
+
 
 class Film(Closed):
     """How the films look."""

@@ -9,9 +9,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .base import LabConfig
+from .base import Closed, LabConfig
+from .fields import number_text
 
-FLAGS = ("model", "prompt", "steps", "cfg", "seed", "image", "lora", "frames", "device")  # the others go by --set
+FLAGS = {
+    key: f"--{key.rpartition('.')[2]}"
+    for key in ("model", "prompt", "run", "steps", "cfg", "sampler", "seed", "image", "lora", "frames", "device",
+                "film.theme")
+} | {"seeds": "--seed", "at": "--at", "to": "--to"}  # fmt: skip
+"""The keys that have a flag, which takes a value; the others go by --set."""
 SWITCHES = ("loop", "images", "guess")  # flags without a value
 
 
@@ -26,10 +32,9 @@ def command_of(config: LabConfig, leave_out: Sequence[str] = ()) -> str:
     for key, value in _changed(config, type(config)(**(usual | _required(config)))):
         if key.split(".")[0] in given:
             continue
-        if key == "seeds":
-            words += [word for text in _ranges(value) for word in ("--seed", text)]
-        elif key in FLAGS and key not in config.without_flag and value is not None:
-            words += [f"--{key}", f"{value:g}" if isinstance(value, float) else str(value)]
+        if key in FLAGS and key not in config.without_flag and value is not None:
+            texts = _ranges(value) if key == "seeds" else _each(value)
+            words += [word for text in texts for word in (FLAGS[key], text)]
         elif key in SWITCHES and value is True:
             words.append(f"--{key}")
         else:
@@ -47,10 +52,18 @@ def _changed(config: BaseModel, default: BaseModel, above: str = "") -> Iterator
         value, usual = getattr(config, key), getattr(default, key)
         if value == usual:
             continue
-        if isinstance(value, BaseModel) and isinstance(usual, type(value)):
+        if isinstance(value, Closed) and above + key in FLAGS and (texts := value.texts()) is not None:
+            yield above + key, texts
+        elif isinstance(value, BaseModel) and isinstance(usual, type(value)):
             yield from _changed(value, usual, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
+
+
+def _each(value: Any) -> list[str]:
+    """Return what a flag is given, once or several times."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [number_text(one) if isinstance(one, float) else str(one) for one in values]
 
 
 def _ranges(seeds: Sequence[int]) -> Iterator[str]:

@@ -24,6 +24,12 @@ def did_you_mean(word: str, known: list[str]) -> str:
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
+def number_text(value: float) -> str:
+    """Return a number as one would type it, 7.5 and not 7.500000000001, that reads back as the same number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
+
+
 def parse_seeds(value: Any) -> tuple[int, ...]:
     """Read seeds: 7, "1-4", "7, 21" or a list of those. Raises ValueError on empty, duplicate or out of range."""
     items = value if isinstance(value, (list, tuple)) else [value]

@@ -127,7 +127,7 @@ def settings(lab: type[LabConfig], pairs: Iterable[str]) -> Layer:
         path, equals, text = pair.partition("=")
         name = f"--set {brief(pair, MOST_SHOWN)}"
         if not equals or not path.strip():
-            raise ConfigError(f"{name}: want KEY=VALUE, such as --set film.theme=light")
+            raise ConfigError(f"{name}: want KEY=VALUE, such as --set film.size=1080x1080")
         key = tuple(path.strip().split("."))
         _set(layer, key, read_setting(lab, key, text, name), name)
     return layer

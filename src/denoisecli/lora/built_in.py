@@ -30,7 +30,7 @@ def lora_path(ref: str, folder: Path = FOLDER) -> Path:
         return Path(ref).expanduser()
     held = names(folder)
     if not held:
-        raise ModelError("The pocket model has no LoRA of its own here.", "Name a file: --set lora=style.safetensors")
+        raise ModelError("The pocket model has no LoRA of its own here.", "Name a file: --lora style.safetensors")
     name = held[0] if ref == "pocket" else ref
     if name not in held:
         raise ModelError(f'The pocket model has no LoRA "{name.partition("/")[2]}".', f"It has: {', '.join(held)}.")

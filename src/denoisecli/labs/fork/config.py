@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from denoisecli.config.base import SPLIT, Closed, Lora, SamplerName, SamplingConfig
-from denoisecli.config.fields import MAX_SEED, Int, Scale, Text
+from denoisecli.config.fields import MAX_SEED, Int, Scale, Text, number_text
 from denoisecli.safe_text import shown
 
 TO_PROMPT = "a castle on a rocky cliff at night, clear sky, calm sea, oil painting"
@@ -52,6 +52,19 @@ class Change(Closed):
             known = bool(equals) and key.strip() in cls.model_fields
             changed[key.strip() if known else "prompt"] = _read(key.strip(), rest.strip()) if known else text
         return changed
+
+    def texts(self) -> list[str] | None:
+        """Return what `--to` takes for the same change; None where words cannot say it."""
+        found = []
+        for key, value in self.changed.items():
+            text = number_text(value) if isinstance(value, float) else str(value)
+            if key == "prompt" and "=" not in text:  # else its first word might be taken for a key
+                found.append(text)
+            elif key == "loras" or text != text.strip():
+                return None
+            else:
+                found.append(f"{key}={text}")
+        return found
 
     @property
     def changed(self) -> dict[str, Any]:

@@ -80,7 +80,8 @@ export function lab(data, blobs) {
     out.tell(`changed at state ${at}`);
   };
 
-  timeline.mark(marksOf(data, (index) => timeline.scrub(index)), []);
+  const marks = marksOf(data, (index) => timeline.scrub(index));
+  timeline.mark(marks, marks);
   listen({
     ...timeline.keys(1, 2),
     ArrowUp: () => store.change({ seed: (store.state.seed + seeds.length - 1) % seeds.length }),
@@ -115,13 +116,13 @@ function makeSide(data, node, { onSeed, onScrub, said }) {
   const seedTabs = makeTabs({ label: "seed", onChoose: onSeed, choices: seeds.map((text, value) => ({ value, text })) });
   const words = element("p", { class: "note", text: lesson(data) });
   node.append(...readout.nodes, element("div", { class: "plot-place" }, plot.node), words,
-    ...(seeds.length > 1 ? [seedTabs.node] : []));
+    ...(seeds.length > 1 ? [element("div", { class: "choose" }, seedTabs.node)] : []));
   plot.draw({
     title: "how much of the picture the change decides, by the state it comes at", caption: data.captions.fork,
     curves: BANDS.map(([band, role]) => ({
       label: band, role, values: data.curves[band], faint: seeds.length > 1 && seeds.length <= 16 ? data.by_seed[band] : [],
     })),
-    x: data.x, ends: ["changed at the noise", "at the picture"], top: 1, thresholds: [{ value: 0.5, role: "rose", text: "half" }],
+    x: data.x, ends: ["changed at the noise", "at the picture"], top: 1, thresholds: [{ value: 0.5, role: "quiet", text: "half" }],
   });
   const tell = ({ branch, seed }) => {
     const row = branches[branch];
@@ -135,7 +136,7 @@ function makeSide(data, node, { onSeed, onScrub, said }) {
 
 function lesson({ decided, interval, last }) {
   const parts = BANDS.filter(([band]) => decided[band] !== null).map(([band]) => {
-    const between = interval[band] ? ` (95 % of seeds drawn anew: ${interval[band].map((value) => value.toFixed(1)).join(" to ")})` : "";
+    const between = interval[band] ? ` (95 % interval over the seeds: ${interval[band].map((value) => value.toFixed(1)).join(" to ")})` : "";
     return `${band} by state ${decided[band].toFixed(1)}${between}`;
   });
   return parts.length ? `Decided, of ${last}: ${parts.join("; ")}. Later changes no longer decide it.` : "";

@@ -63,7 +63,7 @@ def _settings(config: ForkConfig, record: dict[str, Any]) -> ForkConfig:
     made = build(ForkConfig, [Layer(known | {"run": config.run, "to": {"cfg": 1.0}}, source=str(config.run))])
     for key in sorted(config.model_fields_set - set(OWN)):
         if getattr(config, key) != getattr(made, key):
-            hint = f"To change it on the way: --set to.{key}=..." if key in Change.model_fields else "Leave it out."
+            hint = f"To change it on the way: --to {key}=..." if key in Change.model_fields else "Leave it out."
             raise UsageError(f"{key}: the run {config.run} has its own.", hint)
     return made.model_copy(update=own)
 

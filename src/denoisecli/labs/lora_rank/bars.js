@@ -5,12 +5,14 @@ import { draggable, element, keepFitted } from "../../media/page/dom.js";
 /**
  * onScrub(share): they were dragged to 0..1 of the width, or nothing. Returns {node, draw}: draw(values, kept) shows
  * the values, the first `kept` of them in amber, under the title or what is said instead.
- * @param {{title: string, onScrub?: (share: number) => void}} wanted
+ * caption: what stands under them.
+ * @param {{title: string, caption: string, onScrub?: (share: number) => void}} wanted
  */
-export function makeBars({ title, onScrub }) {
+export function makeBars({ title, caption, onScrub }) {
   const words = element("div", { class: "plot-title", text: title });
-  const canvas = element("canvas", { class: "bars", role: "img", "aria-label": title });
-  const node = element("div", { class: "bars-box" }, words, canvas);
+  const canvas = element("canvas", { class: "bars", role: "img", "aria-label": `${title}. ${caption}` });
+  const node = element("div", { class: "bars-box" }, words, element("div", { class: "bars-area" }, canvas),
+    element("p", { class: "plot-caption", text: caption }));
   let last = null;
   if (onScrub) {
     draggable(canvas, (share) => onScrub(share));

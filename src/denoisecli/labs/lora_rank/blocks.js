@@ -9,10 +9,11 @@ const WIDEST = 860; // pixels
 const [LEAST, MOST] = [22, 36]; // pixels that a block's bar takes
 
 /**
- * blocks: [{name, share, kept: [of each cut]}]; spectra: [{name, group, values, ranks: [of each cut]}].
+ * blocks: [{name, share, kept: [of each cut]}]; spectra: [{name, group, values, ranks: [of each cut]}];
+ * captions: of both charts, {blocks, spectrum}.
  * Returns {node, layOut, draw, thumb}: a stage; draw(cut); thumb(cut): a small canvas of the bars.
  */
-export function makeBlocks(blocks, spectra) {
+export function makeBlocks(blocks, spectra, captions) {
   const longest = Math.max(...blocks.map(({ share }) => share)) || 1;
   const fills = blocks.map(() => element("i", { class: "fill" }));
   const rows = blocks.map(({ name, share }, i) => {
@@ -21,9 +22,10 @@ export function makeBlocks(blocks, spectra) {
     return element("li", {}, element("span", { text: name }), track, element("b", { text: tenths(share) }));
   });
   const picker = element("select", { "aria-label": "spectrum of", onchange: () => spectrum(cutNow) }, ...grouped(spectra));
-  const bars = makeBars({ title: "singular values" });
+  const bars = makeBars({ title: "singular values", caption: captions.spectrum });
   const node = element("div", { class: "stage blocks" },
     element("div", { class: "plot-title", text: "where the change is, and how much of it is kept" }), element("ul", {}, ...rows),
+    element("p", { class: "plot-caption", text: captions.blocks }),
     element("div", { class: "picker" }, picker, bars.node));
   let cutNow = 0;
   const spectrum = (cut) => {
@@ -37,7 +39,7 @@ export function makeBlocks(blocks, spectra) {
     spectrum(cut);
   };
   const layOut = (width, height) => {
-    const row = Math.max(LEAST, Math.min(MOST, (height - 190) / blocks.length));
+    const row = Math.max(LEAST, Math.min(MOST, (height - 260) / blocks.length));
     node.style.setProperty("--bar", `${row}px`);
     return Math.min(width, WIDEST);
   };

@@ -193,7 +193,8 @@ def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = 
         shown = painted(job.config, trace, pictures, subject)
         draw_painted(job, trace.record["runs"], shown)
     body = file_page(subject, layers_of(trace), piece, shown, trace.record["runs"])
-    write_page(job, body, pictures or {}, resolved_keys(job.config))
+    usual = ("ranks",) if job.config.ranks == usual_ranks(subject.rank) else ()
+    write_page(job, body, pictures or {}, (*resolved_keys(job.config), *usual))
 
 
 def layers_of(trace: Trace) -> Layers:

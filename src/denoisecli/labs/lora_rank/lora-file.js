@@ -28,8 +28,8 @@ export function fileLab(data, blobs) {
   const pictures = makePictures(blobs.pictures, [], () => store.change({ decoded: store.state.decoded + 1 }));
   const pictureOf = (variant, seed) => pictures.get(`final/${variant}/${seed}`);
   const panelsStage = makeStage();
-  const blocks = makeBlocks(data.blocks, spectraOf(data, blobs.arrays));
-  const layer = data.matrix ? makeMatrix(data.matrix, blobs.arrays, (rank) => store.change({ rank })) : null;
+  const blocks = makeBlocks(data.blocks, spectraOf(data, blobs.arrays), data.captions);
+  const layer = data.matrix ? makeMatrix(data.matrix, blobs.arrays, data.captions.spectrum, (rank) => store.change({ rank })) : null;
   const stages = makeStages({ ...(painted ? { panels: panelsStage } : {}), blocks, ...(layer ? { layer } : {}) });
   const stageOf = (view) => (view === "ranks" || view === "strengths" ? "panels" : view);
   const rankOf = (state) => Math.min(data.matrix.most, state.rank ?? cuts[state.cut].rank);

@@ -16,7 +16,7 @@ import { makeTimeline } from "../../media/page/timeline.js";
 export function matrixLab(data, blobs) {
   const { most, shape, whole } = data.matrix;
   const { energy, error } = keptOf(arrayOf(blobs.arrays.values));
-  const stage = makeMatrix(data.matrix, blobs.arrays, (rank) => timeline.scrub(rank - 1));
+  const stage = makeMatrix(data.matrix, blobs.arrays, data.captions.spectrum, (rank) => timeline.scrub(rank - 1));
   const tabs = makeTabs({
     label: "view", onChoose: (view) => store.change({ view }),
     choices: MATRIX_VIEWS.map(([value, text, title], i) => ({ value, text, title, key: String(i + 1) })),

@@ -6,7 +6,8 @@ import { themeColour } from "../../media/page/colours.js";
 import { element } from "../../media/page/dom.js";
 import { makeProduct, signedPixels } from "./product.js";
 
-const [GAP, LABEL, SPECTRUM] = [14, 24, 76]; // pixels; the last is the least height of the bars and their title
+const [GAP, LABEL, SPECTRUM] = [14, 24, 96]; // pixels; the last is the least height of the bars, their title and caption
+const RULED = 10; // pixels of a cell from which on its edges are drawn, so that numbers that are 0 are seen to be numbers
 const LEAST = 260; // pixels of height that the stage always gets
 
 export const MATRIX_VIEWS = [
@@ -17,9 +18,10 @@ export const MATRIX_VIEWS = [
 
 /**
  * matrix: {shape, whole, most, limit} and arrays {B, A, delta, values}; see `figures/pages/lora_rank.py`.
+ * caption: of the singular values.
  * Returns {node, layOut, draw, thumb}: a stage for makeShell; draw(rank, view); thumb(rank): a canvas of the copy.
  */
-export function makeMatrix({ shape: [rows, columns], whole, most, limit }, arrays, onRank) {
+export function makeMatrix({ shape: [rows, columns], whole, most, limit }, arrays, caption, onRank) {
   const [B, A, delta, values] = ["B", "A", "delta", "values"].map((name) => arrayOf(arrays[name]));
   const colours = { zero: themeColour("--line"), up: themeColour("--amber"), down: themeColour("--teal") };
   const { at, part } = makeProduct(B, A, rows, columns, most);
@@ -33,7 +35,7 @@ export function makeMatrix({ shape: [rows, columns], whole, most, limit }, array
     return spare;
   };
 
-  const bars = makeBars({ title: "singular values", onScrub: (share) => onRank(Math.min(most, Math.floor(share * most) + 1)) });
+  const bars = makeBars({ title: "singular values", caption, onScrub: (share) => onRank(Math.min(most, Math.floor(share * most) + 1)) });
   const panels = {
     whole: panel("ΔW", columns, rows), left: panel("B", most, rows), top: panel("A", columns, most), product: panel("B·A", columns, rows),
   };
@@ -42,6 +44,7 @@ export function makeMatrix({ shape: [rows, columns], whole, most, limit }, array
       figure.classList.add(place);
       return figure;
     }));
+  node.style.setProperty("--across", String(columns + most));
   const pieces = whole[0] !== rows || whole[1] !== columns ? " of it" : "";
   paint(panels.whole.canvas, delta, limit, colours);
   panels.whole.tell(`${rows}×${columns}${pieces}`);
@@ -52,10 +55,12 @@ export function makeMatrix({ shape: [rows, columns], whole, most, limit }, array
     let cell = Math.min(across, (room - LABEL) / (rows + most), (room - SPECTRUM) / rows);
     if (cell >= 4) cell = Math.floor(cell * (cell < 10 ? 2 : 1)) / (cell < 10 ? 2 : 1);
     node.style.setProperty("--cell", `${cell}px`);
+    node.classList.toggle("ruled", cell >= RULED);
     return cell * (2 * columns + most) + 2 * GAP;
   };
   const draw = (rank, view) => {
     const said = { copy: ["B·A", `rank ${rank}`], missing: ["ΔW − B·A", `at rank ${rank}`], part: ["σ·u·vᵀ", `number ${rank}`] };
+    node.style.setProperty("--rank", String(rank));
     paint(panels.product.canvas, shown(rank, view), limit, colours);
     panels.product.tell(...said[view].reverse());
     factors(panels.left.canvas, panels.top.canvas, rank);
@@ -93,7 +98,7 @@ function panel(name, width, height) {
     size.textContent = words;
     canvas.setAttribute("aria-label", `${named}, ${words}`);
   };
-  return { canvas, tell, figure: element("figure", {}, canvas, element("figcaption", {}, title, size)) };
+  return { canvas, tell, figure: element("figure", {}, element("div", { class: "numbers" }, canvas), element("figcaption", {}, title, size)) };
 }
 
 function empty(canvas, width, height) {

@@ -40,7 +40,7 @@ def matrix_page(subject: RankedMatrix) -> Body:
     data = {
         "kind": "matrix",
         "terms": glossary.terms("ΔW", "rank", "numbers", "energy kept", "error", "singular values"),
-        "captions": glossary.captions("rank"),
+        "captions": glossary.captions("rank", "spectrum"),
         "title": f"{subject.name}: ΔW = B·A, the sum of the first parts",
         "settings": f"{rows}×{columns} = {rows * columns} numbers",
         "note": note,
@@ -123,6 +123,7 @@ def file_page(
         arrays["layer_values"] = _padded(layers.values, subject.spectra.shape[1])
     data: dict[str, Any] = {
         "kind": "file",
+        "captions": glossary.captions("blocks", "spectrum"),
         "terms": glossary.terms(*FILE_TERMS, *(("distance", "seed") if painted else ())),
         "title": (painted.prompt if painted else f"{subject.name}, cut to falling rank") or "no prompt",
         "settings": painted.settings if painted else f"{subject.name} · {subject.about}",

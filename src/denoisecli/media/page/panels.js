@@ -5,6 +5,8 @@ import { fitPanels } from "./fit.js";
 
 const GAP = 12;
 const LEAST = 240; // pixels of height that the stage always gets
+const READABLE = 150; // pixels of width that pictures keep their captions beside what they show at
+const FEW = 8; // panels of which a phone's page shows two in a row before it makes them smaller than that
 
 /** Return {node, show, layOut}. */
 export function makeStage() {
@@ -27,10 +29,15 @@ export function makeStage() {
     return panels;
   };
 
-  /** Fit the panels into width × height pixels, `gain` as in fitPanels; returns the pixels that they really take. */
-  const layOut = (width, height, gain) => {
+  /**
+   * Fit the panels into width × height pixels, `gain` as in fitPanels; returns the pixels that they really take.
+   * grows: the page scrolls anyway, so a few panels may take more height to stay readable.
+   */
+  const layOut = (width, height, gain, grows = false) => {
     const count = seam ? 1 : Math.max(1, panels.length);
-    const fit = fitPanels(count, ratio, width, Math.max(LEAST, height), GAP, gain);
+    const two = Math.floor((width - GAP) / 2);
+    let fit = fitPanels(count, ratio, width, Math.max(LEAST, height), GAP, gain);
+    if (grows && count <= FEW && fit.width < Math.min(READABLE, two)) fit = { ...fit, columns: 2, width: two };
     node.style.setProperty("--columns", String(fit.columns));
     node.style.setProperty("--wide", `${fit.width}px`);
     node.style.setProperty("--ratio", String(ratio));

@@ -30,7 +30,7 @@ export function makeShell({ data, title = makeTitle(data), stage, tabs, keys }) 
     const room = main.clientWidth - (narrow ? 0 : SIDE + GAP);
     const height = narrow ? window.innerHeight * 0.6 : window.innerHeight - outside(main, foot);
     const layOut = (high) => {
-      const taken = stage.layOut(room, high, narrow ? 1 : GAIN);
+      const taken = stage.layOut(room, high, narrow ? 1 : GAIN, narrow);
       main.style.setProperty("--stage", `${Math.max(taken, Math.min(room, LEAST))}px`);
     };
     main.style.setProperty("--room", narrow ? "0px" : `${height}px`);

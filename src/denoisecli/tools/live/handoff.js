@@ -12,7 +12,7 @@ export function commandOf({ words, negative, seeds, steps, cfg, sampler }, defau
   if (seeds.join() !== defaults.seeds.join()) parts.push(...seeds.flatMap((seed) => ["--seed", seed]));
   if (steps !== defaults.steps) parts.push("--steps", String(steps));
   if (cfg !== defaults.cfg) parts.push("--cfg", String(cfg));
-  if (sampler !== defaults.sampler) parts.push("--set", `sampler=${sampler}`);
+  if (sampler !== defaults.sampler) parts.push("--sampler", sampler);
   if (negative) parts.push("--set", quoted(`negative_prompt=${negative}`));
   if (loras) parts.push("--set", quoted(`loras=${loras}`));
   return parts.join(" ");

@@ -12,12 +12,12 @@ from PIL import Image
 
 from denoisecli.amounts import size_words
 from denoisecli.figures.boxes import Box
-from denoisecli.figures.curves import Curve, Plot, draw_labels, draw_plot
+from denoisecli.figures.curves import Curve, Plot, Threshold, draw_labels, draw_plot
 from denoisecli.figures.film import Frame
 from denoisecli.figures.paint import paste_rounded, rectangle
 from denoisecli.figures.slider import Slider, Stop, slider_layout, slider_rail
 from denoisecli.figures.text import draw_text, measure, shorten
-from denoisecli.figures.theme import HEADING, HEADING_SIZE, MONO, PLAIN, FilmStyle, Theme, mix
+from denoisecli.figures.theme import HEADING, HEADING_SIZE, MONO, PLAIN, FilmStyle, Theme
 from denoisecli.figures.timeline import Mark, Timeline
 from denoisecli.glossary import caption_line
 
@@ -123,6 +123,9 @@ def draw_blocks(
             image, (area.x, top + 0.9 * text), "where the change is, and how much of it is kept", bold, theme.quiet
         )
         top += round(2.2 * text)
+    said = caption_line("blocks")
+    if captioned := measure(said, bold) <= area.width:
+        area = Box(area.x, area.y, area.width, area.height - round(2 * text))
     lead = min(max(measure(name, bold) for name in subject.blocks) + 0.9 * text, 0.35 * area.width)
     tail = measure("100.0 %", mono) + 0.8 * text
     pitch = min((area.bottom - top) / len(subject.blocks), 5.2 * text)
@@ -138,6 +141,8 @@ def draw_blocks(
             now = left + max(min(float(kept[index]) * reach, end - left), 1.0)
             rectangle(image, (left, middle - half, now, middle + half), theme.amber, 0.2 * text)
         draw_text(image, (end + 0.5 * text, middle + 0.36 * text), percent(float(share)), mono, theme.quiet)
+    if captioned:
+        draw_text(image, (area.x, top + len(subject.blocks) * pitch + 1.2 * text), said, bold, theme.quiet)
 
 
 def file_sheet(subject: RankedFile, style: FilmStyle) -> Image.Image:
@@ -177,6 +182,8 @@ def _draw_heat(image: Image.Image, box: Box, subject: RankedFile, theme: Theme, 
         baseline = area.y + (index + 0.5) * pitch + 0.36 * small.size
         draw_text(image, (box.x, baseline), shorten(name, small, lead), small, theme.ink)
     draw_text(image, (area.x, area.bottom + 1.4 * text), "1st", style, theme.quiet)
+    middle = area.x + area.width / 2, area.bottom + 1.4 * text
+    draw_text(image, middle, caption_line("spectra"), style, theme.quiet, "center")
     draw_text(
         image, (area.right, area.bottom + 1.4 * text), f"{subject.spectra.shape[1]}th", style, theme.quiet, "right"
     )
@@ -187,27 +194,18 @@ def _draw_energy(image: Image.Image, box: Box, subject: RankedFile, theme: Theme
     ranks = len(subject.by_rank)
     curve = Curve(subject.by_rank, "whole file", theme.amber, tuple(subject.by_rank_of))
     ends = ("rank 1", f"{ranks}")
-    plot = Plot([curve], ("energy kept at each rank, blocks in the background",), ends=ends, top=1.0)
+    levels = [Threshold(level, f"{100 * level:.0f} %", theme.quiet) for level in (0.5, MOST_OF_IT)]
+    title = "energy kept at each rank, blocks in the background"
+    plot = Plot([curve], (title,), ends=ends, top=1.0, thresholds=levels, caption=caption_line("energy"))
     if ranks > 1:
-        frame = draw_plot(image, box, plot, theme, text)
-        draw_labels(image, frame, theme, text)
-        _levels(image, frame.area, theme, text)
-
-
-def _levels(image: Image.Image, area: Box, theme: Theme, text: float) -> None:
-    """Draw quiet lines at a half and at nine tenths, with their numbers."""
-    style = MONO.at(0.9 * text)
-    for level in (0.5, MOST_OF_IT):
-        y = area.bottom - level * area.height
-        rectangle(image, (area.x, y - 0.5, area.right, y + 0.5), mix(theme.ground, theme.tick, 0.5))
-        draw_text(image, (area.right, y + 1.1 * text), f"{level:.0%}", style, theme.quiet, "right")
+        draw_labels(image, draw_plot(image, box, plot, theme, text), theme, text)
 
 
 def _draw_sizes(image: Image.Image, box: Box, subject: RankedFile, theme: Theme, text: float) -> None:
     """Draw a bar for each cut: the size of its file, its number on top."""
     style, mono = PLAIN.at(text), MONO.at(text)
     draw_text(image, (box.x, box.y + 0.9 * text), "size of the file", style, theme.quiet)
-    area = Box(box.x, box.y + round(3.2 * text), box.width, box.height - round(5 * text))
+    area = Box(box.x, box.y + round(3.2 * text), box.width, box.height - round(7 * text))
     bars = [(row["bytes"], hero(row, subject.rank)[0], theme.teal) for row in subject.rows]
     bars.append((subject.bytes, "as it came", theme.tick))
     most, pitch = max(count for count, _, _ in bars), area.width / len(bars)
@@ -219,3 +217,4 @@ def _draw_sizes(image: Image.Image, box: Box, subject: RankedFile, theme: Theme,
             if measure(said, mono) <= pitch:
                 draw_text(image, (middle, y), said, mono, ink, "center")
     rectangle(image, (area.x, area.bottom - 1, area.right, area.bottom + 1), theme.line)
+    draw_text(image, (area.x, box.bottom - 0.4 * text), caption_line("file"), style, theme.quiet)

@@ -28,6 +28,7 @@ from denoisecli.glossary import caption_line
 Matrix = NDArray[np.floating[Any]]
 LABEL = 6.2  # of the size of text: the room that A's name and size take left of A
 EXACT_ERROR = 1e-9  # rounding of float64
+RULED = 10  # pixels of a cell from which on its edges are drawn, so that numbers that are 0 are seen to be numbers
 BREAK_EVEN, EXACT = "as many numbers as ΔW", "nothing lost"
 
 
@@ -200,10 +201,19 @@ def _of(count: int, full: int) -> str:
     return said if len(said) <= 10 else f"{count:,}".replace(",", " ")
 
 
-def _cells(picture: Frame, size: tuple[int, int]) -> Image.Image:
-    """Return the picture at `size`: square cells where it grows, averages where it shrinks."""
-    grows = size[0] >= picture.shape[1] and size[1] >= picture.shape[0]
-    return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST if grows else Image.Resampling.BOX)
+def _cells(picture: Frame, size: tuple[int, int], theme: Theme) -> Image.Image:
+    """Return the picture at `size`: square cells where it grows, ruled if there is room; averages where it shrinks."""
+    rows, columns = picture.shape[:2]
+    grows = size[0] >= columns and size[1] >= rows
+    image = Image.fromarray(picture).resize(size, Image.Resampling.NEAREST if grows else Image.Resampling.BOX)
+    side = min(size[0] / columns, size[1] / rows)
+    if side >= RULED:
+        half = max(1.0, side / 24) / 2
+        for place in (round(k * size[0] / columns) for k in range(1, columns)):
+            rectangle(image, (place - half, 0, place + half, size[1]), theme.panel)
+        for place in (round(k * size[1] / rows) for k in range(1, rows)):
+            rectangle(image, (0, place - half, size[0], place + half), theme.panel)
+    return image
 
 
 def _draw_ground(image: Image.Image, subject: RankedMatrix, boxes: MatrixBoxes, theme: Theme, text: float) -> None:
@@ -211,13 +221,17 @@ def _draw_ground(image: Image.Image, subject: RankedMatrix, boxes: MatrixBoxes, 
     radius = text / 4
     for box in (boxes.left, boxes.top):
         rectangle(image, (box.x, box.y, box.right, box.bottom), theme.panel, radius)
-    whole = _cells(signed_picture(subject.matrix, subject.limit, theme), (boxes.whole.width, boxes.whole.height))
+    size = (boxes.whole.width, boxes.whole.height)
+    whole = _cells(signed_picture(subject.matrix, subject.limit, theme), size, theme)
     paste_rounded(image, (boxes.whole.x, boxes.whole.y), whole, radius)
     rows, columns = subject.matrix.shape
     said = f"{rows}×{columns}" + (" of it" if subject.whole else "")
     _label(image, boxes.whole, boxes.left.x, "ΔW", said, theme, text)
     title = PLAIN.at(text)
-    draw_text(image, (boxes.spectrum.x, boxes.spectrum.y + 0.9 * text), "singular values", title, theme.quiet)
+    bars = boxes.spectrum
+    draw_text(image, (bars.x, bars.y + 0.9 * text), "singular values", title, theme.quiet)
+    if _spectrum_caption(boxes, text):
+        draw_text(image, (bars.x, bars.bottom - 0.3 * text), caption_line("spectrum"), title, theme.quiet)
 
 
 def _draw_cut(
@@ -233,7 +247,7 @@ def _draw_cut(
     parts = ((left, B[:, ::-1], reach), (top, A[::-1], reach), (boxes.product, B @ A, subject.limit))
     for box, matrix, limit in parts:
         picture = signed_picture(matrix, limit, theme)
-        paste_rounded(image, (box.x, box.y), _cells(picture, (box.width, box.height)), text / 4)
+        paste_rounded(image, (box.x, box.y), _cells(picture, (box.width, box.height), theme), text / 4)
     rows, columns = subject.matrix.shape
     _label(image, boxes.left, boxes.product.x, "B", f"{rows}×{rank}", theme, text)
     _label(image, boxes.product, image.width, "B·A", f"rank {rank}", theme, text)
@@ -241,12 +255,22 @@ def _draw_cut(
     right, middle = boxes.top.x - 0.6 * text, top.y + top.height / 2 + 0.36 * text
     draw_text(image, (right, middle), f"{rank}×{columns}", size, theme.quiet, "right")
     draw_text(image, (right - measure(f"{rank}×{columns}", size) - 0.5 * text, middle), "A", name, theme.ink, "right")
-    _draw_spectrum(image, subject.values, rank, boxes.spectrum, theme, text)
+    _draw_spectrum(image, subject.values, rank, boxes, theme, text)
 
 
-def _draw_spectrum(image: Image.Image, values: Matrix, rank: int, box: Box, theme: Theme, text: float) -> None:
+def _spectrum_caption(boxes: MatrixBoxes, text: float) -> bool:
+    """Tell whether the bars have room for a caption under them: beside A's name, and high bars above it."""
+    room = boxes.top.x - LABEL * text - boxes.spectrum.x
+    return measure(caption_line("spectrum"), PLAIN.at(text)) <= room and boxes.spectrum.height >= 6 * text
+
+
+def _draw_spectrum(
+    image: Image.Image, values: Matrix, rank: int, boxes: MatrixBoxes, theme: Theme, text: float
+) -> None:
     """Draw the singular values as bars, those that are kept in amber."""
-    area = Box(box.x, box.y + round(1.9 * text), box.width, box.height - round(1.9 * text))
+    box, title = boxes.spectrum, round(1.9 * text)
+    below = round(1.5 * text) if _spectrum_caption(boxes, text) else 0
+    area = Box(box.x, box.y + title, box.width, box.height - title - below)
     if area.height < 2 * text:
         return
     colours = [theme.amber if index < rank else theme.tick for index in range(len(values))]
