@@ -64,6 +64,20 @@ def test_notes_tell_how_it_was_made(runs):
         assert words in said
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("denoisecli sample -o x", "denoisecli sample -o x"),
+        ("denoisecli lecture -o talk.pptx", "denoisecli sample --prompt 'a mill' --steps 6"),
+        ("denoisecli batch --vary seed=1-9", "denoisecli sample --prompt 'a mill' --steps 6"),
+    ],
+    ids=["its own", "lecture", "batch"],
+)
+def test_notes_name_the_command_that_makes_this_run_alone(tmp_path, typed, said):
+    run = hand_made_run(tmp_path / "run", "sample", "prompt=a mill", "steps=6", command=typed)
+    assert f"Command: {said}\n" in slide_of(run).notes
+
+
 def test_slides_follow_the_theme_and_shape_of_their_film(tmp_path):
     run = hand_made_run(tmp_path / "run", "sample", "film.theme=light", "prompt=" + "word " * 200, size=(320, 320))
     slide = slide_of(run)

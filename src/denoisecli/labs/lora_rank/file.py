@@ -193,7 +193,7 @@ def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = 
         shown = painted(job.config, trace, pictures, subject)
         draw_painted(job, trace.record["runs"], shown)
     body = file_page(subject, layers_of(trace), piece, shown, trace.record["runs"])
-    usual = ("ranks",) if job.config.ranks == usual_ranks(subject.rank) else ()
+    usual = ("ranks",) if job.config.ranks == ranks_to_cut(subject.rank) else ()
     write_page(job, body, pictures or {}, (*resolved_keys(job.config), *usual))
 
 

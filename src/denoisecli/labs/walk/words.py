@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from denoisecli.figures.facts import three_figures
 from denoisecli.runs.summary import Words, extras, figure, sampling
 
 EVEN = 2.0  # times the average step
@@ -28,11 +29,15 @@ def words(record: dict[str, Any], config: dict[str, Any]) -> Words:
 def _jumps(record: dict[str, Any]) -> list[str]:
     walk = (record.get("walk") or {}).get("jumps") or {}
     return [
-        f"{name} pacing, {way.get('frames')} frames: jumps of {figure(way.get('mean'))} on average,"
-        f" {figure(way.get('largest'))} at most"
+        f"{name} pacing, {way.get('frames')} frames: jumps of {_short(way.get('mean'))} on average,"
+        f" {_short(way.get('largest'))} at most"
         for name, way in walk.items()
         if isinstance(way, dict)
     ]
+
+
+def _short(value: Any) -> str:
+    return three_figures(value) if isinstance(value, (int, float)) else ""
 
 
 def lesson(record: dict[str, Any]) -> str | None:

@@ -117,7 +117,10 @@ def write(slides: Sequence[Slide], path: Path, title: str | None = None) -> Path
     deck.core_properties.author = deck.core_properties.last_modified_by = "denoisecli"
     deck.core_properties.title = _legal(title or slides[0].title)
     if title:
-        deck.slides.add_slide(deck.slide_layouts[0]).shapes.title.text = _legal(title)
+        first = deck.slides.add_slide(deck.slide_layouts[TITLE_SLIDE])
+        first.shapes.title.text = _legal(title)
+        for empty in [shape for shape in first.placeholders if shape != first.shapes.title]:
+            empty.element.getparent().remove(empty.element)  # an editor would ask to fill it
     for slide in slides:
         _add(deck, slide)
     _set_thumbnail(deck, slides[0].poster)

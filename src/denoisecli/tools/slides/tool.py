@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from denoisecli.errors import MediaError, UsageError
+from denoisecli.config.base import SamplingConfig
+from denoisecli.errors import ConfigError, MediaError, UsageError
 from denoisecli.labs.stored import as_written
 from denoisecli.registry import CONFIGS, POSTER, lab
 from denoisecli.report import Report
 from denoisecli.runs.files import CONFIG_FILE
 from denoisecli.runs.summary import Summary, summary
 from denoisecli.safe_files import read_inside
-from denoisecli.trace_files import load_record
+from denoisecli.trace_files import TRACE_FILE, load_record
 
 if TYPE_CHECKING:
     from denoisecli.figures.theme import RGB, Theme
@@ -134,11 +135,27 @@ def notes(run: Path, record: dict[str, Any], words: Summary, say: Sequence[str] 
         words.findings,
         [f"Time: {', '.join(timings)}"] if timings else [],
         [f"Made with denoisecli {record.get('version')}, {', '.join(made)}" if made else ""],
-        [f"Command: {record['command']}" if record.get("command") else "", f"Run: {run.name}"],
+        [f"Command: {command}" if (command := _command(record)) else "", f"Run: {run.name}"],
         [_config(run)],
     ]
     said = ("\n".join(line for line in part if line) for part in parts)
     return "\n\n".join(part for part in said if part)
+
+
+def _command(record: dict[str, Any]) -> str:
+    """Return the command that makes this run alone: as it was typed, or, where it made others too, from the config."""
+    from denoisecli.config.command import command_of
+    from denoisecli.config.load import Layer, build
+    from denoisecli.labs.pages import resolved_keys
+
+    name, typed = str(record.get("lab")), str(record.get("command") or "")
+    if name not in CONFIGS or not typed or typed.split()[1:2] == [name]:
+        return typed
+    try:
+        config = build(CONFIGS[name], [Layer(record.get("config") or {}, source=TRACE_FILE)])
+    except ConfigError:
+        return typed
+    return command_of(config, resolved_keys(config) if isinstance(config, SamplingConfig) else ())
 
 
 def _config(run: Path) -> str:
