@@ -193,29 +193,29 @@ CAPTIONS: dict[str, Caption] = {
         "High: the guess is wrong. The more noise, the less of the detail can be guessed.",
     ),
     "clipped": Caption(
-        "high = burnt-out colours",
+        "high = burnt out",
         "High: many pixels are burnt out, black or fully bright. Too much guidance shows here first.",
     ),
     "contrast": Caption(
         "high = harsher picture", "High: harsh light and shade. Low: flat. Guidance raises it with its scale."
     ),
     "saturation": Caption(
-        "high = more vivid colours", "High: vivid colours. Low: greyish ones. Guidance raises it with its scale."
+        "high = more vivid", "High: vivid colours. Low: greyish ones. Guidance raises it with its scale."
     ),
     "sameness": Caption(
-        "high = the seeds look alike",
+        "high = seeds alike",
         "High: all seeds give nearly the same picture. Guidance trades variety for obedience to the prompt.",
     ),
     "distance": Caption(
-        "high = guidance changed more",
+        "high = changed more",
         "High: the guess is far from the one at the first scale. It shows how much the scale changes the picture.",
     ),
     "gap": Caption(
-        "high = the prompt matters more",
+        "high = prompt matters",
         "High: the prompt changes the prediction a lot in this step. Guidance multiplies this difference by cfg.",
     ),
     "strongest_tenth": Caption(
-        "high = the prompt acts in few places",
+        "high = in few places",
         "High: the prompt acts in few places. 10 % would be evenly over the picture.",
     ),
     "scale": Caption("the scale of each step", "The guidance scale of each step, as the schedule sets it."),

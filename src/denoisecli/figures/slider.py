@@ -134,7 +134,7 @@ def slider_layout(style: FilmStyle) -> tuple[DeckLayout, Box]:
         return DeckLayout(measures, none, head, None, timeline), area
     tall = measures.shape == "tall"
     head = Box(inner.x, inner.y, inner.width, round(measures.text * (8.6 if tall else 8.4)))
-    foot_height = round(measures.text * 9) if tall else 0
+    foot_height = round(measures.text * 11) if tall else 0
     foot = Box(inner.x, bottom - foot_height, inner.width, foot_height) if tall else None
     end = foot.y - 2 * air if foot else bottom
     area = Box(inner.x, head.bottom + air, inner.width, end - head.bottom - air)

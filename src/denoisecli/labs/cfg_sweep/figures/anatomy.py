@@ -65,8 +65,9 @@ def _titles(facts: SweepFacts, brightest: float, layout: SweepLayout) -> list[st
     without = "negative prompt" if facts.negative else "without prompt"
     long = [f"{without} (uncond)", "with prompt (cond)", "guided", f"|cond − uncond| · 0 to {three_figures(brightest)}"]
     style, room = STRONG.at(layout.measures.text), layout.grid.seed_labels[0].width
-    fits = all(measure(title, style) <= room for title in long)
-    return long if fits else ["uncond", "cond", "guided", "|cond − uncond|"]
+    short = ["uncond", "cond", "guided", "|cond − uncond|"]
+    told = (long, short, [*short[:-1], "difference"])
+    return next((titles for titles in told if all(measure(title, style) <= room for title in titles)), told[-1])
 
 
 def _formula(facts: SweepFacts, anatomy: Anatomy, step: int) -> str:
@@ -78,7 +79,11 @@ def _formula(facts: SweepFacts, anatomy: Anatomy, step: int) -> str:
 def anatomy_plots(facts: SweepFacts, anatomy: Anatomy, theme: Theme) -> list[Plot]:
     """Return two plots over steps: how far the halves are apart (a value's root mean square), and how unevenly."""
     apart = facts.numbers["guidance"][:, :, :-1]
-    plots = [scale_plot(facts, apart, "|cond − uncond|, the prompt’s difference", theme, caption="gap")]
+    plots = [
+        scale_plot(
+            facts, apart, "|cond − uncond|, the prompt’s difference", theme, short="|cond − uncond|", caption="gap"
+        )
+    ]
     share = top_tenth(anatomy.pull)
     one = np.full((len(facts.labels), 1, len(share)), np.nan)
     one[anatomy.scale, 0] = share

@@ -18,8 +18,6 @@ from denoisecli.trace import Trace
 from ..numbers import BANDS
 from ..words import changed
 
-MOST_PANELS = 8
-
 
 @dataclass(frozen=True)
 class ForkFacts:
@@ -69,7 +67,7 @@ def fork_facts(trace: Trace) -> ForkFacts:
     )
 
 
-def chosen_branches(facts: ForkFacts, most: int = MOST_PANELS) -> list[int]:
+def chosen_branches(facts: ForkFacts, most: int) -> list[int]:
     """Return which branches a film shows, by number: all, or evenly spread ones with the first and the last."""
     count = len(facts.at)
     if count <= most:

@@ -12,6 +12,7 @@ from denoisecli.figures.curves import draw_labels, draw_playhead_at, draw_plot
 from denoisecli.figures.drawn import marked
 from denoisecli.figures.facts import three_figures, timestep
 from denoisecli.figures.film import Frame
+from denoisecli.figures.layout import Measures
 from denoisecli.figures.paint import paste_rounded
 from denoisecli.figures.text import draw_text, measure, shorten
 from denoisecli.figures.theme import HERO, MONO, PLAIN, PROMPT, STRONG, FilmStyle, Theme
@@ -22,6 +23,7 @@ from ..numbers import BANDS
 from .facts import ForkFacts, causal_plot, chosen_branches, fork_facts
 from .layout import ForkLayout, fork_layout
 
+MOST_BRANCHES, TALL_BRANCHES = 8, 5  # beside the run; a narrow frame has two lines of three
 ASIDE = 0.62  # of the ground over a branch that has not left yet
 
 
@@ -31,7 +33,7 @@ def fork_frames(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> 
     pictures: "guess" (seed, state, H, W, 3) and "branch" (at, state, H, W, 3) uint8; the first seed is shown.
     """
     facts, theme = fork_facts(trace), style.theme
-    shown = chosen_branches(facts)
+    shown = chosen_branches(facts, TALL_BRANCHES if Measures(*style.size).narrow else MOST_BRANCHES)
     height, width = np.shape(pictures["guess"][0][0])[:2]
     layout = fork_layout(style.size, 1 + len(shown), (width, height))
     text = layout.measures.text

@@ -41,7 +41,7 @@ def fork_layout(size: tuple[int, int], panels: int, unit: tuple[int, int]) -> Fo
         height = min(area.height, round(across * 0.85))
         plot = Box(area.right - across, area.y + (area.height - height) // 2, across, height)
     else:
-        height = round(area.height * (0.27 if measures.shape == "square" else 0.24))
+        height = max(round(0.27 * area.height), round(10 * measures.text) if measures.shape == "tall" else 0)
         room = Box(area.x, area.y, area.width, area.height - height - air)
         plot = Box(area.x, area.bottom - height, area.width, height)
     return ForkLayout(measures, head, fit_grid(room, spec), plot, timeline)

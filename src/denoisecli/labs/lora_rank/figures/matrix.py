@@ -20,7 +20,7 @@ from denoisecli.figures.film import Frame
 from denoisecli.figures.paint import paste_rounded, rectangle
 from denoisecli.figures.sheet import MOST_COLUMNS, Column, SheetRow, choose_columns, contact_sheet
 from denoisecli.figures.slider import Slider, Stop, slider_layout, slider_rail
-from denoisecli.figures.text import draw_text, measure
+from denoisecli.figures.text import draw_text, measure, wrap
 from denoisecli.figures.theme import MONO, PLAIN, STRONG, FilmStyle, Theme
 from denoisecli.figures.timeline import Mark, Timeline
 from denoisecli.glossary import caption_line
@@ -230,8 +230,8 @@ def _draw_ground(image: Image.Image, subject: RankedMatrix, boxes: MatrixBoxes, 
     title = PLAIN.at(text)
     bars = boxes.spectrum
     draw_text(image, (bars.x, bars.y + 0.9 * text), "singular values", title, theme.quiet)
-    if _spectrum_caption(boxes, text):
-        draw_text(image, (bars.x, bars.bottom - 0.3 * text), caption_line("spectrum"), title, theme.quiet)
+    for above, line in enumerate(reversed(_spectrum_caption(boxes, text))):
+        draw_text(image, (bars.x, bars.bottom - (0.3 + 1.3 * above) * text), line, title, theme.quiet)
 
 
 def _draw_cut(
@@ -258,10 +258,12 @@ def _draw_cut(
     _draw_spectrum(image, subject.values, rank, boxes, theme, text)
 
 
-def _spectrum_caption(boxes: MatrixBoxes, text: float) -> bool:
-    """Tell whether the bars have room for a caption under them: beside A's name, and high bars above it."""
-    room = boxes.top.x - LABEL * text - boxes.spectrum.x
-    return measure(caption_line("spectrum"), PLAIN.at(text)) <= room and boxes.spectrum.height >= 6 * text
+def _spectrum_caption(boxes: MatrixBoxes, text: float) -> list[str]:
+    """Return the lines under the bars; none where there is no room beside A's name, or for high bars above them."""
+    said, room = caption_line("spectrum"), round(boxes.top.x - LABEL * text - boxes.spectrum.x)
+    lines = wrap(said, PLAIN.at(text), max(1, room), 2)
+    fits = " ".join(lines) == said and all(measure(line, PLAIN.at(text)) <= room for line in lines)
+    return lines if fits and boxes.spectrum.height >= (4.7 + 1.3 * len(lines)) * text else []
 
 
 def _draw_spectrum(
@@ -269,7 +271,8 @@ def _draw_spectrum(
 ) -> None:
     """Draw the singular values as bars, those that are kept in amber."""
     box, title = boxes.spectrum, round(1.9 * text)
-    below = round(1.5 * text) if _spectrum_caption(boxes, text) else 0
+    lines = len(_spectrum_caption(boxes, text))
+    below = round((0.2 + 1.3 * lines) * text) if lines else 0
     area = Box(box.x, box.y + title, box.width, box.height - title - below)
     if area.height < 2 * text:
         return

@@ -257,10 +257,11 @@ def _square(measures: Measures, wanted: Wanted) -> NoiseLayout:
 def _tall(measures: Measures, wanted: Wanted) -> NoiseLayout:
     inner, air, text = measures.inner, measures.px(32), measures.text
     title, settings = _head(measures, inner.x, inner.y, inner.width, wanted.title_lines)
-    hero = Box(inner.x, settings.bottom + air, inner.width, round(text * NUMBERS))
-    numbers = Box(inner.x, hero.bottom + air, inner.width, hero.height) if wanted.single else None
-    top = (numbers or hero).bottom + air
-    least = round(text * 6.6)
+    half = round(inner.width * 0.5) if wanted.single else inner.width  # the numbers stand beside t
+    hero = Box(inner.x, settings.bottom + air, half, round(text * NUMBERS))
+    numbers = Box(inner.x + half, hero.y, inner.width - half, hero.height) if wanted.single else None
+    top = hero.bottom + air
+    least = round(text * 9)
     panels = _fit(
         Box(inner.x, top, inner.width, inner.bottom - least - air - top), wanted, measures.px(14), round(text * LABEL)
     )
@@ -271,6 +272,6 @@ def _tall(measures: Measures, wanted: Wanted) -> NoiseLayout:
     if wanted.single and left - round(text * 6) - air >= least:
         terms = Box(inner.x, bounds.bottom + air, inner.width, round(text * 6))
         left = inner.bottom - terms.bottom - air
-    height = min(left, round(text * 11))
+    height = min(left, round(text * 14))
     plot = Box(inner.x, inner.bottom - height, inner.width, height)
     return _layout(measures, panels, title, settings, hero, plot, numbers, terms)
