@@ -8,6 +8,7 @@ import { makeProduct, signedPixels } from "./product.js";
 
 const [GAP, LABEL, SPECTRUM] = [14, 24, 96]; // pixels; the last is the least height of the bars, their title and caption
 const RULED = 10; // pixels of a cell from which on its edges are drawn, so that numbers that are 0 are seen to be numbers
+const TOLD = 180; // pixels of width that the caption of the singular values needs
 const LEAST = 260; // pixels of height that the stage always gets
 
 export const MATRIX_VIEWS = [
@@ -56,6 +57,7 @@ export function makeMatrix({ shape: [rows, columns], whole, most, limit }, array
     if (cell >= 4) cell = Math.floor(cell * (cell < 10 ? 2 : 1)) / (cell < 10 ? 2 : 1);
     node.style.setProperty("--cell", `${cell}px`);
     node.classList.toggle("ruled", cell >= RULED);
+    node.classList.toggle("untold", cell * (columns + most) < TOLD);
     return cell * (2 * columns + most) + 2 * GAP;
   };
   const draw = (rank, view) => {
