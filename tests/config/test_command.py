@@ -18,6 +18,12 @@ CASES = [
     pytest.param("sample", ["film.fps=5"], "denoisecli sample --set film.fps=5", id="nested"),
     pytest.param("sample", ["sampler=euler"], "denoisecli sample --sampler euler", id="sampler"),
     pytest.param("sample", ["cfg=7.1234567"], "denoisecli sample --cfg 7.1234567", id="all digits"),
+    pytest.param(
+        "words",
+        ["words=[golden clouds]", "concepts=[sky, boat]"],
+        "denoisecli words --word 'golden clouds' --concept sky --concept boat",
+        id="lists of words",
+    ),
     pytest.param("fork", ["to.prompt=null", "to.cfg=1"], "denoisecli fork --to cfg=1", id="to a number"),
     pytest.param(
         "fork",
@@ -65,7 +71,7 @@ def read_back(lab, words) -> list[Layer]:
             pairs.append(value)
         else:
             given.setdefault(names[flag].replace(".", "__"), []).append(value)
-    lists = ("seeds", "at", "to")
+    lists = ("seeds", "at", "to", "words", "concepts")
     read = {key: [int(one) if key == "at" else one for one in values] if key in lists else read_value(values[0], key)
             for key, values in given.items()}  # fmt: skip
     return [flags(**read), settings(lab, pairs)]

@@ -16,7 +16,7 @@ FLAGS = {
     key: f"--{key.rpartition('.')[2]}"
     for key in ("model", "prompt", "run", "steps", "cfg", "sampler", "seed", "image", "lora", "frames", "device",
                 "film.theme")
-} | {"seeds": "--seed", "at": "--at", "to": "--to"}  # fmt: skip
+} | {"seeds": "--seed", "at": "--at", "to": "--to", "words": "--word", "concepts": "--concept"}  # fmt: skip
 """The keys that have a flag, which takes a value; the others go by --set."""
 SWITCHES = ("loop", "images", "guess")  # flags without a value
 
