@@ -2,6 +2,7 @@
 
 import pytest
 
+from denoisecli.labs.words.lab import slow_states
 from denoisecli.labs.words.numbers import groups
 from denoisecli.labs.words.words import findings, lesson
 from tests.labs.words.fakes import words_run
@@ -47,3 +48,8 @@ def test_words_that_all_were_there_are_told_by_the_loudest():
     rows = [{"text": text, "found": 0, "strength": loud} for text, loud in (("sea", 0.5), ("sky", 1.0))]
     told = lesson({"schedule": [{}] * 9, "words": rows})
     assert told == "All words that speak were in their places from the start, “sky” and “sea” most loudly."
+
+
+def test_the_film_slows_where_a_word_that_was_not_there_found_its_place():
+    trace, _ = words_run()
+    assert slow_states(trace) == {3: 3}

@@ -104,6 +104,14 @@ def save_finals(job: Job[WordsConfig], model: Model, pictures: Pictures) -> None
     )
 
 
+def slow_states(trace: Trace) -> dict[int, int]:
+    """Return the states at which the film slows down: where words that were not there from the start found a place."""
+    from denoisecli.figures.timing import slow_at
+
+    found = [(row.get("found_at") or [None])[0] for row in trace.record["words"] if not row["negative"]]
+    return slow_at(tuple(sorted({state for state in found if state})))
+
+
 def draw(job: Job[WordsConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw the film, the contact sheet and the page, from stored things only."""
     from denoisecli.labs.films import film_style, write_state_film
@@ -118,8 +126,8 @@ def draw(job: Job[WordsConfig], trace: Trace, pictures: PictureFile) -> None:
     shown: dict[str, Any] = dict(pictures)
     job.report.stage("figures", 2)
     with job.timed("figures"):
-        frames = words_frames(trace, shown, style)
-        write_state_film(job, frames, trace.steps + 1, partial / FILM_FILE, record=trace.record)
+        frames, slow = words_frames(trace, shown, style), slow_states(trace)
+        write_state_film(job, frames, trace.steps + 1, partial / FILM_FILE, record=trace.record, slow=slow)
         job.report.step(1)
         job.artifact(save_png(words_sheet(trace, shown, style), partial / SHEET_FILE), "sheet")
         job.report.step(2)
