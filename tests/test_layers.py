@@ -1,6 +1,7 @@
 """The plan of the house: which room may use which, no circle anywhere, and who may know torch. See docs/house.md."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -60,18 +61,21 @@ def floor_of(module):
     return found[0]
 
 
+@functools.cache
 def arrows(path):
-    """Yield the modules that a file imports, names resolved, and whether each was named from where the file stands."""
+    """Return the modules that a file imports, names resolved, and whether each was named from where the file stands."""
+    found = []
     package = ["denoisecli", *path.relative_to(SOURCE).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, False) for alias in node.names)
+            found += [(alias.name, False) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             for alias in node.names:
                 below = f"{module}.{alias.name}".removeprefix("denoisecli.")
-                yield (f"denoisecli.{below}" if below in MODULES else module), bool(node.level)
+                found.append((f"denoisecli.{below}" if below in MODULES else module, bool(node.level)))
+    return found
 
 
 def imports(path):

@@ -37,6 +37,7 @@ def test_what_is_no_lab_has_the_record_of_all(lab):
     assert record_type(lab) is Record
 
 
+@pytest.mark.slow
 def test_what_is_always_written_is_required_by_the_schema_and_not_by_the_reader():
     jsonschema.validate(LEAST, json_schema())
     for key in LEAST.keys() - {"schema", "lab"}:

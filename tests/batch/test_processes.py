@@ -16,6 +16,8 @@ from tests.batch import bodies
 from tests.batch.bodies import runs
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def told(tmp_path, body, packs, jobs=2, stop=None):
     engine = Workers(jobs, Place(tmp_path), stop or Stop(), body)

@@ -15,6 +15,8 @@ from tests.figures.fakes import PROMPT
 from tests.figures.films import FILMS, Case
 from tests.figures.ink import Watch, watched
 
+pytestmark = pytest.mark.slow
+
 SIZES = [(640, 360), (360, 360), (360, 450), (360, 640), (854, 360), (480, 360), (320, 480)]
 PROMPTS = [
     PROMPT,

@@ -17,6 +17,8 @@ from denoisecli.registry import CONFIGS
 
 from .made import NUMBERS, PLAIN, TEXTS, VALUES, WORDS, tables
 
+pytestmark = pytest.mark.slow
+
 LABS = st.sampled_from(sorted(CONFIGS))
 TAGS = st.sampled_from(
     ["!!int ", "!!float ", "!!bool ", "!!null ", "!!str ", "!!seq ", "!!map ", "!!set ", "!!omap ", "!!pairs ",

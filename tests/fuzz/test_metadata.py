@@ -20,6 +20,8 @@ from tests.interop.made import graph
 
 from .made import PLAIN, TEXTS, VALUES, tables
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):

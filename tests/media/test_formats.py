@@ -17,6 +17,8 @@ from denoisecli.interop.metadata import TEXT, texts_of
 from denoisecli.media import formats
 from denoisecli.media.images import open_picture
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(denoisecli.__file__).parent
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\n20 20 scale\n%%EOF\n"
 

@@ -10,6 +10,8 @@ from denoisecli.media import loops
 from denoisecli.media.loops import LEAST_SIDE, Loop, first_loop
 from denoisecli.media.video import write_films
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("name", "size", "fps", "found"),

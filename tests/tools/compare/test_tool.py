@@ -16,6 +16,8 @@ from denoisecli.tools.compare.tool import compare_runs, rows_by_view
 from denoisecli.trace_files import write_arrays
 from tests.hand_made import hand_made_run
 
+pytestmark = pytest.mark.slow
+
 STEPS, SIDE = 3, 64
 SMALL = ["steps=3", "size=64", "film.size=640x360", "film.hold_s=0.1"]
 
@@ -73,7 +75,7 @@ def test_rm_knows_a_comparison(tmp_path):
     assert not made.exists()
     made.mkdir()
     (made / "compare.json").write_text('{"hash": "1"}')  # of somebody else
-    with pytest.raises(RunFolderError, match="no run of ours"):
+    with pytest.raises(RunFolderError, match="not a run of ours"):
         delete(made)
 
 
