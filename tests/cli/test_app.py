@@ -22,6 +22,12 @@ from denoisecli.cli.app import app
         pytest.param(["sampel"], 2, "Did you mean 'sample'?", id="unknown command"),
         pytest.param(["sample", "--stpes", "3"], 2, "--steps", id="unknown option"),
         pytest.param(["sample", "absent.yaml"], 2, "absent.yaml: there is no such config file.", id="no config"),
+        pytest.param(["noise", "photo.JPG"], 2, "denoisecli noise --image", id="a picture for a config"),
+        pytest.param(["sample", "my.safetensors"], 2, "given with --model", id="a model for a config"),
+        pytest.param(["sample", "--size", "512"], 2, "no flag --size, but a setting: --set size=...", id="a setting"),
+        pytest.param(["sample", "--negative=fog"], 2, "--set negative_prompt=...", id="a setting's beginning"),
+        pytest.param(["noise", "--fps", "5"], 2, "--set film.fps=...", id="a setting of the film"),
+        pytest.param(["sample", "--seeds", "7"], 2, "no flag --seeds; it is called --seed.", id="nearly a flag"),
         pytest.param(["sample", "a lighthouse"], 2, "A prompt is given with --prompt.", id="a prompt for a config"),
         pytest.param(
             ["sample", "--steps", "0"], 2, "--steps: steps: 0 is out of range (want 1 to 1000)", id="no steps"

@@ -13,7 +13,7 @@ from denoisecli.errors import DenoiseError, is_of_memory, not_enough_memory
 from denoisecli.safe_files import shortened, why
 
 from . import streams
-from .terminal import bounded_usage
+from .terminal import bounded_usage, hint_of_setting
 
 SAYS_NO = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EIO, errno.ESTALE)
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
@@ -55,6 +55,7 @@ class Root(TyperGroup):
             raise
         except Exception as error:
             if _is_usage(error):
+                hint_of_setting(error)
                 bounded_usage(error)
                 Console.emit_usage(error)
                 raise

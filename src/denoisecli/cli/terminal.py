@@ -29,6 +29,26 @@ def bounded(text: str) -> str:
     return "\n".join([LONG_WORD.sub(r"\1...\2", line)[:MOST_LINE] for line in lines[:MOST_LINES]] + more)
 
 
+def hint_of_setting(error: Any) -> None:
+    """Have the error of an unknown flag name the setting that is called so, where the lab has one."""
+    from denoisecli.config.command import FLAGS
+    from denoisecli.registry import CONFIGS
+
+    lab = str(getattr(getattr(error, "ctx", None), "info_name", None))
+    asked = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
+    if not hasattr(error, "possibilities") or lab not in CONFIGS or not asked:
+        return
+    film = CONFIGS[lab].model_fields["film"].annotation
+    keys = [*CONFIGS[lab].model_fields, *(f"film.{key}" for key in getattr(film, "model_fields", ()))]
+    exact = [key for key in keys if key.rpartition(".")[2] == asked]
+    found = exact[:1] or [key for key in keys if key.startswith(f"{asked}_")]
+    if len(found) == 1:
+        flag = found[0] in FLAGS and found[0] not in CONFIGS[lab].without_flag
+        said = f"; it is called {FLAGS[found[0]]}." if flag else f", but a setting: --set {found[0]}=..."
+        error.message = f"There is no flag {error.option_name}{said}"
+        error.possibilities = None
+
+
 def bounded_usage(error: Any) -> None:
     """Bound the message of an error of the command line's reader, which says again what was typed."""
     if isinstance(getattr(error, "message", None), str):

@@ -151,11 +151,22 @@ def read_setting(lab: type[LabConfig], key: tuple[str, ...], text: str, where: s
     return text if field is not None and field.annotation is str else read_value(text, where)
 
 
+_PICTURE = (
+    "A picture to drown is given with denoisecli noise --image; settings inside one are read by denoisecli import."
+)
+_MODEL = "A model is given with --model, a LoRA to denoisecli lora-rank with --lora."
+NO_CONFIGS = dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"), _PICTURE)
+NO_CONFIGS |= dict.fromkeys((".safetensors", ".ckpt", ".pt", ".bin", ".gguf"), _MODEL)
+"""What is handed over where a config belongs, by suffix, and where it does belong."""
+
+
 def documents_in(name: str) -> list[Document]:
     """Return the YAML documents of a config file; `-` is stdin. Raises ConfigError."""
     if name == "-":
         return read_documents(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>")
     path = Path(name)
+    if hint := NO_CONFIGS.get(path.suffix.lower()):
+        raise ConfigError(f"{name} is no config file.", hint)
     try:
         with open_file(path, handed=True) as file:  # a shell's <(command) is a pipe, and ends
             return read_documents(file.read(MAX_BYTES + 1), name)
