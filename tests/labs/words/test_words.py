@@ -99,6 +99,7 @@ def test_words_that_are_not_in_the_prompt_are_concepts_and_the_picture_stays(fol
     ]  # fmt: skip
     assert trace["words"].shape == (1, 3, 3, 8, 8)
     assert any("'submarine' is not in the prompt: it was heard as a concept" in text for text in told.warnings)
+    assert any("words of the concepts that the model pocket does not know: submarine" in text for text in told.warnings)
     assert np.array_equal(trace.x_t[0], load(folder).x_t[0])
     html = (tmp_path / "run" / "page.html").read_text()
     assert "also looked for" in html

@@ -11,7 +11,17 @@ import numpy as np
 from denoisecli.errors import UsageError
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
-from denoisecli.labs.sampling import Sample, Told, joined, load, resolved, sample_each, settings_inside, with_batch
+from denoisecli.labs.sampling import (
+    Sample,
+    Told,
+    joined,
+    load,
+    resolved,
+    sample_each,
+    settings_inside,
+    warn_of_lost_words,
+    with_batch,
+)
 from denoisecli.metrics import significant
 from denoisecli.trace import FILM_FILE, SHEET_FILE
 
@@ -64,6 +74,9 @@ def sampled(job: Job[WordsConfig], model: Model) -> Trace:
     trace.record["words_rest"] = _rest(parts)
     for note in trace.record.get("notes") or []:
         job.report.warn(note)
+    for row in trace.record["words"]:
+        if row["concept"]:
+            warn_of_lost_words(job, model, row["text"], "the concepts")
     return trace
 
 
