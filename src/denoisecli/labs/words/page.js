@@ -38,6 +38,10 @@ export function lab(data, blobs) {
     const rest = chosen.filter((other) => other !== word);
     store.change({ chosen: [...rest.slice(-1), word], over: null });
   };
+  const showTwo = (two) => {
+    const { chosen } = store.state;
+    store.change({ two, chosen: two ? pairOf(chosen, data) : chosen.slice(-1) });
+  };
   const shown = ({ chosen, over }) => (over === null ? chosen : [over]);
 
   const stage = makeStage();
@@ -55,7 +59,7 @@ export function lab(data, blobs) {
     onScrub: (share) => timeline.scrub(share * (states.length - 1)), hint: (share) => said(Math.round(share * (states.length - 1))),
   });
   const side = makeSide(data, shell.side, maps, plot, makeReadout(["t", "σ", "attention", "found"]), {
-    seed: (seed) => store.change({ seed }), two: (two) => store.change({ two, chosen: two ? pairOf(store.state.chosen, data) : store.state.chosen.slice(-1) }),
+    seed: (seed) => store.change({ seed }), two: (two) => showTwo(two),
   });
   const timeline = makeTimeline({
     foot: shell.foot, label: "state", count: states.length, said, onScrub: (state) => store.change({ state }),
@@ -117,7 +121,7 @@ export function lab(data, blobs) {
   listen({
     ...timeline.keys(), ...spot.keys,
     ArrowUp: () => step(-1), ArrowDown: () => step(1),
-    t: () => words.length > 1 && side.toggle(), n: () => store.change({ seed: (store.state.seed + 1) % seeds.length }),
+    t: () => words.length > 1 && showTwo(!store.state.two), n: () => store.change({ seed: (store.state.seed + 1) % seeds.length }),
     ...Object.fromEntries(views.map((view, i) => [String(i + 1), () => store.change({ view })])),
   });
   store.change();

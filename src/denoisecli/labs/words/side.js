@@ -6,7 +6,7 @@ import { makeTabs } from "../../media/page/tabs.js";
 
 const MOST = 5; // words in the list
 
-/** Returns {tell, toggle}; onChoose: {seed, two}. */
+/** Returns {tell}; onChoose: {seed, two}. */
 export function makeSide(data, node, maps, plot, readout, onChoose) {
   const { seeds, words, states, last } = data;
   const title = element("div", { class: "rank-title" });
@@ -18,11 +18,10 @@ export function makeSide(data, node, maps, plot, readout, onChoose) {
   });
   node.append(element("div", { class: "headline close-by" }, ...readout.nodes), title, list, element("div", { class: "plot-place" }, plot.node), note,
     element("div", { class: "choose" }, ...(seeds.length > 1 ? [seedTabs.node] : []), ...(words.length > 1 ? [twoTabs.node] : [])));
-  let [two, drawn] = [false, ""];
+  let drawn = "";
   const tell = (state, shown, seed) => {
     const { state: k, at } = state;
     const [row, word] = [states[k], words[shown[shown.length - 1]]];
-    two = state.two;
     readout.tell(String(row.index), `of ${last}`, [timestep(row.timestep), threeFigures(row.sigma),
       word ? percent(word.share[k]) : "–", word ? String(word.found_at[seed] ?? "–") : "–"]);
     rank(k, at, seed, word?.negative ?? false);
@@ -31,7 +30,7 @@ export function makeSide(data, node, maps, plot, readout, onChoose) {
     plot.move(k);
     note.textContent = sentenceOf(data, shown, k);
     seedTabs.set(state.seed);
-    twoTabs.set(two);
+    twoTabs.set(state.two);
   };
   const rank = (k, at, seed, negative) => {
     const own = words.map((row, word) => ({ ...row, word })).filter((row) => row.negative === negative);
@@ -44,7 +43,7 @@ export function makeSide(data, node, maps, plot, readout, onChoose) {
     list.replaceChildren(...rows.map(({ label, hue, value }) => line(label, `hue-${hue}`, value, value / most)),
       ...(rest ? [line("no word", "quiet", data.rest[k], 1)] : []));
   };
-  return { tell, toggle: () => onChoose.two(!two) };
+  return { tell };
 }
 
 function line(label, role, value, share) {
