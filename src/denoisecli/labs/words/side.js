@@ -41,7 +41,7 @@ export function makeSide(data, node, maps, plot, readout, onChoose) {
     const most = Math.max(1e-9, ...rows.map(({ value }) => value));
     title.textContent = at ? "who speaks at this place: share of its attention" : `who speaks: share of the attention${negative ? " of the negative prompt" : ""}`;
     list.replaceChildren(...rows.map(({ label, hue, value }) => line(label, `hue-${hue}`, value, value / most)),
-      ...(rest ? [line("no word", "quiet", data.rest[k], 1)] : []));
+      ...(rest ? [line("no word", "quiet", data.rest[k], 0)] : []));
   };
   return { tell };
 }

@@ -12,12 +12,13 @@ from denoisecli.figures.theme import MONO, PLAIN, RGB, Theme
 from .facts import Word, WordsFacts, hue_of
 
 NAME = 0.36  # of the width
+REST = "no word"
 
 
 def draw_shares(
     image: Image.Image, box: Box, facts: WordsFacts, words: list[Word], step: int, theme: Theme, text: float
 ) -> None:
-    """Draw a bar for each word, on one scale for the whole film, and one for the rest; its number says what it is."""
+    """Draw a bar for each word, on one scale for the whole film. The rest, many times as much, is a number alone."""
     style = PLAIN.at(text)
     draw_text(image, (box.x, box.y + style.cap_height), "share of the attention now", style, theme.quiet)
     rows = _rows(facts, words, step, theme)
@@ -33,8 +34,9 @@ def draw_shares(
             style,
             theme.quiet if colour == theme.tick else colour,
         )
-        reach = min(1.0, share / most)  # what no word gets may be many times as much: its bar ends at the edge
-        rectangle(image, (left, y + 0.14 * text, left + max(2, reach * (right - left)), y + 0.7 * text), colour, 2)
+        if name != REST:
+            reach = share / most * (right - left)
+            rectangle(image, (left, y + 0.14 * text, left + max(2, reach), y + 0.7 * text), colour, 2)
         said = f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"
         mono = MONO.at(0.9 * text)
         draw_text(image, (box.right - measure(said, mono), y + 0.75 * text), said, mono, theme.quiet)
@@ -43,5 +45,5 @@ def draw_shares(
 def _rows(facts: WordsFacts, words: list[Word], step: int, theme: Theme) -> list[tuple[str, float, RGB]]:
     rows = [(word.label, float(word.share[step]), hue_of(word, theme)) for word in words if step < len(word.share)]
     if step < len(facts.rest):
-        rows.append(("no word", float(facts.rest[step]), theme.tick))
+        rows.append((REST, float(facts.rest[step]), theme.tick))
     return rows
