@@ -38,11 +38,17 @@ def write_original(pipe: Any, path: Path) -> Path:
     """Write the pipeline's weights to `path` (.safetensors) and return it."""
     from safetensors.torch import save_file
 
+    tensors = original_tensors(pipe)
+    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path)
+    return path
+
+
+def original_tensors(pipe: Any) -> dict[str, torch.Tensor]:
+    """Return the pipeline's weights by their original names; they may be on the meta device."""
     tensors = _networks(pipe)
     for name, tensor in pipe.text_encoder.state_dict().items():
         tensors[f"cond_stage_model.transformer.text_model.{name.removeprefix('text_model.')}"] = tensor
-    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path)
-    return path
+    return tensors
 
 
 def write_original_xl(pipe: Any, path: Path) -> Path:

@@ -18,6 +18,7 @@ from denoisecli.errors import ModelError, UsageError, is_of_memory
 
 from . import gguf, weights
 from .blame import one_line
+from .mapped import given_back
 from .model_configs import files_of, read_table
 from .model_parts import UNUSED, marks, used_parts
 from .prompts import words_of
@@ -74,12 +75,8 @@ def load_pipeline(path: Path, dtype: torch.dtype, quantisation: Any = None) -> A
     problem = ""
     with quiet(), made_up_weights() as made_up:
         try:
-            if path.suffix == gguf.SUFFIX:
-                pipe = _from_gguf(path, dtype)
-            elif path.is_file():
-                pipe = _from_file(path, dtype)
-            else:
-                pipe = _from_folder(path, dtype, quantization_config=quantisation)
+            with given_back(_weights_files(path)):
+                pipe = _pipeline(path, dtype, quantisation)
             for name in ("tokenizer", "tokenizer_2", "tokenizer_3"):
                 _check_tokenizer(pipe, name, path)
         except ModelError:
@@ -94,6 +91,18 @@ def load_pipeline(path: Path, dtype: torch.dtype, quantisation: Any = None) -> A
         raise ModelError(f"{path} lacks weights that its configs ask for, such as {empty}.")
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def _pipeline(path: Path, dtype: torch.dtype, quantisation: Any) -> Any:
+    if path.suffix == gguf.SUFFIX:
+        return _from_gguf(path, dtype)
+    return _from_file(path, dtype) if path.is_file() else _from_folder(path, dtype, quantization_config=quantisation)
+
+
+def _weights_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return [file for part in used_parts(path) for file in files_of(part) if file.suffix == ".safetensors"]
 
 
 def _check_tokenizer(pipe: Any, name: str, path: Path) -> None:

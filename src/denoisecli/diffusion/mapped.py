@@ -1,0 +1,78 @@
+"""Weights files that are mapped into memory: their pages are given back while a model is loaded in another dtype.
+
+A mapped file counts as the process's memory from the first look at a page until the file is let go, which is when the
+whole model is there. So weights of 2 GB that are used in a wider dtype cost these 2 GB beside their 4. What was read
+is not needed again: its pages are given back to the system, which keeps them in its cache and reads them again from
+there, or from the file, if somebody asks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .taps import tapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from contextlib import AbstractContextManager
+
+EVERY = 256 << 20  # bytes that are loaded between two looks at what is mapped
+_DONTNEED = 4  # Linux, asm-generic/mman-common.h
+_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ +(/.*)\n")
+_ANONYMOUS = re.compile(r"Anonymous: +(\d+) kB")
+
+
+def give_back(files: Collection[Path]) -> int:
+    """Give the pages of mapped files back to the system, and return the bytes of these mappings; 0 but on Linux.
+
+    A mapping that somebody has written to is left alone: what was written is in its pages only.
+    """
+    wanted = {str(file.resolve()) for file in files}
+    ranges = [(start, stop) for start, stop, path in _unwritten() if path in wanted]
+    libc = ctypes.CDLL(None)
+    for start, stop in ranges:
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(stop - start), _DONTNEED)
+    return sum(stop - start for start, stop in ranges)
+
+
+def given_back(files: Collection[Path]) -> AbstractContextManager[None]:
+    """Give the pages of these files back again and again while diffusers loads a model from them."""
+    from diffusers.models import model_loading_utils
+
+    known = hasattr(model_loading_utils, "set_module_tensor_to_device")  # it comes with accelerate
+    return _watching(model_loading_utils, files) if known and sys.platform == "linux" else nullcontext()
+
+
+@contextmanager
+def _watching(owner: Any, files: Collection[Path]) -> Iterator[None]:
+    loaded = 0
+
+    def load(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        nonlocal loaded
+        result = original(*args, **kwargs)
+        loaded += getattr(kwargs.get("value"), "nbytes", 0)
+        if loaded >= EVERY:
+            loaded = 0
+            give_back(files)
+        return result
+
+    with tapped(owner, "set_module_tensor_to_device", load):
+        yield
+    give_back(files)
+
+
+def _unwritten() -> Iterator[tuple[int, int, str]]:
+    """Yield (start, stop, path) of every mapped file of this process that nobody has written to in memory."""
+    try:
+        text = Path("/proc/self/smaps").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return
+    for match in _MAPPING.finditer(text):
+        written = _ANONYMOUS.search(text, match.end())
+        if written is not None and written[1] == "0":
+            yield int(match[1], 16), int(match[2], 16), match[3]
