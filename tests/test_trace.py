@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 import denoisecli
 from denoisecli.errors import NotRecorded
 from denoisecli.trace import Trace
+from denoisecli.trace_files import read_arrays, write_arrays
 
 
 def trace():
@@ -79,3 +81,15 @@ def test_damaged_run(tmp_path, damage):
 def test_record_is_read_without_the_arrays(tmp_path):
     run = trace().save(tmp_path)
     assert json.loads((run / "trace.json").read_text())["lab"] == "sample"
+
+
+def test_arrays_are_written_byte_for_byte_as_the_library_does(tmp_path):
+    kinds = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
+    arrays = {f"{kind}-ε": np.arange(6).reshape(1, 2, 3).astype(kind) for kind in kinds}
+    arrays |= {"scalar": np.array(2.5), "none": np.zeros((0, 3), np.float32), "turned": np.eye(3)[:, ::-1].T}
+    write_arrays(arrays, tmp_path / "here.safetensors")
+    theirs = save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())})
+    assert (tmp_path / "here.safetensors").read_bytes() == theirs
+    big = {"x": np.arange(4, dtype=">f4")}
+    write_arrays(big, tmp_path / "big.safetensors")
+    assert read_arrays(tmp_path / "big.safetensors")["x"].tolist() == [0, 1, 2, 3]

@@ -65,6 +65,7 @@ def test_a_link_is_the_file_that_it_leads_to(file, tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_a_model_is_the_same_where_pages_are_given_back_at_every_tensor(tmp_path, monkeypatch, dtype):
     pipe = tiny_text_sd().to(torch.float16)
+    pipe.save_pretrained(tmp_path / "half")  # its configs
     file = write_original(pipe, tmp_path / "half.safetensors")
     monkeypatch.setattr(mapped, "EVERY", 1)
     model = load_model(str(file), "cpu", dtype)

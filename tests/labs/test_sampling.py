@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from denoisecli.errors import SamplingError, UsageError
+from denoisecli.labs import room
 from denoisecli.labs.job import Job
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.labs.sampling import (
@@ -22,6 +23,7 @@ from denoisecli.labs.sampling import (
 )
 from denoisecli.report import Report
 from denoisecli.runs.folder import RunFolder
+from denoisecli.trace_files import write_arrays
 
 
 class Notes(Report):
@@ -132,6 +134,22 @@ def test_out_of_memory_halves_the_batch(tmp_path, pocket, fits, split):
     assert trace.x_t.shape == (5, 2, 4, 8, 8)
     assert trace.sigmas.shape == (2,)
     assert bool(job.report.warnings) == (fits < 5)
+
+
+def test_states_that_are_too_many_for_memory_lie_on_the_disk(tmp_path, pocket, monkeypatch):
+    found = []
+    for name, limit in (("memory", 1 << 30), ("disk", 1000)):
+        monkeypatch.setattr(room, "IN_MEMORY", limit)
+        job, samples = small_job(tmp_path / name, [0, 1, 2])
+        with job.folder.open():
+            trace = sample_all(job, pocket, samples, batch=2)
+            files = sorted(path.name for path in job.folder.work.glob("*.raw"))
+            found.append((trace, write_arrays(trace.arrays, tmp_path / f"{name}.safetensors"), files))
+    (here, _, none), (there, _, files) = found
+    assert (none, files) == ([], [f"states-{name}.raw" for name in ("eps_cond", "eps_uncond", "x0", "x_t")])
+    assert isinstance(there.x_t, np.memmap)
+    assert here.record["batches"] == there.record["batches"] == [[0, 1], [2]]
+    assert (tmp_path / "memory.safetensors").read_bytes() == (tmp_path / "disk.safetensors").read_bytes()
 
 
 def test_split_after_a_halving_survives_an_interruption(tmp_path, pocket):

@@ -11,15 +11,16 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .taps import tapped
+from .taps import all_on, tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-    from contextlib import AbstractContextManager
 
 EVERY = 256 << 20  # bytes that are loaded between two looks at what is mapped
 _DONTNEED = 4  # Linux, asm-generic/mman-common.h
@@ -40,30 +41,35 @@ def give_back(files: Collection[Path]) -> int:
     return sum(stop - start for start, stop in ranges)
 
 
-def given_back(files: Collection[Path]) -> AbstractContextManager[None]:
-    """Give the pages of these files back again and again while diffusers loads a model from them."""
+@contextmanager
+def given_back(files: Collection[Path]) -> Iterator[None]:
+    """Give the pages of these files back again and again while diffusers and transformers load a model from them."""
     from diffusers.models import model_loading_utils
 
-    known = hasattr(model_loading_utils, "set_module_tensor_to_device")  # it comes with accelerate
-    return _watching(model_loading_utils, files) if known and sys.platform == "linux" else nullcontext()
-
-
-@contextmanager
-def _watching(owner: Any, files: Collection[Path]) -> Iterator[None]:
     loaded = 0
 
     def load(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         nonlocal loaded
         result = original(*args, **kwargs)
-        loaded += getattr(kwargs.get("value"), "nbytes", 0)
+        loaded += sum(getattr(value, "nbytes", 0) for value in (*args, *kwargs.values()))
         if loaded >= EVERY:
             loaded = 0
             give_back(files)
         return result
 
-    with tapped(owner, "set_module_tensor_to_device", load):
+    with all_on(tapped(owner, name, load) for owner, name in _setters(model_loading_utils)):
         yield
     give_back(files)
+
+
+def _setters(diffusers: Any) -> Iterator[tuple[Any, str]]:
+    """Yield the functions by which a weight takes its place; older releases have others, and are left alone."""
+    if sys.platform != "linux":
+        return
+    if hasattr(diffusers, "set_module_tensor_to_device"):  # it comes with accelerate
+        yield diffusers, "set_module_tensor_to_device"
+    if find_spec("transformers.core_model_loading") is not None:
+        yield import_module("transformers.core_model_loading"), "set_param_for_module"
 
 
 def _unwritten() -> Iterator[tuple[int, int, str]]:

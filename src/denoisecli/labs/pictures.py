@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from denoisecli.metrics import significant
 from denoisecli.scale import canvas_latents, drawn_scale
+
+from .room import room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .job import Job
 
 AT_ONCE = 16  # latents handed to a decoder, which splits them further where memory is short
-IN_MEMORY = 1 << 30  # bytes of uint8 pictures; more than this goes to the disk
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     seeds, states = canvases.shape[:2]
     width, height = job.config.size
     shape = (seeds, states, height, width, 3)
-    canvas, guess = _room(job, "canvas", shape), _room(job, "guess", shape)
+    canvas, guess = room(job, "canvas", shape), room(job, "guess", shape)
     changed = [(int(seed), int(state)) for seed, state in np.argwhere(factors < 1)]
     progress = _Progress(job, total=seeds * (2 * states - 1) + len(changed))
     with job.timed("decode"):
@@ -107,7 +106,7 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
         _decode_into(canvas[:, -1:], canvases[:, -1:], finished, progress)
         _decode_into(guess[:, :-1], guesses, on_the_way, progress)
         guess[:, -1] = canvas[:, -1]
-        raw = _room(job, "raw", (1, len(changed), height, width, 3))
+        raw = room(job, "raw", (1, len(changed), height, width, 3))
         if changed:
             _decode_into(raw, np.stack([trace.x0[place] for place in changed])[None], on_the_way, progress)
         near = None
@@ -196,19 +195,3 @@ class _Progress:
     def advance(self, pictures: int) -> None:
         self.done += pictures
         self.job.report.step(self.done)
-
-
-def _room(job: Job[Any], name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return an array in memory, or on the disk where it is large. The disk's room is taken first: a mapped file
-    that cannot grow would kill the process without a word."""
-    size = int(np.prod(shape))
-    if size <= IN_MEMORY:
-        return np.empty(shape, np.uint8)
-    path: Path = job.folder.work / f"{name}.raw"
-    path.unlink(missing_ok=True)
-    with path.open("xb") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
-    return np.memmap(path, np.uint8, "r+", shape=shape)

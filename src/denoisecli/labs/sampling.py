@@ -18,8 +18,10 @@ from denoisecli.metrics import significant
 from denoisecli.runs.folder import run_hash
 from denoisecli.trace import Trace
 
+from .room import room
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -198,7 +200,8 @@ def sample_all(
     Out of memory halves the batch for all that is left; the split that came of it is in `record["batches"]`.
     """
     job.report.stage("sample", len(samples) * job.config.steps)
-    return joined(list(sample_each(job, model, samples, batch, told=told, store=store)), samples)
+    parts = sample_each(job, model, samples, batch, told=told, store=store)
+    return joined(parts, samples, job, store.series if store else "")
 
 
 def sample_each(
@@ -324,22 +327,48 @@ SHARED = {"sigmas", "timesteps", "alpha_bars"}
 """Arrays that are the same for every sample of a run."""
 
 
-def joined(parts: list[tuple[list[int], Trace]], samples: Sequence[Sample]) -> Trace:
-    """Return the batches of a run, each (its numbers, its trace), as one trace."""
+def joined(
+    parts: Iterable[tuple[list[int], Trace]], samples: Sequence[Sample], job: Job[Any] | None = None, series: str = ""
+) -> Trace:
+    """Return the batches of a run, each (its numbers, its trace), as one trace.
+
+    Arrays are filled as the batches come. job: whose `work/` has room for them where memory has not; series: of several
+    such traces of a run.
+    """
     from denoisecli.diffusion.guidance import scale_at
 
-    first = parts[0][1]
-    arrays = {
-        name: array if name in SHARED else np.concatenate([part.arrays[name] for _, part in parts])
-        for name, array in first.arrays.items()
-        if all(name in part for _, part in parts)  # a batch of cfg 1 alone has no eps_uncond
-    }
+    whole: dict[str, NDArray[Any]] = {}
+    told: list[tuple[list[int], Trace]] = []
+    for indices, part in parts:
+        if not told:
+            whole = _rooms(part, len(samples), len(indices), job, series)
+        whole = {name: array for name, array in whole.items() if name in part}  # of cfg 1 alone: no eps_uncond
+        for name in whole.keys() - SHARED:
+            whole[name][indices[0] : indices[-1] + 1] = part.arrays[name]
+        told.append((indices, Trace(part.lab, {}, part.record)))
+    first = told[0][1]
     record = dict(first.record)
-    if all(part.record.get("guidance_measured") for _, part in parts):
-        record["guidance_measured"] = _measured(parts)
+    if all(part.record.get("guidance_measured") for _, part in told):
+        record["guidance_measured"] = _measured(told)
     record["runs"] = [{"seed": sample.seed, "cfg": scale_at(sample.cfg, 0)} for sample in samples]
-    record["batches"] = [[samples[i].seed for i in indices] for indices, _ in parts]
-    return Trace(first.lab, arrays, record)
+    record["batches"] = [[samples[i].seed for i in indices] for indices, _ in told]
+    return Trace(first.lab, whole, record)
+
+
+def _rooms(part: Trace, samples: int, here: int, job: Job[Any] | None, series: str) -> dict[str, NDArray[Any]]:
+    """Return room for the arrays of all samples, by those of a batch of `here`; what all share as it is."""
+    if here == samples:
+        return {name: array if name in SHARED else np.empty_like(array) for name, array in part.arrays.items()}
+    own = {name: array for name, array in part.arrays.items() if name not in SHARED}
+    total = sum(array.nbytes for array in own.values()) // here * samples
+    found = {name: array for name, array in part.arrays.items() if name in SHARED}
+    for name, array in own.items():
+        shape = (samples, *array.shape[1:])
+        if job is None:
+            found[name] = np.empty(shape, array.dtype)
+        else:
+            found[name] = room(job, f"{series}states-{name}", shape, array.dtype, of=total)
+    return found
 
 
 def _measured(parts: list[tuple[list[int], Trace]]) -> list[dict[str, Any]]:
