@@ -60,7 +60,8 @@ def write_arrays(arrays: Arrays, path: Path) -> None:
     """
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     plain = {name: array.astype(array.dtype.newbyteorder("<"), copy=False) for name, array in plain.items()}
-    order = sorted(plain, key=lambda name: (-plain[name].itemsize, name))  # wide ones first: all are aligned
+    ranks = list(_KINDS)  # wide types come first, so all are aligned
+    order = sorted(plain, key=lambda name: (-ranks.index(plain[name].dtype.str[1:]), name))
     header, place = {}, 0
     for name in order:
         array = plain[name]
@@ -77,10 +78,10 @@ def write_arrays(arrays: Arrays, path: Path) -> None:
 
 
 _KINDS = {
-    "f2": "F16", "f4": "F32", "f8": "F64", "i1": "I8", "i2": "I16", "i4": "I32", "i8": "I64",
-    "u1": "U8", "u2": "U16", "u4": "U32", "u8": "U64", "b1": "BOOL",
+    "b1": "BOOL", "u1": "U8", "i1": "I8", "i2": "I16", "u2": "U16", "f2": "F16", "i4": "I32", "u4": "U32", "f4": "F32",
+    "f8": "F64", "i8": "I64", "u8": "U64",
 }  # fmt: skip
-"""The format's names of NumPy's types."""
+"""The format's names of NumPy's types, in its order of them: arrays are written from the last one on."""
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
