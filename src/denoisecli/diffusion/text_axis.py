@@ -68,8 +68,9 @@ class TextAxis:
         told: tokens that the layer was told as its own; picture: tokens of the picture; lengths: of queries and keys;
         stream: what was returned for a layer before. None where the layer does not read text.
         """
-        block, (queries, keys) = layer.partition(".")[0], lengths
-        if block not in STREAMS or queries != keys:
+        block = next((part for part in layer.split(".")[:2] if part in STREAMS), None)  # behind the denoiser's name
+        queries, keys = lengths
+        if block is None or queries != keys:
             return None
         if block != "layers" and told < keys:
             stream = told
