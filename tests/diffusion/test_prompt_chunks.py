@@ -16,9 +16,15 @@ TAKEN = json.loads((Path(__file__).parent / "comfyui_tokens.json").read_text(enc
 END = 49407
 
 
+def reading(positions):
+    """Return an encoder that reads so many tokens at once; only what cuts prompts is asked."""
+    model = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=positions))
+    return Encoder(clip_tokenizer(), model, -1, normed=True)
+
+
 @pytest.fixture(scope="module")
 def encoder():
-    return Encoder(clip_tokenizer(), None, -1, normed=True)
+    return reading(77)
 
 
 @pytest.mark.parametrize(("prompt", "chunks"), TAKEN, ids=[row[0][:30] for row in TAKEN])
@@ -29,6 +35,17 @@ def test_tokens_and_weights_are_comfyuis(encoder, prompt, chunks):
     assert [[token for token, _ in chunk] for chunk in kept] == [[token for token, _ in chunk] for chunk in chunks]
     weights = [weight for chunk in kept for _, weight in chunk]
     assert weights == pytest.approx([weight for chunk in chunks for _, weight in chunk], abs=1e-6)
+
+
+@pytest.mark.parametrize("cut", [comfy_chunks, a1111_chunks])
+@pytest.mark.parametrize("prompt", ["", "a (mill:1.3) at dusk", "one two three four five six seven, " * 9])
+def test_chunks_are_as_long_as_the_encoder_reads(cut, prompt):
+    """The built-in model's reads 32 tokens, none less than three."""
+    for positions in (3, 8, 32):
+        chunks = cut(reading(positions), pieces(prompt, "a1111"))
+        assert {len(chunk) for chunk in chunks} == {positions}
+        kept = [token for chunk in chunks for token, _ in chunk if token < END - 1]
+        assert kept == [token for piece in pieces(prompt, "a1111") for token in reading(77).ids(piece.text)]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +111,7 @@ def test_comfyui_moves_from_the_empty_prompt_and_a1111_keeps_the_mean():
     vectors, empty = torch.tensor([[[1.0, 3.0], [2.0, 4.0]]]), torch.tensor([[[1.0, 1.0], [1.0, 1.0]]])
     weights = torch.tensor([[[1.0], [2.0]]])
     part = SimpleNamespace(
-        tokenizer=SimpleNamespace(bos_token_id=0, eos_token_id=1), padding=1, encode=lambda _: (empty, None)
+        tokenizer=SimpleNamespace(bos_token_id=0, eos_token_id=1), padding=1, room=0, encode=lambda _: (empty, None)
     )
     assert _from_empty(part, vectors, weights).tolist() == [[[1.0, 3.0], [3.0, 7.0]]]
     kept = _mean_kept(part, vectors, weights)

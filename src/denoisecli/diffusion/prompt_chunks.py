@@ -22,7 +22,7 @@ from .prompt_syntax import Piece, pieces
 if TYPE_CHECKING:
     from .models import Model
 
-ROOM = 75  # tokens of a chunk, beside its start and end
+ROOM = 75  # tokens of a chunk, beside its start and end, where the encoder reads as many
 LARGE = 8  # tokens: ComfyUI cuts a piece of so many where a chunk ends, and moves a smaller one whole
 BACK = 20  # tokens: how far A1111 goes back to a comma rather than cut behind it
 MOST_CHUNKS = 200
@@ -46,6 +46,11 @@ class Encoder:
     def padding(self) -> int:
         """Return the token that fills a chunk."""
         return int(self.tokenizer.pad_token_id)
+
+    @property
+    def room(self) -> int:
+        """Return the tokens of a chunk, beside its start and end."""
+        return min(ROOM, int(self.model.config.max_position_embeddings) - 2)
 
     def ids(self, text: str) -> list[int]:
         """Return a text's tokens, without start and end."""
@@ -110,7 +115,7 @@ def _one(parts: Sequence[Encoder], words: Sequence[Piece], syntax: str) -> tuple
 def _encoded(part: Encoder, words: Sequence[Piece], syntax: str) -> tuple[torch.Tensor, torch.Tensor | None]:
     chunks = (comfy_chunks if syntax == "comfy" else a1111_chunks)(part, words)
     if len(chunks) > MOST_CHUNKS:
-        raise UsageError(f"A prompt has {len(chunks)} pieces of {ROOM} tokens; at most {MOST_CHUNKS} are read.",
+        raise UsageError(f"A prompt has {len(chunks)} pieces of {part.room} tokens; at most {MOST_CHUNKS} are read.",
                          "Make it shorter.")  # fmt: skip
     vectors, pooled = part.encode([[token for token, _ in chunk] for chunk in chunks])
     weights = torch.tensor(
@@ -136,10 +141,10 @@ def _mean_kept(_: Encoder, vectors: torch.Tensor, weights: torch.Tensor) -> torc
 
 
 def closed(part: Encoder, tokens: Sequence[Token]) -> list[Token]:
-    """Return a chunk of 77: start, the tokens, end, padding."""
+    """Return a whole chunk: start, the tokens, end, padding."""
     start, end = int(part.tokenizer.bos_token_id), int(part.tokenizer.eos_token_id)
     chunk = [(start, 1.0), *tokens, (end, 1.0)]
-    return chunk + [(part.padding, 1.0)] * (ROOM + 2 - len(chunk))
+    return chunk + [(part.padding, 1.0)] * (part.room + 2 - len(chunk))
 
 
 def comfy_chunks(part: Encoder, words: Sequence[Piece]) -> list[list[Token]]:
@@ -147,9 +152,9 @@ def comfy_chunks(part: Encoder, words: Sequence[Piece]) -> list[list[Token]]:
     chunks: list[list[Token]] = [[]]
     for text, weight, _ in words:
         tokens = [(one, weight) for one in part.ids(text)]
-        small = len(tokens) < LARGE
-        while len(tokens) + len(chunks[-1]) > ROOM:
-            room = 0 if small else ROOM - len(chunks[-1])
+        small = len(tokens) < min(LARGE, part.room)
+        while len(tokens) + len(chunks[-1]) > part.room:
+            room = 0 if small else part.room - len(chunks[-1])
             chunks[-1] += tokens[:room]
             tokens = tokens[room:]
             chunks.append([])
@@ -160,7 +165,7 @@ def comfy_chunks(part: Encoder, words: Sequence[Piece]) -> list[list[Token]]:
 def a1111_chunks(part: Encoder, words: Sequence[Piece]) -> list[list[Token]]:
     """Return the chunks of a prompt as A1111 cuts it: BREAK begins one, and a full one ends at a comma near its end."""
     chunks: list[list[Token]] = [[]]
-    commas = set(part.ids(","))
+    commas, room = set(part.ids(",")), part.room
     comma = -1
     for text, weight, breaks in words:
         if breaks:
@@ -169,12 +174,12 @@ def a1111_chunks(part: Encoder, words: Sequence[Piece]) -> list[list[Token]]:
         for token in part.ids(text):
             if token in commas:
                 comma = len(chunks[-1])
-            elif len(chunks[-1]) == ROOM and comma != -1 and len(chunks[-1]) - comma <= BACK:
+            elif len(chunks[-1]) == room and comma != -1 and len(chunks[-1]) - comma <= BACK:
                 moved = chunks[-1][comma + 1 :]
                 del chunks[-1][comma + 1 :]
                 chunks.append(moved)
                 comma = -1
-            if len(chunks[-1]) == ROOM:
+            if len(chunks[-1]) == room:
                 chunks.append([])
                 comma = -1
             chunks[-1].append((token, weight))

@@ -95,7 +95,7 @@ def recipe_of(record: dict[str, Any]) -> Recipe:
     if config is None:
         raise NotRecorded(
             "No model painted in this run, so there is nothing to export.",
-            "Export runs of sample, cfg-sweep or walk, or of lora-rank with --images.",
+            "Export runs of a lab that samples, such as sample, or of lora-rank with --images.",
         )
     notes: list[str] = []
     shots = list(dict.fromkeys(_shots(config, record, notes)))
