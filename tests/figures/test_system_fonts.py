@@ -42,15 +42,17 @@ def box(width, height=700):
     return pen.glyph()
 
 
+def forget():
+    """Forget which fonts there are, and what was drawn with them."""
+    for module in (system_fonts, text):
+        for one in vars(module).values():
+            if hasattr(one, "cache_clear"):
+                one.cache_clear()
+
+
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """A folder that holds all fonts of this machine; none at first."""
-    caches = [system_fonts.files, system_fonts.font_with, system_fonts._opened, text._source, text._place, line_mask]
-
-    def forget():
-        for cache in caches:
-            cache.cache_clear()
-
     monkeypatch.setattr(system_fonts, "folders", lambda: [tmp_path / "fonts", tmp_path / "no such folder"])
     (tmp_path / "fonts" / "deeper").mkdir(parents=True)
     forget()
@@ -92,10 +94,8 @@ def test_upright_sans_serifs_are_preferred(machine):
     font(machine / "AAA-BoldItalic.ttf", {"灯": 900})
     font(machine / "ZZZ-Regular.ttf", {"灯": 600})
     assert runs("灯") == [pytest.approx(24, abs=1)]
-    system_fonts.files.cache_clear()
     font(machine / "NotoSansCJK-Regular.ttf", {"灯": 300})
-    for cache in (system_fonts.font_with, text._source, text._place, line_mask):
-        cache.cache_clear()
+    forget()
     assert runs("灯") == [pytest.approx(12, abs=1)]
 
 
