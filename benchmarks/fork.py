@@ -18,7 +18,7 @@ from denoisecli.config.base import PROMPT
 from denoisecli.diffusion.batch import Batch, sample_batch
 from denoisecli.diffusion.models import Model, load_model
 from denoisecli.diffusion.noise import starting_noise
-from denoisecli.diffusion.take_up import Replay
+from denoisecli.diffusion.take_up import TakeUp
 from denoisecli.labs.fork.config import TO_PROMPT
 
 SEEDS, STEPS = (7, 21, 42, 99), 20
@@ -30,7 +30,7 @@ def forks(model: Model) -> None:
     """Sample the run and all its forks, as the lab does."""
     run = sampled(model, PROMPT, SEEDS, outputs=True)
     states = np.repeat(AT, len(SEEDS)).tolist()
-    sampled(model, TO_PROMPT, SEEDS * len(AT), take_up=Replay(states, np.concatenate([run["outputs"]] * len(AT))))
+    sampled(model, TO_PROMPT, SEEDS * len(AT), take_up=TakeUp(states, np.concatenate([run["outputs"]] * len(AT))))
 
 
 def sampled(model: Model, prompt: str, seeds: tuple[int, ...], **more: object):  # noqa: ANN201

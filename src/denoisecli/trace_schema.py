@@ -167,6 +167,60 @@ class Guidance(Part):
     extra_branches: list[Name] = []
 
 
+class LoraKeys(Part):
+    """A LoRA that a config names."""
+
+    file: Text | None = None
+    scale: Number | None = None
+
+
+class At(Part):
+    """A level of the schedule."""
+
+    timestep: Number | None = ALWAYS
+    sigma: Positive | None = ALWAYS
+    """null where it is infinite"""
+    alpha_bar: Share | None = ALWAYS
+
+
+class MaskFile(Part):
+    """The mask of a picture that was painted anew in a part."""
+
+    image: Name
+    sha256: Sha256 = ALWAYS
+    share: Share = ALWAYS
+    """of the picture that was painted"""
+
+
+class Started(At):
+    """The picture that a run started from, and the level that its strength is."""
+
+    image: Name
+    """the file's name"""
+    sha256: Sha256 = ALWAYS
+    size: Annotated[list[Side], Field(min_length=2, max_length=2)] = ALWAYS
+    """its own width and height, before it was cut to the run's"""
+    strength: Share = ALWAYS
+    state: Count = ALWAYS
+    """the first that was sampled from; those before it are the picture, noised to their levels"""
+    mask: MaskFile | None = ALWAYS
+
+
+class PhaseRow(Part):
+    """Steps of a run with settings of their own."""
+
+    first: Count = ALWAYS
+    until: Count = ALWAYS
+    """the states between which it lies"""
+    begins: At = ALWAYS
+    ends: At = ALWAYS
+    prompt: Text | None = None
+    negative_prompt: Text | None = None
+    cfg: Number | None = None
+    sampler: Name | None = None
+    loras: list[LoraKeys] | None = None
+
+
 class Measured(Part):
     """The scale s in g = u + s·(c − u) of a step, by least squares against what the scheduler got."""
 
@@ -234,13 +288,6 @@ class FilmKeys(Part):
     formats: list[Name] | None = None
 
 
-class LoraKeys(Part):
-    """A LoRA that a config names."""
-
-    file: Text | None = None
-    scale: Number | None = None
-
-
 class Config(Part):
     """The keys of a config that are read as they stand; drawing and exporting check all of it by its lab's schema."""
 
@@ -302,6 +349,10 @@ class Record(Part):
     guidance: Guidance | None = None
     guidance_measured: list[Measured] = []
     """for each step"""
+    start: Started | None = None
+    """the picture that it started from"""
+    phases: list[PhaseRow] = []
+    """its stretches of steps with settings of their own; those between them are as the run"""
     denoisers: list[Name | None] = []
     """which denoiser ran each step, where there are several"""
     notes: list[Text] = []

@@ -7,7 +7,7 @@ import torch
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import starting_noise
-from denoisecli.diffusion.take_up import Entry, Replay
+from denoisecli.diffusion.take_up import Given, TakeUp
 from denoisecli.errors import UsageError
 from tests.sampling import sample_batch
 from tests.tiny import tiny_text_sd
@@ -46,12 +46,16 @@ def sampled(model, sampler, seeds=SEEDS, prompt="a cat", **more):
     )  # fmt: skip
 
 
+def entry(at, x_t):
+    return TakeUp([at] * len(x_t), begin=at, enters=Given(x_t), noted=at)
+
+
 @pytest.mark.parametrize("sampler", NOISE)
 def test_a_fork_that_changes_nothing_is_the_run(model, sampler):
     """Also with solvers that remember earlier steps, evaluate twice, or draw noise in each step."""
     run = sampled(model, sampler, outputs=True)
     for at in range(STEPS):
-        fork = sampled(model, sampler, take_up=Replay([at] * 2, run["outputs"]))
+        fork = sampled(model, sampler, take_up=TakeUp([at] * 2, run["outputs"]))
         assert np.array_equal(fork.x_t, run.x_t), at
         assert np.array_equal(fork.x0[:, at:], run.x0[:, at:]), at
 
@@ -60,7 +64,7 @@ def test_forks_of_several_states_share_their_batch(model, rows):
     run = sampled(model, "dpmpp_2m", outputs=True)
     rows.clear()
     at = [0, 0, 2, 2, 4, 4]
-    both = sampled(model, "dpmpp_2m", SEEDS * 3, take_up=Replay(at, np.concatenate([run["outputs"]] * 3)))
+    both = sampled(model, "dpmpp_2m", SEEDS * 3, take_up=TakeUp(at, np.concatenate([run["outputs"]] * 3)))
     assert rows == [4, 4, 8, 8, 12]  # two halves of the rows that have left
     for k in range(3):
         np.testing.assert_allclose(both.x_t[2 * k : 2 * k + 2], run.x_t, atol=1e-5)
@@ -70,13 +74,13 @@ def test_the_model_is_asked_for_nothing_before_the_fork(model, rows):
     """But for one row, once: what an output looks like is the denoiser's to say."""
     run = sampled(model, "ddim", outputs=True)
     rows.clear()
-    sampled(model, "ddim", take_up=Replay([3, 3], run["outputs"]))
+    sampled(model, "ddim", take_up=TakeUp([3, 3], run["outputs"]))
     assert rows == [1, 4, 4]
 
 
 def test_what_is_changed_acts_from_the_fork_on(model):
     run = sampled(model, "unipc", outputs=True)
-    fork = sampled(model, "unipc", prompt="a dog", take_up=Replay([2, 2], run["outputs"]))
+    fork = sampled(model, "unipc", prompt="a dog", take_up=TakeUp([2, 2], run["outputs"]))
     assert np.array_equal(fork.x_t[:, :3], run.x_t[:, :3])
     assert not np.allclose(fork.x_t[:, 3], run.x_t[:, 3])
 
@@ -85,7 +89,7 @@ def test_what_is_changed_acts_from_the_fork_on(model):
 @pytest.mark.parametrize("at", [1, 3])
 def test_a_solver_without_memory_entered_on_the_way_ends_as_the_run(model, sampler, at):
     run = sampled(model, sampler)
-    entered = sampled(model, sampler, take_up=Entry(at, run.x_t[:, at]))
+    entered = sampled(model, sampler, take_up=entry(at, run.x_t[:, at]))
     assert np.array_equal(entered.x_t, run.x_t[:, at:])
     assert np.array_equal(entered.sigmas, run.sigmas[at:])
 
@@ -112,10 +116,10 @@ def test_entering_is_diffusers_image_to_image(model):
     at = STEPS - 3
     alpha_bar = torch.tensor(run["alpha_bars"][at], dtype=torch.float32)
     start = alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise
-    entered = sampled(model, "dpmpp_2m", take_up=Entry(at, start.numpy()))
+    entered = sampled(model, "dpmpp_2m", take_up=entry(at, start.numpy()))
     np.testing.assert_allclose(entered.x_t[:, -1], result.numpy(), atol=1e-4)
 
 
 def test_pndm_cannot_be_entered(model):
     with pytest.raises(UsageError, match="pndm cannot begin on the way"):
-        sampled(model, "pndm", take_up=Entry(2, np.zeros((2, *SHAPE), np.float32)))
+        sampled(model, "pndm", take_up=entry(2, np.zeros((2, *SHAPE), np.float32)))

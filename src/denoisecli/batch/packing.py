@@ -38,7 +38,7 @@ def key(config: LabConfig) -> tuple[object, ...] | None:
 
     A run without guidance (cfg 1) has no unconditional half, so it never goes with a guided one.
     """
-    if not isinstance(config, SampleConfig):
+    if not isinstance(config, SampleConfig) or config.phases:
         return None
     return (*(getattr(config, name) for name in SHARED_KEYS), config.cfg == 1)
 

@@ -174,6 +174,62 @@ class Lora(Closed):
         return {"file": value} if isinstance(value, str) else value
 
 
+class Start(Closed):
+    """A picture that a run starts from, instead of noise alone."""
+
+    image: Text
+    """path of a picture; another shape than `size` is cut to its middle"""
+    strength: Annotated[Float, Field(gt=0, le=1)] = 0.6
+    """share of the steps that are taken; the picture is noised to the level where they begin. 1 is all"""
+    mask: Text | None = None
+    """path of a mask, as large as the picture: white is painted anew, black is kept"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _image_alone(cls, value: Any) -> Any:
+        """Take `harbour.png` for `{image: harbour.png}`."""
+        return {"image": value} if isinstance(value, str) else value
+
+
+class Phase(Closed):
+    """A stretch of a run's steps with settings of its own; a key that is null stays as the run has it."""
+
+    until: Annotated[Float, Field(le=1)] | None = None
+    """share of the steps at which it ends, rounded down to a whole step; null: the end"""
+    prompt: Annotated[Text, Field(max_length=100_000)] | None = None
+    """what to paint in it"""
+    negative_prompt: Annotated[Text, Field(max_length=100_000)] | None = None
+    """what to keep away from in it"""
+    cfg: Scale | None = None
+    """its guidance scale; 1 is none"""
+    loras: tuple[Lora, ...] | None = None
+    """its LoRAs, instead of the run's: [{file: style.safetensors, scale: 0.8}]; [] for none"""
+    sampler: SamplerName | None = None
+    """its sampler; it begins without a history, at the same noise level"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_size(cls, value: Any) -> Any:
+        """Refuse what is asked for elsewhere and not here."""
+        if isinstance(value, dict) and value.get("scale") is not None:
+            raise ValueError(
+                "scale: a run has states of one size; paint the second phase as a run of its own, from the first one's "
+                "enlarged picture (start: {image: ..., strength: 0.5})"
+            )
+        return {key: own for key, own in value.items() if key != "scale"} if isinstance(value, dict) else value
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The settings that it has of its own."""
+        keys = (key for key in type(self).model_fields if key != "until")
+        return {key: own for key in keys if (own := getattr(self, key)) is not None}
+
+    @model_serializer(mode="wrap")
+    def _without_null(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what stays as the run has it."""
+        return {key: value for key, value in plain(self).items() if value is not None}
+
+
 class LabConfig(Closed):
     """What every lab's config has."""
 
@@ -221,6 +277,26 @@ class LabConfig(Closed):
         return False
 
 
+def _listed(value: Any) -> Any:
+    """Take null for no phases, and one for a list of one. Raises ValueError where they are not in order."""
+    found = [value] if isinstance(value, dict) else [] if value is None else value
+    last = 0.0
+    for number, phase in enumerate(found if isinstance(found, (list, tuple)) else (), 1):
+        until = phase.get("until") if isinstance(phase, dict) else getattr(phase, "until", None)
+        until = 1 if until is None and number == len(found) else until
+        if until is None:
+            raise ValueError(f"phase {number} of {len(found)} has no until: only the last one goes on to the end")
+        if isinstance(until, bool) or not isinstance(until, (int, float)):
+            continue  # its own key says what it wants
+        if last >= 1:
+            raise ValueError(f"phase {number} begins after the end: the one before it lasts until {last:g}")
+        if until <= last:
+            what = f"which the one before it has ({last:g})" if last else "and so has no steps"
+            raise ValueError(f"phase {number} lasts until {until:g}, {what}: want a larger share of the steps, up to 1")
+        last = until
+    return found
+
+
 class SamplingConfig(LabConfig):
     """What every lab that runs a model has."""
 
@@ -232,7 +308,12 @@ class SamplingConfig(LabConfig):
     @property
     def prompts(self) -> tuple[str, ...]:
         """The texts that the model is told to paint."""
-        return (self.prompt,)
+        return tuple(dict.fromkeys((self.prompt, *(p.prompt for p in self.phases if p.prompt is not None))))
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The keys that the lab itself varies from picture to picture, so that no phase can set them."""
+        return ()
 
     model: Text = "pocket"
     """pocket (built in, offline), a hub id, a diffusers folder, or one .safetensors file"""
@@ -264,6 +345,10 @@ class SamplingConfig(LabConfig):
     """width x height in pixels, multiples of 8; null takes the model's own"""
     loras: tuple[Lora, ...] = ()
     """LoRAs to apply: [{file: style.safetensors, scale: 0.8}]"""
+    start: Start | None = None
+    """a picture to start from: {image: harbour.png, strength: 0.6, mask: sky.png}; null: noise alone"""
+    phases: Annotated[tuple[Phase, ...], BeforeValidator(_listed)] = ()
+    """stretches of the steps with settings of their own: [{until: 0.4, prompt: a sketch}, {cfg: 3}]"""
     device: Annotated[str, one_of(["auto", "cuda", "mps", "cpu"]), MACHINE] = "auto"
     """auto takes cuda, then mps, then cpu"""
     dtype: Annotated[str, one_of(["auto", "float32", "float16", "bfloat16"]), MACHINE] = "auto"
@@ -277,6 +362,16 @@ class SamplingConfig(LabConfig):
     decode: Annotated[Decode, PICTURES] = Decode()
     """which decoder draws what"""
 
+    @model_validator(mode="after")
+    def _phases_leave_the_lab_its_own(self) -> SamplingConfig:
+        both = [(number, key) for number, phase in enumerate(self.phases, 1) for key in phase.changed]
+        taken = next(((number, key) for number, key in both if key in self.varied), None)
+        if taken is not None:
+            raise ValueError(f"phases: phase {taken[0]} sets {taken[1]}, which this run varies itself; leave it out")
+        return self
+
     @model_serializer(mode="wrap")
     def _without_usual(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_usual_memory(self, plain)
+        """Leave out what most runs do not have, as in files from before it."""
+        told = without_usual_memory(self, plain)
+        return {key: value for key, value in told.items() if key not in ("start", "phases") or value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,14 +31,18 @@ def add_loras(model: Model, loras: Sequence[tuple[str, Strengths]]) -> None:
     Raises ModelError where peft is missing, a file is no LoRA, or none of it fits this model.
     """
     check_loras(model.quantize)
-    try:
-        import peft  # noqa: F401
-    except ImportError:
-        raise ModelError("LoRAs need the package peft.", 'Install it with: pip install "denoisecli[lora]"') from None
+    _check_peft()
     names = [f"lora{index}" for index in range(len(loras))]
     for name, (file, _) in zip(names, loras, strict=True):
         _load(model, lora_path(file), name)
     _set(model, names, [scale for _, scale in loras])
+
+
+def _check_peft() -> None:
+    try:
+        import peft  # noqa: F401
+    except ImportError:
+        raise ModelError("LoRAs need the package peft.", 'Install it with: pip install "denoisecli[lora]"') from None
 
 
 def exchange_loras(model: Model, loras: Sequence[tuple[str, Strengths]]) -> None:
@@ -47,6 +52,40 @@ def exchange_loras(model: Model, loras: Sequence[tuple[str, Strengths]]) -> None
             model.pipe.unload_lora_weights()
     if loras:
         add_loras(model, loras)
+
+
+def wear(model: Model, loras: Sequence[tuple[str, Strengths]]) -> None:
+    """Switch exactly these LoRAs on, and load those that are not there yet. Raises as `add_loras` does.
+
+    The others stay on the pipeline, switched off, so that phases go to and fro between them at no cost.
+    """
+    files = [file for file, _ in loras]
+    names = [_worn(file, files[:index].count(file)) for index, file in enumerate(files)]
+    if files:
+        check_loras(model.quantize)
+        _check_peft()
+    there = _loaded(model)
+    for file, name in zip(files, names, strict=True):
+        if name not in there:
+            _load(model, lora_path(file), name)
+    with quiet():
+        if names:
+            model.pipe.enable_lora()
+        elif there:
+            model.pipe.disable_lora()
+    if names:
+        _set(model, names, [scale for _, scale in loras])
+
+
+def _worn(file: str, before: int) -> str:
+    """Return the name of a LoRA on the pipeline, by its file and by how often that was named before."""
+    return f"worn_{hashlib.sha256(file.encode()).hexdigest()[:16]}_{before}"
+
+
+def _loaded(model: Model) -> set[str]:
+    if not hasattr(model.pipe, "get_list_adapters"):
+        return set()
+    return {name for names in model.pipe.get_list_adapters().values() for name in names}
 
 
 def set_strengths(model: Model, scales: Sequence[Strengths]) -> None:
@@ -89,7 +128,7 @@ def _load(model: Model, path: Path, name: str) -> None:
     except Exception as error:  # noqa: BLE001 - diffusers and peft raise many kinds for one reason: it does not fit
         what = " ".join(str(error).split())[:200]
         raise ModelError(f"{path} does not fit the model {model.info.ref}: {what}", _home_of(path)) from None
-    if name not in {adapter for part in model.pipe.get_list_adapters().values() for adapter in part}:
+    if name not in _loaded(model):
         why = "none of its keys is known there."
         raise ModelError(f"{path} does not fit the model {model.info.ref}: {why}", _home_of(path))
 

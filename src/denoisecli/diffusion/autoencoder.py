@@ -15,7 +15,7 @@ from .latent_layout import Layout
 
 def to_decoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Return latents (n, C, h, w) of unit variance as the autoencoder decodes them."""
-    scale, mean = _statistics(vae, latents)
+    scale, mean, _ = _statistics(vae, latents)
     x = _by_patch(vae, latents, lambda patches: patches * scale + mean)
     return x[:, :, None] if _has_frames(vae) else x
 
@@ -23,8 +23,8 @@ def to_decoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
 def from_encoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Return what the autoencoder encoded as latents (n, C, h, w) of unit variance: the inverse of `to_decoder`."""
     x = latents[:, :, 0] if _has_frames(vae) else latents
-    scale, mean = _statistics(vae, x)
-    return _by_patch(vae, x, lambda patches: (patches - mean) / scale)
+    _, mean, factor = _statistics(vae, x)
+    return _by_patch(vae, x, lambda patches: (patches - mean) * factor)
 
 
 def pixels_in(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
@@ -45,19 +45,20 @@ def encoded_mode(encoded: Any) -> torch.Tensor:
     return encoded.latent_dist.mode()  # type: ignore[no-any-return]
 
 
-def _statistics(vae: Any, like: torch.Tensor) -> tuple[Any, Any]:
-    """Return (deviation, mean): numbers, or tensors for the channels of a patch."""
+def _statistics(vae: Any, like: torch.Tensor) -> tuple[Any, Any, Any]:
+    """Return (deviation, mean, 1 / deviation): numbers, or tensors for the channels of a patch."""
     config = vae.config
     if hasattr(vae, "bn"):
         deviation = torch.sqrt(vae.bn.running_var + config.batch_norm_eps)
-        return _for_channels(deviation, like), _for_channels(vae.bn.running_mean, like)
+        deviation = _for_channels(deviation, like)
+        return deviation, _for_channels(vae.bn.running_mean, like), 1 / deviation
     factor = getattr(config, "scaling_factor", None) or 1.0
     mean, deviations = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
     if mean is not None and deviations is not None:
-        deviation = torch.tensor(deviations) / factor
-        return _for_channels(deviation, like), _for_channels(torch.tensor(mean), like)
+        deviation = _for_channels(torch.tensor(deviations) / factor, like)
+        return deviation, _for_channels(torch.tensor(mean), like), 1 / deviation
     tiny = type(vae).__name__ == "AutoencoderTiny"
-    return 1 / factor, 0.0 if tiny else getattr(config, "shift_factor", None) or 0.0
+    return 1 / factor, 0.0 if tiny else getattr(config, "shift_factor", None) or 0.0, factor
 
 
 def _for_channels(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -65,6 +65,8 @@ class Batch:
     guidance_rescale: float = 0.0
     height: int | None = None
     width: int | None = None
+    generators: Sequence[torch.Generator] | None = None
+    """what a stochastic sampler draws from; by default the seeds', which have drawn the starting noise already"""
 
 
 def sample_batch(
@@ -105,7 +107,9 @@ def sample_batch(
         max_map_bytes=max_map_bytes,
     )
     with quiet(), blamed(model.info.ref), _limits_told(pipe.scheduler, batch.sampler, batch.steps), tap as trace:
-        for arguments in _calls(model, batch, mixed=mixed):
+        for rows, arguments in _calls(model, batch, mixed=mixed):
+            if take_up is not None:
+                take_up.rows = rows
             _call(pipe, arguments)
     trace.record["model"] |= {
         "ref": model.info.ref,
@@ -117,8 +121,8 @@ def sample_batch(
     return trace
 
 
-def _calls(model: Model, batch: Batch, *, mixed: bool) -> Iterator[dict[str, Any]]:
-    """Yield what the pipeline is called with, for each run of samples that can share a call.
+def _calls(model: Model, batch: Batch, *, mixed: bool) -> Iterator[tuple[slice, dict[str, Any]]]:
+    """Yield the samples that can share a call of the pipeline, and what it is called with.
 
     mixed: whether the recorder mixes the halves, so that all samples can.
     """
@@ -137,8 +141,9 @@ def _calls(model: Model, batch: Batch, *, mixed: bool) -> Iterator[dict[str, Any
         told |= call.embedded(batch.embeds, rows) if batch.embeds else {}
         told |= call.scale(pipe, call.ANY_GUIDANCE if mixed else scale_at(scales[0], 0))
         told["latents"] = call.latents(pipe, start[rows], model.device, model.dtype)
-        told["generator"] = generators_after_start(batch.seeds[rows], start.shape[1:])
-        yield call.known(pipe, shared | told)
+        drawn = batch.generators or generators_after_start(batch.seeds, start.shape[1:])
+        told["generator"] = list(drawn[rows])
+        yield rows, call.known(pipe, shared | told)
 
 
 @contextmanager

@@ -46,11 +46,16 @@ def latent_channels(pipe: Any) -> int:
     return vae_channels(pipe) or int(denoiser_of(pipe).config.in_channels)
 
 
-def noise_for(pipe: Any, seeds: Sequence[int], size: tuple[int, int]) -> torch.Tensor:
-    """Return unit normal starting noise (n, C, h, w), float32, for pictures of `size` = (width, height) in pixels."""
+def noise_for(
+    pipe: Any, seeds: Sequence[int], size: tuple[int, int], drawn: Sequence[torch.Generator] | None = None
+) -> torch.Tensor:
+    """Return unit normal starting noise (n, C, h, w), float32, for pictures of `size` = (width, height) in pixels.
+
+    drawn: see `starting_noise`.
+    """
     shape = (latent_channels(pipe), size[1] // scale_factor(pipe), size[0] // scale_factor(pipe))
     layout = _layout(_family(pipe).drawn, shape, _family(pipe).patch)
-    return layout.unpack(starting_noise(seeds, _axes(layout, shape)))
+    return layout.unpack(starting_noise(seeds, _axes(layout, shape), drawn))
 
 
 def as_given(pipe: Any, latents: torch.Tensor) -> torch.Tensor:

@@ -16,12 +16,15 @@ def generators(seeds: Sequence[int]) -> list[torch.Generator]:
     return [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
 
-def starting_noise(seeds: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
+def starting_noise(
+    seeds: Sequence[int], shape: Sequence[int], drawn: Sequence[torch.Generator] | None = None
+) -> torch.Tensor:
     """Return unit normal noise, (seed, *shape), float32: what diffusers draws for a list of CPU generators.
 
-    shape: (C, h, w) of one sample. A seed's noise does not depend on the other seeds.
+    shape: (C, h, w) of one sample. A seed's noise does not depend on the other seeds. drawn: the seeds' generators,
+    where something has been drawn from them before.
     """
-    return torch.stack([torch.randn(tuple(shape), generator=one) for one in generators(seeds)])
+    return torch.stack([torch.randn(tuple(shape), generator=one) for one in drawn or generators(seeds)])
 
 
 def generators_after_start(seeds: Sequence[int], shape: Sequence[int]) -> list[torch.Generator]:

@@ -54,7 +54,7 @@ def record(
     seeds: noted in the trace's runs; without them, those of the generators that the pipeline is called with.
     stop_on_nan: raise SamplingError in the step where the latents stop being numbers.
     outputs: keep what the scheduler got at each of its calls, as the array `outputs` (n, call, C, h, w).
-    take_up: sample from a state on of a run that is there already (see `take_up`). The trace of an Entry begins there.
+    take_up: sample a stretch of a run alone, on from a state that is there already (see `take_up`).
     words: keep where each word is read, step by step, as `words` (seed, step, word, h, w) float16, and
         `negative_words` of the negative prompt. True takes all words that carry meaning; or a list of words and
         phrases; or {"word": [numbers of its tokens]} for a pipeline that is called with embeddings. A map's value is

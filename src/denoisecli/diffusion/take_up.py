@@ -1,23 +1,20 @@
-"""A run taken up on the way: the steps before a state are not sampled again. Taps only; the pipeline's loop goes on.
+"""A stretch of a run: taken up on the way, and left on the way. Taps only; the pipeline's loop goes on.
 
-Two ways, which differ in what the solver remembers:
-
-Replay   each row has its own state `at`. Until then the scheduler steps with what the model said in the run that is
-         there, so the solver's history, the noise that it draws and every x_t are that run's, bit for bit. The model
-         is asked for rows alone that have left it.
-Entry    all rows begin at one state, with latents that are given (noised anew, or a sampler of another kind). Steps
-         before it are passed over, and the solver begins there without a history, as diffusers' image-to-image does.
+Steps outside the stretch are passed over. Inside it, each row has its own state `at`: until then the scheduler steps
+with what the model said in a run that is there, so the solver's history, the noise that it draws and every x_t are
+that run's, bit for bit, and the model is asked for those rows alone that have left it. A stretch that begins on the
+way, with latents that are given (`Entrance`), begins there without a history, as diffusers' image-to-image does.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
+from denoisecli.config.samplers import SAMPLERS
 from denoisecli.errors import UsageError
 
 from .guidance import guided, rescaled
@@ -28,22 +25,109 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from denoisecli.process.x0 import Levels
+    from denoisecli.scale import ScheduleKind
     from denoisecli.trace import Trace
 
     from .clock import Clock
     from .latent_layout import Layout
 
 _ROWS = ("hidden_states", "sample", "x")
+MEET = 1e-3  # of σ: two samplers' levels closer than this are the same
 
 
-class TakeUp(ABC):
-    """What both ways share: which rows the model is asked for. stand_in: an output of one row, by denoiser."""
+class Entrance(Protocol):
+    """Latents that a solver begins with."""
 
-    stand_in: dict[int, Any]
+    def latents(self, clock: Clock, state: int) -> torch.Tensor:
+        """Return x_t (n, C, h, w) of a state, on the scheduler's own scale."""
+        ...
 
-    @abstractmethod
+
+class Kept(Protocol):
+    """A part of a picture that is kept while the rest is painted anew."""
+
+    def put_back(self, result: Any, scheduler: Any, call: int, layout: Layout, rows: slice) -> Any:
+        """Return what a scheduler's step returned at a call for these rows, with what is kept put back."""
+        ...
+
+
+@dataclass(frozen=True)
+class Given:
+    """Latents as they are, (n, C, h, w)."""
+
+    x_t: NDArray[np.float32]
+
+    def latents(self, clock: Clock, state: int) -> torch.Tensor:
+        """Return them."""
+        return torch.from_numpy(np.ascontiguousarray(self.x_t))
+
+
+@dataclass(frozen=True)
+class Handed:
+    """Latents x_t (n, C, h, w) that one sampler hands to another, at its level sigma, on its scale `kind`."""
+
+    x_t: NDArray[np.float32]
+    sigma: float
+    kind: ScheduleKind
+    samplers: tuple[str, str]
+    """the one that gives and the one that takes"""
+
+    def latents(self, clock: Clock, state: int) -> torch.Tensor:
+        """Return them on the other's scale. Raises UsageError where the two are not at the same level."""
+        there = float(clock.levels.sigmas[state])
+        if abs(self.sigma - there) > MEET * max(self.sigma, there):
+            gives, takes = (SAMPLERS[name].label if name in SAMPLERS else name for name in self.samplers)
+            raise UsageError(
+                f"{gives} and {takes} do not meet at state {state}: σ is {self.sigma:.4g} in one and {there:.4g} "
+                "in the other.",
+                "Change the sampler at state 0, or choose one with the same levels (spacing, Karras).",
+            )
+        return torch.from_numpy(np.ascontiguousarray(on_scale(self.x_t, self.sigma, self.kind, clock.kind)))
+
+
+def on_scale(x_t: NDArray[Any], sigma: Any, kind: str, other: str) -> NDArray[np.float32]:
+    """Return latents kept on the scale `kind` (vp, ve, flow) at the levels σ, which broadcasts, on another scale."""
+    size = np.sqrt(1 + np.square(np.asarray(sigma, np.float64)))
+    factor = {("ve", "vp"): 1 / size, ("vp", "ve"): size}.get((kind, other))
+    return x_t if factor is None else (x_t * factor.astype(np.float32)).astype(np.float32)
+
+
+@dataclass
+class TakeUp:
+    """A stretch of a run.
+
+    at: the state of each row, counted from 0; the step that begins there is the first that the model is asked for.
+    outputs: what the scheduler got before that, at each of its calls, (n, call, C, h, w), mixed by guidance.
+    begin: the state at which the solver begins; enters: with which latents, None for the pipeline's own at state 0.
+    until: the state at which the stretch ends; None: the last. noted: the first state that the trace has.
+    repainting: what is put back into the latents after every step, where a part of a picture is painted anew.
+    """
+
+    at: Sequence[int]
+    outputs: NDArray[np.float32] | None = None
+    begin: int = 0
+    enters: Entrance | None = None
+    until: int | None = None
+    noted: int = 0
+    repainting: Kept | None = None
+    stand_in: dict[int, Any] = field(default_factory=dict)
+    """an output of one row, by denoiser"""
+    rows: slice = field(default_factory=lambda: slice(None))
+    """those of the call that runs, where a batch takes several"""
+    before: Levels | None = None
+    """the levels of the states that were passed over, once they were"""
+
     def left(self, step: int) -> list[bool]:
         """Return which rows the model is asked for in `step`, counted from 0."""
+        over = self.until is not None and step >= self.until
+        return [step >= max(at, self.begin) and not over for at in self.at[self.rows]]
+
+    def span(self, clock: Clock) -> tuple[int, int]:
+        """Return the first of the scheduler's calls that belong to the stretch, and the one behind the last."""
+        openings = clock.openings
+        whole = self.until is None or self.until >= len(openings)
+        return openings[self.begin], len(clock.scheduler.timesteps) if whole else openings[self.until or 0]
 
     def evaluate(self, denoiser: int, original: Callable[..., Any], step: int, args: Any, kwargs: Any) -> Any:
         """Run the denoiser for the rows that have left; the others get another row's output, which nobody reads."""
@@ -58,58 +142,34 @@ class TakeUp(ABC):
             self.stand_in[denoiser] = rows_of(evaluate(original, nobody, args, kwargs), [0], len(sources))
         return rows_of(self.stand_in[denoiser], nobody, 1)
 
-
-@dataclass
-class Replay(TakeUp):
-    """Rows that leave a run that is there, each at its own state.
-
-    at: the state of each row, counted from 0; the step that begins there is the first that the model is asked for.
-    outputs: what the scheduler got at each of its calls in that run, (n, call, C, h, w), mixed by guidance.
-    """
-
-    at: Sequence[int]
-    outputs: NDArray[np.float32]
-    stand_in: dict[int, Any] = field(default_factory=dict)
-
-    def left(self, step: int) -> list[bool]:
-        """Return which rows have left the run when `step` begins."""
-        return [step >= at for at in self.at]
-
     def output(self, call: int, step: int, own: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Return what the scheduler is to get: `own`, the rows that have not left yet as they were in the run."""
         left = self.left(step)
         if all(left):
             return own
-        told = layout.pack(torch.from_numpy(self.outputs[:, call])).to(own.device, own.dtype)
+        told = self.told(call, own, layout)
         mask = torch.tensor(left, device=own.device).reshape(-1, *[1] * (own.ndim - 1))
         return torch.where(mask, own, told)
 
+    def told(self, call: int, like: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """Return what the scheduler got at a call of the run that is there; zeros where there is none."""
+        if self.outputs is None:
+            return torch.zeros_like(like)
+        return layout.pack(torch.from_numpy(self.outputs[self.rows, call])).to(like.device, like.dtype)
 
-@dataclass
-class Entry(TakeUp):
-    """All rows begin at state `at` with latents x_t (n, C, h, w), on the scheduler's own scale."""
-
-    at: int
-    x_t: NDArray[np.float32]
-    stand_in: dict[int, Any] = field(default_factory=dict)
-
-    def left(self, step: int) -> list[bool]:
-        """Return whether the run has begun: for all rows alike."""
-        return [step >= self.at] * len(self.x_t)
-
-    def begin(self, clock: Clock) -> None:
-        """Tell a scheduler whose earlier steps were passed over where it begins, and that it has no history."""
+    def entered(self, clock: Clock, like: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """Return the latents to begin with, and tell a scheduler whose earlier steps were passed over where it is."""
         scheduler = clock.scheduler
-        if hasattr(scheduler, "ets"):
+        if self.begin and hasattr(scheduler, "ets"):
             raise UsageError("The sampler pndm cannot begin on the way.", "Choose ddim or dpmpp_2m for it.")
-        if hasattr(scheduler, "set_begin_index"):
-            scheduler.set_begin_index(clock.openings[self.at])
+        if self.begin and hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(clock.openings[self.begin])
         if hasattr(scheduler, "_step_index"):
             scheduler._step_index = None  # noqa: SLF001 - read anew from begin_index at its next call
-
-    def latents(self, like: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """Return the latents as the pipeline has them."""
-        return layout.pack(torch.from_numpy(self.x_t)).to(like.device, like.dtype)
+        assert self.enters is not None
+        self.before = clock.levels[: self.begin]
+        x_t = self.enters.latents(clock, self.begin)[self.rows]
+        return layout.pack(x_t).to(like.device, like.dtype)
 
 
 def outputs_of(trace: Trace, scale: float, guidance_rescale: float, dtype: torch.dtype) -> NDArray[np.float32]:

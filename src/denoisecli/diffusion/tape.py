@@ -28,7 +28,6 @@ from .guidance import StepScales, guided, rescaled, scale_at
 from .latent_layout import Hints, Layout, layout_of
 from .recording import scheduler_of
 from .shared_rows import evaluate, row_sources
-from .take_up import Entry, Replay
 from .taps import copies_untapped, heard, tapped
 
 if TYPE_CHECKING:
@@ -63,7 +62,8 @@ class Run:
 
     layout: Layout = field(default_factory=lambda: Layout("as it came"))
     steps: list[Step] = field(default_factory=list)
-    passed: int = 0
+    opened: int = 0
+    end: Level | None = None
     outputs: list[torch.Tensor] = field(default_factory=list)
     calls: int = 0
     extra_x_t: list[torch.Tensor] = field(default_factory=list)
@@ -108,11 +108,7 @@ class Tape:
 
     def taps(self) -> Iterator[AbstractContextManager[None]]:
         """Yield every tap: they come on together and off together."""
-        if self.take_up is not None:
-            for module in self.denoisers.values():
-                yield tapped(module, "forward", functools.partial(self.evaluate_left, id(module)))
-        elif self.thrifty:
-            yield tapped(denoiser_of(self.pipe), "forward", self.evaluate)
+        yield from self._taps_of_what_is_known()
         for name in ("check_inputs", "prepare_latents"):
             if callable(getattr(self.pipe, name, None)):
                 yield tapped(self.pipe, name, self.prepare)
@@ -127,6 +123,16 @@ class Tape:
             yield heard(module, lambda told, output, name=name: self.hear(name, told, output))  # type: ignore[misc]
             if callable(getattr(module, "cache_context", None)):
                 yield tapped(module, "cache_context", self.named)
+
+    def _taps_of_what_is_known(self) -> Iterator[AbstractContextManager[None]]:
+        """Yield those that keep the pipeline from working out what is there already."""
+        if self.take_up is not None:
+            for module in self.denoisers.values():
+                yield tapped(module, "forward", functools.partial(self.evaluate_left, id(module)))
+            if self.take_up.enters is not None and not self.take_up.begin:
+                yield tapped(self.pipe, "prepare_latents", self.start)
+        elif self.thrifty:
+            yield tapped(denoiser_of(self.pipe), "forward", self.evaluate)
 
     def prepare(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on the pipeline's own preparations: they are told the picture's size and the prompts."""
@@ -153,10 +159,20 @@ class Tape:
 
     def begin(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on set_timesteps: a new call of the pipeline begins."""
-        if self.runs[-1].steps:
+        if self.runs[-1].calls:
             self.runs.append(Run())
         self.pending = []
         return original(*args, **kwargs)
+
+    def start(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on prepare_latents where a run begins with latents of its own. A flow's first level is noise alone."""
+        found = original(*args, **kwargs)
+        if self.take_up is None or self.clock.kind == "flow":
+            return found
+        latents, *others = found if isinstance(found, tuple) else (found,)
+        layout = layout_of(self.pipe, latents, self.hints, self.clock.data_scale)
+        latents = self.take_up.entered(self.clock, latents, layout)
+        return (latents, *others) if others else latents
 
     @contextmanager
     def named(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -171,7 +187,7 @@ class Tape:
     def evaluate(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on the denoiser's forward: run only the rows whose output is not known from another row."""
         scales = [scale_at(scale, self._step_now()) for scale in self.scales or ()]
-        sources = row_sources(args, kwargs, scales, same_start=not self.runs[-1].steps)
+        sources = row_sources(args, kwargs, scales, same_start=not self.runs[-1].opened)
         result = evaluate(original, sources, args, kwargs)
         if self.listener is not None and sources is not None:
             self.listener.spread(sources)
@@ -181,11 +197,13 @@ class Tape:
         """Tap on a denoiser's forward where a run is taken up: run what is not known from that run."""
         if self.take_up is None:
             return original(*args, **kwargs)
-        return self.take_up.evaluate(denoiser, original, self._step_now(), args, kwargs)
+        thrifty = self.thrifty and all(self.take_up.left(self._step_now()))
+        asked = functools.partial(self.evaluate, original) if thrifty else original
+        return self.take_up.evaluate(denoiser, asked, self._step_now(), args, kwargs)
 
     def _step_now(self) -> int:
         """Return the number of the step that the next evaluation belongs to, counted from 0."""
-        opened = len(self.runs[-1].steps) + self.runs[-1].passed
+        opened = self.runs[-1].opened
         return opened if self.clock.opens else opened - 1
 
     def hear(self, name: str, told: dict[str, Any], output: Any) -> None:
@@ -215,10 +233,10 @@ class Tape:
         """
         given = self.signature.bind(*args, **kwargs).arguments | kwargs
         x_t, run, opens = given["sample"], self.runs[-1], self.clock.opens
-        if isinstance(self.take_up, Entry) and run.calls < self.clock.openings[self.take_up.at]:
-            return self._pass_over(self.take_up, run, given)
-        if not run.steps:
+        if not run.calls:
             run.layout = layout_of(self.pipe, x_t, self.hints, self.clock.data_scale)
+        if self.take_up is not None and run.calls not in range(*self.take_up.span(self.clock)):
+            return self._pass_over(self.take_up, run, given)
         outputs = self._outputs(x_t)
         branches = branches_of(outputs, len(x_t), perturbed=_perturbed_alone(self.pipe))
         if not run.steps:
@@ -229,16 +247,21 @@ class Tape:
         if output is not given["model_output"]:
             given["model_output"] = output
             args, kwargs = _replaced(self.signature, args, kwargs, output)
-        if opens:
+        noted = self.take_up is None or run.opened - (not opens) >= self.take_up.noted
+        run.opened += opens
+        if opens and noted:
             self._open(run, given, branches, outputs[0].denoiser if outputs else None)
-        else:
+        elif noted:
             run.extra.append({"step": len(run.steps) - 1, "timestep": first(given["timestep"])})
             run.extra_x_t.append(_kept(x_t))
         result = original(*args, **kwargs)
+        if self.take_up is not None and self.take_up.repainting is not None:
+            rows, call = self.take_up.rows, run.calls - 1
+            result = self.take_up.repainting.put_back(result, self.clock.scheduler, call, run.layout, rows)
         run.final = _kept(result[0] if isinstance(result, tuple) else result.prev_sample)
         if self.stop_on_nan and not bool(torch.isfinite(run.final).all()):
-            raise _not_a_number(len(run.steps), self.steps)
-        if opens:
+            raise _not_a_number(run.opened, self.steps)
+        if opens and noted:
             self._close(run, result)
         return result
 
@@ -247,7 +270,7 @@ class Tape:
         output, step = own, self._step_now()
         if self.scales is not None:
             output = self._mixed(branches, own, step)
-        if isinstance(self.take_up, Replay):
+        if self.take_up is not None:
             output = self.take_up.output(run.calls, step, output, run.layout)
             branches = branches if all(self.take_up.left(step)) else []
         run.calls += 1
@@ -255,14 +278,18 @@ class Tape:
             run.outputs.append(_kept(output))
         return output, branches
 
-    def _pass_over(self, entry: Entry, run: Run, given: dict[str, Any]) -> Any:
-        """Leave out a step before the run is entered; the last of them hands over the latents to enter with."""
+    def _pass_over(self, take_up: TakeUp, run: Run, given: dict[str, Any]) -> Any:
+        """Leave out a step outside the stretch; the last one before it hands over the latents to enter with."""
         x_t = given["sample"]
+        first_call, last_call = take_up.span(self.clock)
+        if run.calls == last_call:
+            run.end = self.clock.now(given["timestep"])
+        if self.keeps_outputs:
+            run.outputs.append(take_up.told(run.calls, x_t, run.layout))
         run.calls, self.pending = run.calls + 1, []
-        if run.calls == self.clock.openings[entry.at]:
-            run.passed = entry.at
-            entry.begin(self.clock)
-            x_t = entry.latents(x_t, layout_of(self.pipe, x_t, self.hints, self.clock.data_scale))
+        if run.calls == first_call:
+            run.opened = take_up.begin
+            x_t = take_up.entered(self.clock, x_t, run.layout)
         return (x_t,) if given.get("return_dict") is False else SchedulerOutput(prev_sample=x_t)
 
     def _open(self, run: Run, given: dict[str, Any], branches: list[Branch], denoiser: str | None) -> None:
@@ -295,7 +322,7 @@ class Tape:
             x_t, output = step.x_t.float(), step.output.float()
             step.x0 = predicted_x0(self.clock.kind, self.clock.prediction, x_t, output, step.level)
         if self.on_step is not None:
-            self.on_step(len(run.steps), self.steps, as_array(run.layout.unpack(step.x0)))
+            self.on_step(run.opened, self.steps, as_array(run.layout.unpack(step.x0)))
 
     def _mixed(self, branches: list[Branch], own: torch.Tensor, step: int) -> torch.Tensor:
         """Return uncond + scale · (cond − uncond), each sample with its own scale, in the pipeline's arithmetic.

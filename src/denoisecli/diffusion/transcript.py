@@ -43,7 +43,7 @@ def fill(trace: Trace, tape: Tape) -> None:
     for step in (step for run in runs for step in run.steps):
         step.made = mixture(step.branches, step.output)
         step.branches = []
-    at = Levels.stack([*(step.level for step in runs[0].steps), tape.clock.last])
+    at = Levels.stack([*(step.level for step in runs[0].steps), runs[0].end or tape.clock.last])
     trace.arrays |= _arrays(runs)
     trace.arrays |= {"sigmas": at.sigmas, "timesteps": at.timesteps, "alpha_bars": at.alpha_bars}
     trace.record |= _record(tape, runs, at, trace.arrays["x_t"].shape[2:])

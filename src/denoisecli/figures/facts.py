@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from denoisecli.runs.course import course, turns
 from denoisecli.runs.summary import sampling
 
 from .text import clean
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from denoisecli.trace import Trace
 
 Series = NDArray[np.float64]  # (seed, state), NaN where nothing is known
+MOST_TURNS = 4  # that a line tells
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Facts:
     settings: "DDIM · 20 steps · cfg 7.5". rows: `schedule` of the record, one a state. layout, detail: distances of
     the guess to the final picture, (seed, state), or None. committed: for "layout" and "detail", the states at
     which the seeds were committed (those that were). fixed_at: the same, one a seed, None for those that were not.
+    turns: where the run begins on the way or changes, and to what (`runs.course`).
     """
 
     prompt: str
@@ -37,6 +40,7 @@ class Facts:
     detail: Series | None
     committed: dict[str, tuple[int, ...]]
     fixed_at: dict[str, tuple[int | None, ...]]
+    turns: tuple[tuple[int, str], ...] = ()
 
     @property
     def steps(self) -> int:
@@ -51,19 +55,25 @@ def run_facts(trace: Trace) -> Facts:
     rows = tuple(record.get("schedule") or _rows_of_arrays(trace))
     return Facts(
         prompt=clean(str(config.get("prompt") or "")),
-        settings=settings_line(config, len(rows) - 1),
+        settings=" · ".join([settings_line(config, len(rows) - 1), *course(config, record)]),
         seeds=tuple(seed_names(runs)),
         rows=rows,
         layout=_series(runs, "low_freq_to_final", len(rows)),
         detail=_series(runs, "high_freq_to_final", len(rows)),
         committed={name: _committed(runs, name) for name in ("layout", "detail")},
         fixed_at={name: _fixed_at(runs, name) for name in ("layout", "detail")},
+        turns=tuple((state, clean(words)) for state, words in turns(record)),
     )
 
 
 def seed_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return each row's seed; where nobody knows it, as with a pipeline called without a generator, its number: #2."""
     return [f"#{row}" if run.get("seed", "") is None else str(run.get("seed", "")) for row, run in enumerate(runs, 1)]
+
+
+def turn_words(facts: Facts) -> list[str]:
+    """Return where a run begins on the way or changes, for a line of settings: "from state 8: cfg 3"."""
+    return [f"from state {state}: {words}" for state, words in facts.turns[:MOST_TURNS]]
 
 
 def settings_line(config: dict[str, Any], steps: int) -> str:

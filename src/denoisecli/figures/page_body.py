@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from denoisecli.runs.course import phase_lines
+
 from .drawn import said
+from .facts import MOST_TURNS, Facts
 from .hues import hues
 from .text import clean
 from .theme import HERO, MONO, PAPER, PLAIN, PROMPT, RGB, Theme, mix
@@ -47,6 +50,18 @@ def shown_states(count: int, pictures_each: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return sorted({int(index) for index in np.linspace(0, count - 1, most).round()})
+
+
+def phases_note(record: Mapping[str, Any]) -> str:
+    """Return a sentence that says which steps had which settings."""
+    lines = list(phase_lines(record))
+    return f"Phases: {'; '.join(lines)}." if lines else ""
+
+
+def turn_places(facts: Facts, states: Sequence[int]) -> list[dict[str, Any]]:
+    """Return where a run begins on the way or changes, by the place among the states that a page shows."""
+    turns = facts.turns if len(facts.turns) <= MOST_TURNS else ()
+    return [{"index": int(np.searchsorted(states, state)), "text": words} for state, words in turns]
 
 
 def notes(shown: int, states: int, scales: NDArray[np.float64]) -> str | None:

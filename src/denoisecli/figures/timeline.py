@@ -13,6 +13,8 @@ from .paint import disc, discs, rectangle
 from .text import draw_text, measure
 from .theme import PLAIN, RGB, Theme, Type
 
+MOST_WORDS = 4  # turns that a timeline names
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -21,6 +23,8 @@ class Mark:
     word: str
     colour: RGB
     states: tuple[int, ...]
+    turn: bool = False
+    """whether the run changes there, rather than being found to have settled: a bar across the track"""
 
     @property
     def at(self) -> int:
@@ -77,9 +81,17 @@ class Timeline:
             discs(image, stops[:state], radius * 0.8, self.theme.ground)
             discs(image, stops[state + 1 :], radius, self.theme.tick)
         for mark in self.marks:
+            if mark.turn:
+                self._draw_bar(image, self.x(mark.at), mark.colour)
+                continue
             disc(image, (self.x(mark.at), self.y), 11 * self.scale, self.theme.ground)
             disc(image, (self.x(mark.at), self.y), 8 * self.scale, mark.colour)
         disc(image, (here, self.y), 13 * self.scale, self.theme.ink)
+
+    def _draw_bar(self, image: Image.Image, x: float, colour: RGB) -> None:
+        for half, height, paint in ((5, 14, self.theme.ground), (2.5, 12, colour)):
+            w, h = half * self.scale, height * self.scale
+            rectangle(image, (x - w, self.y - h, x + w, self.y + h), paint, w)
 
     def _word_places(self, style: Type) -> list[float]:
         """Return the middle of each mark's word: under its stop, moved apart and inside where they would touch."""
@@ -89,6 +101,12 @@ class Timeline:
             for mark, width in zip(self.marks, widths, strict=True)
         ]
         return kept_apart(places, widths, style.size * 0.8, self.box.x, self.box.right)
+
+
+def turn_marks(turns: Sequence[tuple[int, str]], theme: Theme) -> tuple[Mark, ...]:
+    """Return the marks of where a run begins on the way, or goes on with other settings (`Facts.turns`)."""
+    worded = len(turns) <= MOST_WORDS  # a prompt that alternates turns at every step
+    return tuple(Mark(words if worded else "", theme.quiet, (state,), turn=True) for state, words in turns)
 
 
 def kept_apart(middles: Sequence[float], widths: Sequence[float], gap: float, left: float, right: float) -> list[float]:

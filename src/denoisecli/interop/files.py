@@ -7,6 +7,7 @@ import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 WEIGHTS = (".safetensors",)
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff")
 
 
 def base_name(name: str) -> str:
@@ -24,6 +25,13 @@ def found_here(name: str) -> str | None:
         if candidate.endswith(WEIGHTS) and os.path.isfile(candidate):  # noqa: PTH113 - Path's raises for a long name
             return candidate
     return None
+
+
+def picture_here(name: str) -> str | None:
+    """Return the picture of that name in this folder, never one elsewhere; None where there is none."""
+    plain = base_name(name)
+    known = plain.lower().endswith(PICTURES) and not plain.startswith(("-", "."))
+    return plain if known and os.path.isfile(plain) else None  # noqa: PTH113 - Path's raises for a long name
 
 
 def in_hub_cache(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .a1111.write import said
 from .comfyui.levels import Told, proven, start_gap, told, way_of
 from .files import base_name
 from .imported import APART
@@ -66,6 +67,22 @@ def _a1111(recipe: Recipe) -> Iterator[str]:
     if any(shot.cfg < 1 for shot in recipe.shots):
         yield "A1111 takes no CFG scale below 1."
     yield from _a1111_words(recipe)
+    if recipe.start:
+        yield f"Open {base_name(recipe.start.image)} in its img2img tab; a seed's noise is the first draw there."
+        if recipe.start.mask:
+            yield "Its mask is not in the text; paint it there."
+    yield from _a1111_phases(recipe)
+
+
+def _a1111_phases(recipe: Recipe) -> Iterator[str]:
+    """Say which of the phases' settings A1111's prompt editing cannot."""
+    own = {"prompt": recipe.shots[0].prompt, "negative_prompt": recipe.negative_prompt}
+    lost = [key.replace("_", " ") for key, text in own.items() if not said(recipe, key, text)[1]]
+    if lost:
+        yield f"The {' and '.join(lost)} changes on the way, but has marks (: | [ ]) that A1111 would read as editing."
+    changed = {key for phase in recipe.phases for key in phase.changed} - own.keys()
+    if changed:
+        yield f"Phases change {', '.join(sorted(changed))}, which A1111's text cannot say; it has the run's own."
 
 
 def _a1111_words(recipe: Recipe) -> Iterator[str]:
@@ -91,6 +108,10 @@ def _comfyui(recipe: Recipe) -> Iterator[str]:
         )
     if recipe.eta:
         yield f"eta {recipe.eta:g} (fresh noise in DDIM's steps) has no place in KSampler."
+    if recipe.phases:
+        yield "Its phases are not in the graph, which has the run's own settings in all steps."
+    if recipe.start:
+        yield f"It started from {base_name(recipe.start.image)}, which is not in the graph: that starts from noise."
     if recipe.guidance_rescale:
         yield "RescaleCFG rescales the v of a model, guidance_rescale its noise: the picture differs."
     if any(shot.seed >= MOST_SEED for shot in recipe.shots):

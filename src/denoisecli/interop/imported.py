@@ -24,7 +24,6 @@ MARKS = {
     "compel": re.compile(r"[\w)][+-]{1,5}(?=[\s,.]|$)|\)\d*\.?\d+|\)\.(?:and|blend|swap)\("),
 }
 """What is more than words in a prompt, by the tool that reads it so."""
-TURNS = re.compile(r"\[[^\[\]|:]*:[^\[\]:]*:\s*[\d.]+\s*\]|\[[^\[\]|]+\|[^\[\]]+\]|\[[^\[\]:]*::\s*[\d.]+\s*\]")
 APART = re.compile(r"\bAND\b(?!_PERP|_SALT|_TOPK)")
 """What parts a prompt of A1111 into several, each with its own prediction. Source: modules/prompt_parser.py."""
 WEIGHTS_ARE_WORDS = "Weights such as (word:1.2) or [word] are plain text here, so the prompt acts differently."
@@ -74,8 +73,6 @@ class Imported:
             self.note("Hypernetworks and embeddings have no equal here; their tags are left in the prompt.")
         if syntax == "a1111" and APART.search(own_words):
             self.note("The parts around AND were each guided by itself there; here they are read as with BREAK.")
-        if syntax == "a1111" and TURNS.search(both):
-            self.note("Words that change on the way, such as [a:b:0.4] or [a|b], have no equal here.")
 
     def _tagged_lora(self, name: str, weights: str) -> None:
         """Take a LoRA by its tag: <lora:name:text encoder's strength:denoiser's strength>, or named, te= and unet=."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from denoisecli.config.base import Lora, SamplingConfig
+from denoisecli.config.base import Lora, Phase, SamplingConfig, Start
 from denoisecli.config.samplers import SAMPLERS, Sampler
 from denoisecli.errors import NotRecorded, UsageError
 from denoisecli.registry import CONFIGS, part
@@ -46,6 +46,8 @@ class Recipe:
     size: tuple[int, int]
     model: str
     model_sha256: str
+    phases: tuple[Phase, ...] = ()
+    start: Start | None = None
     notes: tuple[str, ...] = ()
 
     def of_seed(self, seed: int) -> Recipe:
@@ -80,6 +82,8 @@ def recipe(
         size=size,
         model=config.model,
         model_sha256=model_sha256,
+        phases=config.phases,
+        start=config.start,
         notes=tuple(notes),
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from denoisecli.config.base import SamplingConfig
+from denoisecli.config.base import Phase, SamplingConfig
+from denoisecli.config.phases import Stretch, stretches
 from denoisecli.diffusion import model_configs, models, single_file
 from denoisecli.diffusion.memory import Saving, Work
 from denoisecli.diffusion.prompt_syntax import parts_apart
@@ -19,15 +20,19 @@ from denoisecli.runs.folder import run_hash
 from denoisecli.trace import Trace
 
 from .room import room
+from .start import first_state, identities, opening_of, phase_rows, start_row, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
+    from denoisecli.diffusion.batch import Batch
+    from denoisecli.diffusion.chain import Leaving
     from denoisecli.diffusion.embeddings import Embeddings
     from denoisecli.diffusion.guidance import StepScales
     from denoisecli.diffusion.models import Model
+    from denoisecli.diffusion.take_up import Entrance
     from denoisecli.interop.recipe import Shot
     from denoisecli.runs.batches import BatchStore
 
@@ -44,11 +49,17 @@ def resolved(config: Config) -> tuple[Config, str]:
     """Return the config with the model's own settings where it names none, and the identity of all weights it uses."""
     path = models.locate(config.model)
     size = config.size or native_size(path)  # its configs are checked before all is hashed
-    weights = [models.identity(config.model), *(models.lora_identity(lora.file) for lora in config.loras)]
+    pictures = identities(config.start)
+    worn = [*config.loras, *(lora for phase in config.phases for lora in phase.loras or ())]
+    loras = dict.fromkeys(lora.file for lora in worn)
+    weights = [models.identity(config.model), *(models.lora_identity(file) for file in loras), *pictures]
     identity = weights[0] if len(weights) == 1 else run_hash({"weights": weights}, "")
     usual = {key: value for key, value in models.usual(path).items() if key not in config.model_fields_set}
     known = {key: value for key, value in usual.items() if getattr(config, key, None) is not None}
-    return config.model_copy(update=known | {"size": size}), identity
+    config = config.model_copy(update=known | {"size": size})
+    stretches(config.phases, config.steps)  # raise ConfigError before anything is loaded
+    first_state(config)
+    return config, identity
 
 
 def native_size(path: Path) -> tuple[int, int]:
@@ -99,7 +110,7 @@ def with_batch(config: Config, samples: int) -> Config:
 
 def load(job: Job[Any]) -> Model:
     """Load the model with its LoRAs and sampler, and warn of words it will not hear."""
-    from denoisecli.diffusion.adapters import add_loras
+    from denoisecli.diffusion.adapters import add_loras, wear
     from denoisecli.diffusion.blame import blamed
     from denoisecli.diffusion.canvas import check_size
     from denoisecli.diffusion.placing import check_loras
@@ -109,19 +120,25 @@ def load(job: Job[Any]) -> Model:
     job.report.stage("load", 1)
     with job.timed("load"):
         saving, work = Saving.of(config), work_of(config)
-        if config.loras:
+        if config.loras or any(phase.loras for phase in config.phases):
             check_loras(saving.quantize)
         model = models.load_model(
             config.model, config.device, config.dtype, saving=saving, work=work, told=job.report.note
         )
         with blamed(config.model):
-            use_sampler(model.pipe, config.sampler, config.spacing, config.schedule)
-        if config.loras:
+            for own in (*(phase.sampler for phase in config.phases if phase.sampler), config.sampler):
+                use_sampler(model.pipe, own, config.spacing, config.schedule)
+        if any(phase.loras for phase in config.phases):
+            for worn in (*(phase.loras or () for phase in config.phases), config.loras):
+                wear(model, [(lora.file, lora.strengths) for lora in worn])
+        elif config.loras:
             add_loras(model, [(lora.file, lora.strengths) for lora in config.loras])
     check_size(model.pipe, _size(config), config.model)
     for prompt in config.prompts:
         warn_of_lost_words(job, model, prompt)
-    warn_of_lost_words(job, model, config.negative_prompt, "the negative prompt")
+    for words in dict.fromkeys((config.negative_prompt, *(phase.negative_prompt or "" for phase in config.phases))):
+        warn_of_lost_words(job, model, words, "the negative prompt")
+    tell(job)
     if config.cfg is not None:
         warn_of_guidance(job, model)
     job.report.step(1)
@@ -241,34 +258,58 @@ def sample_each(
 
 @dataclass(frozen=True)
 class Told:
-    """What a batch is sampled with. config: instead of the job's. keywords: of `sample_batch`, beside the config's."""
+    """What a batch is sampled with. config: instead of the job's. keywords: of `sample_batch`, beside the config's.
+
+    leaving: a run that is there, which its rows leave. begins: at which state and with which latents, instead of the
+    config's own start.
+    """
 
     config: SamplingConfig | None = None
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    leaving: Leaving | None = None
+    begins: tuple[int, Entrance] | None = None
 
 
 def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: Told | None = None) -> Trace | None:
     """Sample one batch; None where it does not fit memory and could be halved."""
     from denoisecli.diffusion.adapters import set_strengths
-    from denoisecli.diffusion.batch import Batch, OutOfMemory, sample_batch
-    from denoisecli.diffusion.canvas import noise_for
-    from denoisecli.diffusion.embeddings import encoded, stacked
+    from denoisecli.diffusion.batch import OutOfMemory, sample_batch
 
     how = how or Told()
     config: SamplingConfig = how.config or job.config
+    if samples[0].strength is not None:
+        share = samples[0].strength
+        set_strengths(model, [(unet * share, text * share) for unet, text in (lora.strengths for lora in config.loras)])
+    heard = _teller(job, model, samples, done)
+    whole = not (config.phases or config.start or how.leaving or how.begins)
+    try:
+        with job.timed("sample"):
+            if whole:
+                return sample_batch(model, _batch(model, config, samples), on_step=heard, **how.keywords)
+            return _in_stretches(model, config, samples, how, heard)
+    except OutOfMemory:
+        if len(samples) == 1:
+            raise
+    return None
+
+
+def _batch(model: Model, config: SamplingConfig, samples: Sequence[Sample], noise: Any = None) -> Batch:
+    """Return what is sampled at once under a config. noise: (n, C, h, w), where it is not the seeds' own."""
+    from denoisecli.diffusion.batch import Batch
+    from denoisecli.diffusion.canvas import noise_for
+    from denoisecli.diffusion.embeddings import encoded, stacked
+
     width, height = _size(config)
-    noise = noise_for(model.pipe, [sample.seed for sample in samples], (width, height))
-    for index, sample in enumerate(samples):
-        if sample.noise is not None:
-            noise[index] = noise.new_tensor(sample.noise)
+    if noise is None:
+        noise = noise_for(model.pipe, [sample.seed for sample in samples], (width, height))
+        for index, sample in enumerate(samples):
+            if sample.noise is not None:
+                noise[index] = noise.new_tensor(sample.noise)
     told = [sample.embeds for sample in samples if sample.embeds is not None]
     if not told and (config.prompt_syntax != "plain" or config.clip_skip > 1):
         told = [encoded(model, config.prompt, config.negative_prompt, config.prompt_syntax, config.clip_skip)]
         told *= len(samples)
-    if samples[0].strength is not None:
-        share = samples[0].strength
-        set_strengths(model, [(unet * share, text * share) for unet, text in (lora.strengths for lora in config.loras)])
-    batch = Batch(
+    return Batch(
         noise=noise,
         scales=[sample.cfg for sample in samples],
         seeds=[sample.seed for sample in samples],
@@ -284,13 +325,51 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: 
         height=height,
         width=width,
     )
-    try:
-        with job.timed("sample"):
-            return sample_batch(model, batch, on_step=_teller(job, model, samples, done), **how.keywords)
-    except OutOfMemory:
-        if len(samples) == 1:
-            raise
-    return None
+
+
+def _in_stretches(model: Model, config: SamplingConfig, samples: list[Sample], how: Told, heard: OnStep) -> Trace:
+    """Return the trace of a batch that has phases, starts from a picture, or leaves another run."""
+    from denoisecli.diffusion.chain import Link, Opening, sample_chain
+    from denoisecli.diffusion.start import with_way
+
+    if how.keywords.get("words") and (config.start or any(_paints_other(phase) for phase in config.phases)):
+        raise UsageError(
+            "Words can be followed from the noise on, through one prompt.", "Leave start out, and prompts in phases."
+        )
+    opening, picture = Opening(), None
+    if config.start is not None:
+        seeds, own = [sample.seed for sample in samples], [sample.noise for sample in samples]
+        opening, picture = opening_of(model, config, seeds, own)
+    if how.begins is not None:
+        opening = replace(opening, state=how.begins[0], enters=how.begins[1])
+    noise = picture.noise if picture is not None else None
+    dressed = any(phase.loras is not None for phase in config.phases)
+
+    def link(stretch: Stretch) -> Link:
+        own = stretch.config(config)
+        rows = [_in_phase(sample, stretch) for sample in samples]
+        loras = [(lora.file, lora.strengths) for lora in own.loras] if dressed else None
+        return Link(stretch.until, lambda: _batch(model, own, rows, noise), loras)
+
+    links = [link(stretch) for stretch in stretches(config.phases, config.steps)]
+    trace, before = sample_chain(model, links, opening, on_step=heard, leaving=how.leaving, **how.keywords)
+    if picture is not None and before is not None and how.begins is None:
+        trace = with_way(trace, before, picture)
+    if how.begins is None:
+        trace.record |= {"start": start_row(config, trace)} if config.start else {}
+        trace.record |= {"phases": phase_rows(config, trace)} if config.phases else {}
+    return trace
+
+
+def _paints_other(phase: Phase) -> bool:
+    return phase.prompt is not None or phase.negative_prompt is not None
+
+
+def _in_phase(sample: Sample, stretch: Stretch) -> Sample:
+    """Return a sample as a phase has it."""
+    own = stretch.phase.changed if stretch.phase else {}
+    embeds = None if own.keys() & {"prompt", "negative_prompt"} else sample.embeds
+    return replace(sample, cfg=own.get("cfg", sample.cfg), embeds=embeds)
 
 
 def _teller(job: Job[Any], model: Model, samples: list[Sample], done: int) -> OnStep:

@@ -50,7 +50,7 @@ def save_png(image: Image.Image | Picture, path: Path, text: Mapping[str, str] |
 def open_picture(
     path: Path, most_pixels: int = MOST_PIXELS, *, links: bool = True, kinds: Sequence[str] = KINDS
 ) -> Image.Image:
-    """Return a user's picture upright, as 8-bit RGB; what is transparent becomes white.
+    """Return a user's picture upright, as 8-bit RGB; what is transparent becomes white (`info["flattened"]`).
 
     links: whether `path` may be one. kinds: of `formats` that are taken. Raises MediaError for what is no picture, is
     damaged, or is larger than `most_pixels`, or is no file but a pipe, a device or a folder.
@@ -118,4 +118,7 @@ def _on_white(image: Image.Image) -> Image.Image:
         image.info["transparency"] = tuple(value >> 8 for value in hole)
     layered = image.convert("RGBA")
     white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, layered).convert("RGB")
+    found = Image.alpha_composite(white, layered).convert("RGB")
+    if np.asarray(layered.getchannel("A")).min() < 255:
+        found.info["flattened"] = True
+    return found

@@ -65,6 +65,10 @@ class Levels:
         rows = np.array([(level.timestep, level.sigma, level.alpha_bar) for level in levels], dtype=np.float64)
         return cls(rows[:, 0], rows[:, 1], rows[:, 2])
 
+    def __getitem__(self, some: slice) -> Levels:
+        """Return those of some states."""
+        return Levels(self.timesteps[some], self.sigmas[some], self.alpha_bars[some])
+
 
 def x0_vp_eps(x_t: Any, eps: Any, alpha_bar: float) -> Any:
     """Return (x_t − √(1−ᾱ)·ε) / √ᾱ. Source: Ho et al. 2020, arXiv 2006.11239, eq. 15."""
@@ -118,3 +122,12 @@ def predicted_x0(kind: ScheduleKind, prediction_type: str, x_t: Any, output: Any
             f"There is no formula for the guess of a {prediction_type!r} model on a {kind} schedule."
         ) from None
     return formula(x_t, output, at)
+
+
+def true_output(prediction_type: str, x0: Any, eps: Any, alpha_bar: float) -> Any:
+    """Return what a model that knew x0 and ε would say at a level: predicted_x0 of it is x0."""
+    if prediction_type == "sample":
+        return x0
+    if prediction_type == "flow_prediction":
+        return eps - x0
+    return eps if prediction_type == "epsilon" else math.sqrt(alpha_bar) * eps - math.sqrt(1 - alpha_bar) * x0

@@ -11,6 +11,8 @@ from typing import Any
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.registry import CONFIGS, part
 
+from .course import course
+
 Words = tuple[str, list[str], list[str]]
 """A run's title, its settings and its findings, as its lab tells them; an empty setting is left out."""
 
@@ -50,7 +52,10 @@ def summary(record: dict[str, Any]) -> Summary:
     return Summary(lab, title, told, tuple(findings), tuple(_differs(config)))
 
 
-TOLD = {"lab", "prompt", "sampler", "steps", "cfg", "seeds", "model", "loras", "device", "film.formats"}
+TOLD = {
+    "lab", "prompt", "sampler", "steps", "cfg", "seeds", "model", "loras", "device", "film.formats", "phases",
+    "start.image", "start.strength", "start.mask",
+}  # fmt: skip
 """Shared keys that a lab's own words tell, or that make no other run."""
 POCKET_SIZE = [256, 256]
 
@@ -106,13 +111,13 @@ def sampling(config: Mapping[str, Any]) -> list[str]:
     return [sampler.label if sampler else str(config.get("sampler") or ""), count]
 
 
-def extras(config: dict[str, Any]) -> list[str]:
-    """Return what differs from a plain run: another model, LoRAs."""
+def extras(config: dict[str, Any], record: dict[str, Any] | None = None) -> list[str]:
+    """Return what differs from a plain run: another model, LoRAs, a picture to start from, phases."""
     model = str(config.get("model") or "pocket")
     loras = [
         f"{PurePath(str(lora.get('file'))).stem} × {figure(lora.get('scale'))}" for lora in config.get("loras") or []
     ]
-    return [*([PurePath(model).name] if model != "pocket" else []), *loras]
+    return [*([PurePath(model).name] if model != "pocket" else []), *loras, *course(config, record)]
 
 
 def named(noun: str, values: Sequence[int]) -> str:

@@ -295,3 +295,61 @@ def test_no_graph(text):
 def test_odd_graphs_do_no_harm(changes):
     found = read(graph(**changes))
     assert found.values["negative_prompt"] is not None
+
+
+MILL = {"n11": {"class_type": "CLIPTextEncode", "text": "a mill", "clip": ["4", 1]}}
+
+
+def advanced(changed, **more):
+    """Two samplers, the second of which goes on where the first one ended."""
+    second = {
+        "class_type": "KSamplerAdvanced", "add_noise": "disable", "noise_seed": 0, "steps": 20, "cfg": 7.5,
+        "sampler_name": "euler", "scheduler": "normal", "positive": ["6", 0], "negative": ["7", 0], "model": ["4", 0],
+        "latent_image": ["3", 0], "start_at_step": 8, "end_at_step": 10000, "return_with_leftover_noise": "disable",
+    }  # fmt: skip
+    first = {
+        "class_type": "KSamplerAdvanced", "seed": None, "noise_seed": 9, "add_noise": "enable", "start_at_step": 0,
+        "steps": 20, "cfg": 7.5, "sampler_name": "euler", "scheduler": "normal",
+        "end_at_step": 8, "return_with_leftover_noise": "enable",
+    }  # fmt: skip
+    return without_none(graph(n3=first, n10=second | changed, **more))
+
+
+@pytest.mark.parametrize(
+    ("changed", "more", "phase"),
+    [
+        ({"cfg": 3.0}, {}, {"cfg": 7.5}),
+        ({"positive": ["11", 0]}, MILL, "WORDS"),
+        ({"sampler_name": "ddim"}, {}, {"sampler": "euler"}),
+    ],
+)  # fmt: skip
+def test_samplers_in_a_row_are_phases(changed, more, phase):
+    """The last one's settings are the run's; the first one's those of its steps."""
+    found = read(advanced(changed, **more)).values
+    plain = read(advanced({})).values
+    assert "phases" not in plain
+    assert found["phases"] == [{"until": 0.4} | ({"prompt": plain["prompt"]} if phase == "WORDS" else phase)]
+    assert found["seeds"] == [9]
+    assert found["steps"] == 20
+    if phase == "WORDS":
+        assert found["prompt"] == "a mill"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "strength"),
+    [({"steps": 12, "denoise": 0.6}, 20, 0.6), ({"class_type": "KSamplerAdvanced", "start_at_step": 5}, 20, 0.75)],
+)
+def test_a_picture_that_is_here_is_what_the_run_starts_from(tmp_path, monkeypatch, sampler, steps, strength):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    made = graph(
+        n3={"latent_image": ["10", 0], "steps": 20} | sampler,
+        n10={"class_type": "VAEEncode", "pixels": ["9", 0]}, n9={"class_type": "LoadImage", "image": "sub/own.png"},
+    )  # fmt: skip
+    assert "start" not in read(made).values
+    Image.new("RGB", (8, 8)).save("own.png")
+    found = read(made)
+    assert found.values["steps"] == steps
+    assert found.values["start"] == {"image": "own.png", "strength": strength}
+    assert not any("from noise" in note or note.startswith("denoise") for note in found.notes)

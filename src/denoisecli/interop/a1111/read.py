@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 
+from denoisecli.config.phases import share_of
 from denoisecli.safe_text import json_values
 
 from ..imported import CONTROL, Imported, number, whole
 from ..samplers import from_a1111
+from .editing import stages
 
 KEY = re.compile(r"\s*([^\W\d_][\w \-/().]{0,80}?):[ \t]*")
 STEPS = re.compile(r"(?:^|(?<=[\n.,;|> ]))[ \t]*Steps:[ \t]*\d")
@@ -27,6 +29,8 @@ READ = {
     "Batch pos", "First pass size", "Scheduler", "Distilled CFG Scale", "Hashes", "Created Date",
     "Civitai resources", "Civitai metadata", "Schedule", "Guidance",
 }  # fmt: skip
+WORDS = ("prompt", "negative_prompt")
+USUAL_STEPS, MOST_STEPS = 20, 1000
 INSTEAD = {"Scheduler": "Schedule type", "Schedule": "Schedule type", "CFG Scale": "CFG scale", "CFG": "CFG scale",
            "Cfg scale": "CFG scale", "seed": "Seed", "steps": "Steps", "sampler": "Sampler", "size": "Size",
            "Checkpoint": "Model"}  # fmt: skip
@@ -162,10 +166,29 @@ def read(text: str) -> Imported | None:
         from_a1111(imported, pairs["Sampler"], pairs.get("Schedule type"))
     if "Model" in pairs:
         imported.set_model(pairs["Model"])
+    _phases(imported)
     _tell(imported, pairs)
     if tail:
         imported.note(f'Left out, for it is not a setting: "{CONTROL.sub(" ", tail)[:120]}".')
     return imported
+
+
+def _phases(imported: Imported) -> None:
+    """Take words that change on the way as phases; the last ones are the prompt."""
+    steps = imported.values.get("steps", USUAL_STEPS)
+    texts = [str(imported.values.get(key, "")) for key in WORDS]
+    if not 1 <= steps <= MOST_STEPS or imported.values.get("prompt_syntax") != "a1111":
+        return
+    by_key = {key: stages(text, steps) for key, text in zip(WORDS, texts, strict=True)}
+    ends = sorted({stage.end for found in by_key.values() for stage in found})
+    if len(ends) == 1 and all(found[0].text == text for found, text in zip(by_key.values(), texts, strict=True)):
+        return
+    last = {key: found[-1].text for key, found in by_key.items()}
+    phases = []
+    for end in ends[:-1]:
+        now = {key: next(stage.text for stage in found if stage.end >= end) for key, found in by_key.items()}
+        phases.append({"until": share_of(end, steps)} | {key: now[key] for key in WORDS if now[key] != last[key]})
+    imported.values |= last | ({"phases": phases} if phases else {})
 
 
 def _read_numbers(imported: Imported, pairs: dict[str, str]) -> None:
@@ -195,6 +218,18 @@ def _size(text: str | None) -> list[int] | None:
     return [int(match[1]), int(match[2])] if match and int(match[1]) and int(match[2]) else None
 
 
+def _started(imported: Imported, strength: float | None) -> None:
+    """Keep how strongly another picture was changed, for whoever has it: A1111 takes one step more than its share."""
+    steps = imported.values.get("steps", USUAL_STEPS)
+    told = "It was made from another picture (img2img), which is not in the file; here it starts from noise."
+    if strength is None or not 0 <= strength <= 1 or not 1 <= steps <= MOST_STEPS:
+        imported.note(told)
+        return
+    taken = min(steps, int(min(strength, 0.999) * steps) + 1)
+    imported.elsewhere["start"] = {"image": "the-picture.png", "strength": share_of(taken, steps)}
+    imported.note(f"{told} With that picture, put its path into `start`.")
+
+
 def _tell(imported: Imported, pairs: dict[str, str]) -> None:
     """Note what makes the same settings another picture here."""
     rng = pairs.get("RNG", "GPU")
@@ -204,9 +239,7 @@ def _tell(imported: Imported, pairs: dict[str, str]) -> None:
         )
     two_passes = any(key.startswith("Hires") for key in pairs) or bool(_size(pairs.get("First pass size")))
     if "Denoising strength" in pairs and not two_passes:
-        imported.note(
-            "It was made from another picture (img2img), which is not in the file; here it starts from noise."
-        )
+        _started(imported, number(pairs["Denoising strength"]))
     hires = [key for key in pairs if key.startswith("Hires")]
     if two_passes:
         imported.note("The second pass (hires fix) is left out; `size` is that of the first pass.")

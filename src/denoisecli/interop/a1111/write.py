@@ -6,14 +6,17 @@ AUTOMATIC1111/stable-diffusion-webui.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
 from denoisecli.config.base import Lora
+from denoisecli.config.phases import share_of, start_state, stretches
 
 from ..files import WEIGHTS, base_name
 from ..recipe import Recipe, Shot
 from ..samplers import to_a1111
+from .editing import Stage, edited
 
 
 def infotext(recipe: Recipe, shot: Shot) -> str:
@@ -36,12 +39,33 @@ def infotext(recipe: Recipe, shot: Shot) -> str:
         "Clip skip": recipe.clip_skip if recipe.clip_skip > 1 else None,
         "RNG": "CPU",
     }
-    said = str if recipe.prompt_syntax == "a1111" else escaped
-    lines = [" ".join([said(shot.prompt), *map(lora_tag, shot.loras)])]
-    if recipe.negative_prompt:
-        lines.append(f"Negative prompt: {said(recipe.negative_prompt)}")
+    if recipe.start:
+        pairs["Denoising strength"] = f"{denoising_strength(recipe):g}"
+    prompt, negative = said(recipe, "prompt", shot.prompt), said(recipe, "negative_prompt", recipe.negative_prompt)
+    lines = [" ".join([prompt[0], *map(lora_tag, shot.loras)])]
+    if negative[0]:
+        lines.append(f"Negative prompt: {negative[0]}")
     lines.append(", ".join(f"{key}: {quote(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines).strip()
+
+
+def said(recipe: Recipe, key: str, own: str) -> tuple[str, bool]:
+    """Return a prompt as A1111 reads it, and whether it says all: words that change on the way are its editing."""
+    mark = str if recipe.prompt_syntax == "a1111" else escaped
+    found = stretches(recipe.phases, recipe.steps)
+    texts = [own if at.phase is None or (text := getattr(at.phase, key)) is None else text for at in found]
+    if len(set(texts)) == 1:
+        return mark(texts[0]), True
+    ends = [at for at, (text, after) in enumerate(itertools.pairwise([*texts, None])) if text != after]
+    whole = edited([Stage(found[at].until, mark(texts[at])) for at in ends])
+    return (mark(own), False) if whole is None else (whole, True)
+
+
+def denoising_strength(recipe: Recipe) -> float:
+    """Return the strength at which A1111 takes as many steps: one more than that share of them."""
+    assert recipe.start is not None
+    taken = recipe.steps - start_state(recipe.start.strength, recipe.steps, recipe.sampler.name)
+    return share_of(taken - 1, recipe.steps)
 
 
 def lora_tag(lora: Lora) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
+from denoisecli.config.phases import share_of
+
+from ..files import picture_here
 from ..imported import Imported, number, whole
 from ..samplers import from_comfyui, tell_solver
-from .conditions import EMPTY_LATENTS, Conditions, Prompts, shown
+from .conditions import EMPTY_LATENTS, PICTURE, Conditions, Prompts, shown
 from .families import Family, family_of, unsure
 from .graph import Graph, graph_of
 from .latents import Latents
@@ -21,6 +24,7 @@ from .sigmas import Levels, Sigmas
 from .values import Finder
 
 MOST_SAMPLERS = 64
+MOST_STEPS = 1000
 NEGATIVE = "negative prompt"
 SAMPLER_INPUTS = {"latent_image", "latent"}
 SIDES = {"width", "height"}  # a size may be taken from a picture without going on with it
@@ -41,6 +45,8 @@ SAMPLER_NODES = {
     "SamplerSASolver": "sa_solver",
 }  # fmt: skip
 """Samplers that are nodes of their own, by the names that the others have."""
+CHANGE = ("prompt", "negative_prompt", "cfg", "sampler", "loras")
+"""Settings that a phase may have of its own."""
 BAKED = "Baked VAE"  # what loaders of more than one thing call the checkpoint's own
 GUIDERS = {
     "DualCFGGuider": "Two prompts were guided apart there (DualCFGGuider); here the first is.",
@@ -115,7 +121,7 @@ def _file(graph: Graph, name: str) -> str | None:
 
 
 def _stages(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
-    """Return a sampler and those that go on with its run, step for step, as one run: nothing else changes."""
+    """Return a sampler and those that go on with its run, step for step: one run, in phases where settings change."""
     stages, last = [name], name
     while graph.kind(last) == "KSamplerAdvanced" and len(stages) < MOST_SAMPLERS:
         following = next((each for each in graph.nodes if each not in stages and _goes_on(graph, last, each)), None)
@@ -127,13 +133,13 @@ def _stages(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
 
 
 def _goes_on(graph: Graph, name: str, following: str) -> bool:
-    """Return whether the second sampler takes up the first one's run where it stopped, with the same settings."""
+    """Return whether the second sampler takes up the first one's run where it stopped, on the same levels."""
     one, two = graph.inputs(name), graph.inputs(following)
-    same = ("model", "positive", "negative", "steps", "cfg", "sampler_name", "scheduler")
+    same = ("steps", "scheduler")
     source = graph.source(two.get("latent_image"))
     return bool(
         graph.kind(following) == "KSamplerAdvanced" and source and source[0] == name
-        and all(one.get(key) == two.get(key) for key in same)
+        and all(one.get(key) == two.get(key) for key in same) and _file(graph, name) == _file(graph, following)
         and one.get("end_at_step") == two.get("start_at_step")
         and one.get("return_with_leftover_noise") == "enable" and two.get("add_noise") == "disable"
     )  # fmt: skip
@@ -165,6 +171,7 @@ class _Reader:
         )
         levels = Sigmas(self.graph, self.finder, self.imported).levels(self.inputs, self._last_stage())
         self._numbers(levels, positive, family)
+        self._start()
         self._sampler(levels, family)
         self.imported.set_prompts(self._text(positive, "prompt"), self._text(negative, NEGATIVE),
                                   syntax="comfy" if family is None else None)  # fmt: skip
@@ -172,7 +179,60 @@ class _Reader:
         self._model(model, family)
         self._clip_skip(positive)
         self._below(model)
+        self._take_back()
+        if len(self.stages) > 1:
+            self._phases()
         return self.imported
+
+    def _start(self) -> None:
+        """Take a picture that is here, and the share of the steps that are taken of it, as the start."""
+        steps, name = self.imported.values.get("steps"), self._picture()
+        denoise = number(self.finder.plain(self.inputs.get("denoise")))
+        first = whole(self.finder.plain(self.inputs.get("start_at_step"))) or 0
+        if name is None or not isinstance(steps, int):
+            return
+        if denoise is not None and 0 < denoise < 1:  # its steps are the last of as many more
+            first = int(steps / denoise) - steps
+            steps += first
+        if not 0 <= first < steps <= MOST_STEPS:
+            return
+        self.imported.values |= {"steps": steps, "start": {"image": name, "strength": share_of(steps - first, steps)}}
+        self.imported.note("A seed's noise is its first draw there; here the second, where the autoencoder draws, too.")
+
+    def _take_back(self) -> None:
+        """Leave out what was told of a picture that is here after all."""
+        if "start" in self.imported.values:
+            told = (PICTURE, "denoise ", "Only a part of the steps")
+            self.imported.notes = [note for note in self.imported.notes if not note.startswith(told)]
+
+    def _picture(self) -> str | None:
+        """Return the picture in this folder that the latents were encoded from; None where there is none."""
+        encoder = self.graph.source(self.inputs.get("latent_image"))
+        if encoder is None or self.graph.kind(encoder[0]) not in ("VAEEncode", "VAEEncodeTiled"):
+            return None
+        loader = self.graph.source(self.graph.inputs(encoder[0]).get("pixels"))
+        if loader is None or self.graph.kind(loader[0]) != "LoadImage":
+            return None
+        return picture_here(str(self.finder.plain(self.graph.inputs(loader[0]).get("image"))))
+
+    def _phases(self) -> None:
+        """Take samplers that go on with each other's run as phases; the last one's settings are the run's."""
+        steps = self.imported.values.get("steps")
+        ends = [whole(self.finder.plain(self.graph.inputs(name).get("end_at_step"))) for name in self.stages[:-1]]
+        if not isinstance(steps, int) or any(end is None or not 0 < end < steps for end in ends):
+            return
+        found = [self.imported, *(_Reader(self.graph, name, ()).read() for name in self.stages[1:])]
+        run = {key: found[-1].values.get(key) for key in CHANGE}
+        own = [{key: stage.values.get(key) for key in CHANGE} for stage in found[:-1]]
+        if all(each == run for each in own):
+            return
+        self.imported.values["phases"] = [
+            {"until": share_of(end or 0, steps)}
+            | {key: value or [] for key, value in each.items() if value != run[key]}
+            for end, each in zip(ends, own, strict=True)
+        ]
+        self.imported.values |= {key: value for key, value in run.items() if value is not None}
+        self.imported.note("Where its samplers change the solver begins anew there; here it remembers, if it stays.")
 
     def _mixes(self) -> bool:
         """Tell whether the negative prompt was heard: at cfg 1 ComfyUI leaves it out."""

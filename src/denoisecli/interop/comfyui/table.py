@@ -26,6 +26,8 @@ def rows() -> Iterator[tuple[str, str]]:
         "KSampler, KSamplerAdvanced, SamplerCustom, SamplerCustomAdvanced",
         ("seed, steps, cfg, sampler and levels; a part of the steps, denoise below 1, noise not added are told"),
     )
+    yield "KSamplerAdvanced behind another, from the step where it ended", "`phases`, where settings change"
+    yield "LoadImage and VAEEncode before a sampler", "`start`, where the picture is in this folder; else told"
     yield "CFGGuider, BasicGuider", "its cfg; BasicGuider means cfg 1"
     for kind, told in GUIDERS.items():
         yield kind, f"told: {told}"

@@ -83,6 +83,11 @@ class CfgSweepConfig(SamplingConfig):
     draft: ClassVar[dict[str, Any]] = {"scales": (1.0, 7.5, 12.0), "steps": 12}
     draft_words: ClassVar[str] = "three scales of 12 steps instead of four of 20, a film of 960×540"
 
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The guidance scale."""
+        return ("cfg",)
+
     @classmethod
     def draft_for(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Leave the scales out where one was named by cfg."""

@@ -13,7 +13,7 @@ def words(record: dict[str, Any], config: dict[str, Any]) -> Words:
     """Return the title, the settings and the findings of a run."""
     labels = [str(scale.get("label")) for scale in record.get("scales") or []]
     scales = f"cfg {', '.join(labels)}" if labels else ""
-    parts = [scales, *sampling(config), named("seed", seeds_of(config)), *extras(config)]
+    parts = [scales, *sampling(config), named("seed", seeds_of(config)), *extras(config, record)]
     return str(config.get("prompt") or "a sweep without a prompt"), parts, committed(record)
 
 

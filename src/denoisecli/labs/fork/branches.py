@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisecli.config.samplers import SAMPLERS
-from denoisecli.errors import UsageError
 from denoisecli.labs.sampling import Sample, Told, sample_each
 from denoisecli.process.forward import corrupt
 from denoisecli.scale import to_unit_variance
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from denoisecli.diffusion.models import Model
     from denoisecli.labs.job import Job
     from denoisecli.trace import Trace
-
-MEET = 1e-3  # of σ: two samplers' levels closer than this are the same
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Branches:
 
 def sampled_branches(job: Job[ForkConfig], model: Model, trunk: Trace) -> Branches:
     """Sample what follows each fork, and from state 0 too where the config does not ask for that."""
-    at = tuple(sorted({0, *job.config.forks}))
+    at = branched(job.config)
     job.report.stage("sample", len(at) * len(job.config.seeds) * job.config.steps)
     changed = changed_config(job.config)
     _put_on(model, job.config)
@@ -51,10 +47,16 @@ def sampled_branches(job: Job[ForkConfig], model: Model, trunk: Trace) -> Branch
     return Branches(at, np.stack(finals), np.stack(guesses))
 
 
+def branched(config: ForkConfig) -> tuple[int, ...]:
+    """Return the states of all branches: those of the forks, and the one that the run begins at."""
+    return tuple(sorted({config.begins, *config.forks}))
+
+
 def changed_config(config: ForkConfig) -> ForkConfig:
-    """Return the settings behind a fork."""
-    named = {key: value for key, value in config.to.changed.items() if key not in ("loras", "noise")}
-    return config.model_copy(update=named)
+    """Return the settings behind a fork: what is changed there holds in every phase that follows."""
+    named = {key: value for key, value in config.to.changed.items() if key != "noise"}
+    phases = tuple(phase.model_copy(update=named) for phase in config.phases)
+    return config.model_copy(update=named | {"phases": phases})
 
 
 def _put_on(model: Model, config: ForkConfig) -> None:
@@ -73,16 +75,16 @@ def _replayed(
     job: Job[ForkConfig], model: Model, trunk: Trace, at: Sequence[int], changed: ForkConfig
 ) -> Iterator[Branch]:
     """Yield the branches that go on with the trunk's solver: rows of all forks in the same batches."""
-    from denoisecli.diffusion.take_up import Replay
+    from denoisecli.diffusion.chain import Leaving, outputs_name
 
     seeds = len(job.config.seeds)
     states = np.repeat(at, seeds)
-    outputs = trunk["outputs"]
+    solvers = [name for name in map(outputs_name, range(len(job.config.phases) + 2)) if name in trunk]
 
     def told(indices: list[int]) -> Told:
         rows = np.array(indices) - seeds
-        replay = Replay(states[rows].tolist(), outputs[rows % seeds])
-        return Told(changed, {"take_up": replay})
+        outputs = [trunk[name][rows % seeds] for name in solvers]
+        return Told(changed, leaving=Leaving(states[rows].tolist(), outputs))
 
     samples = [Sample(seed, changed.cfg) for seed in job.config.seeds] * (1 + len(at))
     parts = list(sample_each(job, model, samples, job.config.batch or seeds, start=seeds, thin=_thinned, told=told))
@@ -113,33 +115,37 @@ def _entered(
     """Yield the branches that begin anew at their state: noised again, or under another sampler."""
     seeds, config = len(job.config.seeds), job.config
     noise = _fresh_noise(job, model) if config.to.noise is not None else None
-    first: Trace | None = None
     for k, state in enumerate(at):
         start = seeds * (1 + k)
         x_t = trunk.x_t[:, state] if noise is None else noised(trunk, state, noise)
-        if first is not None and noise is None:
-            x_t = _carried(x_t, trunk, first, state, config)
         samples = [Sample(seed, changed.cfg) for seed in config.seeds] * (2 + k)
         if state == 0 and noise is not None:
             unit = x_t / start_scale(trunk, model, config)
             samples[start:] = [
                 Sample(seed, changed.cfg, noise=row) for seed, row in zip(config.seeds, unit, strict=True)
             ]
-        told = _entering(state, x_t, start, changed)
+        told = _entering(trunk, state, x_t, start, (config, changed))
         parts = list(
             sample_each(job, model, samples, min(config.batch or seeds, seeds), start=start, thin=_thinned, told=told)
         )
         final = np.concatenate([_ready(part) for _, part in parts])
-        first = first or parts[0][1]
         yield final, np.concatenate([trunk.x0[0, :state], parts[0][1]["x0"][0], final[:1]])
 
 
-def _entering(state: int, x_t: NDArray[np.float32], start: int, changed: ForkConfig) -> Any:
-    from denoisecli.diffusion.take_up import Entry
+def _entering(
+    trunk: Trace, state: int, x_t: NDArray[np.float32], start: int, configs: tuple[ForkConfig, ForkConfig]
+) -> Any:
+    """Return what tells a batch to begin at a state with latents. configs: before the fork and behind it."""
+    from denoisecli.diffusion.take_up import Handed
+
+    before, changed = configs
+    kind, samplers = trunk.record.get("schedule_kind", "vp"), (before.sampler, changed.sampler)
 
     def told(indices: list[int]) -> Told:
         rows = np.array(indices) - start
-        return Told(changed, {"take_up": Entry(state, x_t[rows])} if state else {})
+        if not state:
+            return Told(changed.model_copy(update={"start": None}))
+        return Told(changed, begins=(state, Handed(x_t[rows], float(trunk.sigmas[state]), kind, samplers)))
 
     return told
 
@@ -174,21 +180,3 @@ def start_scale(trunk: Trace, model: Model, config: ForkConfig) -> float:
 
     unit = noise_for(model.pipe, config.seeds[:1], config.size or (512, 512)).numpy()
     return float((trunk.x_t[:1, 0] * unit).sum() / (unit * unit).sum())
-
-
-def _carried(
-    x_t: NDArray[np.float32], trunk: Trace, other: Trace, state: int, config: ForkConfig
-) -> NDArray[np.float32]:
-    """Return latents of a state on the scale of another sampler. Raises UsageError where the two do not meet there."""
-    here, there = float(trunk.sigmas[state]), float(other.sigmas[state])
-    if abs(here - there) > MEET * max(here, there):
-        names = SAMPLERS[config.sampler].label, SAMPLERS[str(config.to.sampler)].label
-        raise UsageError(
-            f"{names[0]} and {names[1]} do not meet at state {state}: "
-            f"σ is {here:.4g} in one and {there:.4g} in the other.",
-            "Fork at state 0, or choose a sampler with the same levels (spacing, Karras).",
-        )
-    kinds = trunk.record.get("schedule_kind"), other.record.get("schedule_kind")
-    size = (1 + here**2) ** 0.5
-    factor = {("ve", "vp"): 1 / size, ("vp", "ve"): size}.get((str(kinds[0]), str(kinds[1])), 1.0)
-    return (x_t * np.float32(factor)).astype(np.float32)

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from denoisecli.config.base import SPLIT, Closed, Lora, SamplerName, SamplingConfig
 from denoisecli.config.fields import MAX_SEED, Int, Scale, Text, number_text
+from denoisecli.config.phases import start_state
 from denoisecli.safe_text import shown
 
 TO_PROMPT = "a castle on a rocky cliff at night, clear sky, calm sea, oil painting"
@@ -130,12 +131,17 @@ class ForkConfig(SamplingConfig):
     @property
     def prompts(self) -> tuple[str, ...]:
         """The texts that the model is told to paint: before the forks and behind them."""
-        return (self.prompt, *([self.to.prompt] if self.to.prompt is not None else []))
+        return (*super().prompts, *([self.to.prompt] if self.to.prompt is not None else []))
+
+    @property
+    def begins(self) -> int:
+        """The state at which the run begins to be sampled: 0 unless it starts from a picture."""
+        return start_state(self.start.strength, self.steps, self.sampler) if self.start else 0
 
     @property
     def forks(self) -> tuple[int, ...]:
         """The states at which the run is taken up."""
-        return tuple(range(0, self.steps, 2)) if self.at is None else self.at
+        return tuple(range(self.begins, self.steps, 2)) if self.at is None else self.at
 
     @model_validator(mode="after")
     def _states_that_are_there(self) -> ForkConfig:

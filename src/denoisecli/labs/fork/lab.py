@@ -13,7 +13,7 @@ from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
 from denoisecli.labs.sampling import batch_size, load, settings_inside
 
-from .branches import Branches, changed_config, sampled_branches
+from .branches import Branches, branched, changed_config, sampled_branches
 from .config import ForkConfig
 from .numbers import record, shares
 from .trunk import of_run, sampled_trunk
@@ -32,7 +32,7 @@ def plan(config: ForkConfig, out: Path | None, runs_dir: Path | None, *, force: 
     """Return the plan of a fork; nothing is loaded yet."""
     config, identity = of_run(config)
     if config.batch is None and config.size:
-        samples = len(config.seeds) * len({0, *config.forks})
+        samples = len(config.seeds) * len(branched(config))
         config = config.model_copy(update={"batch": batch_size(config.size, samples)})
     return plans.plan(config, identity, make, out, runs_dir, force=force)
 
@@ -45,7 +45,8 @@ def make(job: Job[ForkConfig]) -> Trace:
     warn_of_no_change(job)
     trunk = sampled_trunk(job, model)
     branches = sampled_branches(job, model, trunk)
-    del trunk.arrays["outputs"]
+    for name in [name for name in trunk.arrays if name.startswith("outputs")]:
+        del trunk.arrays[name]
     pictures = decode_states(job, model, trunk)
     ends = decode_finals(job, model, branches.final)
     ways = decode_ways(job, model, trunk, branches, pictures, ends)
@@ -119,7 +120,7 @@ def save_finals(job: Job[ForkConfig], model: Model, pictures: Pictures, ends: ND
     from denoisecli.interop.recipe import shot
 
     config = job.config
-    at = sorted({0, *config.forks})
+    at = branched(config)
 
     def named() -> Iterator[tuple[str, NDArray[np.uint8], dict[str, str]]]:
         for number, seed in enumerate(config.seeds):

@@ -36,7 +36,9 @@ def of_run(config: ForkConfig) -> tuple[ForkConfig, str]:
     longer the one that made it.
     """
     if config.run is None:
-        return resolved(config)
+        config, identity = resolved(config)
+        _check_early(config)
+        return config, identity
     record = load_record(Path(config.run).expanduser())
     if record.get("lab") not in ("sample", "fork"):
         raise UsageError(f"{config.run} is a run of {record.get('lab')}; fork takes up runs of sample and fork.")
@@ -52,7 +54,18 @@ def of_run(config: ForkConfig) -> tuple[ForkConfig, str]:
     late = next((state for state in taken.at or () if state >= taken.steps), None)
     if late is not None:
         raise UsageError(no_state(late, taken.steps))
+    _check_early(taken)
     return taken, run_hash({"run": str(record.get("hash")), "identity": identity}, "")
+
+
+def _check_early(config: ForkConfig) -> None:
+    """Raise UsageError for a state before the one at which a run that starts from a picture begins."""
+    early = next((state for state in config.at or () if state < config.begins), None)
+    if early is not None:
+        raise UsageError(
+            f"at: state {early} lies before the start: at strength {config.start and config.start.strength:g} the run "
+            f"begins at state {config.begins} of {config.steps}.",
+        )
 
 
 def _settings(config: ForkConfig, record: dict[str, Any]) -> ForkConfig:
@@ -93,6 +106,8 @@ def _with_outputs(job: Job[ForkConfig], model: Model, trace: Trace) -> Trace | N
     if "x_t" not in trace or "x0" not in trace:
         raise UsageError(f"{job.config.run} has kept no states, so there is nothing to take up.", "Make it again.")
     if SAMPLERS[job.config.sampler].evaluations > 1 or "extra_x_t" in trace or "eps_cond" not in trace:
+        return None
+    if job.config.phases or job.config.start:
         return None
     trace.arrays["outputs"] = outputs_of(trace, job.config.cfg, job.config.guidance_rescale, model.dtype)
     heard = {key: trace.record[key] for key in HEARD if key in trace.record}

@@ -11,7 +11,7 @@ def words(record: dict[str, Any], config: dict[str, Any]) -> Words:
     """Return the title, the settings and the findings of a run."""
     cfg = figure(config.get("cfg"))
     shown = [f"cfg {cfg}" if cfg else "", named("seed", seeds_of(config))]
-    parts = [changed(config), *sampling(config), *shown, *extras(config)]
+    parts = [changed(config), *sampling(config), *shown, *extras(config, record)]
     return str(config.get("prompt") or "a run without a prompt"), parts, findings(record, config)
 
 

@@ -95,6 +95,11 @@ class LoraRankConfig(SamplingConfig, _RankKeys):
         return re.split(r"[/\\]", path)[-1].rsplit(".", 1)[0]
 
     @property
+    def varied(self) -> tuple[str, ...]:
+        """The LoRAs, cut to their ranks."""
+        return ("loras",)
+
+    @property
     def paints(self) -> bool:
         """Whether a model is needed."""
         return self.images or bool(self.scales)

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from denoisecli.digest import file_sha256
 from denoisecli.errors import ConfigError
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
+from denoisecli.labs.own_pictures import opened, picture_path, picture_sha256
 from denoisecli.metrics import significant
 from denoisecli.process.forward import Levels, Schedule, corrupt, draw_noise, measured_correlations, schedule_named
-from denoisecli.safe_files import at_home, check_file, why
 from denoisecli.trace import Trace
 
 from .config import SCHEDULES, NoiseConfig
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 
     Picture = NDArray[np.uint8]
 
+HINT = "Leave image out for the built-in lighthouse."
 GRAIN_SIDE = 320  # pixels along a panel that make noise fine, and still visible on a slide
 SIDES = (64, 4096)
 SCHEDULE_FIELDS = ("index", "timestep", "alpha_bar", "sigma", "snr_db")
@@ -79,34 +78,12 @@ def clean_picture(config: NoiseConfig) -> Picture:
         raise ConfigError("The size is not resolved yet.")
     if config.image is None:
         return lighthouse(config.size)
-    from denoisecli.media.images import open_picture
-
-    picture = open_picture(_image_path(config.image))
-    return np.asarray(ImageOps.fit(picture, config.size, Image.Resampling.LANCZOS))
-
-
-def _image_path(image: str) -> Path:
-    path = at_home(image)
-    try:
-        return check_file(path)
-    except IsADirectoryError:
-        raise ConfigError(f"image: {image} is a folder, not a picture.", "Name one picture in it.") from None
-    except FileNotFoundError:
-        hint = "Leave image out for the built-in lighthouse."
-        raise ConfigError(f"image: there is no picture at {image}.", hint) from None
-    except OSError as error:
-        raise ConfigError(f"image: {image} {why(error)}.") from None
+    return opened("image", config.image, config.size)
 
 
 def _picture_identity(config: NoiseConfig) -> str:
     """Return what the picture is by its content: the file's sha256, or the scene's name."""
-    if config.image is None:
-        return "lighthouse"
-    path = _image_path(config.image)
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise ConfigError(f"image: {config.image} {why(error)}.") from None
+    return "lighthouse" if config.image is None else picture_sha256("image", config.image, HINT)
 
 
 def _natural_size(config: NoiseConfig) -> tuple[int, int]:
@@ -122,7 +99,7 @@ def _natural_size(config: NoiseConfig) -> tuple[int, int]:
     if config.image is not None:
         from denoisecli.media.images import open_picture
 
-        proportions = open_picture(_image_path(config.image)).size
+        proportions = open_picture(picture_path("image", config.image, HINT)).size
     panels = len(config.compared)
     room = picture_room(config.film.size, panels, proportions, panels == 1)
     scale = max(1, round(max(room) / GRAIN_SIDE))

@@ -165,12 +165,13 @@ function drawPlot(plot, data, seeds) {
   });
 }
 
-/** Under the slider: where layout and detail were fixed, a tick for each seed, a word that goes there. */
+/** Under the slider: where the run begins on the way or changes, where layout and detail were fixed, a tick for each seed, a word that goes there. */
 function markStates(timeline, data, seeds) {
   const found = MEASURES.map(([name, role]) => ({ name, role, at: seeds.map((seed) => data.committed[name]?.[seed]).filter((k) => k !== null && k !== undefined) }))
     .filter(({ at }) => at.length);
   const marks = found.map(({ name, role, at }) => ({
     index: Math.max(...at), role, text: `${name} fixed ${range(at.map((k) => data.states[k].index))}`, onclick: () => timeline.scrub(Math.max(...at)),
   }));
-  timeline.mark(marks, found.flatMap(({ role, at }) => at.map((index) => ({ index, role }))));
+  const turns = data.turns.map(({ index, text }) => ({ index, role: "quiet", text, onclick: () => timeline.scrub(index) }));
+  timeline.mark([...turns, ...marks], found.flatMap(({ role, at }) => at.map((index) => ({ index, role }))));
 }

@@ -13,7 +13,16 @@ from denoisecli import glossary
 from denoisecli.figures.drawn import drawn_scales
 from denoisecli.figures.facts import Facts, Series, run_facts
 from denoisecli.figures.latent import levels, robust_limits
-from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word, shown_states
+from denoisecli.figures.page_body import (
+    Body,
+    drawn_words,
+    model_word,
+    notes,
+    phases_note,
+    seeds_word,
+    shown_states,
+    turn_places,
+)
 from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED, significant
 from denoisecli.scale import canvas_latents
 from denoisecli.trace import Trace
@@ -64,7 +73,8 @@ def _data(trace: Trace, facts: Facts, states: list[int]) -> dict[str, Any]:
     return {
         "title": facts.prompt or "no prompt",
         "settings": " · ".join([*model_word(record), facts.settings, seeds_word(facts.seeds)]),
-        "note": notes(len(states), len(facts.rows), scales),
+        "note": " ".join(filter(None, [phases_note(record), notes(len(states), len(facts.rows), scales)])) or None,
+        "turns": turn_places(facts, states),
         "drawn": drawn_words(scales[:, states]),
         "seeds": list(facts.seeds),
         "last": facts.steps,

@@ -10,7 +10,7 @@ from denoisecli.runs.summary import Words, committed, extras, figure, middle, na
 def words(record: dict[str, Any], config: dict[str, Any]) -> Words:
     """Return the title, the settings and the findings of a run."""
     cfg = figure(config.get("cfg"))
-    parts = [*sampling(config), f"cfg {cfg}" if cfg else "", named("seed", seeds_of(config)), *extras(config)]
+    parts = [*sampling(config), f"cfg {cfg}" if cfg else "", named("seed", seeds_of(config)), *extras(config, record)]
     return str(config.get("prompt") or "a run without a prompt"), parts, committed(record)
 
 

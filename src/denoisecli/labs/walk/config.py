@@ -110,6 +110,12 @@ class WalkConfig(SamplingConfig):
         return (self.between and self.between.prompts) or super().prompts
 
     @property
+    def varied(self) -> tuple[str, ...]:
+        """What it goes between."""
+        kinds = {"prompts": ("prompt", "negative_prompt"), "scales": ("cfg",), "strengths": ("loras",)}
+        return kinds[self.between.kind] if self.between else ()
+
+    @property
     def title(self) -> str:
         """The words that name the run's folder."""
         return " to ".join(self.prompts)

@@ -126,7 +126,7 @@ def describe(trace: Trace, walker: Walker, places: Sequence[Place], jumps: NDArr
 
     trace.arrays["x_T"] = np.stack([walker.samples.way.noise(place) for place in places])
     trace.arrays["final"] = np.stack([walker.final(place) for place in places])
-    kept = ("environment", "model", "schedule_kind", "schedule")
+    kept = ("environment", "model", "schedule_kind", "schedule", "start", "phases")
     trace.record |= {name: walker.record[name] for name in kept if name in walker.record}
     trace.record["batches"] = walker.kept.batches
     trace.record["walk"] |= {"sampled": len(walker.kept.where), "jumps": jump_sizes(walker, places)}

@@ -21,7 +21,7 @@ def words(record: dict[str, Any], config: dict[str, Any]) -> Words:
         f"{frames} frames" if frames else "",
         *sampling(config),
         f"cfg {cfg}" if cfg else "",
-        *extras(config),
+        *extras(config, record),
     ]
     return str(config.get("prompt") or "a walk"), parts, _jumps(record)
 

@@ -16,6 +16,7 @@ from denoisecli.figures.facts import model_name, run_facts
 from denoisecli.figures.text import clean
 from denoisecli.figures.theme import RGB, Theme, mix
 from denoisecli.glossary import caption_line
+from denoisecli.runs.course import course
 from denoisecli.runs.summary import sampling
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class SweepFacts:
     numbers: dict[str, Series]
     sameness: Series | None  # (scale, state)
     drawn_scale: NDArray[np.float64]
+    turns: tuple[tuple[int, str], ...] = ()
 
     @property
     def last(self) -> int:
@@ -105,7 +107,10 @@ def sweep_facts(trace: Trace) -> SweepFacts:
     return SweepFacts(
         prompt=facts.prompt,
         negative=clean(str(config.get("negative_prompt") or "")),
-        settings=settings_line(config, [scale["label"] for scale in scales], facts.steps),
+        settings=" · ".join(
+            [settings_line(config, [scale["label"] for scale in scales], facts.steps), *course(config, record)]
+        ),
+        turns=facts.turns,
         labels=tuple(scale["label"] for scale in scales),
         seeds=seeds,
         rows=facts.rows,

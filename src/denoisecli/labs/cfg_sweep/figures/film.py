@@ -16,7 +16,7 @@ from denoisecli.figures.paint import paste_rounded
 from denoisecli.figures.panels import NAMES
 from denoisecli.figures.text import draw_text, measure
 from denoisecli.figures.theme import MONO, STRONG, FilmStyle, Theme
-from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.figures.timeline import Mark, Timeline, turn_marks
 from denoisecli.trace import Trace
 
 from .facts import SweepFacts, sweep_facts, sweep_plots
@@ -123,4 +123,5 @@ def sweep_timeline(facts: SweepFacts, layout: SweepLayout, theme: Theme, n_state
     on, off = facts.guided
     marks = [Mark("guidance on", theme.teal, (on,))] if on > 0 else []
     marks += [Mark("guidance off", theme.rose, (off,))] if off < facts.last else []
+    marks += turn_marks(facts.turns, theme)
     return Timeline(layout.timeline, n_states or facts.last + 1, tuple(marks), theme, layout.measures.text)

@@ -16,7 +16,7 @@ from denoisecli.figures.layout import Measures
 from denoisecli.figures.paint import paste_rounded
 from denoisecli.figures.text import draw_text, measure, shorten
 from denoisecli.figures.theme import HERO, MONO, PLAIN, PROMPT, STRONG, FilmStyle, Theme
-from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.figures.timeline import Mark, Timeline, turn_marks
 from denoisecli.trace import Trace
 
 from ..numbers import BANDS
@@ -55,9 +55,8 @@ def fork_frames(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> 
 def _marks(facts: ForkFacts, theme: Theme) -> tuple[Mark, ...]:
     roles = {"layout": theme.amber, "detail": theme.teal}
     known = {band: facts.decided[band] for band in BANDS}
-    return tuple(
-        Mark(f"{band} decided", roles[band], (round(state),)) for band, state in known.items() if state is not None
-    )
+    found = (Mark(f"{band} decided", roles[band], (round(at),)) for band, at in known.items() if at is not None)
+    return (*turn_marks(facts.run.turns, theme), *found)
 
 
 def _dots(facts: ForkFacts, state: int, theme: Theme) -> list[tuple[float, tuple[int, int, int]]]:

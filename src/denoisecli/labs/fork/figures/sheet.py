@@ -10,6 +10,7 @@ from PIL import Image
 from denoisecli.figures.boxes import Box
 from denoisecli.figures.curves import draw_labels, draw_plot
 from denoisecli.figures.drawn import legend, marked_array
+from denoisecli.figures.facts import turn_words
 from denoisecli.figures.sheet import SheetRow, choose_columns, contact_sheet, state_columns
 from denoisecli.figures.text import draw_text, wrap
 from denoisecli.figures.theme import PROMPT, FilmStyle
@@ -32,7 +33,7 @@ def fork_sheet(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> I
             marked_array(pictures["branch"][branch][state], by[state] if state < at else 1, theme) for state in columns
         ]
         rows.append(SheetRow(f"at {at}", "changed", shown))
-    words = " · ".join([facts.change, facts.run.settings, *legend(facts.drawn[:1, columns])])
+    words = " · ".join([facts.change, facts.run.settings, *turn_words(facts.run), *legend(facts.drawn[:1, columns])])
     sheet = contact_sheet(rows, state_columns(facts.run, columns), facts.run.prompt, words, theme)
     return _with_curve(sheet, facts, style)
 

@@ -14,7 +14,7 @@ from denoisecli.figures.film import Frame
 from denoisecli.figures.layout import DeckLayout, deck_layout
 from denoisecli.figures.panels import View, draw_labels, draw_panels, framed, grid_unit, run_views
 from denoisecli.figures.theme import FilmStyle, Theme
-from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.figures.timeline import Mark, Timeline, turn_marks
 from denoisecli.trace import Trace
 
 from .rail import make_rail
@@ -62,7 +62,7 @@ def mark_fixed(
 
 
 def run_timeline(facts: Facts, layout: DeckLayout, theme: Theme) -> Timeline:
-    """Return the timeline of a run with its marks: where layout and detail were fixed."""
+    """Return the timeline of a run with its marks: where layout and detail were fixed, and where it changed."""
     box, text = layout.timeline, layout.measures.text
     labels_beside = layout.grid.beside and layout.grid.view_labels
     if labels_beside and layout.measures.shape == "wide":  # it starts under the panels, not under their labels
@@ -72,4 +72,4 @@ def run_timeline(facts: Facts, layout: DeckLayout, theme: Theme) -> Timeline:
     marks = tuple(
         Mark(f"{name} fixed", colour, facts.committed[name]) for name, colour in pairs if facts.committed[name]
     )
-    return Timeline(box, len(facts.rows), marks, theme, text)
+    return Timeline(box, len(facts.rows), turn_marks(facts.turns, theme) + marks, theme, text)

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from denoisecli.figures.drawn import drawn_scales, legend
-from denoisecli.figures.facts import run_facts
+from denoisecli.figures.facts import run_facts, turn_words
 from denoisecli.figures.panels import LatentView, View, run_views
 from denoisecli.figures.sheet import SheetRow, choose_columns, contact_sheet, state_columns
 from denoisecli.figures.theme import FilmStyle
@@ -30,7 +30,9 @@ def deck_sheet(
     chosen = choose_columns(len(facts.rows))
     rows = [_run_row(view, seed, name, chosen) for seed, name in enumerate(facts.seeds) for view in shown]
     scales = drawn_scales(trace.record.get("runs", []), len(facts.rows))
-    words = " · ".join([facts.settings, *(legend(scales[:, chosen]) if found.get("guess") in shown else ())])
+    words = " · ".join(
+        [facts.settings, *turn_words(facts), *(legend(scales[:, chosen]) if found.get("guess") in shown else ())]
+    )
     return contact_sheet(rows, state_columns(facts, chosen), facts.prompt, words, style.theme)
 
 

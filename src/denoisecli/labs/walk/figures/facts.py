@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from denoisecli.figures.facts import settings_line
 from denoisecli.figures.text import clean
+from denoisecli.runs.course import course
 
 from .map import Course
 
@@ -84,7 +85,7 @@ def walk_facts(record: Mapping[str, Any]) -> WalkFacts:
     ends = (config.get("between") or {}).get(kind) or []
     prompts = ends if kind == "prompts" else [config["prompt"]]
     shown = dict(config) | ({"cfg": None} if kind == "scales" else {})
-    settings = settings_line(shown, config["steps"])
+    settings = " · ".join([settings_line(shown, config["steps"]), *course(config, record)])
     if kind != "seeds":
         settings += f" · seed {config['seeds'][0]}"
     return WalkFacts(

@@ -1,0 +1,242 @@
+"""A run in phases: calls of the pipeline in a chain, each of which samples some of the steps and hands on the rest.
+
+Where the sampler stays, the next call replays what the scheduler was given so far (`take_up`), so that its history
+and the noise that it draws go on as if nothing had happened. Another sampler takes the latents over at their level,
+and begins without a history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from denoisecli.process.x0 import Levels
+from denoisecli.trace import Trace
+
+from .adapters import wear
+from .batch import sample_batch
+from .noise import generators_after_start
+from .take_up import Handed, TakeUp, on_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from .adapters import Strengths
+    from .batch import Batch
+    from .models import Model
+    from .take_up import Entrance, Kept
+
+    OnStep = Callable[[int, int, NDArray[np.float32]], None]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A phase: it ends at the state `until`. batch: made once its LoRAs are on: (file, strengths); None: all stay."""
+
+    until: int
+    batch: Callable[[], Batch]
+    loras: Sequence[tuple[str, Strengths]] | None = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Where a chain begins: at a state, with latents. generators: the seeds', which have drawn what made them."""
+
+    state: int = 0
+    enters: Entrance | None = None
+    repainting: Kept | None = None
+    generators: Sequence[torch.Generator] | None = None
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A run that is there, which rows leave, each at its own state. outputs: `Chained.outputs` of that run's rows."""
+
+    at: Sequence[int]
+    outputs: Sequence[NDArray[np.float32]]
+
+
+@dataclass
+class _Solver:
+    """The solver of some links: since when it steps, with what, and what it was given so far."""
+
+    begin: int
+    enters: Entrance | None
+    generators: list[torch.Generator]
+    outputs: NDArray[np.float32] | None
+    states: list[torch.Tensor] = field(default_factory=list)
+
+    def rewound(self) -> list[torch.Generator]:
+        """Return its generators as they were when it began."""
+        if not self.states:
+            self.states = [one.get_state() for one in self.generators]
+        for one, state in zip(self.generators, self.states, strict=True):
+            one.set_state(state)
+        return self.generators
+
+
+def sample_chain(
+    model: Model,
+    links: Sequence[Link],
+    opening: Opening | None = None,
+    *,
+    on_step: OnStep | None = None,
+    outputs: bool = False,
+    leaving: Leaving | None = None,
+    **listened: Any,
+) -> tuple[Trace, Levels | None]:
+    """Return the trace of one batch in phases, from where it begins on, and the levels of the states before that.
+
+    outputs: keep what each solver got, as the arrays `outputs`, `outputs_1`, ... leaving: of a run that is there.
+    listened: what else `sample_batch` is told. Raises as that does, and UsageError where two samplers do not meet.
+    """
+    opening = opening or Opening()
+    chain = _Chain(model, links, opening, leaving, on_step, listened)
+    parts = chain.run()
+    trace = joined(parts)
+    if outputs:
+        trace.arrays |= {outputs_name(index): held for index, held in enumerate(chain.outputs)}
+    return trace, chain.before
+
+
+def outputs_name(solver: int) -> str:
+    """Return the name of the array of what a run's first, second, ... solver was given."""
+    return "outputs" if solver == 0 else f"outputs_{solver}"
+
+
+class _Chain:
+    """The links of one batch, one after the other."""
+
+    def __init__(
+        self,
+        model: Model,
+        links: Sequence[Link],
+        opening: Opening,
+        leaving: Leaving | None,
+        on_step: OnStep | None,
+        listened: dict[str, Any],
+    ) -> None:
+        self.model, self.opening, self.leaving = model, opening, leaving
+        self.links = [link for link in links if link.until > opening.state]
+        self.told = {"on_step": on_step, **listened}
+        self.outputs: list[NDArray[np.float32]] = []
+        self.before: Levels | None = None
+        self.stand_in: dict[int, Any] = {}
+
+    def run(self) -> list[Trace]:
+        """Return the traces of the links."""
+        parts: list[Trace] = []
+        first, solver, before = self.opening.state, None, None
+        for link in self.links:
+            if link.loras is not None:
+                wear(self.model, link.loras)
+            batch = link.batch()
+            if solver is None or before is None:
+                solver = self._first(batch)
+            elif _sampler(batch) != _sampler(before):
+                self._keep(solver)
+                solver = self._next(solver, first, parts[-1], (before.sampler, batch.sampler))
+            part = self._sampled(link, batch, first, solver)
+            parts.append(part)
+            first, before = link.until, batch
+        assert solver is not None
+        self._keep(solver)
+        return parts
+
+    def _first(self, batch: Batch) -> _Solver:
+        drawn = self.opening.generators or generators_after_start(batch.seeds, batch.noise.shape[1:])
+        return _Solver(self.opening.state, self.opening.enters, list(drawn), self._left(0))
+
+    def _next(self, solver: _Solver, first: int, part: Trace, samplers: tuple[str, str]) -> _Solver:
+        """Return the solver that takes over what another one reached."""
+        kind = part.record.get("schedule_kind", "vp")
+        handed = Handed(part.x_t[:, -1], float(part.sigmas[-1]), kind, samplers)
+        return _Solver(first, handed, solver.generators, self._left(len(self.outputs)))
+
+    def _left(self, solver: int) -> NDArray[np.float32] | None:
+        """Return what a solver got in the run that is left."""
+        return self.leaving.outputs[solver] if self.leaving and solver < len(self.leaving.outputs) else None
+
+    def _keep(self, solver: _Solver) -> None:
+        assert solver.outputs is not None
+        self.outputs.append(solver.outputs)
+
+    def _sampled(self, link: Link, batch: Batch, first: int, solver: _Solver) -> Trace:
+        """Return the trace of one link, its steps alone, and keep what the solver got in it."""
+        at = self.leaving.at if self.leaving else [first] * len(batch.seeds)
+        stretch = TakeUp(
+            at=[max(state, first) for state in at],
+            outputs=solver.outputs,
+            begin=solver.begin,
+            enters=solver.enters,
+            until=None if link is self.links[-1] else link.until,
+            noted=first,
+            repainting=self.opening.repainting,
+            stand_in=self.stand_in,
+        )
+        batch = replace(batch, generators=solver.rewound())
+        part = sample_batch(self.model, batch, outputs=True, take_up=stretch, **self.told)
+        solver.outputs = part.arrays.pop("outputs")
+        if self.before is None:
+            self.before = stretch.before
+        return part
+
+
+def _sampler(batch: Batch) -> tuple[Any, ...]:
+    return batch.sampler, batch.spacing, batch.schedule
+
+
+LEVELS = ("sigmas", "timesteps", "alpha_bars")
+
+
+def joined(parts: Sequence[Trace]) -> Trace:
+    """Return the stretches of a run, one behind the other, as one trace: on the first one's scale."""
+    from .transcript import schedule_rows
+
+    first, last = parts[0], parts[-1]
+    if first is last:
+        return first
+    arrays = {name: np.concatenate([*(part[name][:-1] for part in parts[:-1]), last[name]]) for name in LEVELS}
+    rows = [_on_scale_of(first, part) for part in parts]
+    arrays["x_t"] = np.concatenate([rows[0], *(row[:, 1:] for row in rows[1:])], axis=1)
+    for name in first.arrays.keys() | last.arrays.keys() - arrays.keys():
+        held = [_track(part, name) for part in parts]
+        known = [array for array in held if array is not None]
+        if name not in arrays and (len(known) == len(parts) or name == "extra_x_t"):
+            arrays[name] = np.concatenate(known, axis=1)
+    record = dict(first.record)
+    record["schedule"] = schedule_rows(Levels(arrays["timesteps"], arrays["sigmas"], arrays["alpha_bars"]))
+    record["guidance_measured"] = [row for part in parts for row in part.record.get("guidance_measured", [])]
+    record["guidance"] = next(
+        (part.record["guidance"] for part in parts if part.record["guidance"]["kind"] == "two halves"),
+        record["guidance"],
+    )
+    if extra := [*_extra(parts)]:
+        record["extra_evaluations"] = extra
+    return Trace(first.lab, arrays, record)
+
+
+def _track(part: Trace, name: str) -> NDArray[Any] | None:
+    """Return an array of a stretch; where no half without the prompt was asked for, the one with it was used."""
+    if name == "eps_uncond" and name not in part and "eps_cond" in part:
+        name = "eps_cond"
+    return part.arrays.get(name)
+
+
+def _on_scale_of(first: Trace, part: Trace) -> NDArray[np.float32]:
+    kinds = (str(one.record.get("schedule_kind", "vp")) for one in (part, first))
+    return on_scale(part.x_t, part.sigmas[:, None, None, None], *kinds)
+
+
+def _extra(parts: Sequence[Trace]) -> list[dict[str, Any]]:
+    """Return the rows of the evaluations beside the steps, counted through."""
+    rows, before = [], 0
+    for part in parts:
+        rows += [row | {"step": row["step"] + before} for row in part.record.get("extra_evaluations", [])]
+        before += part.steps
+    return rows

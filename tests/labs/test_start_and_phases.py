@@ -1,0 +1,172 @@
+"""Every sampling lab with a picture to start from, and with phases: what is recorded, and what is refused."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+
+from denoisecli.config.load import Layer, build
+from denoisecli.errors import DenoiseError
+from denoisecli.figures.facts import run_facts
+from denoisecli.labs.cfg_sweep import lab as cfg_sweep
+from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
+from denoisecli.labs.fork import lab as fork
+from denoisecli.labs.fork.config import ForkConfig
+from denoisecli.labs.sample import lab as sample
+from denoisecli.labs.sample.config import SampleConfig
+from denoisecli.labs.walk import lab as walk
+from denoisecli.labs.walk.config import WalkConfig
+from denoisecli.report import Report
+from denoisecli.runs.summary import summary
+from denoisecli.trace import load
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
+LABS = {
+    "sample": (sample, SampleConfig, {}),
+    "cfg-sweep": (cfg_sweep, CfgSweepConfig, {"seeds": [7], "scales": [1, 7.5]}),
+    "walk": (walk, WalkConfig, {"frames": 2}),
+    "fork": (fork, ForkConfig, {"at": [2, 3], "to": {"prompt": "a castle"}}),
+}
+SMALL = {"film": {"size": "640x360", "fps": 5, "hold_s": 0.2}, "size": 64, "steps": 4, "seeds": [7, 21]}
+PHASES = [{"until": 0.5, "prompt": "a castle at night"}, {"until": 0.75, "loras": ["pocket/woodcut-print"]}]
+
+
+class Told(Report):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A picture of the run's shape, one of another with an alpha channel, and masks."""
+    folder = tmp_path_factory.mktemp("pictures")
+    grey = np.linspace(0, 255, 64, dtype=np.uint8)
+    Image.fromarray(np.stack([np.tile(grey, (64, 1))] * 3, -1)).save(folder / "own.png")
+    Image.new("RGBA", (160, 80), (200, 30, 30, 120)).save(folder / "wide.png")
+    half = np.zeros((64, 64), np.uint8)
+    half[:32] = 255
+    Image.fromarray(half).save(folder / "mask.png")
+    Image.new("L", (64, 64)).save(folder / "black.png")
+    Image.new("L", (32, 32), 255).save(folder / "small.png")
+    (folder / "no.png").write_text("no picture")
+    turned = Image.new("RGB", (64, 128), (10, 200, 10))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(folder / "turned.jpg", exif=exif)
+    return folder
+
+
+def made(lab, folder, report=None, **values):
+    module, kind, own = LABS[lab]
+    config = build(kind, [Layer(SMALL | own | values, source="test")])
+    return module.plan(config, folder, None, force=False).make(report or Report())
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_every_lab_starts_from_a_picture(lab, pictures, tmp_path):
+    trace = load(made(lab, tmp_path / "run", start={"image": str(pictures / "own.png"), "strength": 0.5}))
+    jsonschema.validate(trace.record, SCHEMA)
+    start, row = trace.record["start"], trace.record["schedule"][2]
+    assert (start["image"], start["size"], start["strength"], start["state"]) == ("own.png", [64, 64], 0.5, 2)
+    assert {key: start[key] for key in ("timestep", "sigma", "alpha_bar")} == {
+        key: row[key] for key in ("timestep", "sigma", "alpha_bar")
+    }
+    assert f"from own.png at σ {row['sigma']:.3g} (strength 0.5)" in summary(trace.record).line
+    if "x_t" in trace:
+        assert trace.x_t.shape[-4] == 5
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_every_lab_has_phases(lab, tmp_path):
+    trace = load(made(lab, tmp_path / "run", phases=PHASES))
+    jsonschema.validate(trace.record, SCHEMA)
+    rows = trace.record["phases"]
+    assert [(row["first"], row["until"]) for row in rows] == [(0, 2), (2, 3), (3, 4)]
+    assert rows[1]["begins"] == rows[0]["ends"]
+    assert rows[0]["prompt"] == "a castle at night"
+    assert [lora["file"] for lora in rows[1]["loras"]] == ["pocket/woodcut-print"]
+    assert "3 phases" in summary(trace.record).line
+    if lab != "walk":
+        assert [state for state, _ in run_facts(trace).turns] == [2, 3]
+
+
+def test_a_phase_acts_in_its_steps_and_its_loras_nowhere_else(tmp_path):
+    plain, phased = load(made("sample", tmp_path / "plain")), load(made("sample", tmp_path / "phased", phases=PHASES))
+    late = load(made("sample", tmp_path / "late", phases=[{"until": 0.75}, {"prompt": "a castle at night"}]))
+    assert np.array_equal(late.x_t[:, :4], plain.x_t[:, :4])
+    assert not np.allclose(late.x_t[:, 4], plain.x_t[:, 4], atol=1e-3)
+    assert not np.allclose(phased.x_t[:, 1], plain.x_t[:, 1], atol=1e-3)
+    words = load(made("sample", tmp_path / "words", phases=PHASES[:1]))
+    assert np.array_equal(phased.x_t[:, :3], words.x_t[:, :3])
+    assert not np.allclose(phased.x_t[:, 3], words.x_t[:, 3], atol=1e-3)
+
+
+def test_a_fork_of_a_run_in_phases_that_changes_nothing_is_that_run(tmp_path):
+    phases = [{"until": 0.5, "cfg": 3.0}, {"until": 0.75, "sampler": "ddim"}]
+    trace = load(made("fork", tmp_path / "run", phases=phases, to={"loras": []}, seeds=[7]))
+    np.testing.assert_allclose(trace["final"][0], trace.x_t[:, -1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [("wide.png", ["160×80 and the run 64×64: cut to its middle", "transparent in places"]), ("own.png", [])],
+)
+def test_what_becomes_of_the_picture_is_told(pictures, tmp_path, image, said):
+    report = Told()
+    made("sample", tmp_path / "run", report, start=str(pictures / image), seeds=[7])
+    about = [text for text in report.warnings if text.startswith("start.image")]
+    assert len(about) == len(said)
+    assert all(words in text for words, text in zip(said, about, strict=True))
+
+
+def test_a_turned_picture_is_upright(pictures, tmp_path):
+    trace = load(made("sample", tmp_path / "run", start=str(pictures / "turned.jpg"), seeds=[7]))
+    assert trace.record["start"]["size"] == [128, 64]
+
+
+def test_another_picture_under_the_same_name_is_another_run(pictures, tmp_path):
+    config = build(SampleConfig, [Layer(SMALL | {"start": str(tmp_path / "a.png")}, source="test")])
+    hashes = []
+    for name in ("own.png", "mask.png"):
+        (tmp_path / "a.png").write_bytes((pictures / name).read_bytes())
+        hashes.append(sample.plan(config, None, tmp_path, force=False).folder.hash)
+    assert hashes[0] != hashes[1]
+
+
+@pytest.mark.parametrize(
+    ("lab", "values", "message"),
+    [
+        ("sample", {"start": {"image": "OWN", "strength": 0}}, "start.strength: 0 is out of range|strength: .*greater"),
+        ("sample", {"start": {"image": "OWN", "strength": float("nan")}}, "start.strength: .*finite number"),
+        ("sample", {"start": {"image": "OWN", "strength": 0.1}}, "less than one of 4 steps"),
+        ("sample", {"start": "nowhere.png"}, "start.image: there is no picture at nowhere.png"),
+        ("sample", {"start": "NO"}, "not a picture in a format we can read"),
+        ("sample", {"start": {"image": "OWN", "mask": "BLACK"}}, "has no white, so nothing would be painted"),
+        ("sample", {"start": {"image": "OWN", "mask": "SMALL"}}, "has 32×32 and the picture 64×64 pixels"),
+        ("sample", {"start": "OWN", "sampler": "pndm"}, "pndm cannot begin on the way"),
+        ("fork", {"start": "OWN", "at": [0]}, "at strength 0.6 the run begins at state 2 of 4"),
+        ("sample", {"phases": [{"until": 0.1, "cfg": 1}]}, "phase 1 has no step of the 4 to itself"),
+        ("sample", {"phases": [{"until": 0.5}, {"until": 0.5}]}, "phase 2 lasts until 0.5, which the one before"),
+        ("sample", {"phases": [{"until": 0.7}, {"until": 0.4}]}, "phase 2 lasts until 0.4, which the one before"),
+        ("sample", {"phases": [{"until": 1}, {"cfg": 2}]}, "phase 2 begins after the end"),
+        ("sample", {"phases": [{"until": 1.5}]}, "phases"),
+        ("sample", {"phases": [{"cfg": 2}, {"until": 0.5}]}, "phase 1 of 2 has no until"),
+        ("sample", {"phases": [{"until": 0.5, "scale": 2}]}, "a run has states of one size"),
+        ("sample", {"phases": [{"until": 0.5}, {"sampler": "euler_karras"}]}, "do not meet at state 2: σ is"),
+        ("sample", {"phases": [{"until": 0.5}, {"sampler": "flow_euler"}]}, "'flow_euler' does not fit this model"),
+        ("cfg-sweep", {"phases": [{"until": 0.5, "cfg": 3}]}, "phase 1 sets cfg, which this run varies itself"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_said_in_a_sentence(pictures, tmp_path, lab, values, message):
+    names = {"OWN": "own.png", "NO": "no.png", "BLACK": "black.png", "SMALL": "small.png"}
+    text = json.dumps(values)
+    for name, file in names.items():
+        text = text.replace(f'"{name}"', json.dumps(str(pictures / file)))
+    with pytest.raises(DenoiseError, match=message):
+        made(lab, tmp_path / "run", **json.loads(text))
