@@ -25,6 +25,9 @@ def read(tmp_path, text):
         pytest.param(
             "film:\n  sise: [2, 2]", 2, 'film.sise: unknown key; did you mean "size"?', id="unknown nested key"
         ),
+        pytest.param(
+            "prompt: a\nstart: {strength: 0.5}", 2, "start.image: is missing: it has no default", id="no image"
+        ),
         pytest.param("prompt: a\nsteps: 0", 2, "steps: 0 is out of range (want 1 to 1000)", id="no steps"),
         pytest.param("steps: -1", 1, "steps: -1 is out of range", id="negative steps"),
         pytest.param("steps: 100000", 1, "steps: 100000 is out of range", id="too many steps"),

@@ -238,6 +238,8 @@ def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
         deeper = [f"{block}.{key}" for block in known if key in keys_at(lab, (*place, block))]
         guess = did_you_mean(str(key), known) or (f'; did you mean "{deeper[0]}"?' if deeper else "")
         return f"unknown key{guess or ' (known here: ' + ', '.join(known) + ')'}"
+    if kind == "missing":
+        return "is missing: it has no default"
     if kind == "value_error":
         return str(context["error"])
     if kind in ("greater_than_equal", "less_than_equal", "greater_than"):
