@@ -133,10 +133,17 @@ def test_the_command_makes_the_same_config_again(data):
     assert words[:2] == ["denoisecli", "sample"]
     pairs = list(zip(words[2::2], words[3::2], strict=True))
     given = {
-        key: [value for flag, value in pairs if flag == f"--{key}"] for key in ("prompt", "seed", "steps", "cfg", "set")
+        key: [value for flag, value in pairs if flag == f"--{key}"]
+        for key in ("prompt", "seed", "steps", "cfg", "sampler", "set")
     }
     layers = [
-        flags(prompt=given["prompt"][0], seeds=given["seed"], steps=int(given["steps"][0]), cfg=float(given["cfg"][0])),
+        flags(
+            prompt=given["prompt"][0],
+            seeds=given["seed"],
+            steps=int(given["steps"][0]),
+            cfg=float(given["cfg"][0]),
+            sampler=given["sampler"][0],
+        ),
         settings(SampleConfig, given["set"]),
     ]
     config = build(SampleConfig, layers)
