@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,8 +17,8 @@ from denoisecli.figures.latent import (
 )
 from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet
 from denoisecli.figures.text import measure
-from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, MONO, THEMES, FilmStyle, theme_named
-from denoisecli.figures.timeline import Mark, Timeline, kept_apart
+from denoisecli.figures.theme import CONTRAST, DARK, LIGHT, MONO, PLAIN, THEMES, FilmStyle, theme_named
+from denoisecli.figures.timeline import Mark, Timeline, kept_apart, turn_marks
 from denoisecli.figures.timing import holds, tick
 from denoisecli.labs.sample.figures.deck import deck_frames
 from denoisecli.labs.sample.figures.rail import _fitting_settings
@@ -303,3 +305,23 @@ def test_an_unknown_theme_is_answered_with_a_guess():
     assert theme_named("light") is LIGHT
     with pytest.raises(UsageError, match='did you mean "light"'):
         theme_named("lihgt")
+
+
+@pytest.mark.parametrize("width", [60, 300, 640, 994, 1834])
+@pytest.mark.parametrize("first", [0, 9, 20])
+def test_the_words_of_a_timeline_keep_apart_and_inside(width, first):
+    """Where there is no room for all, the turns of the run go unnamed before what was found of it."""
+    turns = turn_marks([(first, '"a lighthouse on a rocky c...", cfg 12'), (14, "cfg 2")], DARK)
+    found = (Mark("layout fixed", DARK.amber, (9,)), Mark("detail fixed", DARK.teal, (14,)))
+    line, style = Timeline(Box(40, 900, width, 64), 21, turns + found, DARK, 24), PLAIN.at(24)
+    named = line._named(style)
+    spans = sorted(
+        (x - measure(mark.word, style) / 2, x + measure(mark.word, style) / 2)
+        for mark, x in zip(named, line._word_places(named, style), strict=True)
+    )
+    assert all(left >= 40 - 1e-6 and right <= 40 + width + 1e-6 for left, right in spans)
+    assert all(right + 0.25 * 24 <= left for (_, right), (left, _) in itertools.pairwise(spans))
+    if width >= 994:
+        assert set(found) <= set(named)
+    if width == 1834:
+        assert set(named) == {*turns, *found}

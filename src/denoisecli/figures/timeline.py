@@ -14,6 +14,7 @@ from .text import draw_text, measure
 from .theme import PLAIN, RGB, Theme, Type
 
 MOST_WORDS = 4  # turns that a timeline names
+GAP = 0.8  # between two words, of their size
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,14 @@ class Timeline:
         return self.box.x + inset + share * (self.box.width - 2 * inset)
 
     def draw_track(self, image: Image.Image) -> None:
-        """Draw what stays: the track and the words of the marks."""
+        """Draw what stays: the track and the words of the marks that have room beside each other."""
         half = 3 * self.scale
         left, right = self.x(0), self.x(self.n_states - 1)
         rectangle(image, (left - half, self.y - half, right + half, self.y + half), self.theme.line, half)
         style = PLAIN.at(self.text)
         baseline = self.box.bottom - 0.35 * self.text
-        for mark, x in zip(self.marks, self._word_places(style), strict=True):
+        named = self._named(style)
+        for mark, x in zip(named, self._word_places(named, style), strict=True):
             draw_text(image, (x, baseline), mark.word, style, mark.colour, "center")
 
     def draw_now(self, image: Image.Image, state: int) -> None:
@@ -93,14 +95,21 @@ class Timeline:
             w, h = half * self.scale, height * self.scale
             rectangle(image, (x - w, self.y - h, x + w, self.y + h), paint, w)
 
-    def _word_places(self, style: Type) -> list[float]:
+    def _named(self, style: Type) -> list[Mark]:
+        """Return the marks whose words fit side by side. Turns go unnamed first, and of them the last."""
+        named = [mark for mark in self.marks if mark.word]
+        while sum(measure(mark.word, style) + GAP * style.size for mark in named) > self.box.width + GAP * style.size:
+            named.remove(next((mark for mark in reversed(named) if mark.turn), named[-1]))
+        return named
+
+    def _word_places(self, named: Sequence[Mark], style: Type) -> list[float]:
         """Return the middle of each mark's word: under its stop, moved apart and inside where they would touch."""
-        widths = [measure(mark.word, style) for mark in self.marks]
+        widths = [measure(mark.word, style) for mark in named]
         places = [
             min(max(self.x(mark.at), self.box.x + width / 2), self.box.right - width / 2)
-            for mark, width in zip(self.marks, widths, strict=True)
+            for mark, width in zip(named, widths, strict=True)
         ]
-        return kept_apart(places, widths, style.size * 0.8, self.box.x, self.box.right)
+        return kept_apart(places, widths, GAP * style.size, self.box.x, self.box.right)
 
 
 def turn_marks(turns: Sequence[tuple[int, str]], theme: Theme) -> tuple[Mark, ...]:
