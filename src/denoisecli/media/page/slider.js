@@ -30,7 +30,8 @@ export function makeSlider({ label, count, said, onInput, ownKeys = false }) {
  * Put marks under a slider: [{index, role, text, onclick}], a word each beside its tick; ticks: [{index, role}].
  * The first word stands left of its tick where there is room, so that two neighbours do not meet.
  */
-export function setMarks(slider, count, marks, ticks = []) {
+export function setMarks(slider, count, given, ticks = []) {
+  const marks = [...given].sort((a, b) => a.index - b.index); // words are placed from left to right
   const share = (index) => index / Math.max(1, count - 1);
   const place = (node, index) => {
     node.style.setProperty("--share", String(share(index)));
