@@ -20,7 +20,7 @@ from denoisecli.labs.films import CARD_S
 from denoisecli.labs.walk.config import WalkConfig
 from denoisecli.labs.walk.lab import plan
 from denoisecli.labs.walk.pacing import jumps, next_places, thinned
-from denoisecli.labs.walk.way import Place, even_places, midpoint
+from denoisecli.labs.walk.places import Place, even_places, midpoint
 from denoisecli.report import Report
 from tests import warm
 from tests.digests import digests

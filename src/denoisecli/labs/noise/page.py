@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from denoisecli import glossary
 from denoisecli.figures.page_body import Body, shown_states
 from denoisecli.figures.text import clean
 from denoisecli.metrics import significant
+from denoisecli.process.forward import Schedule
 from denoisecli.trace import Trace
 
 from .figures.views import LABELS, STACKS, guess_errors
@@ -30,26 +31,7 @@ TITLE = "A picture drowns in noise: one ε, any t in one jump"
 OPENS_AT = 0.3  # ᾱ of the t that is seen first
 
 
-class Table(Protocol):
-    """A schedule: the factors of signal and noise at t = 0 … T−1, each (T,), and its family, "vp" or "flow"."""
-
-    @property
-    def signals(self) -> NDArray[np.float64]:
-        """Factors of x0."""
-        ...
-
-    @property
-    def noises(self) -> NDArray[np.float64]:
-        """Factors of ε."""
-        ...
-
-    @property
-    def family(self) -> str:
-        """vp or flow."""
-        ...
-
-
-def noise_page(trace: Trace, tables: Mapping[str, Table]) -> Body:
+def noise_page(trace: Trace, tables: Mapping[str, Schedule]) -> Body:
     """Return the page of a noise run. tables: every schedule that can be switched to, by name, the run's among them."""
     run = [str(row["schedule"]) for row in trace.record["runs"]]
     model = _model(trace)

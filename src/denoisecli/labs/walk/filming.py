@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .config import WalkConfig
     from .figures.facts import WalkFacts
+    from .places import Place
 
     Frame = NDArray[np.uint8]
 
@@ -159,9 +160,9 @@ def _makers(
     return {"film.mp4": walk, "views/cross-fade.mp4": fade} if job.config.cross_fade else {"film.mp4": walk}
 
 
-def end_frames(places: Sequence[tuple[int, float]]) -> list[int]:
+def end_frames(places: Sequence[Place]) -> list[int]:
     """Return the frames at the ends of the legs, each end once."""
-    frames = {leg + int(share): frame for frame, (leg, share) in enumerate(places) if share in (0, 1)}
+    frames = {place.end: frame for frame, place in enumerate(places) if place.end is not None}
     return list(frames.values())
 
 

@@ -17,7 +17,8 @@ from denoisecli.metrics import picture_distance, significant
 from denoisecli.trace import Trace
 
 from .pacing import better, jumps, neighbours, next_places, thinned
-from .way import Place, Way, even_places
+from .places import Place, even_places
+from .way import Way
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

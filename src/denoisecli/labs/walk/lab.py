@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from denoisecli.labs.job import Job, Plan
     from denoisecli.media.picture_file import PictureWriter
 
-    from .way import Place
+    from .places import Place
 
 BATCH = 8  # frames at once at the most: a killed run loses one batch, and memory holds a few
 
@@ -55,7 +55,7 @@ def make(job: Job[WalkConfig]) -> Trace:
     states = sheet_states(config.steps)
     walker = Walker(job, model, way, states)
     places = paced(walker)
-    columns = sheet_frames([(place.leg, place.share) for place in places], config.legs)
+    columns = sheet_frames(places, config.legs)
     trace = Trace("walk", {}, outline(config, way, places) | {"sheet": {"frames": columns, "states": states}})
     with storing(job, shapes(config, len(places), trace.record["sheet"])) as pictures:
         facts = walk_facts(trace.record)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
-from .way import Place, midpoint
+from .places import Place, midpoint
 
 Distance = Callable[[Place, Place], float]
 """How different the finished pictures at two places are."""

@@ -16,6 +16,7 @@ from denoisecli.trace import Trace
 
 from .figures.facts import WalkFacts, walk_facts
 from .figures.map import Course
+from .places import Place
 
 SCRIPT = Path(__file__).with_name("page.js")
 
@@ -31,7 +32,7 @@ def walk_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]], *, back: bool
     facts, record = walk_facts(trace.record), trace.record
     sheet = record["sheet"]
     rows = sheet["states"]
-    at_ends = [frame for frame, (_, share) in enumerate(facts.places) if share in (0, 1)]
+    at_ends = [frame for frame, place in enumerate(facts.places) if place.end is not None]
     frames = sorted({*shown_states(len(facts.places), 1), *sheet["frames"], *at_ends})
     height, width = shapes["final"][1:3]
     data = {
@@ -60,26 +61,26 @@ def walk_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]], *, back: bool
 
 def _frame(facts: WalkFacts, frame: int) -> dict[str, Any]:
     """Return what is said of a frame. at: how far along the whole way it is, 0..1; end: it is one of the ends."""
-    leg, share = facts.places[frame]
+    place = facts.places[frame]
     big, beside = facts.hero(frame)
     return {
         "index": frame,
         "big": big,
         "beside": beside,
-        "at": significant((leg + share) / facts.course.legs, 5),
-        "end": share in (0, 1),
+        "at": significant((place.leg + place.share) / facts.course.legs, 5),
+        "end": place.end is not None,
         "jump": significant(facts.jumps[frame], 4),
         "change": significant(facts.speeds[frame], 4),
     }
 
 
-def _map(course: Course, places: list[tuple[int, float]]) -> dict[str, Any]:
+def _map(course: Course, places: list[Place]) -> dict[str, Any]:
     """Return the map in a plane of its own, y down: points of the legs, the ends and the frames.
 
     Raises ValueError where an end is none of the places.
     """
-    last = (course.legs - 1, 1.0)
-    ends = [(leg, 0.0) for leg in range(course.legs)] + ([] if course.loop else [last])
+    last = Place(course.legs - 1, 1.0)
+    ends = [Place(leg, 0.0) for leg in range(course.legs)] + ([] if course.loop else [last])
     line = [(leg, k / ON_LEG) for leg in range(course.legs) for k in range(ON_LEG + 1)]
     return {
         "line": [_point(course, place) for place in line],

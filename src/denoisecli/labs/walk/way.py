@@ -1,13 +1,14 @@
-"""The places of a walk, and what starts a run at each of them."""
+"""What starts a run at each place of a walk."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from denoisecli.labs.sampling import Sample
+
+from .places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,32 +20,6 @@ if TYPE_CHECKING:
     from .config import WalkConfig
 
 NOUNS = {"seeds": "seed", "prompts": "prompt", "scales": "cfg", "strengths": "LoRA"}
-
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """A point of the walk: `share` (0..1) of the way through leg number `leg`; in the order of the walk."""
-
-    leg: int
-    share: float
-
-    @property
-    def end(self) -> int | None:
-        """Number of the seed, prompt or other end that this is; None between two. Past the last one in a loop: 0."""
-        return self.leg + int(self.share) if self.share in (0, 1) else None
-
-
-def even_places(legs: int, frames: int, *, loop: bool) -> list[Place]:
-    """Return the places at equal shares, `frames` a leg with both ends, each end once; a loop ends before its start."""
-    steps = frames - 1
-    places = [Place(leg, index / steps) for leg in range(legs) for index in range(steps)]
-    return places if loop else [*places, Place(legs - 1, 1.0)]
-
-
-def midpoint(a: Place, b: Place) -> Place:
-    """Return the place in the middle of two neighbours; b may be the end of a's leg, or the loop's start."""
-    last = b.share if b.leg == a.leg and b.share > a.share else 1.0
-    return Place(a.leg, (a.share + last) / 2)
 
 
 class Way:

@@ -17,7 +17,7 @@ from denoisecli.figures.facts import three_figures, timestep
 from denoisecli.figures.film import Frame
 from denoisecli.figures.hero import GAP, draw_hero, hero_types
 from denoisecli.figures.paint import disc, rectangle
-from denoisecli.figures.text import draw_text, measure, shorten, shorten_list, wrap
+from denoisecli.figures.text import draw_text, measure, shorten, shorten_list, side_bearing, wrap
 from denoisecli.figures.theme import (
     MONO,
     MONO_STRONG,
@@ -184,7 +184,7 @@ class NoiseDrawing:
             number, rest = timestep(times.pop()), f"t of {self.lanes[0].last}"
         big, small = hero_types(image.height, self.text)
         after, baseline = draw_hero(image, Box(0, 0, *image.size), number, big, self.theme)
-        after += GAP * big.size
+        after += side_bearing(number, big) + GAP * big.size
         if after + measure(rest, small) <= image.width:
             draw_text(image, (after, baseline), rest, small, self.theme.quiet)
         return image

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from denoisecli.figures.facts import three_figures
 from denoisecli.figures.theme import RGB, Theme, mix
+from denoisecli.process.forward import Levels
 from denoisecli.trace import Trace
 
 Floats = NDArray[np.float64]
@@ -36,35 +37,13 @@ CURVE_POINTS = 41
 
 
 @dataclass(frozen=True)
-class Lane:
+class Lane(Levels):
     """One schedule: its levels at each frame, (frame,), and ᾱ at evenly spread t for its curve, (CURVE_POINTS,)."""
 
     label: str
     colour: RGB
-    family: Literal["vp", "flow"]
     last: int  # the noisiest timestep
     curve: Floats
-    timesteps: Floats
-    signals: Floats
-    noises: Floats
-
-    @property
-    def alpha_bars(self) -> Floats:
-        """ᾱ at each frame."""
-        return self.signals**2 / (self.signals**2 + self.noises**2)
-
-    @property
-    def sigmas(self) -> Floats:
-        """σ at each frame; the flow's own for a flow."""
-        with np.errstate(divide="ignore"):
-            return self.noises if self.family == "flow" else self.noises / self.signals
-
-    @property
-    def snr_db(self) -> Floats:
-        """Signal-to-noise ratio at each frame in decibels."""
-        with np.errstate(divide="ignore"):
-            ratio: Floats = 20 * (np.log10(self.signals) - np.log10(self.noises))
-        return ratio
 
 
 class View:
@@ -155,12 +134,13 @@ def noise_lanes(trace: Trace, theme: Theme) -> list[Lane]:
     lanes = []
     for number, run in enumerate(runs):
         signals, noises = (table.reshape(len(runs), -1)[number] for table in tables)
-        alpha_bars = signals**2 / (signals**2 + noises**2)
+        table = Levels(np.arange(len(signals), dtype=np.float64), signals, noises, run["family"])
         last = len(signals) - 1
-        curve = np.interp(np.linspace(0, last, CURVE_POINTS), np.arange(last + 1), alpha_bars)
+        curve = np.interp(np.linspace(0, last, CURVE_POINTS), table.timesteps, table.alpha_bars)
         label = LABELS.get(run["schedule"], run["schedule"])
         colour = lane_colours(theme)[number % 6]
-        lanes.append(Lane(label, colour, run["family"], last, curve, *(arrays[name][number] for name in names)))
+        t, signals, noises = (arrays[name][number] for name in names)
+        lanes.append(Lane(t, signals, noises, run["family"], label, colour, last, curve))
     return lanes
 
 

@@ -57,8 +57,8 @@ def fade_frames(shown: SideBySide, order: Sequence[int], style: FilmStyle) -> It
     text, head = layout.measures.text, layout.head
     marks = tuple(
         Mark(facts.hero(frame)[0], theme.teal, (frame,))
-        for frame, (_, share) in enumerate(facts.places)
-        if share in (0, 1)
+        for frame, place in enumerate(facts.places)
+        if place.end is not None
     )
     timeline = Timeline(layout.timeline, len(facts.places), marks, theme, text)
     base = Image.new("RGB", style.size, theme.ground)

@@ -13,6 +13,7 @@ from denoisecli.figures.facts import settings_line
 from denoisecli.figures.text import clean
 from denoisecli.runs.course import course
 
+from ..places import Place
 from .map import Course
 
 MOST_PROMPT_LINES = {"wide": 4, "square": 3, "tall": 2}
@@ -29,7 +30,7 @@ NOTES = {
 class WalkFacts:
     """What the film says of a walk. prompts: one, or those it goes between. values: of the ends, where it shows them.
 
-    places: (leg, share of it) of every frame. jumps: of every frame to the next, NaN at the last of an open walk.
+    places: of every frame. jumps: of every frame to the next, NaN at the last of an open walk.
     """
 
     kind: str
@@ -37,7 +38,7 @@ class WalkFacts:
     settings: str
     course: Course
     values: tuple[float, ...]
-    places: tuple[tuple[int, float], ...]
+    places: tuple[Place, ...]
     jumps: NDArray[np.float64]
 
     @property
@@ -58,24 +59,24 @@ class WalkFacts:
 
     def point(self, frame: int) -> tuple[str, str]:
         """Return the label of a frame beside others, and what stands with it: "seed 7", or "25%" and "7 → 21"."""
-        leg, share = self.places[frame]
-        a, b = self.ends_of(leg)
-        if share in (0, 1):
-            return self.course.names[b if share else a], ""
+        place = self.places[frame]
+        a, b = self.ends_of(place.leg)
+        if place.end is not None:
+            return self.course.names[b if place.share else a], ""
         first, second = (self.course.names[end].partition(" ")[2] for end in (a, b))
-        return f"{100 * share:.0f}%", f"{first} → {second}"
+        return f"{100 * place.share:.0f}%", f"{first} → {second}"
 
     def hero(self, frame: int) -> tuple[str, str]:
         """Return the big word of a frame, and the small ones behind it."""
-        leg, share = self.places[frame]
-        a, b = self.ends_of(leg)
-        if share in (0, 1):
-            return self.course.names[b if share else a], ""
+        place = self.places[frame]
+        a, b = self.ends_of(place.leg)
+        if place.end is not None:
+            return self.course.names[b if place.share else a], ""
         noun, _, first = self.course.names[a].partition(" ")
         way = f"from {noun} {first} to {self.course.names[b].partition(' ')[2]}"
         if self.values:
-            return f"{self.values[a] + share * (self.values[b] - self.values[a]):.3g}", way
-        return f"{min(99, max(1, round(100 * share)))}%", way
+            return f"{self.values[a] + place.share * (self.values[b] - self.values[a]):.3g}", way
+        return f"{min(99, max(1, round(100 * place.share)))}%", way
 
 
 def walk_facts(record: Mapping[str, Any]) -> WalkFacts:
@@ -94,6 +95,6 @@ def walk_facts(record: Mapping[str, Any]) -> WalkFacts:
         settings=settings,
         course=Course(tuple(walk["ends"]), walk["loop"], kind == "seeds"),
         values=tuple(ends) if kind in ("scales", "strengths") else (),
-        places=tuple((run["leg"], run["share"]) for run in runs),
+        places=tuple(Place(run["leg"], run["share"]) for run in runs),
         jumps=np.array([np.nan if run["jump"] is None else run["jump"] for run in runs]),
     )

@@ -25,7 +25,7 @@ MOST_PROMPT_LINES = {"wide": 4, "square": 3, "tall": 2}
 
 def frame_order(facts: WalkFacts, hold: int, *, back: bool) -> list[tuple[int, int]]:
     """Return (frame, ticks) in the order of the film: ends rest `hold` ticks; `back`: the way back follows."""
-    held = [(frame, hold if share in (0, 1) else 1) for frame, (_, share) in enumerate(facts.places)]
+    held = [(frame, 1 if place.end is None else hold) for frame, place in enumerate(facts.places)]
     return [*held, *reversed(held[:-1])] if back and not facts.course.loop else held
 
 

@@ -21,6 +21,8 @@ from denoisecli.figures.paint import Point, disc, discs, paste_rounded, polyline
 from denoisecli.figures.text import draw_text, measure, shorten
 from denoisecli.figures.theme import MONO, Theme
 
+from ..places import Place
+
 APART = 2.1  # between the middles of two pictures, in their own sides: so that the way between them is seen
 SIDES = (0.46, 0.4, 0.34, 0.29, 0.24, 0.2, 0.17, 0.14, 0.11)  # of the box's height: how large pictures are tried
 MOST_NUMBERS = 16  # of ends without pictures that still get their number
@@ -81,7 +83,7 @@ class WayMap:
         """Return a point of the course's plane in pixels."""
         return self.shift[0] + self.scale * point[0], self.shift[1] + self.scale * point[1]
 
-    def draw_static(self, image: Image.Image, places: Sequence[tuple[int, float]]) -> None:
+    def draw_static(self, image: Image.Image, places: Sequence[Place]) -> None:
         """Draw what stays: the ways, and a dot for each frame."""
         unit = self.text / 24
         for leg in range(self.course.legs):
@@ -95,7 +97,7 @@ class WayMap:
         points = [self.pixel(point) for leg in range(self.course.legs) for point in self.course.line(leg)]
         return sum(math.dist(a, b) for a, b in pairwise(points))
 
-    def _has_dots(self, places: Sequence[tuple[int, float]]) -> bool:
+    def _has_dots(self, places: Sequence[Place]) -> bool:
         """Return whether the frames lie far enough apart on the mean to be told from each other."""
         return self.length >= DOTS_APART * self.text / 24 * (len(places) - 1)
 
@@ -103,9 +105,7 @@ class WayMap:
         """Return the ends' pictures, (H, W, 3) each, as small squares."""
         return [_thumb(picture, max(1, self.side)) for picture in ends]
 
-    def draw_now(
-        self, image: Image.Image, places: Sequence[tuple[int, float]], frame: int, thumbs: Sequence[Image.Image]
-    ) -> None:
+    def draw_now(self, image: Image.Image, places: Sequence[Place], frame: int, thumbs: Sequence[Image.Image]) -> None:
         """Draw what moves: the way so far and its frames, the ends' pictures over it, and the dot where we are."""
         unit, (leg, share) = self.text / 24, places[frame]
         for before in range(leg):

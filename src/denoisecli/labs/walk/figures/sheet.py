@@ -13,6 +13,7 @@ from denoisecli.figures.facts import level
 from denoisecli.figures.sheet import Column, SheetRow, choose_columns, contact_sheet
 from denoisecli.figures.theme import Theme
 
+from ..places import Place
 from .facts import walk_facts
 
 MOST_COLUMNS = 9
@@ -25,7 +26,7 @@ def sheet_states(steps: int) -> list[int]:
     return choose_columns(steps + 1, MOST_ROWS)
 
 
-def sheet_frames(places: Sequence[tuple[int, float]], legs: int, most: int = MOST_COLUMNS) -> list[int]:
+def sheet_frames(places: Sequence[Place], legs: int, most: int = MOST_COLUMNS) -> list[int]:
     """Return the frames that a sheet shows: every end where they fit, and those nearest to even shares between."""
     each = max(1, (most - 1) // legs)
     at = np.array([leg + share for leg, share in places])
