@@ -106,6 +106,36 @@ def test_walks(lab, name):
 
 
 @pytest.mark.parametrize("name", TRIED)
+def test_where_words_are_read(lab, name):
+    trace, _, _ = lab("words", name, "prompt=cat dogs", "seeds=[3]", "steps=2")
+    assert [row["text"] for row in trace.record["words"]] == ["cat", "dogs"]
+    assert trace["words"].shape[:3] == (1, 2, 2)
+    assert np.isfinite(trace["words"]).all()
+    assert 0 < trace["words"].astype(np.float32).sum(axis=2).max() <= 1 + 1e-3
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_forks(lab, name):
+    """One that changes nothing is the run, but for what two rows at once round otherwise than one; others are not."""
+    same, _, said = lab("fork", name, "prompt=cat", "seeds=[3]", "steps=2", "at=[1]", "to={prompt: cat}")
+    assert any("the run itself" in words for words in said)
+    np.testing.assert_allclose(same["final"][0], same.x_t[:, -1], rtol=1e-4, atol=1e-5)
+    other, _, _ = lab("fork", name, "prompt=cat", "seeds=[3]", "steps=2", "at=[1]", "to={prompt: dogs}")
+    assert not np.allclose(other["pure"], other.x_t[:, -1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_phases(lab, name):
+    """One that changes nothing changes no bit."""
+    plain, _, _ = lab("sample", name, "prompt=cat", "seeds=[3]", "steps=2")
+    phases = "phases=[{until: 0.5, prompt: cat}, {}]"
+    cut, _, _ = lab("sample", name, "prompt=cat", "seeds=[3]", "steps=2", phases)
+    np.testing.assert_array_equal(cut.x_t, plain.x_t)
+    changed, _, _ = lab("sample", name, "prompt=cat", "seeds=[3]", "steps=2", "phases=[{until: 0.5, prompt: dogs}, {}]")
+    assert not np.array_equal(changed.x_t[:, -1], plain.x_t[:, -1])
+
+
+@pytest.mark.parametrize("name", TRIED)
 def test_noise_and_the_guess(lab, name):
     trace, _, _ = lab("noise", name, "frames=3", "space=latent", "guess=true", "prompt=cat")
     assert trace["guess_error"].shape == (3,)

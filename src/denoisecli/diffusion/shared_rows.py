@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Sources = list[int]
 """For each row of the batch, the row whose output it takes: itself where it is evaluated."""
 
+ROW_AXES = {"encoder_hidden_states_llama3": 1}
+"""Arguments of denoisers whose rows are not on the first axis: HiDream's text has its encoder's layers before them."""
+
 
 def row_sources(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], scales: Sequence[float], *, same_start: bool
@@ -47,14 +50,17 @@ def _first_equal(inputs: Sequence[Any], row: int, start: int = 0) -> int:
     return next(r for r in range(start, row + 1) if all(torch.equal(rows[r], rows[row]) for rows in inputs))
 
 
-def _tensors(value: Any, length: int) -> Iterator[torch.Tensor]:
-    """Yield every tensor in `value` that has `length` rows."""
+def _tensors(value: Any, length: int, axis: int = 0) -> Iterator[torch.Tensor]:
+    """Yield every tensor in `value` that has `length` rows, its rows first."""
     if isinstance(value, torch.Tensor):
-        if value.ndim and len(value) == length:
-            yield value
-    elif isinstance(value, (dict, list, tuple)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(part, length)
+        if value.ndim > axis and value.shape[axis] == length:
+            yield value.movedim(axis, 0)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _tensors(part, length, ROW_AXES.get(name, 0))
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _tensors(part, length, axis)
 
 
 def evaluate(
@@ -69,13 +75,14 @@ def evaluate(
     return rows_of(original(*rows_of(args, run, len(sources)), **chosen), place, len(run))
 
 
-def rows_of(value: Any, chosen: list[int], length: int) -> Any:
+def rows_of(value: Any, chosen: list[int], length: int, axis: int = 0) -> Any:
     """Return `value` with the rows `chosen` of every tensor in it that has `length` rows."""
     if isinstance(value, torch.Tensor):
-        return value[chosen] if value.ndim and len(value) == length else value
+        held = value.ndim > axis and value.shape[axis] == length
+        return value[(slice(None),) * axis + (chosen,)] if held else value
     if isinstance(value, dict):
-        parts = {name: rows_of(part, chosen, length) for name, part in value.items()}
+        parts = {name: rows_of(part, chosen, length, ROW_AXES.get(name, 0)) for name, part in value.items()}
         return parts if type(value) is dict else type(value)(**parts)
     if isinstance(value, (list, tuple)):
-        return type(value)(rows_of(part, chosen, length) for part in value)
+        return type(value)(rows_of(part, chosen, length, axis) for part in value)
     return value

@@ -290,7 +290,8 @@ class Tape:
         if run.calls == first_call:
             run.opened = take_up.begin
             x_t = take_up.entered(self.clock, x_t, run.layout)
-        return (x_t,) if given.get("return_dict") is False else SchedulerOutput(prev_sample=x_t)
+        # some pipelines take a guess beside the latents, whose last is made by a step that is run
+        return (x_t, x_t) if given.get("return_dict") is False else SchedulerOutput(prev_sample=x_t)
 
     def _open(self, run: Run, given: dict[str, Any], branches: list[Branch], denoiser: str | None) -> None:
         """Note the state that a step starts from. The level is read now: stepping moves the scheduler on."""
