@@ -9,6 +9,8 @@ from denoisecli.labs.cfg_sweep import page as cfg_sweep
 from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
 from denoisecli.labs.cfg_sweep.numbers import sameness_rows, sweep_rows
 from denoisecli.labs.cfg_sweep.scales import swept_scales
+from denoisecli.labs.fork import page as fork
+from denoisecli.labs.fork.numbers import record as forks_of
 from denoisecli.labs.lora_rank import page as lora_rank
 from denoisecli.labs.lora_rank.figures.pictures import Painted
 from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix
@@ -51,6 +53,23 @@ def words_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, seeds: i
     trace, pictures = words_run(seeds, prompt=prompt, **keys)
     with PictureFile.open(write_pictures(folder / "pictures.zip", pictures)) as stored:
         made = page_of(words.words_page(trace, stored.shapes), stored, theme, "denoisecli words --seed 7 --seed 21")
+    return write_page(folder / "page.html", made)
+
+
+def fork_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, seeds: int = 2, steps: int = 8) -> Path:
+    """Write the page of forks whose pictures go over into those of other words, the layout later than the detail."""
+    trace, pictures = fake_run(seeds, steps, prompt=prompt)
+    at, kept = [0, 2, 4, 6], pictures["guess"][:, -1].astype(np.float64)
+    other = fake_run(seeds, steps, prompt="another")[1]["guess"][::-1, -1, :, ::-1].astype(np.float64)
+    by_band = {"layout": [1, 0.9, 0.6, 0.2], "detail": [1, 0.7, 0.4, 0.1]}
+    share = {band: np.array(row)[:, None] * np.linspace(1, 0.9, seeds) for band, row in by_band.items()}
+    ends = [kept + (other - kept) * row.mean() for row in share["layout"]]
+    finals = np.array(ends).round().astype(np.uint8)
+    trace.lab = "fork"
+    trace.record |= forks_of(at, share, steps, np.array(by_band["layout"])[:, None] * np.ones(seeds), 2 * seeds)
+    trace.record |= {"branches": at, "config": trace.record["config"] | {"lab": "fork", "to": {"prompt": "a mill"}}}
+    with PictureFile.open(write_pictures(folder / "pictures.zip", pictures | {"final": finals})) as stored:
+        made = page_of(fork.fork_page(trace, stored.shapes), stored, theme, "denoisecli fork --to 'a mill'")
     return write_page(folder / "page.html", made)
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from tests.browser.conftest import DESK, PHONE, RUN
 from tests.browser.pages import (
     deck_page,
+    fork_page,
     gallery_page,
     lora_page,
     matrix_page,
@@ -39,11 +40,12 @@ def pages(tmp_path_factory):
 MAKERS = {
     "sample": deck_page, "noise": noise_page, "cfg-sweep": sweep_page, "lora-matrix": matrix_page, "lora": lora_page,
     "walk": walk_page, "gallery": gallery_page, "words": words_page,
+    "fork": fork_page,
 }  # fmt: skip
 VIEWS = {
     "sample": [], "noise": [], "cfg-sweep": [], "cfg-sweep-anatomy": ["3"], "lora-matrix": [], "lora": [],
     "lora-blocks": ["3"], "walk": ["PageDown"], "walk-states": ["2", "PageDown"], "gallery": [],
-    "words": ["t"], "gallery-versus": [*["Tab"] * 9, " ", "Tab", "Tab", " "],
+    "words": ["t"], "fork": [], "gallery-versus": [*["Tab"] * 9, " ", "Tab", "Tab", " "],
 }  # fmt: skip
 """What is looked at: the page of a lab, after some keys."""
 LOOKS = [("dark", DESK), ("light", DESK), ("contrast", DESK), ("dark", PHONE)]

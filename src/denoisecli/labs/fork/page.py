@@ -36,7 +36,7 @@ def _data(trace: Trace, facts: ForkFacts) -> dict[str, Any]:
     return {
         "title": run.prompt or "no prompt",
         "settings": " · ".join([*model_word(trace.record), facts.change, run.settings, seeds_word(run.seeds)]),
-        "note": " ".join([facts.lesson, notes(len(run.rows), len(run.rows), shown) or ""]).strip(),
+        "note": notes(len(run.rows), len(run.rows), shown) or "",
         "drawn": drawn_words(shown),
         "change": facts.change,
         "seeds": list(run.seeds),

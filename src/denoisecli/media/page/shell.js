@@ -21,7 +21,7 @@ export function makeShell({ data, title = makeTitle(data), stage, tabs, keys }) 
   const foot = element("section", { class: "foot", "aria-label": "timeline" });
   const legend = makeLegend(data.terms);
   const hints = element("footer", {}, element("span", { class: "keys", text: keys }), legend.button, data.command ? makeCommand(data.command) : null);
-  const notes = data.note ? element("p", { class: "note", text: data.note }) : null;
+  const notes = data.note ? element("aside", { class: "note", "aria-label": "note", text: data.note }) : null;
   const main = element("main", {}, stage.node, side, foot);
   document.body.append(head, main, hints, ...(notes ? [notes] : []));
 
