@@ -22,6 +22,7 @@ from denoisecli.tools.compare.tool import compare_runs
 from denoisecli.tools.render import plan as render
 from tests.families.folders import FOLDERS
 from tests.sampling import sample_batch
+from tests.told import Told
 
 NO_LORA = ("pixart", "hunyuan-image")  # diffusers has no loader for theirs
 MADE_FOR = {
@@ -44,16 +45,6 @@ pytestmark = [
 ]
 
 
-class Heard(Report):
-    """Keeps what a run warned of."""
-
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, message):
-        self.warnings.append(message)
-
-
 @pytest.fixture
 def lab(folders, tmp_path):
     """Return what makes a run of a lab on a family, or its plan."""
@@ -62,7 +53,7 @@ def lab(folders, tmp_path):
         given = [f"model={folders(name)}", "size=64x64", "film.size=320x320", "film.hold_s=0.1", "device=cpu", *pairs]
         config = load_configs(CONFIGS[lab], [], [settings(CONFIGS[lab], given)])[0]
         made = part(lab, "plan")(config, None, tmp_path, force=False)
-        report = Heard()
+        report = Told()
         return made if plan else (denoisecli.load(made.make(report)), made.folder.path, report.warnings)
 
     return make

@@ -22,6 +22,7 @@ from denoisecli.labs.walk.config import WalkConfig
 from denoisecli.report import Report
 from denoisecli.runs.summary import summary
 from denoisecli.trace import load
+from tests.told import Told
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
 LABS = {
@@ -32,14 +33,6 @@ LABS = {
 }
 SMALL = {"film": {"size": "640x360", "fps": 5, "hold_s": 0.2}, "size": 64, "steps": 4, "seeds": [7, 21]}
 PHASES = [{"until": 0.5, "prompt": "a castle at night"}, {"until": 0.75, "loras": ["pocket/woodcut-print"]}]
-
-
-class Told(Report):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")

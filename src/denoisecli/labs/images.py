@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from denoisecli.media.images import save_png
@@ -10,6 +10,9 @@ from denoisecli.media.images import save_png
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from denoisecli.config.base import SamplingConfig
+    from denoisecli.diffusion.models import Model
 
     from .job import Job
 
@@ -21,3 +24,15 @@ def save_images(job: Job[Any], named: Iterable[tuple[str, NDArray[np.uint8], Map
     with job.timed("encode"):
         for name, picture, texts in named:
             job.artifact(save_png(picture, folder / f"{name}.png", texts), "image")
+
+
+def seed_images(
+    model: Model, config: SamplingConfig, finals: NDArray[np.uint8]
+) -> Iterator[tuple[str, NDArray[np.uint8], Mapping[str, str]]]:
+    """Yield each seed's finished picture for `save_images`, what made it inside. finals: (seed, H, W, 3)."""
+    from denoisecli.interop.recipe import shot
+
+    from .sampling import settings_inside
+
+    for seed, picture in zip(config.seeds, finals, strict=True):
+        yield f"seed-{seed}", picture, settings_inside(model, config, shot(config, seed, config.cfg), picture)

@@ -15,17 +15,10 @@ from denoisecli.labs.sample import lab as sample
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 from denoisecli.trace import load
+from tests.told import Told
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
 SMALL = {"film": {"size": "640x360", "fps": 5, "hold_s": 0.2}, "size": 64, "steps": 4, "seeds": [7, 21]}
-
-
-class Told(Report):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
 
 
 def made(folder, report=None, **values):

@@ -9,14 +9,7 @@ from denoisecli.report import Report
 from denoisecli.tools.slides import tool as talk
 from denoisecli.tools.slides.tool import make_talk, slide_of
 from tests.hand_made import MORE, hand_made_run
-
-
-class Heard(Report):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
+from tests.told import Told
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +128,7 @@ def test_no_run_no_film(tmp_path):
 def test_large_films_are_told(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(talk, "LARGE_FILM", 1000)
     monkeypatch.setattr(talk, "LARGE_TALK", 1000)
-    heard = Heard()
+    heard = Told()
     make_talk([runs["noise"]], tmp_path / "talk.pptx", heard)
     assert len(heard.warnings) == 2
     assert "film.mp4 has 0 MB" in heard.warnings[0]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from denoisecli.labs import job as plans
-from denoisecli.labs.images import save_images
-from denoisecli.labs.sampling import batch_size, load, settings_inside
+from denoisecli.labs.images import save_images, seed_images
+from denoisecli.labs.sampling import batch_size, load
 
 from .branches import Branches, branched, changed_config, sampled_branches
 from .config import ForkConfig
@@ -117,17 +117,14 @@ def describe(
 
 def save_finals(job: Job[ForkConfig], model: Model, pictures: Pictures, ends: NDArray[np.uint8]) -> None:
     """Write the finished pictures: the trunk's, with what made them inside, and those of every fork."""
-    from denoisecli.interop.recipe import shot
-
     config = job.config
     at = branched(config)
 
-    def named() -> Iterator[tuple[str, NDArray[np.uint8], dict[str, str]]]:
-        for number, seed in enumerate(config.seeds):
-            final = pictures.finals[number]
-            yield f"seed-{seed}", final, settings_inside(model, config, shot(config, seed, config.cfg), final)
+    def named() -> Iterator[tuple[str, NDArray[np.uint8], Mapping[str, str]]]:
+        for number, (name, final, texts) in enumerate(seed_images(model, config, pictures.finals)):
+            yield name, final, texts
             for row, state in enumerate(at):
-                yield f"seed-{seed}-at-{state}", ends[row, number], {}
+                yield f"{name}-at-{state}", ends[row, number], {}
 
     save_images(job, named())
 

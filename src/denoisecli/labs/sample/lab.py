@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisecli.labs import job as plans
-from denoisecli.labs.images import save_images
-from denoisecli.labs.sampling import Sample, resolved, settings_inside, with_batch
+from denoisecli.labs.images import save_images, seed_images
+from denoisecli.labs.sampling import Sample, resolved, with_batch
 from denoisecli.trace import FILM_FILE, SHEET_FILE
 
 from .config import SampleConfig
 
 if TYPE_CHECKING:
-    from denoisecli.diffusion.models import Model
     from denoisecli.labs.job import Job, Plan
     from denoisecli.labs.pictures import Pictures
     from denoisecli.media.picture_file import PictureFile
@@ -37,7 +36,7 @@ def make(job: Job[SampleConfig]) -> Trace:
     trace = sample_all(job, model, samples, job.config.batch or 1)
     pictures = decode_states(job, model, trace)
     describe(job, trace, pictures)
-    save_finals(job, model, pictures)
+    save_images(job, seed_images(model, job.config, pictures.finals))
     with stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}) as kept:
         draw(job, trace, kept)
     return trace
@@ -52,21 +51,6 @@ def describe(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
     trace.record["runs"] = [run | row for run, row in zip(trace.record["runs"], rows, strict=True)]
     trace.record |= pictures.told
     trace.record["config"] = json.loads(job.config.model_dump_json())
-
-
-def save_finals(job: Job[SampleConfig], model: Model, pictures: Pictures) -> None:
-    """Write the finished pictures, with what made them inside."""
-
-    from denoisecli.interop.recipe import shot
-
-    config = job.config
-    save_images(
-        job,
-        (
-            (f"seed-{seed}", picture, settings_inside(model, config, shot(config, seed, config.cfg), picture))
-            for seed, picture in zip(config.seeds, pictures.finals, strict=True)
-        ),
-    )
 
 
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:

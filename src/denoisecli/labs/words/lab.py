@@ -10,7 +10,7 @@ import numpy as np
 
 from denoisecli.errors import UsageError
 from denoisecli.labs import job as plans
-from denoisecli.labs.images import save_images
+from denoisecli.labs.images import save_images, seed_images
 from denoisecli.labs.sampling import (
     Sample,
     Told,
@@ -18,7 +18,6 @@ from denoisecli.labs.sampling import (
     load,
     resolved,
     sample_each,
-    settings_inside,
     warn_of_lost_words,
     with_batch,
 )
@@ -50,7 +49,7 @@ def make(job: Job[WordsConfig]) -> Trace:
     trace = sampled(job, model)
     pictures = decode_states(job, model, trace)
     describe(job, trace, pictures)
-    save_finals(job, model, pictures)
+    save_images(job, seed_images(model, job.config, pictures.finals))
     with stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}) as kept:
         draw(job, trace, kept)
     return trace
@@ -101,20 +100,6 @@ def describe(job: Job[WordsConfig], trace: Trace, pictures: Pictures) -> None:
     trace.record["runs"] = [run | row for run, row in zip(trace.record["runs"], runs, strict=True)]
     trace.record |= pictures.told
     trace.record["config"] = json.loads(job.config.model_dump_json())
-
-
-def save_finals(job: Job[WordsConfig], model: Model, pictures: Pictures) -> None:
-    """Write the finished pictures, with what made them inside."""
-    from denoisecli.interop.recipe import shot
-
-    config = job.config
-    save_images(
-        job,
-        (
-            (f"seed-{seed}", picture, settings_inside(model, config, shot(config, seed, config.cfg), picture))
-            for seed, picture in zip(config.seeds, pictures.finals, strict=True)
-        ),
-    )
 
 
 def slow_states(trace: Trace) -> dict[int, int]:
