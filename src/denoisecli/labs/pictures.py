@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -195,3 +196,14 @@ class _Progress:
     def advance(self, pictures: int) -> None:
         self.done += pictures
         self.job.report.step(self.done)
+
+
+def describe(job: Job[Any], trace: Trace, pictures: Pictures) -> None:
+    """Add to the trace's record how the pictures settled, which decoder drew them, and the config."""
+    from denoisecli.metrics import measure
+
+    with job.timed("figures"):
+        rows = measure(trace, pictures.measured, pictures.drawn_scale)
+    trace.record["runs"] = [run | row for run, row in zip(trace.record["runs"], rows, strict=True)]
+    trace.record |= pictures.told
+    trace.record["config"] = json.loads(job.config.model_dump_json())

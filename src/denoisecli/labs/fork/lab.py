@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +49,7 @@ def make(job: Job[ForkConfig]) -> Trace:
     pictures = decode_states(job, model, trunk)
     ends = decode_finals(job, model, branches.final)
     ways = decode_ways(job, model, trunk, branches, pictures, ends)
-    describe(job, trunk, branches, pictures, ends)
+    describe_forks(job, trunk, branches, pictures, ends)
     save_finals(job, model, pictures, ends)
     views = {"canvas": pictures.canvas, "guess": pictures.guess, "branch": ways, "final": ends}
     with stored(job, views) as kept:
@@ -89,11 +88,12 @@ def decode_ways(
     return found
 
 
-def describe(
+def describe_forks(
     job: Job[ForkConfig], trunk: Trace, branches: Branches, pictures: Pictures, ends: NDArray[np.uint8]
 ) -> None:
     """Put the branches' ends into the trace, and what they say into its record."""
-    from denoisecli.metrics import measure, picture_distance
+    from denoisecli.labs.pictures import describe
+    from denoisecli.metrics import picture_distance
     from denoisecli.scale import canvas_latents
 
     config, chosen = job.config, [branches.at.index(state) for state in job.config.forks]
@@ -102,17 +102,14 @@ def describe(
     trunk.arrays["final"] = np.ascontiguousarray(branches.final[chosen])
     trunk.arrays["pure"] = np.ascontiguousarray(branches.final[0])
     with job.timed("figures"):
-        rows = measure(trunk, pictures.measured, pictures.drawn_scale)
         found = shares(trunk["final"], kept, trunk["pure"])
         apart = [
             [picture_distance(end, own) for end, own in zip(ends[k], pictures.finals, strict=True)] for k in chosen
         ]
     asked = len(config.seeds) * (1 if changed_config(config).cfg == 1 else 2)
-    trunk.record["runs"] = [run | row for run, row in zip(trunk.record["runs"], rows, strict=True)]
     trunk.record |= record(config.forks, found, config.steps, np.array(apart), asked)
     trunk.record["branches"] = list(branches.at)
-    trunk.record |= pictures.told
-    trunk.record["config"] = json.loads(config.model_dump_json())
+    describe(job, trunk, pictures)
 
 
 def save_finals(job: Job[ForkConfig], model: Model, pictures: Pictures, ends: NDArray[np.uint8]) -> None:

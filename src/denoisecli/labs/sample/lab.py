@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from .config import SampleConfig
 
 if TYPE_CHECKING:
     from denoisecli.labs.job import Job, Plan
-    from denoisecli.labs.pictures import Pictures
     from denoisecli.media.picture_file import PictureFile
     from denoisecli.trace import Trace
 
@@ -28,7 +26,7 @@ def plan(config: SampleConfig, out: Path | None, runs_dir: Path | None, *, force
 
 def make(job: Job[SampleConfig]) -> Trace:
     """Sample, measure, draw. This is the whole lab."""
-    from denoisecli.labs.pictures import decode_states, stored
+    from denoisecli.labs.pictures import decode_states, describe, stored
     from denoisecli.labs.sampling import load, sample_all
 
     model = load(job)
@@ -40,17 +38,6 @@ def make(job: Job[SampleConfig]) -> Trace:
     with stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}) as kept:
         draw(job, trace, kept)
     return trace
-
-
-def describe(job: Job[SampleConfig], trace: Trace, pictures: Pictures) -> None:
-    """Add to the trace's record how the pictures settled, and which decoder drew them."""
-    from denoisecli.metrics import measure
-
-    with job.timed("figures"):
-        rows = measure(trace, pictures.measured, pictures.drawn_scale)
-    trace.record["runs"] = [run | row for run, row in zip(trace.record["runs"], rows, strict=True)]
-    trace.record |= pictures.told
-    trace.record["config"] = json.loads(job.config.model_dump_json())
 
 
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:

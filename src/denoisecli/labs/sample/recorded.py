@@ -127,10 +127,10 @@ class Studio:
 
     def _paint(self, model: Model) -> None:
         """Decode every state, measure, and keep the pictures."""
-        from denoisecli.labs.pictures import decode_states, stored
+        from denoisecli.labs.pictures import decode_states, describe, stored
 
         pictures = decode_states(self.job, model, self.trace)
-        lab.describe(self.job, self.trace, pictures)
+        describe(self.job, self.trace, pictures)
         self._save_finals(model, pictures)
         stored(self.job, {"canvas": pictures.canvas, "guess": pictures.guess}).close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def make(job: Job[WordsConfig]) -> Trace:
     model = load(job)
     trace = sampled(job, model)
     pictures = decode_states(job, model, trace)
-    describe(job, trace, pictures)
+    describe_words(job, trace, pictures)
     save_images(job, seed_images(model, job.config, pictures.finals))
     with stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}) as kept:
         draw(job, trace, kept)
@@ -87,19 +86,16 @@ def _rest(parts: list[tuple[list[int], Trace]]) -> dict[str, list[float | None]]
     return {name: [significant(value) for value in values] for name, values in means.items()}
 
 
-def describe(job: Job[WordsConfig], trace: Trace, pictures: Pictures) -> None:
+def describe_words(job: Job[WordsConfig], trace: Trace, pictures: Pictures) -> None:
     """Add to the trace's record what the maps say, how the pictures settled, and which decoder drew them."""
-    from denoisecli.metrics import measure
+    from denoisecli.labs.pictures import describe
 
     trace.lab, rows = job.config.lab, trace.record["words"]
     arrays = [(trace[name], name != "words") for name in ("words", "negative_words") if name in trace]
     with job.timed("figures"):
-        runs = measure(trace, pictures.measured, pictures.drawn_scale)
         trace.record["words"] = described(rows, arrays)
         trace.record["word_pairs"] = paired(rows, trace["words"]) if "words" in trace else []
-    trace.record["runs"] = [run | row for run, row in zip(trace.record["runs"], runs, strict=True)]
-    trace.record |= pictures.told
-    trace.record["config"] = json.loads(job.config.model_dump_json())
+    describe(job, trace, pictures)
 
 
 def slow_states(trace: Trace) -> dict[int, int]:
