@@ -38,6 +38,10 @@ def read(tmp_path, text):
         pytest.param("cfg: .inf", 1, "cfg: inf is not a finite number", id="inf"),
         pytest.param("cfg: high", 1, "cfg: 'high' is not a number", id="word for number"),
         pytest.param("cfg: -1", 1, "cfg: -1 is out of range (want 0 to 100)", id="negative cfg"),
+        pytest.param(
+            "start: {image: a.png, strength: 0}", 1, "0 is out of range (want more than 0, at most 1)", id="no strength"
+        ),
+        pytest.param("phases: [{until: 1.4}]", 1, "1.4 is out of range (want at most 1)", id="a bound above alone"),
         pytest.param("cfg: 1e6", 1, "out of range (want 0 to 100)", id="cfg of a million"),
         pytest.param("size: 100", 1, "size: 100 is not a multiple of 8; the nearest is 104", id="size not of 8"),
         pytest.param("size: 100000", 1, "size: 100000 px is out of range", id="enormous size"),

@@ -242,7 +242,7 @@ def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
         return "is missing: it has no default"
     if kind == "value_error":
         return str(context["error"])
-    if kind in ("greater_than_equal", "less_than_equal", "greater_than"):
+    if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
         return f"{shown(value)} is out of range (want {_bounds(lab, error['loc'])})"
     words = {
         "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
@@ -256,12 +256,14 @@ def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
 
 
 def _bounds(lab: type[BaseModel], loc: Key) -> str:
-    """Return the range of the field at `loc` in words: 1 to 1000, at least 0."""
+    """Return the range of the field at `loc` in words: 1 to 1000; at least 0; more than 0, at most 1."""
     field = field_at(lab, loc)
     parts = [*_metadata_in(field.annotation), *field.metadata] if field else []  # the field's own come last and count
-    limits = {name: getattr(part, name) for part in parts for name in ("ge", "gt", "le") if hasattr(part, name)}
-    low = f"{limits['ge']}" if "ge" in limits else f"more than {limits['gt']}" if "gt" in limits else ""
-    return f"{low} to {limits['le']}" if "le" in limits and low else f"at least {low}" if low else "another value"
+    limits = {name: getattr(part, name) for part in parts for name in ("ge", "gt", "le", "lt") if hasattr(part, name)}
+    if "ge" in limits and "le" in limits:
+        return f"{limits['ge']} to {limits['le']}"
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    return ", ".join(f"{words[name]} {limit}" for name, limit in limits.items())
 
 
 def _metadata_in(annotation: Any) -> list[Any]:
