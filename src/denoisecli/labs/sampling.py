@@ -230,11 +230,13 @@ def sample_each(
     thin: Callable[[Trace], Trace] | None = None,
     told: Callable[[list[int]], Told] | None = None,
     store: BatchStore | None = None,
+    uncounted: int = 0,
 ) -> Iterator[tuple[list[int], Trace]]:
     """Sample from number `start` on, as `sample_all`, and give each batch (its numbers, its trace) away at once.
 
     thin: makes of a batch's trace what is kept of it and given away; by default all. told: of a batch's numbers, what
-    it is sampled with. store: where batches are kept, by default the run's own.
+    it is sampled with. store: where batches are kept, by default the run's own. uncounted: how many of the first
+    samples the stage that is reported does not count.
     """
     store = job.folder.batches if store is None else store
     size, at, steps = store.split or batch, start, job.config.steps
@@ -243,7 +245,7 @@ def sample_each(
         part = _kept(job, store, indices)
         if part is None:
             how = told(indices) if told else Told()
-            whole = sampled(job, model, [samples[i] for i in indices], at * steps, how)
+            whole = sampled(job, model, [samples[i] for i in indices], (at - uncounted) * steps, how)
             if whole is None:
                 size = len(indices) // 2
                 job.report.warn(f"not enough memory for {len(indices)} at once; going on with {size}")
@@ -252,7 +254,7 @@ def sample_each(
             part = thin(whole) if thin else whole
             store.put(indices, part.arrays, part.record)
         at += len(indices)
-        job.report.step(at * steps)
+        job.report.step((at - uncounted) * steps)
         yield indices, part
 
 

@@ -68,8 +68,8 @@ def test_a_change_that_is_none_is_told_and_gives_the_run_again(tmp_path):
 @pytest.mark.parametrize("to", [{"prompt": "a castle"}, {"cfg": 1.0}, {"noise": 5}, {"sampler": "euler"}])
 def test_a_stored_run_is_taken_up_where_it_is(deck, tmp_path, to):
     """No state of the trunk is sampled again, and the branches are those of the same config."""
-    stored = load(made(tmp_path / "stored", run=str(deck), at=[1, 3], to=to))
-    fresh = load(made(tmp_path / "fresh", at=[1, 3], to=to))
+    stored = load(made(tmp_path / "stored", Told(), run=str(deck), at=[1, 3], to=to))
+    fresh = load(made(tmp_path / "fresh", Told(), at=[1, 3], to=to))
     assert np.array_equal(stored.x_t, load(deck).x_t)
     np.testing.assert_allclose(stored["final"], fresh["final"], atol=1e-5)
     assert stored.record["command"] != load(deck).record["command"] or stored.record["lab"] == "fork"

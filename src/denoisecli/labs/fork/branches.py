@@ -87,7 +87,9 @@ def _replayed(
         return Told(changed, leaving=Leaving(states[rows].tolist(), outputs))
 
     samples = [Sample(seed, changed.cfg) for seed in job.config.seeds] * (1 + len(at))
-    parts = list(sample_each(job, model, samples, job.config.batch or seeds, start=seeds, thin=_thinned, told=told))
+    batch = job.config.batch or seeds
+    each = sample_each(job, model, samples, batch, start=seeds, thin=_thinned, told=told, uncounted=seeds)
+    parts = list(each)
     x0 = np.concatenate([part["x0"] for _, part in parts]).reshape(len(at), seeds, *parts[0][1]["x0"].shape[1:])
     final = np.concatenate([_ready(part) for _, part in parts]).reshape(len(at), seeds, *x0.shape[3:])
     for k, state in enumerate(at):
@@ -125,9 +127,9 @@ def _entered(
                 Sample(seed, changed.cfg, noise=row) for seed, row in zip(config.seeds, unit, strict=True)
             ]
         told = _entering(trunk, state, x_t, start, (config, changed))
-        parts = list(
-            sample_each(job, model, samples, min(config.batch or seeds, seeds), start=start, thin=_thinned, told=told)
-        )
+        batch = min(config.batch or seeds, seeds)
+        each = sample_each(job, model, samples, batch, start=start, thin=_thinned, told=told, uncounted=seeds)
+        parts = list(each)
         final = np.concatenate([_ready(part) for _, part in parts])
         yield final, np.concatenate([trunk.x0[0, :state], parts[0][1]["x0"][0], final[:1]])
 
