@@ -16,6 +16,6 @@ class Told(Report):
     def stage(self, name, total):
         self.name, self.done_so_far, self.total = name, 0, total
 
-    def step(self, done, **details):
+    def step(self, done, **_):
         assert self.done_so_far <= done <= self.total, f"{self.name}: {done} of {self.total} after {self.done_so_far}"
         self.done_so_far = done

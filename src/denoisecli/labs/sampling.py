@@ -380,9 +380,13 @@ def _teller(job: Job[Any], model: Model, samples: list[Sample], done: int) -> On
 
     factors = rgb_factors(model) if job.report.wants_guess else None
     seeds = [sample.seed for sample in samples]
+    at, made = 0, done  # a pipeline that mixes by itself is called for some of the rows after the others
 
     def tell(step: int, steps: int, x0: NDArray[np.float32]) -> None:
-        job.report.step(done + step * len(samples), step=step, steps=steps, seeds=seeds)
+        nonlocal at, made
+        made += len(x0) * (step - at if step > at else 1)  # steps that were passed over count as well
+        at = step
+        job.report.step(made, step=step, steps=steps, seeds=seeds)
         if factors is not None:
             job.report.guess(linear_rgb(np.concatenate(list(x0[:GUESSES]), axis=-1)[None], factors)[0])
 
