@@ -140,6 +140,17 @@ def test_nothing_is_wider_than_the_window(show, page, size):
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
+@pytest.mark.parametrize("size", [(1280, 720), (1024, 768), (1280, 800)])
+def test_a_low_window_shows_all_and_cuts_no_sentence(show, page, size):
+    opened = show(page)
+    opened.page.set_viewport_size({"width": size[0], "height": size[1]})
+    opened.settle()
+    assert opened.page.evaluate("document.documentElement.scrollHeight") <= size[1]
+    caption = opened.page.locator(".plot-caption")
+    assert caption.inner_text().endswith(".")
+    assert caption.evaluate("node => node.scrollWidth - node.clientWidth") <= 0
+
+
 def test_a_touch_sets_a_place_that_stays(show, page):
     opened = show(page, PHONE)
     opened.page.locator("figure canvas").first.dispatch_event(

@@ -40,7 +40,7 @@ export function makePlot({ onScrub, hint }) {
     draw: (plot) => {
       wanted = plot;
       title.textContent = plot.title;
-      caption.textContent = plot.caption ?? "";
+      caption.replaceChildren(...sentences(plot.caption ?? ""));
       canvas.setAttribute("aria-label", [plot.said ?? plot.title, plot.caption].filter(Boolean).join(". "));
       redraw();
     },
@@ -55,6 +55,12 @@ export function makePlot({ onScrub, hint }) {
       if (frame) movePlayhead(frame, wanted, index);
     },
   };
+}
+
+/** Return a caption's first sentence, and the others, which low windows leave to the legend. */
+function sentences(caption) {
+  const end = caption.indexOf(". ") + 1 || caption.length;
+  return caption ? [caption.slice(0, end), element("span", { class: "more", text: caption.slice(end) })] : [];
 }
 
 function inside(share, width) {
