@@ -19,8 +19,9 @@ import torch
 from denoisecli.errors import UsageError
 
 from .attention_shares import Attended, shares
+from .concept_evaluations import Evaluated, Streams, by_name
 from .taps import tapped
-from .text_axis import picture_tokens
+from .text_axis import STREAMS, picture_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,6 +49,15 @@ class Heard:
         self.sums[places] = self.sums[places] + read if places in self.sums else read
         self.layers[places].append(layer)
 
+    def add_concepts(self, maps: Iterator[tuple[str, torch.Tensor]]) -> None:
+        """Set maps of concepts, a layer's (rows, concepts, places) each, behind the groups."""
+        sums: Groups = {}
+        for _, read in maps:
+            places = read.shape[-1]
+            sums[places] = sums[places] + read if places in sums else read
+        for places, read in sums.items():
+            self.sums[places] = torch.cat((self.sums[places], read), dim=1)
+
     def rows(self, chosen: slice | Sequence[int]) -> Heard:
         """Return some rows of the batch."""
         return Heard({places: read[chosen] for places, read in self.sums.items()}, self.layers)
@@ -69,7 +79,8 @@ class Ear:
     """Listens to the attention layers of some denoisers, while its taps are on.
 
     axis: where the text stands in their layers. groups: returns (text tokens, groups) for a number of text tokens, on a
-    device: the tokens that are summed up. chosen: whether a layer is listened to, by its name.
+    device: the tokens that are summed up. chosen: whether a layer is listened to, by its name. prompt: returns the
+    prompt's tokens once the groups are known, none where nobody knows them.
     """
 
     def __init__(
@@ -78,10 +89,13 @@ class Ear:
         axis: TextAxis,
         groups: Callable[[int, torch.device], torch.Tensor],
         chosen: Callable[[str], bool],
+        prompt: Callable[[], Sequence[int]],
     ) -> None:
-        self.denoisers, self.axis, self.groups = denoisers, axis, groups
+        self.denoisers, self.axis, self.groups, self.prompt = denoisers, axis, groups, prompt
         self.layers = {name: layer for name, layer in _layers(denoisers) if chosen(name)}
-        self.concepts: Sequence[Concept] = ()
+        self.concepts: Sequence[Concept | Evaluated] = ()
+        self.beside: Evaluated | None = None  # the concept whose own evaluation runs
+        self.streams: Streams | None = None
         self.heard = Heard()
         self.now: _Layer | None = None
         self.picture: int | None = None
@@ -94,18 +108,81 @@ class Ear:
         for name, denoiser in self.denoisers.items():
             _check_audible(name, denoiser)
             yield self._begun(denoiser)
+            if self.axis.order != "cross":
+                for block in _blocks(denoiser):
+                    yield self._entered(block)
         for name, layer in self.layers.items():
             yield self._named(name, layer)
         yield tapped(torch.nn.functional, "scaled_dot_product_attention", self.kernel)
 
     @contextmanager
     def _begun(self, denoiser: torch.nn.Module) -> Iterator[None]:
-        """Note how many tokens the picture of an evaluation has."""
+        """Note how many tokens the picture of an evaluation has, and evaluate concepts beside it."""
+
+        due: list[tuple[Evaluated, dict[str, Any]]] = []
 
         def begin(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
-            self.now, self.stream, self.picture = None, None, picture_tokens(denoiser, args, told)
+            self.picture = picture_tokens(denoiser, args, told)
+            due[:] = self._due(denoiser, args, told)
+            if due and self.axis.order == "cross":
+                self._evaluate(denoiser, due)
+            elif due:
+                self.streams = Streams(self.axis.order == "picture first")
+            self.now, self.stream = None, None
 
-        hook = denoiser.register_forward_pre_hook(begin, with_kwargs=True)
+        def end(*_: Any) -> None:
+            if self.streams is not None:
+                self._evaluate(denoiser, due)
+                self.heard.add_concepts(self.streams.maps())
+                self.streams = None
+
+        hooks = (
+            denoiser.register_forward_pre_hook(begin, with_kwargs=True),
+            denoiser.register_forward_hook(end),
+        )
+        try:
+            yield
+        finally:
+            self.streams = None
+            for hook in hooks:
+                hook.remove()
+
+    def _due(
+        self, denoiser: torch.nn.Module, args: tuple[Any, ...], told: dict[str, Any]
+    ) -> Iterator[tuple[Evaluated, dict[str, Any]]]:
+        """Yield the concepts to be evaluated beside an evaluation of the run, and what the denoiser is told for each."""
+        for concept in self.concepts:
+            if isinstance(concept, Evaluated):
+                concept.heard = {}
+                arguments = concept.arguments(by_name(denoiser, args, told))
+                if arguments is not None:
+                    yield concept, arguments
+
+    @torch.no_grad()
+    def _evaluate(self, denoiser: torch.nn.Module, due: Sequence[tuple[Evaluated, dict[str, Any]]]) -> None:
+        for concept, arguments in due:
+            self.beside, self.now, self.stream = concept, None, None
+            try:
+                denoiser.forward(**arguments)
+            finally:
+                self.beside = None
+
+    @contextmanager
+    def _entered(self, block: torch.nn.Module) -> Iterator[None]:
+        """Keep what a block of the run gets of the picture, and give it to that of a concept's evaluation."""
+        number = id(block)
+
+        def enter(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+            if self.streams is None:
+                return None
+            states = args[0] if args else told["hidden_states"]
+            if self.beside is None:
+                self.streams.blocks[number] = states
+                return None
+            given = self.streams.with_picture(number, states)
+            return ((given, *args[1:]), told) if args else (args, told | {"hidden_states": given})
+
+        hook = block.register_forward_pre_hook(enter, with_kwargs=True)
         try:
             yield
         finally:
@@ -140,20 +217,34 @@ class Ear:
         """Tap on the kernel: it computes what it always does; inside a layer, its text columns are heard beside it."""
         result = original(*args, **kwargs)
         if self.now is not None and self.thread == threading.get_ident():
-            self._hear(self.now, dict(zip(_KERNEL, args, strict=False)) | kwargs)
+            self._hear(self.now, dict(zip(_KERNEL, args, strict=False)) | kwargs, result)
         return result
 
     @torch.no_grad()
-    def _hear(self, layer: _Layer, told: Mapping[str, Any]) -> None:
+    def _hear(self, layer: _Layer, told: Mapping[str, Any], result: torch.Tensor) -> None:
         q, k = told["query"], told["key"]
         if (spans := self._spans(layer, (q.shape[2], k.shape[2]))) is None:
             return
         self.now = None  # a layer that reads more than once (IP-Adapter) reads the text first
         places, columns = spans
+        if self.beside is not None:
+            self._hear_beside(self.beside, layer.name, k, result[:, :, columns])
+            return
         given = Attended(q, k, told.get("attn_mask"), told.get("scale"))
         groups = self.groups(columns.stop - columns.start, q.device)
-        more = [concept.keys(self.layers[layer.name]) for concept in self.concepts]
-        self.heard.add(layer.name, shares(given, groups, places, columns, more))
+        keys = (concept.keys(layer.name, self.layers[layer.name]) for concept in self.concepts)
+        self.heard.add(layer.name, shares(given, groups, places, columns, [own for own in keys if own is not None]))
+        if self.streams is not None and self.stream is not None:
+            self.streams.length = self.stream
+            text = result[:, :, columns]
+            self.streams.keep(layer.name, result[:, :, places], text[:, :, list(self.prompt())] if self.prompt() else text)
+
+    def _hear_beside(self, concept: Evaluated, layer: str, keys: torch.Tensor, text: torch.Tensor) -> None:
+        """Keep what a layer had of a concept in its own evaluation. text: the outputs of the text's tokens."""
+        if self.streams is None:
+            concept.heard[layer] = keys[-1][:, concept.tokens]  # one batch has the prompt's half last
+        else:
+            self.streams.score(layer, text[:, :, concept.tokens])
 
     def _spans(self, layer: _Layer, lengths: tuple[int, int]) -> tuple[slice, slice] | None:
         """Return where the picture stands among the queries, and the text among the keys; None where none is read."""
@@ -195,6 +286,13 @@ class _Layer:
 def _tokens(states: torch.Tensor) -> int:
     """Return the tokens of (rows, tokens, width), or of (rows, channels, h, w)."""
     return int(states.shape[1] if states.ndim == 3 else states.shape[2:].numel())
+
+
+def _blocks(denoiser: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """Yield the blocks that text and picture pass one after another."""
+    for name, stack in denoiser.named_children():
+        if name in STREAMS:
+            yield from stack.children()
 
 
 _KERNEL = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")

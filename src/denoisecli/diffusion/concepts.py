@@ -2,7 +2,7 @@
 
 Each is encoded by itself, as the pipeline encodes a prompt, and its vectors go through the layers' own `to_k`. A place
 then gives it exp(q·k_c) / (Z + exp(q·k_c)), where Z is the sum over the prompt's keys: the probability that one more
-word would get. The picture never reads it.
+word would get. The picture never reads it. For transformers see `concept_evaluations`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Concept:
     text: str
     vectors: torch.Tensor
 
-    def keys(self, layer: Any) -> torch.Tensor:
+    def keys(self, _: str, layer: Any) -> torch.Tensor:
         """Return its keys in a layer of a U-Net, (heads, tokens, width of a head)."""
         vectors = self.vectors[None].to(layer.to_k.weight.dtype)
         if layer.norm_cross:
@@ -44,15 +44,8 @@ def _by_head(keys: torch.Tensor, layer: Any) -> torch.Tensor:
 def encoded_concepts(pipe: Any, texts: Sequence[str], readings: Readings) -> list[Concept]:
     """Return concepts as the pipeline encodes them; `readings` listens, and hears nothing of it afterwards.
 
-    Raises UsageError for a pipeline without a U-Net, or a concept without a word.
+    Raises UsageError for a concept without a word. Those of a pipeline without a U-Net: see `concept_evaluations`.
     """
-    if not texts:
-        return []
-    if getattr(pipe, "unet", None) is None or not hasattr(pipe, "encode_prompt"):
-        hint = "Listen to words of the prompt."
-        raise UsageError(
-            f"Concepts ({', '.join(texts)}) are heard in U-Nets, which {type(pipe).__name__} has not.", hint
-        )
     before = readings.heard
     try:
         return [_encoded(pipe, text, readings) for text in dict.fromkeys(texts)]

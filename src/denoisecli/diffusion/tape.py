@@ -136,6 +136,8 @@ class Tape:
 
     def prepare(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on the pipeline's own preparations: they are told the picture's size and the prompts."""
+        if self._aside:
+            return original(*args, **kwargs)
         with suppress(TypeError):  # what does not fit its signature is the pipeline's own to say
             told = inspect.signature(original).bind(*args, **kwargs).arguments
             self.hints.hear(told)
@@ -144,6 +146,8 @@ class Tape:
 
     def encode(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on encode_prompt, where the pipeline checks nothing before: a second prompt is the negative one."""
+        if self._aside:
+            return original(*args, **kwargs)
         with suppress(TypeError):
             told = inspect.signature(original).bind(*args, **kwargs).arguments
             texts = {name: told[name] for name in TEXTS if name in told}
@@ -151,6 +155,11 @@ class Tape:
                 texts["negative_prompt"] = texts.pop("prompt")
             self._hear_texts(texts, begins=not self.told)
         return original(*args, **kwargs)
+
+    @property
+    def _aside(self) -> bool:
+        """Whether the pipeline is called for a concept alone, beside the run."""
+        return self.listener is not None and self.listener.aside
 
     def _hear_texts(self, texts: dict[str, Any], *, begins: bool) -> None:
         self.told |= texts

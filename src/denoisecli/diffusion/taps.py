@@ -42,6 +42,30 @@ def tapped(owner: Any, name: str, tap: Callable[..., Any]) -> Iterator[None]:
 
 
 @contextmanager
+def called(owner: Any, tap: Callable[..., Any]) -> Iterator[None]:
+    """Put `tap(original, *args, **kwargs)` in the place of calling `owner` itself, and take it off again.
+
+    Python looks that up on the class; other objects of it are called as ever.
+    """
+    kind = type(owner)
+    original, own = kind.__call__, "__call__" in vars(kind)
+
+    @functools.wraps(original)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = functools.partial(original, self)
+        return tap(bound, *args, **kwargs) if self is owner else bound(*args, **kwargs)
+
+    try:
+        kind.__call__ = wrapper
+        yield
+    finally:
+        if own:
+            kind.__call__ = original
+        else:
+            del kind.__call__
+
+
+@contextmanager
 def copies_untapped(owner: Any) -> Iterator[None]:
     """Let `copy.deepcopy(owner)` make a copy without any taps."""
 

@@ -19,13 +19,14 @@ from denoisecli.errors import UsageError
 from denoisecli.process.words import found_at
 
 from .attention import Ear, Heard
+from .concept_evaluations import evaluated_concepts, told_of_calls
 from .concepts import encoded_concepts
 from .denoiser import denoisers_of
 from .prompt_words import Prompt, Word, absent, asked_for, unread
 from .text_readings import BY_NUMBER, Readings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -116,7 +117,8 @@ class Listener:
         self.words: _Words | None = None
         self.begins = True
         self.taken: list[str] = []
-        self.ear = Ear(denoisers_of(pipe), self.readings.axis, self._groups, self._chosen)
+        self.aside = False  # while the pipeline is called for a concept, nothing of it belongs to the run
+        self.ear = Ear(denoisers_of(pipe), self.readings.axis, self._groups, self._chosen, self._prompt_tokens)
         self.pooled: dict[str, None] = {}
         self.bytes = 0
         self._check_pool()
@@ -125,18 +127,40 @@ class Listener:
         """Yield every tap: they come on together and off together."""
         yield from self.readings.taps()
         yield from self.ear.taps()
+        if not self.by_own_keys:
+            yield told_of_calls(self.pipe, self.hear_call)
+
+    @property
+    def by_own_keys(self) -> bool:
+        """Whether concepts are heard by the keys of a U-Net's layers; in transformers they are evaluated."""
+        return getattr(self.pipe, "unet", None) is not None and hasattr(self.pipe, "encode_prompt")
+
+    def hear_call(self, call: Callable[..., Any], told: dict[str, Any]) -> None:
+        """Note what the pipeline is called with, and have its concepts encoded as it would encode its prompt."""
+        if self.aside:
+            return
+        self.told = {name: told.get(name) for name in ("prompt", "negative_prompt")}
+        if not (concepts := self._concepts()):
+            return
+        self.aside = True
+        try:
+            found = evaluated_concepts(call, told, concepts, self.ear.denoisers, self.readings)
+        finally:
+            self.aside = False
+        self.ear.concepts = found
 
     def hear_texts(self, told: Mapping[str, Any], *, begins: bool) -> None:
         """Note the prompts of a call, all that are told so far. begins: they are encoded from now on."""
         self.told, self.begins = dict(told), True
         if begins:
             self.readings.heard = []
-            self.ear.concepts = encoded_concepts(self.pipe, self._concepts(), self.readings)
+            if self.by_own_keys:
+                self.ear.concepts = encoded_concepts(self.pipe, self._concepts(), self.readings)
 
     def _concepts(self) -> list[str]:
         """Return what is to be heard as a concept: what was asked for as one, and words that are in no prompt.
 
-        Raises UsageError for a word that is nearly in the prompt, or where the pipeline knows no concepts.
+        Raises UsageError for a word that is nearly in the prompt.
         """
         if isinstance(self.asked.words, (bool, Mapping)):
             return list(self.asked.concepts)
@@ -145,9 +169,8 @@ class Listener:
         known = [word for prompt in prompts for word in prompt.words]
         for key in self.taken:
             close = get_close_matches(key.lower(), known, n=1, cutoff=NEARLY)
-            if close or not hasattr(self.pipe, "unet"):
-                hint = f'Did you mean "{close[0]}"?' if close else f"It has: {', '.join(known) or 'no words'}."
-                raise UsageError(f"The word {key!r} is not in the prompt.", hint)
+            if close:
+                raise UsageError(f"The word {key!r} is not in the prompt.", f'Did you mean "{close[0]}"?')
         return [*self.taken, *self.asked.concepts]
 
     def _groups(self, text: int, device: torch.device) -> torch.Tensor:
@@ -162,6 +185,12 @@ class Listener:
                 BY_NUMBER,
             )
         return self.words.groups(text).to(device)
+
+    def _prompt_tokens(self) -> Sequence[int]:
+        """Return the tokens of the prompt, punctuation included; none where nobody knows them."""
+        assert self.words is not None
+        prompt = self.words.texts[0]
+        return prompt.all_tokens if prompt is not None else ()
 
     def _chosen(self, layer: str) -> bool:
         pool = self.asked.pool

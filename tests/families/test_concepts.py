@@ -1,0 +1,154 @@
+"""Concepts on a tiny pipeline of every family: what they read, what the picture reads, and what is made of it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from denoisecli.diffusion.recorder import record
+from denoisecli.errors import UsageError
+from tests.families.folders import FOLDERS
+from tests.families.test_words import CROSS, FILLED_UP, HALF, PICTURE_FIRST, STEPS, UNCUT, N, half, hooks_on, paint
+
+PROMPT, OTHER = "a red cube", "a hot soup"  # letter for letter on the same tokens
+pytestmark = pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning")
+
+
+class Spy:
+    """Every call of the kernel by its layer: (layer, probabilities, values), (rows, heads, ...) in double precision."""
+
+    def __init__(self, pipe, patch):
+        self.calls, self.layer = [], None
+        kernel = torch.nn.functional.scaled_dot_product_attention
+        patch.setattr(torch.nn.functional, "scaled_dot_product_attention", self.full(kernel))
+        layers = [(name, module) for name, module in pipe.transformer.named_modules() if hasattr(module, "processor")]
+        self.hooks = [module.register_forward_pre_hook(self.enter(name)) for name, module in layers]
+
+    def enter(self, name):
+        def hook(*_):
+            self.layer = name
+
+        return hook
+
+    def full(self, kernel):
+        def call(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
+            if self.layer is not None:
+                q, k, v = (
+                    one.double().repeat_interleave(query.shape[1] // one.shape[1], 1) for one in (query, key, value)
+                )
+                scores = q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale)
+                if attn_mask is not None:
+                    unread = torch.zeros_like(attn_mask, dtype=torch.float64).masked_fill(~attn_mask.bool(), -math.inf)
+                    scores = scores + (unread if attn_mask.dtype == torch.bool else attn_mask)
+                self.calls.append((self.layer, scores, v))
+                self.layer = None
+            return kernel(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+
+        return call
+
+
+def small(name):
+    pipe = FOLDERS[name]()
+    pipe.set_progress_bar_config(disable=True)
+    if name == "hidream":
+        pipe.default_sample_size = 32
+    if name == "kandinsky5":
+        pipe.resolutions = [(64, 64)]
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def heard():
+    known = {}
+
+    def of(name):
+        if name not in known:
+            pipe = small(name)
+            plain, hooks, call = paint(pipe), hooks_on(pipe), type(pipe).__call__
+            with pytest.MonkeyPatch.context() as patch:
+                spy = Spy(pipe, patch)
+                with record(pipe, words=[PROMPT], concepts=[PROMPT, OTHER]) as trace:
+                    result = paint(pipe)
+                for hook in spy.hooks:
+                    hook.remove()
+            assert hooks_on(pipe) == hooks
+            assert type(pipe).__call__ is call
+            known[name] = plain, result, trace, spy
+        return known[name]
+
+    return of
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_concepts_change_no_bit_of_the_picture(heard, name):
+    plain, result, trace, _ = heard(name)
+    assert torch.equal(plain, result)
+    told = [(word["text"], word["concept"]) for word in trace.record["words"] if not word["negative"]]
+    assert told == [(PROMPT, False), (PROMPT, True), (OTHER, True)]
+
+
+def steps_of(name, trace, spy):
+    """Yield each step's (layer, [the run's call, the prompt's as a concept, the other's]) in the layers' order."""
+    pool = trace.record["words_pool"]
+    calls = [call for call in spy.calls if call[0] in pool]
+    passes = [calls[i : i + len(pool)] for i in range(0, len(calls), len(pool))]
+    each = len(passes) // STEPS
+    assert each in (3, 4)  # one evaluation of the run or two, and one a concept
+    for step in range(STEPS):
+        first = passes[step * each : step * each + 3]
+        run, prompt, other = (first[2], *first[:2]) if name in CROSS else first
+        yield [*zip(run, prompt, other, strict=True)]
+
+
+def stands(name, total, trace):
+    """Return where the picture stands in a joint layer, and the tokens of the prompt's letters."""
+    size, (row,) = trace["words"].shape[-2:], [word for word in trace.record["words"] if word["tokens"]][:1]
+    sides = size if name in UNCUT else (size[0] // 2, size[1] // 2)
+    picture, fill = math.prod(sides), FILLED_UP.get(name, 1)
+    stream = math.ceil(picture / fill) * fill
+    first, start = (0, stream) if name in PICTURE_FIRST else (total - stream, 0)
+    return slice(first, first + picture), [start + token for token in row["tokens"]], sides
+
+
+def mapped(reads, sides, size):
+    """Return the mean over layers, (rows, places) each, at the latents' size."""
+    maps = (sum(reads) / len(reads)).reshape(N, 1, *sides)
+    return torch.nn.functional.interpolate(maps, tuple(size), mode="bilinear")[:, 0].numpy()
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if name not in CROSS])
+def test_a_concept_reads_the_runs_picture_and_its_map_is_what_the_paper_reads(heard, name):
+    """The prompt as a concept has the outputs that the prompt's own tokens had in the run."""
+    _, _, trace, spy = heard(name)
+    for step, layers in enumerate(steps_of(name, trace, spy)):
+        reads = []
+        for (_, scores, values), _, (_, own_scores, own_values) in layers:
+            places, tokens, sides = stands(name, scores.shape[-1], trace)
+            assert torch.equal(own_values[:, :, places], values[:, :, places])
+            out, own = scores.softmax(-1) @ values, own_scores.softmax(-1) @ own_values
+            _, rows = half(name, [None], False, len(out) > N)
+            picture, prompt, other = (one[rows].transpose(1, 2).flatten(2) for one in (out, out, own))
+            texts = torch.stack([prompt[:, tokens].mean(1), other[:, tokens].mean(1)], dim=1)
+            reads.append((picture[:, places] @ texts.mT).softmax(-1))
+        for number in (0, 1):
+            wanted = mapped([read[..., number] for read in reads], sides, trace["words"].shape[-2:])
+            np.testing.assert_allclose(trace["words"][:, step, 1 + number], wanted, **HALF)
+
+
+@pytest.mark.parametrize("name", sorted(CROSS))
+def test_a_concept_has_what_one_more_word_would_get_by_its_own_keys(heard, name):
+    """The prompt as a concept has the keys that it has in the run."""
+    _, _, trace, spy = heard(name)
+    tokens = trace.record["words"][0]["tokens"]
+    for step, layers in enumerate(steps_of(name, trace, spy)):
+        for number in (0, 1):
+            reads = []
+            for (_, scores, _), *concepts in layers:
+                _, rows = half(name, [None], False, len(scores) > N)
+                own = (scores if number == 0 else concepts[1][1])[rows][..., tokens]
+                whole = torch.cat([scores[rows], own], dim=-1).softmax(-1)
+                reads.append(whole[..., -len(tokens) :].sum(-1).mean(1))
+            _, _, sides = stands(name, 0, trace)
+            wanted = mapped(reads, sides, trace["words"].shape[-2:])
+            np.testing.assert_allclose(trace["words"][:, step, 1 + number], wanted, **HALF)
