@@ -247,6 +247,8 @@ class HeardWord(Part):
     """whether it is the negative prompt's"""
     concept: bool = False
     """whether it is not in the prompt: heard, never read by the picture"""
+    by_outputs: bool = False
+    """whether its maps are how alike its outputs are to a place's, beside the other concepts': the share among them"""
     found_at: list[Count | None] | None = None
     """for each seed, the first state from which it keeps its place; null where it has none"""
     share: list[Share] = ALWAYS

@@ -152,3 +152,85 @@ def test_a_concept_has_what_one_more_word_would_get_by_its_own_keys(heard, name)
             _, _, sides = stands(name, 0, trace)
             wanted = mapped(reads, sides, trace["words"].shape[-2:])
             np.testing.assert_allclose(trace["words"][:, step, 1 + number], wanted, **HALF)
+
+
+def recorded(pipe, told=None, **asked):
+    with record(pipe, **asked) as trace:
+        paint(pipe, **(told or {}))
+    return trace
+
+
+@pytest.fixture(scope="module")
+def sd3():
+    return small("sd3")
+
+
+def test_one_concept_alone_stands_against_the_prompt(sd3):
+    """The prompt itself, as a concept, is as alike as the prompt is: one half everywhere."""
+    trace = recorded(sd3, concepts=[PROMPT])
+    np.testing.assert_array_equal(trace["words"], np.float16(0.5))
+    assert trace.record["words"][0]["by_outputs"]
+
+
+def test_a_word_that_is_in_no_prompt_is_a_concept_and_does_not_depend_on_the_words(sd3):
+    trace = recorded(sd3, words=["cube", "boat", "dog"])
+    alone = recorded(sd3, concepts=["boat", "dog"])
+    assert [word["text"] for word in trace.record["words"]] == ["cube", "boat", "dog"]
+    assert sum("heard as a concept" in note for note in trace.record["notes"]) == 2
+    np.testing.assert_array_equal(trace["words"][:, :, 1:], alone["words"])
+
+
+def test_generators_draw_what_they_would_have_drawn_and_no_bar_is_shown(sd3, capfd):
+    sd3.set_progress_bar_config(disable=False)
+    try:
+        before = torch.get_rng_state()
+        recorded(sd3, concepts=["boat"], told={"generator": None})
+        after = torch.get_rng_state()
+        torch.set_rng_state(before)
+        paint(sd3, generator=None)
+        assert torch.equal(torch.get_rng_state(), after)
+        assert "boat" not in capfd.readouterr().err
+        assert not sd3._progress_bar_config["disable"]
+    finally:
+        sd3.set_progress_bar_config(disable=True)
+
+
+def test_embeddings_and_concepts_go_together(sd3):
+    embeds = dict(zip(EMBEDS, sd3.encode_prompt(PROMPT, PROMPT, PROMPT, negative_prompt="a cat"), strict=True))
+    told = {"prompt": None, "negative_prompt": None, "num_images_per_prompt": 1}
+    told |= {name: value.repeat(N, *[1] * (value.ndim - 1)) for name, value in embeds.items()}
+    trace = recorded(sd3, told, words={"cube": [5, 6, 7, 8]}, concepts=["boat", "dog"])
+    plain = recorded(sd3, concepts=["boat", "dog"])
+    np.testing.assert_allclose(trace["words"][:, :, 1:], plain["words"], **HALF)
+
+
+EMBEDS = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        pytest.param({"words": ["cubes "], "concepts": ["  "]}, "has no word", id="no word"),
+        pytest.param({"words": ["cubee"]}, 'Did you mean "cube"', id="nearly in the prompt"),
+        pytest.param({"concepts": "boat"}, "not a list", id="one, no list"),
+    ],
+)
+def test_what_is_no_concept_is_said(sd3, asked, said):
+    kernel, call = torch.nn.functional.scaled_dot_product_attention, type(sd3).__call__
+    with pytest.raises(UsageError) as error:
+        recorded(sd3, **asked)
+    assert said in f"{error.value} {error.value.hint}"
+    assert torch.nn.functional.scaled_dot_product_attention is kernel
+    assert type(sd3).__call__ is call
+
+
+def test_a_denoiser_that_keeps_blocks_from_step_to_step_is_named():
+    from diffusers import FirstBlockCacheConfig
+
+    pipe = small("flux")
+    pipe.transformer.enable_cache(FirstBlockCacheConfig(threshold=0.1))
+    with pytest.raises(UsageError, match="cache") as error:
+        recorded(pipe, concepts=["boat"])
+    assert "pipe.transformer.disable_cache()" in error.value.hint
+    pipe.transformer.disable_cache()
+    assert recorded(pipe, concepts=["boat"])["words"].any()

@@ -150,7 +150,7 @@ class Ear:
     def _due(
         self, denoiser: torch.nn.Module, args: tuple[Any, ...], told: dict[str, Any]
     ) -> Iterator[tuple[Evaluated, dict[str, Any]]]:
-        """Yield the concepts to be evaluated beside an evaluation of the run, and what the denoiser is told for each."""
+        """Yield the concepts to evaluate beside an evaluation of the run, and what the denoiser is told for each."""
         for concept in self.concepts:
             if isinstance(concept, Evaluated):
                 concept.heard = {}
@@ -236,8 +236,8 @@ class Ear:
         self.heard.add(layer.name, shares(given, groups, places, columns, [own for own in keys if own is not None]))
         if self.streams is not None and self.stream is not None:
             self.streams.length = self.stream
-            text = result[:, :, columns]
-            self.streams.keep(layer.name, result[:, :, places], text[:, :, list(self.prompt())] if self.prompt() else text)
+            text, prompt = result[:, :, columns], list(self.prompt())
+            self.streams.keep(layer.name, result[:, :, places], text[:, :, prompt] if prompt else text)
 
     def _hear_beside(self, concept: Evaluated, layer: str, keys: torch.Tensor, text: torch.Tensor) -> None:
         """Keep what a layer had of a concept in its own evaluation. text: the outputs of the text's tokens."""

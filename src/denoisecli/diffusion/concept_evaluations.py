@@ -101,6 +101,7 @@ def evaluated_concepts(
     call: the pipeline's, which is told `told`. `readings` listens, and hears nothing of it afterwards. Raises
     UsageError for a concept without a word that reaches the denoiser.
     """
+    _check_uncached(denoisers)
     before, found = readings.heard, []
     try:
         blank = _first_evaluation(call, _with_prompt(call, told, " "), denoisers)
@@ -114,6 +115,16 @@ def evaluated_concepts(
     finally:
         readings.heard = before
     return found
+
+
+def _check_uncached(denoisers: Mapping[str, torch.nn.Module]) -> None:
+    """Raise UsageError where evaluations hand blocks' outputs on: those beside the run would change it."""
+    for name, denoiser in denoisers.items():
+        if getattr(denoiser, "is_cache_enabled", False):
+            raise UsageError(
+                f"The {name} has a cache between its steps, which concepts would be read into.",
+                f"Leave them out, or call pipe.{name}.disable_cache() before.",
+            )
 
 
 def _with_prompt(call: Callable[..., Any], told: Mapping[str, Any], text: str) -> dict[str, Any]:
@@ -175,8 +186,27 @@ def _first_evaluation(
 
 def by_name(denoiser: torch.nn.Module, args: Sequence[Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of an evaluation by their names."""
-    bound = inspect.signature(denoiser.forward).bind(*args, **told).arguments
-    return {name: value for key, one in bound.items() for name, value in ({key: one} if key != "kwargs" else one).items()}
+    return _by_name(inspect.signature(denoiser.forward), args, told)
+
+
+def _by_name(signature: inspect.Signature, args: Sequence[Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    found = signature.bind(*args, **told).arguments
+    rest = [name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD and name in found]
+    return {name: value for name, value in found.items() if name not in rest} | (found[rest[0]] if rest else {})
+
+
+@contextmanager
+def without_bar(pipe: Any) -> Iterator[None]:
+    """Let a pipeline show no bar of its progress inside."""
+    before = getattr(pipe, "_progress_bar_config", None)
+    pipe._progress_bar_config = {**(before or {}), "disable": True}  # noqa: SLF001 - its own setter forgets the others
+    try:
+        yield
+    finally:
+        if before is None:
+            del pipe._progress_bar_config  # noqa: SLF001
+        else:
+            pipe._progress_bar_config = before  # noqa: SLF001
 
 
 @contextmanager
@@ -184,7 +214,7 @@ def told_of_calls(pipe: Any, tell: Callable[[Callable[..., Any], dict[str, Any]]
     """Before each call of a pipeline, tell what it is called with by name: `tell(call, told)`."""
 
     def tap(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        tell(original, dict(inspect.signature(original).bind(*args, **kwargs).arguments))
+        tell(original, _by_name(inspect.signature(original), args, kwargs))
         return original(*args, **kwargs)
 
     with called(pipe, tap):

@@ -40,7 +40,8 @@ _BREAK = "\0"
 class Word:
     """A word, or a phrase, and where its tokens stand among those that the picture reads.
 
-    occurrence: which of several equal ones of a prompt, counted from 0.
+    occurrence: which of several equal ones of a prompt, counted from 0. by_outputs: its maps are no attention but how
+    alike outputs are (`concept_evaluations`).
     """
 
     text: str
@@ -48,11 +49,12 @@ class Word:
     occurrence: int = 0
     negative: bool = False
     concept: bool = False
+    by_outputs: bool = False
 
     @property
     def record(self) -> dict[str, Any]:
         """What trace.json says of it."""
-        kind = {"negative": self.negative, "concept": self.concept}
+        kind = {"negative": self.negative, "concept": self.concept} | ({"by_outputs": True} if self.by_outputs else {})
         return {"text": self.text, "occurrence": self.occurrence, "tokens": list(self.tokens)} | kind
 
 

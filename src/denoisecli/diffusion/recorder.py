@@ -61,7 +61,9 @@ def record(
         the probability with which a place of the picture attends to the word, summed over the word's tokens, averaged
         over heads and layers, resized to the latents.
     concepts: words that are heard though they are not in the prompt, behind its own; the picture never reads them. A
-        word of `words` that is not in the prompt is heard as one, and the record's notes say so. U-Nets alone.
+        word of `words` that is not in the prompt is heard as one, and the record's notes say so. By their own keys in
+        U-Nets and cross-attention; in joint attention the share among the concepts of ConceptAttention (Helbling et
+        al. 2025). Transformers are evaluated once more for each concept, and the pipeline encodes each once.
     pool: "mean" over all layers whose side is at least a quarter of the latents', or names of layers or blocks.
     max_map_bytes: most that the maps may take.
 

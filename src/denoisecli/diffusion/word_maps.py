@@ -19,7 +19,7 @@ from denoisecli.errors import UsageError
 from denoisecli.process.words import found_at
 
 from .attention import Ear, Heard
-from .concept_evaluations import evaluated_concepts, told_of_calls
+from .concept_evaluations import evaluated_concepts, told_of_calls, without_bar
 from .concepts import encoded_concepts
 from .denoiser import denoisers_of
 from .prompt_words import Prompt, Word, absent, asked_for, unread
@@ -144,10 +144,10 @@ class Listener:
             return
         self.aside = True
         try:
-            found = evaluated_concepts(call, told, concepts, self.ear.denoisers, self.readings)
+            with without_bar(self.pipe):
+                self.ear.concepts = evaluated_concepts(call, told, concepts, self.ear.denoisers, self.readings)
         finally:
             self.aside = False
-        self.ear.concepts = found
 
     def hear_texts(self, told: Mapping[str, Any], *, begins: bool) -> None:
         """Note the prompts of a call, all that are told so far. begins: they are encoded from now on."""
@@ -206,7 +206,8 @@ class Listener:
 
     def _arranged(self) -> _Words:
         """Return the words of the call that begins."""
-        concepts = [Word(concept.text, (), concept=True) for concept in self.ear.concepts]
+        joint = not self.by_own_keys and self.readings.axis.order != "cross"
+        concepts = [Word(concept.text, (), concept=True, by_outputs=joint) for concept in self.ear.concepts]
         if isinstance(self.asked.words, Mapping):
             given = [Word(text, tuple(tokens)) for text, tokens in self.asked.words.items()]
             return _Words(given, concepts, [], (None, None), None)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from denoisecli.config.base import FIGURE, MACHINE, SPLIT, SamplingConfig
+from denoisecli.config.base import FIGURE, LOOK, MACHINE, SPLIT, SamplingConfig
 from denoisecli.config.fields import Int, Text
 from denoisecli.safe_text import brief, shown
 
@@ -52,6 +52,8 @@ class WordsConfig(SamplingConfig):
     """words that are not in the prompt, looked for all the same: [sky, boat]; the picture is as without them"""
     pool: Pool = "mean"
     """layers whose maps are averaged: mean takes all that are fine enough, or names of layers or blocks: [mid_block]"""
+    shown_seed: Annotated[Int | None, LOOK] = None
+    """the one of the seeds that film and sheet show; null: the first. The page has them all"""
     max_map_bytes: Annotated[Int, Field(ge=1 << 16, le=1 << 40), MACHINE] = 1 << 30
     """most that the maps of one batch may take in memory"""
     batch: Annotated[Annotated[Int, Field(ge=1, le=1024)] | None, SPLIT] = None
@@ -66,6 +68,12 @@ class WordsConfig(SamplingConfig):
         for key, usual in (("prompt_syntax", "plain"), ("clip_skip", 1)):
             if getattr(self, key) != usual:
                 raise ValueError(f"{key}: words are followed in prompts read as they stand; leave {key} {usual}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_seed_that_is_there(self) -> WordsConfig:
+        if self.shown_seed is not None and self.shown_seed not in self.seeds:
+            raise ValueError(f"shown_seed: {self.shown_seed} is none of the seeds")
         return self
 
     @model_validator(mode="after")

@@ -102,7 +102,10 @@ def slow_states(trace: Trace) -> dict[int, int]:
     """Return the states at which the film slows down: where words that were not there from the start found a place."""
     from denoisecli.figures.timing import slow_at
 
-    found = [(row.get("found_at") or [None])[0] for row in trace.record["words"] if not row["negative"]]
+    from .figures.facts import words_facts
+
+    facts = words_facts(trace)
+    found = [facts.found(word) for word in facts.words if not word.negative]
     return slow_at(tuple(sorted({state for state in found if state})))
 
 

@@ -75,6 +75,7 @@ def _word(word: Word, steps: list[int]) -> dict[str, Any]:
         "hue": word.hue,
         "negative": word.negative,
         "concept": word.concept,
+        "by_outputs": word.by_outputs,
         "silent": word.silent,
         "found": word.found,
         "found_at": word.found_at,

@@ -23,8 +23,8 @@ export function makeSide(data, node, maps, plot, readout, onChoose) {
     const { state: k, at } = state;
     const [row, word] = [states[k], words[shown[shown.length - 1]]];
     readout.tell(String(row.index), `of ${last}`, [timestep(row.timestep), threeFigures(row.sigma),
-      word ? percent(word.share[k]) : "–", word ? String(word.found_at[seed] ?? "–") : "–"]);
-    rank(k, at, seed, word?.negative ?? false);
+      word && !word.by_outputs ? percent(word.share[k]) : "–", word ? String(word.found_at[seed] ?? "–") : "–"]);
+    rank(k, at, seed, word?.negative ?? false, word?.by_outputs ?? false);
     if (drawn !== String(shown)) drawPlot(data, plot, shown);
     drawn = String(shown);
     plot.move(k);
@@ -32,14 +32,15 @@ export function makeSide(data, node, maps, plot, readout, onChoose) {
     seedTabs.set(state.seed);
     twoTabs.set(state.two);
   };
-  const rank = (k, at, seed, negative) => {
-    const own = words.map((row, word) => ({ ...row, word })).filter((row) => row.negative === negative);
+  const rank = (k, at, seed, negative, byOutputs) => {
+    const own = words.map((row, word) => ({ ...row, word })).filter((row) => row.negative === negative && row.by_outputs === byOutputs);
     const rows = own.map((row) => ({ ...row, value: at ? maps.value(seed, k, row.word, at) : row.share[k] }))
       .sort((a, b) => b.value - a.value);
-    const rest = !at && !negative && data.rest[k] !== undefined && data.rest[k] !== null;
+    const rest = !at && !negative && !byOutputs && data.rest[k] !== undefined && data.rest[k] !== null;
     rows.length = Math.min(rows.length, rest ? MOST - 1 : MOST);
     const most = Math.max(1e-9, ...rows.map(({ value }) => value));
-    title.textContent = at ? "who speaks at this place: share of its attention" : `who speaks: share of the attention${negative ? " of the negative prompt" : ""}`;
+    if (byOutputs) title.textContent = `which concept ${at ? "this place" : "the picture"} is most like: share among them`;
+    else title.textContent = at ? "who speaks at this place: share of its attention" : `who speaks: share of the attention${negative ? " of the negative prompt" : ""}`;
     list.replaceChildren(...rows.map(({ label, hue, value }) => line(label, `hue-${hue}`, value, value / most)),
       ...(rest ? [line("no word", "quiet", data.rest[k], 0)] : []));
   };

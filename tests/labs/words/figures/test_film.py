@@ -43,7 +43,7 @@ def test_the_prompt_stays_in_its_box(size, prompt):
     trace, _ = words_run(prompt=prompt)
     facts = words_facts(trace)
     layout = words_layout(size, 4, (64, 64))
-    lit = lit_prompt(trace, facts, layout, DARK)
+    lit = lit_prompt(trace, facts, layout, facts.run.settings, DARK)
     said = "".join(run.text for run in lit.runs)
     assert said.startswith(prompt[:20])
     assert ("…" in said) == (prompt == LONG)
@@ -131,3 +131,56 @@ def test_the_sheet_has_a_row_for_each_word(run, theme):
 def test_any_prompt_can_be_drawn(prompt):
     trace, pictures = words_run(seeds=1, steps=2, prompt=prompt)
     assert len(list(words_frames(trace, pictures, FilmStyle((320, 320))))) == 3
+
+
+def shown(trace, seed):
+    config = trace.record["config"] | {"shown_seed": seed}
+    return type(trace)("words", trace.arrays, trace.record | {"config": config})
+
+
+def test_the_film_and_the_sheet_show_the_seed_that_is_asked_for(run):
+    trace, pictures = run
+    seeds = [row["seed"] for row in trace.record["runs"]]
+    style, first, second = FilmStyle((640, 360)), shown(trace, None), shown(trace, seeds[1])
+    frames = [[*words_frames(one, pictures, style)][4] for one in (trace, first, second)]
+    sheets = [np.asarray(words_sheet(one, pictures, style)) for one in (trace, first, second)]
+    for one, same, other in (frames, sheets):
+        assert np.array_equal(one, same)
+        assert not np.array_equal(one, other)
+    assert words_facts(first).said_seed == f"seed {seeds[0]} (1 of 2)"
+    assert words_facts(second).said_seed == f"seed {seeds[1]} (2 of 2)"
+    sun = words_facts(second).words[1]
+    assert words_facts(second).found(sun) == trace.record["words"][1]["found_at"][1]
+
+
+def test_the_film_says_how_many_words_it_leaves_out():
+    from denoisecli.labs.words.figures.film import _settings
+
+    facts = words_facts(words_run()[0])
+    settings, seed = facts.run.settings, f"seed {facts.run.seeds[0]} (1 of 2)"
+    assert _settings(facts, [*facts.words], len) == f"{settings} · {seed}"
+    assert _settings(facts, facts.loudest(4), len) == f"{settings} · {seed} · the 4 loudest of 6 words"
+    assert _settings(facts, facts.loudest(4), lambda _: False) == f"{seed} · the 4 loudest of 6 words · {settings}"
+
+
+def test_concepts_whose_maps_are_no_attention_have_bars_of_their_own(run):
+    from PIL import Image
+
+    from denoisecli.labs.words.figures.shares import draw_shares
+
+    def bars(**of):
+        trace = run[0]
+        rows = [row | (of if row["text"] == "cloud" else {}) for row in trace.record["words"]]
+        facts = words_facts(type(trace)("words", trace.arrays, trace.record | {"words": rows}))
+        image = Image.new("RGB", (400, 300), DARK.ground)
+        draw_shares(image, Box(0, 0, 400, 300), facts, [*facts.words[:3]], 4, DARK, 16)
+        return {
+            word.text: int((np.asarray(image)[:, 150:350] == hue_of(word, DARK)).all(-1).sum())
+            for word in facts.words[:3]
+        }
+
+    plain = bars()
+    alike = bars(concept=True, by_outputs=True, share=[0.9] * 8)
+    loud = bars(concept=True, share=[0.9] * 8)
+    assert alike["hills"] == plain["hills"] > 5 * loud["hills"]
+    assert alike["cloud"] > plain["cloud"]

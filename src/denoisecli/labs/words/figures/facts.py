@@ -38,6 +38,7 @@ class Word:
     hue: int
     negative: bool
     concept: bool
+    by_outputs: bool
     found: float | None
     found_at: tuple[int | None, ...]
     share: NDArray[np.float64]
@@ -72,6 +73,22 @@ class WordsFacts:
     words: tuple[Word, ...]
     rest: NDArray[np.float64]
     drawn: NDArray[np.float64]
+    seed: int = 0
+    """number of the one that film and sheet show"""
+
+    @property
+    def said_seed(self) -> str:
+        """Which seed is shown, and of how many."""
+        seeds = self.run.seeds
+        return f"seed {seeds[self.seed]}" + (f" ({self.seed + 1} of {len(seeds)})" if len(seeds) > 1 else "")
+
+    def found(self, word: Word) -> int | None:
+        """Return the state at which a word found its place in the seed that is shown."""
+        return word.found_at[self.seed] if self.seed < len(word.found_at) else None
+
+    def found_by(self, state: int) -> list[Word]:
+        """Return the words that found their place by a state in the seed that is shown."""
+        return [word for word in self.words if (at := self.found(word)) is not None and at <= state]
 
     def loudest(self, most: int) -> list[Word]:
         """Return the words that a small figure has room for, in their order: the loudest, the prompt's own first."""
@@ -88,7 +105,10 @@ def words_facts(trace: Trace) -> WordsFacts:
     turns = _hues([row for _, row in rows])
     words = tuple(_word(row, hue, index) for hue, (index, row) in zip(turns, rows, strict=True))
     rest = np.array((record.get("words_rest") or {}).get("share") or [], np.float64)
-    return WordsFacts(run, words, rest, drawn_scales(record.get("runs", []), len(run.rows)))
+    wanted = (record.get("config") or {}).get("shown_seed")
+    seeds = [row.get("seed") for row in record.get("runs", [])]
+    seed = seeds.index(wanted) if wanted is not None and wanted in seeds else 0
+    return WordsFacts(run, words, rest, drawn_scales(record.get("runs", []), len(run.rows)), seed)
 
 
 def _rows(record: dict[str, Any], *, negative: bool) -> list[tuple[int, dict[str, Any]]]:
@@ -112,6 +132,7 @@ def _word(row: dict[str, Any], hue: int, index: int) -> Word:
         hue=hue,
         negative=bool(row.get("negative")),
         concept=bool(row.get("concept")),
+        by_outputs=bool(row.get("by_outputs")),
         found=row.get("found"),
         found_at=found_at,
         share=np.array(row.get("share") or [], np.float64),

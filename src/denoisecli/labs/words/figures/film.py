@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,27 +31,29 @@ Levels = Mapping[bool, NDArray[np.float32]]
 
 
 def words_frames(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> Iterator[Frame]:
-    """Draw the film of the first seed, one frame (H, W, 3) a state.
+    """Draw the film of one seed (`shown_seed`), one frame (H, W, 3) a state.
 
     A map is of a step, which begins at a state: the finished picture is shown with the last step's. pictures: "guess",
     (seed, state, H, W, 3) uint8.
     """
-    facts, theme, drawn = words_facts(trace), style.theme, seed_levels(trace, 0)
+    facts, theme = words_facts(trace), style.theme
+    drawn, guesses = seed_levels(trace, facts.seed), pictures["guess"][facts.seed]
     shown = facts.loudest(most_words(style.size))
-    height, width = np.shape(pictures["guess"][0][0])[:2]
+    height, width = np.shape(guesses[0])[:2]
     layout = words_layout(style.size, 1 + len(shown), (width, height))
     text = layout.measures.text
     timeline = Timeline(layout.timeline, len(facts.run.rows), _marks(facts, theme), theme, text)
-    lit = lit_prompt(trace, facts, layout, theme)
+    settings = _settings(facts, shown, lambda said: measure(said, MONO.at(text)) <= layout.prompt.width)
+    lit = lit_prompt(trace, facts, layout, settings, theme)
     base = Image.new("RGB", style.size, theme.ground)
-    _draw_meta(base, layout, facts, lit, theme)
+    _draw_meta(base, layout, settings, lit, theme)
     timeline.draw_track(base)
     curves = finding_plot(shown, facts.run.steps, theme)
     plot = draw_plot(base, layout.plot, curves, theme, text, grows=True) if curves else None
     for state in range(len(facts.run.rows)):
         image, step = base.copy(), min(state, facts.run.steps - 1)
-        lit.draw(image, {word: _loudness(word, drawn, step) for word in facts.words}, state)
-        _draw_panels(image, layout, facts, shown, pictures["guess"][0][state], drawn, state, theme)
+        lit.draw(image, {word: _loudness(word, drawn, step) for word in facts.words}, facts.found_by(state))
+        _draw_panels(image, layout, facts, shown, guesses[state], drawn, state, theme)
         _draw_state(image, layout, facts, state, theme)
         if layout.shares is not None:
             draw_shares(image, layout.shares, facts, shown, step, theme, text)
@@ -73,10 +75,17 @@ def _marks(facts: WordsFacts, theme: Theme) -> tuple[Mark, ...]:
     return tuple(Mark(f"{word.label} found", hue_of(word, theme), (round(word.found or 0),)) for word in reversed(late))
 
 
-def _draw_meta(image: Image.Image, layout: WordsLayout, facts: WordsFacts, lit: Lit, theme: Theme) -> None:
+def _settings(facts: WordsFacts, shown: list[Word], fits: Callable[[str], bool]) -> str:
+    """Return the settings, and what of the run is shown; that comes first where there is no room for both."""
+    left_out = len(facts.words) - len(shown)
+    part = [facts.said_seed, *([f"the {len(shown)} loudest of {len(facts.words)} words"] if left_out else [])]
+    whole = " · ".join([facts.run.settings, *part])
+    return whole if fits(whole) else " · ".join([*part, facts.run.settings])
+
+
+def _draw_meta(image: Image.Image, layout: WordsLayout, said: str, lit: Lit, theme: Theme) -> None:
     """Write the settings under the prompt."""
     style = MONO.at(layout.measures.text)
-    said = f"{facts.run.settings} · seed {facts.run.seeds[0]}"
     draw_text(image, (layout.prompt.x, lit.bottom), shorten(said, style, layout.prompt.width), style, theme.quiet)
 
 
@@ -108,13 +117,13 @@ def _draw_panels(
     measures, step = layout.measures, min(state, facts.run.steps - 1)
     radius, size = measures.px(6), (boxes[0].width, boxes[0].height)
     plain = Image.fromarray(np.ascontiguousarray(guess)).resize(size, Image.Resampling.LANCZOS)
-    paste_rounded(image, (boxes[0].x, boxes[0].y), marked(plain, facts.drawn[0, state], theme), radius)
+    paste_rounded(image, (boxes[0].x, boxes[0].y), marked(plain, facts.drawn[facts.seed, state], theme), radius)
     _label(image, labels[0], "guess", "", theme.ink, theme, measures.text)
     for word, box, over in zip(shown, boxes[1:], labels[1:], strict=True):
         hue = hue_of(word, theme)
         picture = tinted(guess, drawn[word.negative][step, word.index][None], [hue], theme, size)
         paste_rounded(image, (box.x, box.y), picture, radius)
-        found = word.found_at[0] if word.found_at else None
+        found = facts.found(word)
         said = "hardly speaks" if word.silent else found_word(found) if found and found <= state else ""
         _label(image, over, word.label, said, hue, theme, measures.text)
         if found is not None and found == state and state > 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,24 +42,19 @@ class Lit:
     bottom: float
     theme: Theme
 
-    def draw(self, image: Image.Image, loudness: Mapping[Word, float], state: int) -> None:
-        """Draw it as it is at this state. loudness: of each word, 0 to 1."""
+    def draw(self, image: Image.Image, loudness: Mapping[Word, float], found: Collection[Word]) -> None:
+        """Draw it as it is at a state. loudness: of each word, 0 to 1. found: those that found their place by then."""
         dark = mix(self.theme.tick, self.theme.quiet, 0.45)
         for run in self.runs:
             colour = dark if run.word is None else mix(dark, hue_of(run.word, self.theme), loudness[run.word])
             draw_text(image, (run.x, run.y), run.text, run.style, colour)
-            if run.word is not None and _found(run.word, state):
+            if run.word is not None and run.word in found:
                 size = run.style.size
                 box = (run.x, run.y + 0.2 * size, run.x + measure(run.text, run.style), run.y + 0.27 * size)
                 rectangle(image, box, colour, 0.03 * size)
 
 
-def _found(word: Word, state: int) -> bool:
-    found = word.found_at[0] if word.found_at else None
-    return found is not None and found <= state
-
-
-def lit_prompt(trace: Trace, facts: WordsFacts, layout: WordsLayout, theme: Theme) -> Lit:
+def lit_prompt(trace: Trace, facts: WordsFacts, layout: WordsLayout, settings: str, theme: Theme) -> Lit:
     """Lay out the prompt in the largest size that fits and, behind the settings, the negative one if it fits."""
     text, box, most = layout.measures.text, layout.prompt, LINES[layout.measures.shape]
     config, rows = trace.record.get("config") or {}, trace.record.get("words") or []
@@ -75,7 +70,7 @@ def lit_prompt(trace: Trace, facts: WordsFacts, layout: WordsLayout, theme: Them
     first = box.y + style.cap_height + 0.15 * text
     runs = [run for k, line in enumerate(kept) for run in _set(line, style, box.x, first + k * style.line_height)]
     bottom = first + (len(kept) - 1) * style.line_height + 0.3 * style.size + 1.35 * text
-    return Lit((*runs, *_keeps_from(config, rows, facts, layout, bottom)), bottom, theme)
+    return Lit((*runs, *_keeps_from(config, rows, facts, layout, settings, bottom)), bottom, theme)
 
 
 def _set(line: Letters, style: Type, x: float, y: float) -> list[Run]:
@@ -87,7 +82,7 @@ def _set(line: Letters, style: Type, x: float, y: float) -> list[Run]:
 
 
 def _keeps_from(
-    config: dict[str, Any], rows: list[dict[str, Any]], facts: WordsFacts, layout: WordsLayout, y: float
+    config: dict[str, Any], rows: list[dict[str, Any]], facts: WordsFacts, layout: WordsLayout, settings: str, y: float
 ) -> list[Run]:
     """Set the negative prompt behind the settings; nothing where it does not fit."""
     negative = [word for word in facts.words if word.negative]
@@ -95,7 +90,7 @@ def _keeps_from(
         return []
     text = layout.measures.text
     style, mono = PROMPT.at(text), MONO.at(text)
-    left = layout.prompt.x + measure(f"{facts.run.settings} · seed {facts.run.seeds[0]}", mono) + 1.5 * text
+    left = layout.prompt.x + measure(settings, mono) + 1.5 * text
     line: Letters = [("− ", None), *_of(str(config.get("negative_prompt") or ""), rows, negative)]
     fits = left + sum(measure(said, style) for said, _ in line) <= layout.prompt.right
     return _set(line, style, left, y) if fits else []

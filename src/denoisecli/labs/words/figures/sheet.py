@@ -21,12 +21,15 @@ CELL = 192  # pixels: many rows of soft shapes need no more
 
 
 def words_sheet(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> Image.Image:
-    """Return the sheet of the first seed. Only the style's theme counts; pictures: as for `words_frames`."""
-    facts, theme, drawn = words_facts(trace), style.theme, seed_levels(trace, 0)
+    """Return the sheet of one seed (`shown_seed`). Only the style's theme counts; pictures: as for `words_frames`."""
+    facts, theme = words_facts(trace), style.theme
+    drawn, seed = seed_levels(trace, facts.seed), facts.seed
     columns = choose_columns(len(facts.run.rows))
-    guesses = [np.ascontiguousarray(pictures["guess"][0][state]) for state in columns]
-    plain = [marked_array(guess, facts.drawn[0, state], theme) for guess, state in zip(guesses, columns, strict=True)]
-    rows = [SheetRow("guess", f"seed {facts.run.seeds[0]}", plain, group="guess")]
+    guesses = [np.ascontiguousarray(pictures["guess"][seed][state]) for state in columns]
+    plain = [
+        marked_array(guess, facts.drawn[seed, state], theme) for guess, state in zip(guesses, columns, strict=True)
+    ]
+    rows = [SheetRow("guess", f"seed {facts.run.seeds[seed]}", plain, group="guess")]
     for word in facts.loudest(MOST_ROWS):
         maps = drawn[word.negative][:, word.index]
         hue = hue_of(word, theme)
@@ -35,8 +38,8 @@ def words_sheet(trace: Trace, pictures: Mapping[str, Any], style: FilmStyle) -> 
             for guess, state in zip(guesses, columns, strict=True)
         ]
         rows.append(SheetRow(word.label, word.said, shown))
-    words = " · ".join([facts.run.settings, *legend(facts.drawn[:1, columns]), *_rest(facts)])
-    return contact_sheet(rows, state_columns(facts.run, columns), facts.run.prompt, words, theme, CELL)
+    said = [facts.run.settings, facts.said_seed, *legend(facts.drawn[seed : seed + 1, columns]), *_rest(facts)]
+    return contact_sheet(rows, state_columns(facts.run, columns), facts.run.prompt, " · ".join(said), theme, CELL)
 
 
 def _rest(facts: Any) -> list[str]:
