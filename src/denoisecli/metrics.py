@@ -50,15 +50,21 @@ class States(Protocol):
 
 
 def measure(
-    trace: States, pictures: Drawn | None = None, drawn_scale: NDArray[np.float64] | None = None
+    trace: States,
+    pictures: Drawn | None = None,
+    drawn_scale: NDArray[np.float64] | None = None,
+    *,
+    x_norm: NDArray[Any] | None = None,
+    guesses: NDArray[Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Return one row a seed for `trace.json`: its states' numbers and where layout and detail were committed.
 
     pictures: the drawn guesses, (seed, state, H, W, 3), for the share of clipped pixels; without them it is null.
     drawn_scale: (seed, state), by how much each guess was scaled to be drawn, for the record.
+    x_norm, guesses: (seed, state) and (seed, state, C, h, w), where the trace's own states are of several sizes.
     """
-    x_norm = rms(trace.x_t)
-    guesses = trace.guesses.astype(np.float32)
+    x_norm = rms(trace.x_t) if x_norm is None else x_norm
+    guesses = (trace.guesses if guesses is None else guesses).astype(np.float32)
     final = guesses[:, -1:]
     size = rms(final)
     change = np.diff(guesses, axis=1, prepend=guesses[:, :1])

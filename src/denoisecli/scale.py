@@ -7,11 +7,14 @@ flow  x_t = (1−σ)·x0 + σ·ε        rectified flow: Stable Diffusion 3
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from .trace import Trace
@@ -55,3 +58,68 @@ def canvas_latents(trace: Trace) -> NDArray[Any]:
     """Return the trace's x_t ready to be decoded, (..., state, C, h, w)."""
     kind = trace.record.get("schedule_kind", "vp")
     return to_unit_variance(trace.x_t, trace.sigmas, kind) if kind == "ve" else trace.x_t
+
+
+def repeated(latents: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return latents (..., h, w) at a larger size, (height, width), their cells repeated: `as_sampled` has them back.
+
+    So the states of a run that was enlarged on the way have the axes of one array, and nothing is made up or lost.
+    """
+    if latents.shape[-2:] == size:
+        return latents
+    rows, columns = (_nearest(few, many) for few, many in zip(latents.shape[-2:], size, strict=True))
+    return latents[..., rows[:, None], columns]
+
+
+def as_sampled(latents: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return latents (..., H, W) at the size (height, width) that they had before they were `repeated`."""
+    if latents.shape[-2:] == size:
+        return latents
+    rows, columns = (
+        np.searchsorted(_nearest(few, many), np.arange(few)) for few, many in zip(size, latents.shape[-2:], strict=True)
+    )
+    return latents[..., rows[:, None], columns]
+
+
+def _nearest(few: int, many: int) -> NDArray[np.int64]:
+    """Return for each of many cells the one of few in which its middle lies."""
+    return (2 * np.arange(many) + 1) * few // (2 * many)
+
+
+def enlarged(latents: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return latents (..., h, w) at a larger size, (height, width), as a hi-res phase enlarges a guess: bilinear."""
+    if latents.shape[-2:] == size:
+        return latents
+    rows, columns = (_bilinear(few, many) for few, many in zip(latents.shape[-2:], size, strict=True))
+    between: NDArray[Any] = rows.astype(latents.dtype) @ latents @ columns.T.astype(latents.dtype)
+    return between
+
+
+def _bilinear(few: int, many: int) -> NDArray[np.float64]:
+    """Return the weights (many, few) with which cells are mixed, by the distance of their middles."""
+    middles = np.clip((np.arange(many) + 0.5) * few / many - 0.5, 0, few - 1)
+    return np.asarray(np.maximum(0, 1 - np.abs(middles[:, None] - np.arange(few))))
+
+
+def latent_sizes(trace: Trace) -> list[tuple[int, int]]:
+    """Return the (height, width) that the latents of each state were sampled at: a phase may have enlarged them."""
+    return sizes_told(trace.record, (trace.x_t.shape[-2], trace.x_t.shape[-1]), trace.steps)
+
+
+def sizes_told(record: Mapping[str, Any], last: tuple[int, int], steps: int) -> list[tuple[int, int]]:
+    """Return what a run's record says of the (height, width) of each state's latents. last: that of the last one."""
+    found = [last] * (steps + 1)
+    rows = [row for row in record.get("phases") or [] if row.get("size")]
+    for row in rows:
+        height, width = (row["size"][1 - axis] * last[axis] // rows[-1]["size"][1 - axis] for axis in (0, 1))
+        found[row["first"] : row["until"]] = [(height, width)] * (row["until"] - row["first"])
+    return found
+
+
+def of_one_size(sizes: Sequence[tuple[int, int]]) -> Iterator[tuple[slice, tuple[int, int]]]:
+    """Yield the stretches of states that were sampled at one size, and that size."""
+    start = 0
+    for size, group in groupby(sizes):
+        length = len(list(group))
+        yield slice(start, start + length), size
+        start += length

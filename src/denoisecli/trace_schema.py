@@ -219,6 +219,12 @@ class PhaseRow(Part):
     cfg: Number | None = None
     sampler: Name | None = None
     loras: list[LoraKeys] | None = None
+    scale: Positive | None = None
+    """sides of the picture from here on, as a multiple of the run's"""
+    size: list[Count] | None = None
+    """(width, height) in pixels at which it was sampled, where a run has states of several sizes"""
+    model: Name | None = None
+    """another model than the run's"""
 
 
 class Measured(Part):

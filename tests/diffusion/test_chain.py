@@ -1,5 +1,7 @@
 """Phases: calls of the pipeline in a chain, which are one run."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from denoisecli.diffusion.chain import Leaving, Link, outputs_name, sample_chain
 from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import starting_noise
 from denoisecli.errors import UsageError
+from denoisecli.scale import as_sampled, enlarged, repeated
 from tests.tiny import tiny_text_sd
 
 STEPS, SHAPE, SEEDS = 6, (4, 8, 8), [1, 2]
@@ -112,4 +115,80 @@ def test_a_run_in_phases_can_be_left_at_any_state(model, links):
     run = chained(model, *links, outputs=True)
     for at in range(STEPS):
         left = chained(model, *links, leaving=Leaving([at, at], [run[outputs_name(0)]]))
+        assert np.array_equal(left.x_t, run.x_t), at
+
+
+SMALL, LARGE = (8, 8), (12, 12)
+
+
+def sized(shape, sampler="ddim", seeds=SEEDS, **more):
+    """Return the batch of a phase at a size, which the noise has."""
+    made = batch(sampler, seeds=seeds, **more)
+    return Batch(**{**vars(made), "noise": starting_noise(seeds, (4, *shape))})
+
+
+def grown(model, at, sampler="ddim", seeds=SEEDS):
+    links = [Link(at, lambda: sized(SMALL, sampler, seeds)), Link(STEPS, lambda: sized(LARGE, sampler, seeds))]
+    return sample_chain(model, links)[0]
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_a"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_larger_phase_is_two_runs_of_diffusers_by_hand(model, sampler, seed):
+    """The base run up to there, its guess enlarged (bilinear), and image-to-image from the same level on."""
+    from diffusers import StableDiffusionImg2ImgPipeline
+
+    at = 3
+    ours = grown(model, at, sampler, [seed])
+    pipe, guesses = model.pipe, []
+    drawn, step = torch.Generator().manual_seed(seed), pipe.scheduler.step
+
+    def stop(pipe, number, _, told):
+        pipe._interrupt = number == at - 1
+        return told
+
+    def noted(*args, **kwargs):
+        found = step(*args, **(kwargs | {"return_dict": True}))
+        guesses.append(found.pred_original_sample)
+        return (found.prev_sample,)
+
+    told = {"num_inference_steps": STEPS, "guidance_scale": 7.5, "output_type": "latent", "generator": drawn}
+    noted.__signature__ = inspect.signature(step)
+    pipe.scheduler.step = noted
+    try:
+        pipe("a cat", latents=torch.randn(1, *SHAPE, generator=drawn), callback_on_step_end=stop, **told)
+    finally:
+        del pipe.scheduler.step
+    assert len(guesses) == at
+    larger = torch.nn.functional.interpolate(guesses[-1], size=LARGE, mode="bilinear")
+    again = StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
+    again.set_progress_bar_config(disable=True)
+    theirs = again("a cat", image=larger, strength=1 - at / STEPS, **told).images
+    assert np.array_equal(ours.x_t[:, -1], theirs.numpy())
+
+
+def test_states_of_two_sizes_lie_in_one_array_and_nothing_is_lost(model):
+    """The smaller ones have their cells repeated; what they were sampled as comes back to the bit."""
+    at, plain = 3, chained(model, (STEPS, {}))
+    found = grown(model, at)
+    assert found.x_t.shape == (2, STEPS + 1, 4, *LARGE)
+    assert found.record["model"]["latent_shape"] == [4, *LARGE]
+    for name, count in (("x_t", at), ("x0", at), ("eps_cond", at), ("eps_uncond", at)):
+        assert np.array_equal(as_sampled(found[name][:, :count], SMALL), plain[name][:, :count]), name
+        assert np.array_equal(repeated(plain[name][:, :count], LARGE), found[name][:, :count]), name
+    assert [row["timestep"] for row in found.record["schedule"]] == plain.timesteps.tolist()
+    larger = torch.nn.functional.interpolate(torch.from_numpy(plain.x0[:, at - 1]), size=LARGE, mode="bilinear")
+    np.testing.assert_allclose(enlarged(plain.x0[:, at - 1], LARGE), larger.numpy(), atol=1e-4)
+    fresh = [torch.Generator().manual_seed(seed) for seed in SEEDS]
+    noise = np.stack([(torch.randn(SHAPE, generator=one), torch.randn(4, *LARGE, generator=one))[1] for one in fresh])
+    a = found["alpha_bars"][at]
+    np.testing.assert_allclose(found.x_t[:, at], np.sqrt(a) * larger.numpy() + np.sqrt(1 - a) * noise, atol=1e-5)
+
+
+def test_a_run_that_was_enlarged_can_be_left_at_any_state(model):
+    links = [Link(3, lambda: sized(SMALL)), Link(STEPS, lambda: sized(LARGE))]
+    run = sample_chain(model, links, outputs=True)[0]
+    outputs = [run[outputs_name(index)] for index in (0, 1)]
+    for at in range(STEPS):
+        left = sample_chain(model, links, leaving=Leaving([at, at], outputs))[0]
         assert np.array_equal(left.x_t, run.x_t), at

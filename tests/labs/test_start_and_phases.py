@@ -19,8 +19,11 @@ from denoisecli.labs.sample import lab as sample
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.labs.walk import lab as walk
 from denoisecli.labs.walk.config import WalkConfig
+from denoisecli.media.picture_file import PictureFile
 from denoisecli.report import Report
+from denoisecli.runs.course import phase_lines
 from denoisecli.runs.summary import summary
+from denoisecli.scale import as_sampled, latent_sizes
 from denoisecli.trace import load
 from tests.told import Told
 
@@ -89,6 +92,49 @@ def test_every_lab_has_phases(lab, tmp_path):
         assert [state for state, _ in run_facts(trace).turns] == [2, 3]
 
 
+GROWS = [{"until": 0.5}, {"scale": 1.5}]
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_every_lab_has_a_phase_of_a_larger_picture(lab, tmp_path):
+    """States before it are drawn as large as the last, and its size is told wherever the run's settings are."""
+    run = made(lab, tmp_path / "run", phases=GROWS)
+    trace = load(run)
+    jsonschema.validate(trace.record, SCHEMA)
+    assert [row["size"] for row in trace.record["phases"]] == [[64, 64], [96, 96]]
+    assert [line.rpartition(": ")[2] for line in phase_lines(trace.record)] == ["64×64", "96×96"]
+    with PictureFile.open(run / "pictures.zip") as pictures:
+        assert {shape[-3:] for shape in pictures.shapes.values()} == {(96, 96, 3)}
+    if lab != "walk":
+        assert latent_sizes(trace) == [(8, 8)] * 2 + [(12, 12)] * 3
+        assert run_facts(trace).turns == ((2, "96×96"),)
+
+
+def test_a_run_from_a_picture_grows(pictures, tmp_path):
+    start = {"image": str(pictures / "own.png"), "strength": 0.75}
+    trace = load(made("sample", tmp_path / "run", start=start, phases=GROWS))
+    assert latent_sizes(trace) == [(8, 8)] * 2 + [(12, 12)] * 3
+    plain = load(made("sample", tmp_path / "plain", start=start))
+    assert np.array_equal(as_sampled(trace.x_t[:, :2], (8, 8)), plain.x_t[:, :2])
+    assert trace.record["runs"][0]["states"][1]["x_norm"] == plain.record["runs"][0]["states"][1]["x_norm"]
+
+
+def test_a_size_that_was_reached_stays(tmp_path):
+    phases = [{"until": 0.25}, {"until": 0.5, "scale": 1.5}, {"until": 0.75, "cfg": 3.0}]
+    trace = load(made("sample", tmp_path / "run", phases=phases, seeds=[7]))
+    assert latent_sizes(trace) == [(8, 8)] + [(12, 12)] * 4
+    twice = load(made("sample", tmp_path / "twice", phases=[*GROWS[:1], {"until": 0.75, "scale": 1.5}, {"scale": 2}]))
+    assert latent_sizes(twice) == [(8, 8)] * 2 + [(12, 12)] + [(16, 16)] * 2
+
+
+def test_a_fork_of_a_run_that_grows_takes_another_sampler(tmp_path):
+    """Before and behind the enlargement, at each state's own size."""
+    more = {"to": {"sampler": "euler"}, "spacing": "trailing", "seeds": [7], "at": [1, 3]}
+    trace = load(made("fork", tmp_path / "run", phases=GROWS, **more))
+    assert trace["final"].shape[-2:] == (12, 12)
+    assert np.isfinite(trace["final"]).all()
+
+
 def test_a_phase_acts_in_its_steps_and_its_loras_nowhere_else(tmp_path):
     plain, phased = load(made("sample", tmp_path / "plain")), load(made("sample", tmp_path / "phased", phases=PHASES))
     late = load(made("sample", tmp_path / "late", phases=[{"until": 0.75}, {"prompt": "a castle at night"}]))
@@ -100,8 +146,8 @@ def test_a_phase_acts_in_its_steps_and_its_loras_nowhere_else(tmp_path):
     assert not np.allclose(phased.x_t[:, 3], words.x_t[:, 3], atol=1e-3)
 
 
-def test_a_fork_of_a_run_in_phases_that_changes_nothing_is_that_run(tmp_path):
-    phases = [{"until": 0.5, "cfg": 3.0}, {"until": 0.75, "sampler": "ddim"}]
+@pytest.mark.parametrize("phases", [[{"until": 0.5, "cfg": 3.0}, {"until": 0.75, "sampler": "ddim"}], GROWS])
+def test_a_fork_of_a_run_in_phases_that_changes_nothing_is_that_run(tmp_path, phases):
     trace = load(made("fork", tmp_path / "run", phases=phases, to={"loras": []}, seeds=[7]))
     np.testing.assert_allclose(trace["final"][0], trace.x_t[:, -1], atol=1e-5)
 
@@ -150,7 +196,16 @@ def test_another_picture_under_the_same_name_is_another_run(pictures, tmp_path):
         ("sample", {"phases": [{"until": 1}, {"cfg": 2}]}, "phase 2 begins after the end"),
         ("sample", {"phases": [{"until": 1.5}]}, "phases"),
         ("sample", {"phases": [{"cfg": 2}, {"until": 0.5}]}, "phase 1 of 2 has no until"),
-        ("sample", {"phases": [{"until": 0.5, "scale": 2}]}, "a run has states of one size"),
+        ("sample", {"phases": [{"until": 0.5, "scale": 2}]}, "phase 1 begins with noise, so there is nothing"),
+        ("sample", {"phases": [{"until": 0.5}, {"scale": 0.5}]}, "phases.*scale: 0.5 is out of range"),
+        ("sample", {"phases": [{"until": 0.5}, {"scale": float("nan")}]}, "phases.*scale: .*finite number"),
+        ("sample", {"phases": [{"until": 0.5}, {"scale": 8}], "size": 1024}, "makes 8192×8192 pixels of 1024×1024"),
+        ("sample", {"phases": [{"until": 0.25}, {"until": 0.5, "scale": 2}, {"scale": 1.5}]}, "phase 3 has scale 1.5"),
+        ("sample", {"phases": GROWS, "start": {"image": "OWN", "mask": "SMALL"}}, "under a mask stays at one size"),
+        ("sample", {"phases": GROWS, "start": {"image": "OWN", "strength": 0.5}}, "at state 2, when it has scale"),
+        ("fork", {"phases": GROWS, "to": {"noise": 1}}, "noises the finished picture to every level"),
+        ("sample", {"phases": [{"until": 0.5}, {"model": "no/where.safetensors"}]}, "There is no model at no/where"),
+        ("walk", {"phases": [{"model": "pocket"}], "seeds": [7], "between": {"prompts": ["a", "b"]}}, "sets model"),
         ("sample", {"phases": [{"until": 0.5}, {"sampler": "euler_karras"}]}, "do not meet at state 2: σ is"),
         ("sample", {"phases": [{"until": 0.5}, {"sampler": "flow_euler"}]}, "'flow_euler' does not fit this model"),
         ("cfg-sweep", {"phases": [{"until": 0.5, "cfg": 3}]}, "phase 1 sets cfg, which this run varies itself"),

@@ -29,6 +29,7 @@ SYNTAXES = ["plain", "comfy", "a1111"]
 FORMATS = ["mp4", "webm", "gif", "webp"]
 USUAL = {"title": False, "lesson": True}  # cards of a film
 MEMORY = ["auto", "full", "model-offload", "group-offload", "sequential"]
+MOST_SCALE = 8  # times the sides of a run, in a hi-res phase
 QUANTIZE = ["none", "fp8-layerwise", "int8", "nf4", "gguf"]
 
 
@@ -206,17 +207,10 @@ class Phase(Closed):
     """its LoRAs, instead of the run's: [{file: style.safetensors, scale: 0.8}]; [] for none"""
     sampler: SamplerName | None = None
     """its sampler; it begins without a history, at the same noise level"""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _same_size(cls, value: Any) -> Any:
-        """Refuse what is asked for elsewhere and not here."""
-        if isinstance(value, dict) and value.get("scale") is not None:
-            raise ValueError(
-                "scale: a run has states of one size; paint the second phase as a run of its own, from the first one's "
-                "enlarged picture (start: {image: ..., strength: 0.5})"
-            )
-        return {key: own for key, own in value.items() if key != "scale"} if isinstance(value, dict) else value
+    scale: Annotated[Float, Field(ge=1, le=MOST_SCALE)] | None = None
+    """sides of the picture, as a multiple of the run's, from here on: the guess is enlarged and noised anew"""
+    model: Text | None = None
+    """another model of the same latent space, such as a refiner; LoRAs on it are those that the phase names"""
 
     @property
     def changed(self) -> dict[str, Any]:
@@ -368,6 +362,23 @@ class SamplingConfig(LabConfig):
         taken = next(((number, key) for number, key in both if key in self.varied), None)
         if taken is not None:
             raise ValueError(f"phases: phase {taken[0]} sets {taken[1]}, which this run varies itself; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _phases_only_grow(self) -> SamplingConfig:
+        last = 1.0
+        for number, phase in enumerate(self.phases, 1):
+            if phase.scale is None:
+                continue
+            if number == 1 and phase.scale > 1:
+                raise ValueError("phases: phase 1 begins with noise, so there is nothing to enlarge; set size instead")
+            if phase.scale < last:
+                raise ValueError(
+                    f"phases: phase {number} has scale {phase.scale:g} behind {last:g}: a run grows and does not shrink"
+                )
+            last = phase.scale
+        if last > 1 and self.start is not None and self.start.mask is not None:
+            raise ValueError("phases: a run under a mask stays at one size; leave scale or start.mask out")
         return self
 
     @model_serializer(mode="wrap")

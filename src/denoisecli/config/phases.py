@@ -10,6 +10,7 @@ from typing import TypeVar
 from denoisecli.errors import ConfigError
 
 from .base import Phase, SamplingConfig
+from .fields import SIZE_MULTIPLE, SIZE_RANGE
 from .samplers import SAMPLERS
 
 Config = TypeVar("Config", bound=SamplingConfig)
@@ -23,10 +24,16 @@ class Stretch:
     first: int
     until: int
     phase: Phase | None
+    scale: float = 1.0
+    """sides of the picture, as a multiple of the run's: a size that was reached stays"""
 
     def config(self, whole: Config) -> Config:
         """Return a run's settings in these steps."""
-        own = self.phase.changed if self.phase else {}
+        own = {key: value for key, value in (self.phase.changed if self.phase else {}).items() if key != "scale"}
+        if self.phase is not None and self.phase.model is not None:
+            own.setdefault("loras", ())
+        if whole.size is not None:
+            own["size"] = enlarged_size(whole.size, self.scale)
         return whole.model_copy(update={**own, "phases": ()})
 
 
@@ -46,9 +53,29 @@ def stretches(phases: Sequence[Phase], steps: int) -> list[Stretch]:
                 f"{first}.",
                 f"Let it last until {(first + 1) / steps:.3g} or later, or take more steps.",
             )
-        found.append(Stretch(first, until, phase))
+        found.append(Stretch(first, until, phase, phase.scale or (found[-1].scale if found else 1.0)))
     last = found[-1].until if found else 0
-    return [*found, *([Stretch(last, steps, None)] if last < steps else [])]
+    return [*found, *([Stretch(last, steps, None, found[-1].scale if found else 1.0)] if last < steps else [])]
+
+
+def enlarged_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Return a size (width, height) in pixels, its sides so many times as long, to the next whole latent pixel.
+
+    Raises ConfigError where that is larger than a picture may be.
+    """
+    width, height = (int(side * scale / SIZE_MULTIPLE + 0.5) * SIZE_MULTIPLE for side in size)
+    if scale > 1 and max(width, height) > SIZE_RANGE[1]:
+        raise ConfigError(
+            f"phases: scale {scale:g} makes {width}×{height} pixels of {size[0]}×{size[1]}, and a side has at most "
+            f"{SIZE_RANGE[1]}.",
+            f"Try scale {math.floor(100 * SIZE_RANGE[1] / max(size)) / 100:g}.",
+        )
+    return width, height
+
+
+def painted_size(config: SamplingConfig) -> tuple[int, int] | None:
+    """Return the (width, height) of a run's pictures, which a phase may have enlarged."""
+    return config.size and enlarged_size(config.size, stretches(config.phases, config.steps)[-1].scale)
 
 
 def share_of(state: int, steps: int) -> float:

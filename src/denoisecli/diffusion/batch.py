@@ -141,6 +141,7 @@ def _calls(model: Model, batch: Batch, *, mixed: bool) -> Iterator[tuple[slice, 
         told |= call.embedded(batch.embeds, rows) if batch.embeds else {}
         told |= call.scale(pipe, call.ANY_GUIDANCE if mixed else scale_at(scales[0], 0))
         told["latents"] = call.latents(pipe, start[rows], model.device, model.dtype)
+        told |= call.taken_up(pipe, told["latents"])
         drawn = batch.generators or generators_after_start(batch.seeds, start.shape[1:])
         told["generator"] = list(drawn[rows])
         yield rows, call.known(pipe, shared | told)

@@ -11,11 +11,14 @@ import torch
 from denoisecli.errors import UsageError
 
 from .canvas import as_given
-from .families import family_named
+from .families import REFINERS, family_named
 from .guidance import StepScales, guidance_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+AT_ONCE = 1e-9
+"""A share of the way that lies before every timestep: diffusers takes 0 for none told, and would noise the latents."""
 
 ANY_GUIDANCE = 2.0
 """Given to a pipeline whose guidance the recorder mixes: any number above 1 makes it run both halves."""
@@ -79,6 +82,11 @@ def steps(pipe: Any, count: int) -> dict[str, Any]:
     family = family_named(type(pipe).__name__)
     # SANA-Sprint's call has a level between the ends by default, and takes it at two steps alone
     return {"intermediate_timesteps": 1.3 if count == 2 else None} | (family.extra if family else {})
+
+
+def taken_up(pipe: Any, latents: torch.Tensor) -> dict[str, Any]:
+    """Return how a refiner takes latents: as they are, from its first step on, without noise or a draw of its own."""
+    return {"image": latents, "denoising_start": AT_ONCE} if type(pipe).__name__ in REFINERS else {}
 
 
 def latents(pipe: Any, noise: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:

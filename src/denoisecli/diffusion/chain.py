@@ -1,24 +1,28 @@
 """A run in phases: calls of the pipeline in a chain, each of which samples some of the steps and hands on the rest.
 
 Where the sampler stays, the next call replays what the scheduler was given so far (`take_up`), so that its history
-and the noise that it draws go on as if nothing had happened. Another sampler takes the latents over at their level,
-and begins without a history.
+and the noise that it draws go on as if nothing had happened. Another sampler, or another model, takes the latents over
+at their level, and begins without a history. So does a phase of a larger picture, with the last guess enlarged and
+noised anew to the level at which the run goes on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from denoisecli.process.x0 import Levels
+from denoisecli.scale import repeated
 from denoisecli.trace import Trace
 
 from .adapters import wear
 from .batch import sample_batch
 from .noise import generators_after_start
-from .take_up import Handed, TakeUp, on_scale
+from .noised import enlarged
+from .take_up import Handed, TakeUp, name_of, on_scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,11 +40,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Link:
-    """A phase: it ends at the state `until`. batch: made once its LoRAs are on: (file, strengths); None: all stay."""
+    """A phase: it ends at the state `until`. batch: made once its LoRAs are on: (file, strengths); None: all stay.
+
+    model: another one than the run's.
+    """
 
     until: int
     batch: Callable[[], Batch]
     loras: Sequence[tuple[str, Strengths]] | None = None
+    model: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,27 @@ class Leaving:
 
     at: Sequence[int]
     outputs: Sequence[NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What a link is sampled with."""
+
+    model: Model
+    batch: Batch
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The picture's (width, height) in pixels."""
+        factor = self.model.info.scale_factor
+        height, width = self.batch.noise.shape[-2:]
+        return self.batch.width or width * factor, self.batch.height or height * factor
+
+    @property
+    def solver(self) -> tuple[Any, ...]:
+        """What a solver lasts as long as."""
+        batch = self.batch
+        return id(self.model), self.size, batch.sampler, batch.spacing, batch.schedule
 
 
 @dataclass
@@ -126,24 +155,26 @@ class _Chain:
         self.told = {"on_step": on_step, **listened}
         self.outputs: list[NDArray[np.float32]] = []
         self.before: Levels | None = None
-        self.stand_in: dict[int, Any] = {}
+        self.stand_in: dict[tuple[int, int], dict[int, Any]] = {}
+        """an output of one row, by the picture's size and the denoiser"""
 
     def run(self) -> list[Trace]:
         """Return the traces of the links."""
         parts: list[Trace] = []
         first, solver, before = self.opening.state, None, None
         for link in self.links:
+            model = link.model or self.model
             if link.loras is not None:
-                wear(self.model, link.loras)
-            batch = link.batch()
+                wear(model, link.loras)
+            taken = _Taken(model, link.batch())
             if solver is None or before is None:
-                solver = self._first(batch)
-            elif _sampler(batch) != _sampler(before):
+                solver = self._first(taken.batch)
+            elif taken.solver != before.solver:
                 self._keep(solver)
-                solver = self._next(solver, first, parts[-1], (before.sampler, batch.sampler))
-            part = self._sampled(link, batch, first, solver)
+                solver = self._next(solver, first, parts[-1], before, taken)
+            part = self._sampled(link, taken, first, solver)
             parts.append(part)
-            first, before = link.until, batch
+            first, before = link.until, taken
         assert solver is not None
         self._keep(solver)
         return parts
@@ -152,11 +183,15 @@ class _Chain:
         drawn = self.opening.generators or generators_after_start(batch.seeds, batch.noise.shape[1:])
         return _Solver(self.opening.state, self.opening.enters, list(drawn), self._left(0))
 
-    def _next(self, solver: _Solver, first: int, part: Trace, samplers: tuple[str, str]) -> _Solver:
-        """Return the solver that takes over what another one reached."""
-        kind = part.record.get("schedule_kind", "vp")
-        handed = Handed(part.x_t[:, -1], float(part.sigmas[-1]), kind, samplers)
-        return _Solver(first, handed, solver.generators, self._left(len(self.outputs)))
+    def _next(self, solver: _Solver, first: int, part: Trace, before: _Taken, taken: _Taken) -> _Solver:
+        """Return the solver that takes over what another one reached: the latents, or the guess at a larger size."""
+        enters: Entrance
+        if taken.size != before.size:
+            enters = enlarged(taken.model, part.x0[:, -1], taken.size, taken.batch.seeds, solver.generators)
+        else:
+            kind = part.record.get("schedule_kind", "vp")
+            enters = Handed(part.x_t[:, -1], float(part.sigmas[-1]), kind, _named(before, taken))
+        return _Solver(first, enters, solver.generators, self._left(len(self.outputs)))
 
     def _left(self, solver: int) -> NDArray[np.float32] | None:
         """Return what a solver got in the run that is left."""
@@ -166,8 +201,9 @@ class _Chain:
         assert solver.outputs is not None
         self.outputs.append(solver.outputs)
 
-    def _sampled(self, link: Link, batch: Batch, first: int, solver: _Solver) -> Trace:
+    def _sampled(self, link: Link, taken: _Taken, first: int, solver: _Solver) -> Trace:
         """Return the trace of one link, its steps alone, and keep what the solver got in it."""
+        batch = taken.batch
         at = self.leaving.at if self.leaving else [first] * len(batch.seeds)
         stretch = TakeUp(
             at=[max(state, first) for state in at],
@@ -177,39 +213,48 @@ class _Chain:
             until=None if link is self.links[-1] else link.until,
             noted=first,
             repainting=self.opening.repainting,
-            stand_in=self.stand_in,
+            stand_in=self.stand_in.setdefault(taken.size, {}),
         )
         batch = replace(batch, generators=solver.rewound())
-        part = sample_batch(self.model, batch, outputs=True, take_up=stretch, **self.told)
+        part = sample_batch(taken.model, batch, outputs=True, take_up=stretch, **self.told)
         solver.outputs = part.arrays.pop("outputs")
         if self.before is None:
             self.before = stretch.before
         return part
 
 
-def _sampler(batch: Batch) -> tuple[Any, ...]:
-    return batch.sampler, batch.spacing, batch.schedule
+def _named(gives: _Taken, takes: _Taken) -> tuple[str, str]:
+    """Return what two solvers are called: by their samplers, and by their models where these differ."""
+    labels = [one.batch.sampler for one in (gives, takes)]
+    if gives.model is not takes.model:
+        labels = [f"{name_of(one.batch.sampler)} of {one.model.info.ref}" for one in (gives, takes)]
+    return labels[0], labels[1]
 
 
 LEVELS = ("sigmas", "timesteps", "alpha_bars")
 
 
 def joined(parts: Sequence[Trace]) -> Trace:
-    """Return the stretches of a run, one behind the other, as one trace: on the first one's scale."""
+    """Return the stretches of a run, one behind the other, as one trace: on the first one's scale, at the last's size.
+
+    Smaller states have their cells repeated; the state at which a picture is enlarged is the larger one.
+    """
     from .transcript import schedule_rows
 
     first, last = parts[0], parts[-1]
     if first is last:
         return first
     arrays = {name: np.concatenate([*(part[name][:-1] for part in parts[:-1]), last[name]]) for name in LEVELS}
-    rows = [_on_scale_of(first, part) for part in parts]
-    arrays["x_t"] = np.concatenate([rows[0], *(row[:, 1:] for row in rows[1:])], axis=1)
+    size = last.x_t.shape[-2], last.x_t.shape[-1]
+    rows = [repeated(_on_scale_of(first, part), size) for part in parts]
+    arrays["x_t"] = np.concatenate(_states(rows, parts), axis=1)
     for name in first.arrays.keys() | last.arrays.keys() - arrays.keys():
         held = [_track(part, name) for part in parts]
         known = [array for array in held if array is not None]
         if name not in arrays and (len(known) == len(parts) or name == "extra_x_t"):
-            arrays[name] = np.concatenate(known, axis=1)
+            arrays[name] = np.concatenate([repeated(array, size) for array in known], axis=1)
     record = dict(first.record)
+    record["model"] = first.record["model"] | {"latent_shape": list(last.x_t.shape[2:])}
     record["schedule"] = schedule_rows(Levels(arrays["timesteps"], arrays["sigmas"], arrays["alpha_bars"]))
     record["guidance_measured"] = [row for part in parts for row in part.record.get("guidance_measured", [])]
     record["guidance"] = next(
@@ -219,6 +264,17 @@ def joined(parts: Sequence[Trace]) -> Trace:
     if extra := [*_extra(parts)]:
         record["extra_evaluations"] = extra
     return Trace(first.lab, arrays, record)
+
+
+def _states(rows: Sequence[NDArray[np.float32]], parts: Sequence[Trace]) -> list[NDArray[np.float32]]:
+    """Return the states of each stretch without the one that it shares with the next, or has from the one before."""
+    found = [*rows]
+    for index, (part, then) in enumerate(pairwise(parts)):
+        if part.x_t.shape[2:] == then.x_t.shape[2:]:
+            found[index + 1] = found[index + 1][:, 1:]
+        else:
+            found[index] = found[index][:, :-1]
+    return found
 
 
 def _track(part: Trace, name: str) -> NDArray[Any] | None:

@@ -164,7 +164,11 @@ FAMILIES: tuple[Family, ...] = (
         embeds=_BOTH,
     ),
 )  # fmt: skip
+REFINERS = {"StableDiffusionXLImg2ImgPipeline": "sdxl"}
+"""Pipelines that take latents up on the way and cannot begin with noise, and the family whose they are."""
+
 BY_CLASS = {name: family for family in FAMILIES for name in family.pipelines}
+BY_CLASS |= {name: family for family in FAMILIES for name, own in REFINERS.items() if own == family.name}
 
 
 def family_named(class_name: str) -> Family | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from denoisecli.lora.built_in import lora_path
 from denoisecli.safe_files import at_home, check_file, read_file, shortened, why
 
 from . import gguf, model_folders, weights
-from .families import FAMILIES, family_named
+from .families import FAMILIES, REFINERS, family_named
 from .memory import Saving, Work, estimate
 from .model_cache import lent
 from .model_configs import check_configs, files_of, parts_of, read_table
@@ -28,7 +28,7 @@ from .model_parts import missing, used_parts
 from .prompts import truncated, unknown_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import torch
 
@@ -69,6 +69,8 @@ class Model:
     memory: str = "full"
     """how its weights are placed, one of `memory.CHOICES`"""
     quantize: str = "none"
+    others: Mapping[str, Model] = field(default_factory=dict)
+    """those that go on with its runs in later phases, by their references"""
 
     @property
     def placement(self) -> dict[str, str]:
@@ -122,16 +124,17 @@ def load_model(
     saving: Saving | None = None,
     work: Work | None = None,
     told: Callable[[str], None] = lambda _: None,
+    goes_on: bool = False,
 ) -> Model:
     """Return the model `ref`, checked before anything heavy is imported, on a device and in a dtype.
 
     device: auto (cuda, mps, cpu in this order), or one by name; dtype: auto (float16 on cuda, else float32),
     float32, float16 or bfloat16. saving: how it does with less memory; work: what it is to do, by which `memory: auto`
-    chooses; told: hears what that chose.
+    chooses; told: hears what that chose. goes_on: whether it goes on with runs of another model, as a refiner may.
     Raises ModelError in one sentence for whatever is wrong with the reference, or where it does not fit into memory.
     """
     path = locate(ref)
-    _check(ref, path)
+    _check(ref, path, goes_on=goes_on)
     _same_sums()
     from . import loading, placing
 
@@ -343,7 +346,7 @@ def _sha256(ref: str) -> str:
     return weights.hashed([path]) if path.is_file() else identity(ref)  # of a file its own: A1111 names it so
 
 
-def _check(ref: str, path: Path) -> None:
+def _check(ref: str, path: Path, *, goes_on: bool = False) -> None:
     """Raise ModelError where the files are missing, pickled, cut short or not what their names say."""
     if path.is_file():
         weights.refuse_pickle(path)
@@ -358,7 +361,7 @@ def _check(ref: str, path: Path) -> None:
             _check_own_code(configs)
         return
     with _damage_told(ref):
-        _check_folder(path)
+        _check_folder(path, goes_on=goes_on)
 
 
 @contextlib.contextmanager
@@ -373,11 +376,11 @@ def _damage_told(ref: str) -> Iterator[None]:
         raise ModelError(f"The embedded pocket model is damaged: {error.message}", hint) from None
 
 
-def _check_folder(path: Path, elsewhere: tuple[str, ...] = ()) -> None:
+def _check_folder(path: Path, elsewhere: tuple[str, ...] = (), *, goes_on: bool = False) -> None:
     if not (path / "model_index.json").exists():
         raise ModelError(f"{path} is not a diffusers folder: it has no model_index.json.")
     _check_own_code(path)
-    check_kind(path)
+    check_kind(path, goes_on=goes_on)
     for name in ("unet", "transformer", "vae"):
         folder = path / name
         if name in elsewhere:
@@ -406,9 +409,17 @@ def _check_own_code(path: Path) -> None:
         raise ModelError(f"{path} wants to run code of its own, which denoisecli never does.", "Choose another model.")
 
 
-def check_kind(path: Path) -> None:
-    """Raise ModelError where the configs in `path` are of a pipeline that the labs cannot drive, or of none."""
+def check_kind(path: Path, *, goes_on: bool = False) -> None:
+    """Raise ModelError where the configs in `path` are of a pipeline that the labs cannot drive, or of none.
+
+    goes_on: whether one will do that can go on with a run, and begin none.
+    """
     name = _json(path / "model_index.json").get("_class_name")
+    if name in REFINERS and not goes_on:
+        raise ModelError(
+            f"{path} is a refiner ({name}): it goes on with a run, and begins none.",
+            "Name the base model, and this one in a phase: phases=[{until: 0.8}, {model: ...}]",
+        )
     family = family_named(name) if isinstance(name, str) else None
     if isinstance(name, str) and (family is None or not family.labs):
         titles = ", ".join(family.title for family in FAMILIES if family.labs)

@@ -16,11 +16,13 @@ import torch
 
 from denoisecli.errors import ModelError, UsageError
 from denoisecli.process.forward import corrupt
+from denoisecli.scale import repeated
 
 from . import autoencoder
 from .canvas import noise_for
 from .chain import Opening
 from .noise import generators
+from .noised import Picture, noised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,26 +33,8 @@ if TYPE_CHECKING:
     from denoisecli.scale import ScheduleKind
     from denoisecli.trace import Trace
 
-    from .clock import Clock
     from .latent_layout import Layout
     from .models import Model
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What the runs of a batch start from: latents x0 of a picture and each seed's noise, both (n, C, h, w).
-
-    drawn: the seeds' generators, which have drawn both.
-    """
-
-    x0: torch.Tensor
-    noise: torch.Tensor
-    drawn: tuple[torch.Generator, ...]
-
-    def latents(self, clock: Clock, state: int) -> torch.Tensor:
-        """Return the picture noised to a state's level by the scheduler's own formula."""
-        t = clock.scheduler.timesteps[clock.openings[state]].reshape(1)
-        return _noised(clock.scheduler, self.x0, self.noise, t.repeat(len(self.x0)))
 
 
 @dataclass(frozen=True)
@@ -66,22 +50,13 @@ class Repainting:
         kept = layout.pack(self.picture.x0[rows]).to(painted.device, painted.dtype)
         if call + 1 < len(scheduler.timesteps):
             noise = layout.pack(self.picture.noise[rows]).to(painted.device, painted.dtype)
-            kept = _noised(scheduler, kept, noise, scheduler.timesteps[call + 1].reshape(1))
+            kept = noised(scheduler, kept, noise, scheduler.timesteps[call + 1].reshape(1))
         mask = layout.pack(self.mask.expand_as(self.picture.x0[rows])).to(painted.device, painted.dtype)
         mixed = (1 - mask) * kept + mask * painted
         if isinstance(result, tuple):
             return (mixed, *result[1:])
         result.prev_sample = mixed
         return result
-
-
-def _noised(scheduler: Any, x0: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-    """Return x0 noised to the level of each timestep."""
-    if hasattr(scheduler, "scale_noise"):
-        return scheduler.scale_noise(x0, timesteps, noise)  # type: ignore[no-any-return]
-    if not hasattr(scheduler, "add_noise"):
-        raise UsageError("This model's sampler cannot start from a picture: it has no way to noise one.")
-    return scheduler.add_noise(x0, noise, timesteps)  # type: ignore[no-any-return]
 
 
 @torch.inference_mode()
@@ -179,8 +154,11 @@ def with_way(trace: Trace, before: Levels, picture: Picture) -> Trace:
         "x_t": np.stack([corrupt(x0, noise, *factors(kind, s, a)) for s, a in levels], 1),
         "x0": np.stack([x0] * len(levels), 1),
     } | dict.fromkeys(("eps_cond", "eps_uncond"), said)
+    size = trace.x_t.shape[-2], trace.x_t.shape[-1]
     arrays = {
-        name: np.concatenate([first[name].astype(array.dtype), array], axis=1) if name in first else array
+        name: np.concatenate([repeated(first[name], size).astype(array.dtype), array], axis=1)
+        if name in first
+        else array
         for name, array in trace.arrays.items()
     }
     names = {"sigmas": before.sigmas, "timesteps": before.timesteps, "alpha_bars": before.alpha_bars}

@@ -71,19 +71,24 @@ class Handed:
     sigma: float
     kind: ScheduleKind
     samplers: tuple[str, str]
-    """the one that gives and the one that takes"""
+    """names of the one that gives and the one that takes"""
 
     def latents(self, clock: Clock, state: int) -> torch.Tensor:
         """Return them on the other's scale. Raises UsageError where the two are not at the same level."""
         there = float(clock.levels.sigmas[state])
         if abs(self.sigma - there) > MEET * max(self.sigma, there):
-            gives, takes = (SAMPLERS[name].label if name in SAMPLERS else name for name in self.samplers)
+            gives, takes = map(name_of, self.samplers)
             raise UsageError(
                 f"{gives} and {takes} do not meet at state {state}: σ is {self.sigma:.4g} in one and {there:.4g} "
                 "in the other.",
                 "Change the sampler at state 0, or choose one with the same levels (spacing, Karras).",
             )
         return torch.from_numpy(np.ascontiguousarray(on_scale(self.x_t, self.sigma, self.kind, clock.kind)))
+
+
+def name_of(sampler: str) -> str:
+    """Return what a sampler is called."""
+    return SAMPLERS[sampler].label if sampler in SAMPLERS else sampler
 
 
 def on_scale(x_t: NDArray[Any], sigma: Any, kind: str, other: str) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from denoisecli.errors import NotRecorded
-from denoisecli.scale import canvas_latents
+from denoisecli.scale import canvas_latents, latent_sizes
 from denoisecli.trace import Trace
 
 from .boxes import Box
@@ -80,11 +80,16 @@ class LatentView:
     theme: Theme
     channels: bool = False
     title: str = "Latent"
+    begins: tuple[int, int] | None = None
+    """(h, w) that the first states were sampled at, where a phase enlarged the picture"""
 
     @property
     def symbol(self) -> str:
-        """The shape, such as 4×32×32."""
-        return "×".join(str(length) for length in self.latents.shape[-3:])
+        """The shape, such as 4×32×32, or 4×32×32 to 48×48."""
+        channels, *last = self.latents.shape[-3:]
+        first = tuple(last) if self.begins is None else self.begins
+        grows = [first, tuple(last)] if first != tuple(last) else [first]
+        return f"{channels}×{' to '.join('×'.join(map(str, size)) for size in grows)}"
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -140,7 +145,7 @@ def run_views(trace: Trace, pictures: Mapping[str, Any], theme: Theme, *, channe
         views[name] = PictureView(title, symbol, stack, (width, height), scales, theme)
     if "latent" not in views and "x_t" in trace:
         latents = canvas_latents(trace)
-        views["latent"] = LatentView(latents, robust_limits(latents), theme, channels)
+        views["latent"] = LatentView(latents, robust_limits(latents), theme, channels, begins=latent_sizes(trace)[0])
     if not views:
         raise NotRecorded("This trace holds nothing to show: no pictures and no x_t.")
     return views

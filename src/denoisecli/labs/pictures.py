@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
-from denoisecli.metrics import significant
-from denoisecli.scale import canvas_latents, drawn_scale
+from denoisecli.config.phases import painted_size
+from denoisecli.metrics import rms, significant
+from denoisecli.scale import as_sampled, canvas_latents, drawn_scale, enlarged, latent_sizes, of_one_size
 
 from .room import room
 
@@ -83,40 +85,56 @@ class Unscaled:
 def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     """Decode canvases and guesses with the states' decoder and the finished pictures with the finals' one.
 
-    The config's size is that of the pictures.
+    States of a run that was enlarged on the way are decoded at their own size, and drawn as large as the last.
     """
     from denoisecli.diffusion import fitted_colours
     from denoisecli.diffusion.decode import decoder
-    from denoisecli.diffusion.fitted_decoder import examples
 
-    canvases = canvas_latents(trace)
+    canvases, sizes = canvas_latents(trace), latent_sizes(trace)
     factors = drawn_scales(job, trace.x0, canvases[:, -1])
     guesses = scaled(trace.x0, factors)
-    with job.timed("decode"):
-        own = fitted_colours.examples(guesses, canvases[:, -1])
-        on_the_way = decoder(model, job.config.decode.states, examples([canvases[:, :-1], guesses]), own)
-        finished = decoder(model, job.config.decode.finals)
+    finished = decoder(model, job.config.decode.finals)
     seeds, states = canvases.shape[:2]
-    width, height = job.config.size
+    width, height = painted_size(job.config) or (0, 0)
     shape = (seeds, states, height, width, 3)
     canvas, guess = room(job, "canvas", shape), room(job, "guess", shape)
     changed = [(int(seed), int(state)) for seed, state in np.argwhere(factors < 1)]
+    raw = room(job, "raw", (len(changed), height, width, 3))
     progress = _Progress(job, total=seeds * (2 * states - 1) + len(changed))
     with job.timed("decode"):
-        _decode_into(canvas[:, :-1], canvases[:, :-1], on_the_way, progress)
+        for part, size in of_one_size(sizes[:-1]):
+            ends = canvases[:, -1] if size == sizes[-1] else guesses[:, part.stop - 1]
+            own = [as_sampled(latents, size) for latents in (canvases[:, part], guesses[:, part], ends)]
+            on_the_way = _drawer_of_states(job, model, *own)
+            _decode_into(canvas[:, part], own[0], on_the_way, progress)
+            _decode_into(guess[:, part], own[1], on_the_way, progress)
+            rows = [row for row, (_, state) in enumerate(changed) if part.start <= state < part.stop]
+            unscaled = [as_sampled(trace.x0[changed[row]], size) for row in rows]
+            _decode_to(raw, [(row,) for row in rows], unscaled, on_the_way, progress)
         _decode_into(canvas[:, -1:], canvases[:, -1:], finished, progress)
-        _decode_into(guess[:, :-1], guesses, on_the_way, progress)
         guess[:, -1] = canvas[:, -1]
-        raw = room(job, "raw", (1, len(changed), height, width, 3))
-        if changed:
-            _decode_into(raw, np.stack([trace.x0[place] for place in changed])[None], on_the_way, progress)
         near = None
         if on_the_way.name != finished.name:
             shown = canvases[: AT_ONCE // 4, -1]
             near = fitted_colours.psnr(on_the_way.decode(shown), canvas[: len(shown), -1])
     decoders = {"states": on_the_way.name, "finals": finished.name}
     whole = np.pad(factors, ((0, 0), (0, 1)), constant_values=1)  # the finished picture is drawn as it is
-    return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw[0], strict=True)), near)
+    return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw, strict=True)), near)
+
+
+def _drawer_of_states(
+    job: Job[Any], model: Model, canvases: NDArray[Any], guesses: NDArray[Any], ends: NDArray[Any]
+) -> Decoder:
+    """Return the decoder of states of one size, fitted to them where it can be.
+
+    canvases, guesses: (seed, state, C, h, w); ends: what they come to, (seed, C, h, w).
+    """
+    from denoisecli.diffusion import fitted_colours
+    from denoisecli.diffusion.decode import decoder
+    from denoisecli.diffusion.fitted_decoder import examples
+
+    own = fitted_colours.examples(guesses, ends)
+    return decoder(model, job.config.decode.states, examples([canvases, guesses]), own)
 
 
 def decode_finals(job: Job[Any], model: Model, finals: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -175,17 +193,51 @@ def storing(job: Job[Any], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Pi
 def _decode_into(pictures: NDArray[np.uint8], latents: NDArray[Any], by: Decoder, progress: _Progress) -> None:
     """Fill pictures (seed, state, H, W, 3) from latents (seed, state, C, h, w)."""
     places = list(np.ndindex(latents.shape[:2]))
+    _decode_to(pictures, places, [latents[place] for place in places], by, progress)
+
+
+def _decode_to(
+    pictures: NDArray[np.uint8],
+    places: Sequence[tuple[int, ...]],
+    latents: Sequence[NDArray[Any]],
+    by: Decoder,
+    progress: _Progress,
+) -> None:
+    """Put what is drawn of latents (C, h, w) at their places among pictures (..., H, W, 3)."""
     left = iter(places)
-    for drawn in decoded_parts(by, [latents[place] for place in places]):
+    for drawn in decoded_parts(by, latents):
         for picture, place in zip(drawn, left, strict=False):
-            pictures[place] = picture
+            pictures[place] = enlarged_picture(picture, pictures.shape[-3:-1])
         progress.advance(len(drawn))
+
+
+def enlarged_picture(picture: NDArray[np.uint8], size: Sequence[int]) -> NDArray[np.uint8]:
+    """Return a picture (h, w, 3) at (H, W): smaller states are drawn as large as the last one."""
+    height, width = size
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def decoded_parts(by: Decoder, latents: Sequence[NDArray[Any]]) -> Iterator[NDArray[np.uint8]]:
     """Yield the pictures (n, H, W, 3) of latents (C, h, w), AT_ONCE of them at a time, to tell of them in between."""
     for start in range(0, len(latents), AT_ONCE):
         yield by.decode(np.stack(latents[start : start + AT_ONCE]))
+
+
+def decode_row(
+    by: Decoder, latents: NDArray[Any], sizes: Sequence[tuple[int, int]], shape: Sequence[int]
+) -> NDArray[np.uint8]:
+    """Return the pictures (state, H, W, 3) of latents (state, C, h, w) in a row.
+
+    sizes: (height, width) that each state's latents were sampled at; shape: (H, W), which smaller ones are drawn at.
+    """
+    found = np.empty((len(latents), *shape, 3), np.uint8)
+    for part, size in of_one_size(sizes):
+        drawn = (picture for some in decoded_parts(by, list(as_sampled(latents[part], size))) for picture in some)
+        for place, picture in zip(range(part.start, part.stop), drawn, strict=True):
+            found[place] = enlarged_picture(picture, shape)
+    return found
 
 
 class _Progress:
@@ -198,12 +250,27 @@ class _Progress:
         self.job.report.step(self.done)
 
 
+def at_their_sizes(trace: Trace) -> dict[str, Any]:
+    """Return what is measured of a run whose picture was enlarged on the way; empty for one of one size.
+
+    A state's norm is that of its own cells; a guess is set against the finished picture as the phase enlarged it.
+    """
+    sizes = latent_sizes(trace)
+    if len(set(sizes)) == 1:
+        return {}
+    last = sizes[-1]
+    parts = [*of_one_size(sizes)]
+    norms = [rms(as_sampled(trace.x_t[:, part], size)) for part, size in parts]
+    guesses = [enlarged(as_sampled(trace.guesses[:, part], size), last) for part, size in parts]
+    return {"x_norm": np.concatenate(norms, axis=1), "guesses": np.concatenate(guesses, axis=1)}
+
+
 def describe(job: Job[Any], trace: Trace, pictures: Pictures) -> None:
     """Add to the trace's record how the pictures settled, which decoder drew them, and the config."""
     from denoisecli.metrics import measure
 
     with job.timed("figures"):
-        rows = measure(trace, pictures.measured, pictures.drawn_scale)
+        rows = measure(trace, pictures.measured, pictures.drawn_scale, **at_their_sizes(trace))
     trace.record["runs"] = [run | row for run, row in zip(trace.record["runs"], rows, strict=True)]
     trace.record |= pictures.told
     trace.record["config"] = json.loads(job.config.model_dump_json())

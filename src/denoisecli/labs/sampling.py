@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from denoisecli.config.base import Phase, SamplingConfig
-from denoisecli.config.phases import Stretch, stretches
+from denoisecli.config.phases import Stretch, painted_size, stretches
 from denoisecli.diffusion import model_configs, models, single_file
 from denoisecli.diffusion.memory import Saving, Work
 from denoisecli.diffusion.prompt_syntax import parts_apart
@@ -20,7 +20,7 @@ from denoisecli.runs.folder import run_hash
 from denoisecli.trace import Trace
 
 from .room import room
-from .start import first_state, identities, opening_of, phase_rows, start_row, tell
+from .start import check_entrance, identities, opening_of, phase_rows, start_row, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -52,14 +52,21 @@ def resolved(config: Config) -> tuple[Config, str]:
     pictures = identities(config.start)
     worn = [*config.loras, *(lora for phase in config.phases for lora in phase.loras or ())]
     loras = dict.fromkeys(lora.file for lora in worn)
-    weights = [models.identity(config.model), *(models.lora_identity(file) for file in loras), *pictures]
+    weights = [*map(models.identity, (config.model, *other_models(config))), *map(models.lora_identity, loras)]
+    weights += pictures
     identity = weights[0] if len(weights) == 1 else run_hash({"weights": weights}, "")
     usual = {key: value for key, value in models.usual(path).items() if key not in config.model_fields_set}
     known = {key: value for key, value in usual.items() if getattr(config, key, None) is not None}
     config = config.model_copy(update=known | {"size": size})
-    stretches(config.phases, config.steps)  # raise ConfigError before anything is loaded
-    first_state(config)
+    painted_size(config)  # raise ConfigError before anything is loaded
+    check_entrance(config)
     return config, identity
+
+
+def other_models(config: SamplingConfig) -> list[str]:
+    """Return the references of the models that phases take beside the run's own."""
+    named = dict.fromkeys(phase.model for phase in config.phases if phase.model is not None)
+    return [ref for ref in named if ref != config.model]
 
 
 def native_size(path: Path) -> tuple[int, int]:
@@ -95,7 +102,7 @@ def batch_size(size: tuple[int, int], samples: int) -> int:
 
 def work_of(config: SamplingConfig) -> Work:
     """Return what a resolved config's model is to do at once."""
-    size = _size(config)
+    size = painted_size(config) or _size(config)
     at_once = getattr(config, "batch", None) or batch_size(size, max(1, len(config.seeds)))
     return Work(size, at_once, config.steps)
 
@@ -103,9 +110,10 @@ def work_of(config: SamplingConfig) -> Work:
 def with_batch(config: Config, samples: int) -> Config:
     """Return the config of a lab that samples in batches with the size of a batch in it, where it names none."""
     told: Any = config
-    if told.batch is not None or not config.size:
+    size = painted_size(config)
+    if told.batch is not None or not size:
         return config
-    return config.model_copy(update={"batch": batch_size(config.size, samples)})
+    return config.model_copy(update={"batch": batch_size(size, samples)})
 
 
 def load(job: Job[Any]) -> Model:
@@ -113,27 +121,23 @@ def load(job: Job[Any]) -> Model:
     from denoisecli.diffusion.adapters import add_loras, wear
     from denoisecli.diffusion.blame import blamed
     from denoisecli.diffusion.canvas import check_size
-    from denoisecli.diffusion.placing import check_loras
     from denoisecli.diffusion.scheduler import use_sampler
 
     config: SamplingConfig = job.config
     job.report.stage("load", 1)
     with job.timed("load"):
-        saving, work = Saving.of(config), work_of(config)
-        if config.loras or any(phase.loras for phase in config.phases):
-            check_loras(saving.quantize)
-        model = models.load_model(
-            config.model, config.device, config.dtype, saving=saving, work=work, told=job.report.note
-        )
-        with blamed(config.model):
-            for own in (*(phase.sampler for phase in config.phases if phase.sampler), config.sampler):
-                use_sampler(model.pipe, own, config.spacing, config.schedule)
+        model = loaded(config, job.report.note)
+        for stretch in [*stretches(config.phases, config.steps), Stretch(0, config.steps, None)]:
+            own = stretch.config(config)
+            with blamed(own.model):
+                pipe = model.others.get(own.model, model).pipe
+                use_sampler(pipe, own.sampler, own.spacing, own.schedule)
+                check_size(pipe, _size(own), own.model)
         if any(phase.loras for phase in config.phases):
             for worn in (*(phase.loras or () for phase in config.phases), config.loras):
                 wear(model, [(lora.file, lora.strengths) for lora in worn])
         elif config.loras:
             add_loras(model, [(lora.file, lora.strengths) for lora in config.loras])
-    check_size(model.pipe, _size(config), config.model)
     for prompt in config.prompts:
         warn_of_lost_words(job, model, prompt)
     for words in dict.fromkeys((config.negative_prompt, *(phase.negative_prompt or "" for phase in config.phases))):
@@ -143,6 +147,26 @@ def load(job: Job[Any]) -> Model:
         warn_of_guidance(job, model)
     job.report.step(1)
     return model
+
+
+def loaded(config: SamplingConfig, told: Callable[[str], None]) -> Model:
+    """Return a config's model, with those that go on with its runs in later phases.
+
+    told: hears where their weights wait. Raises ModelError where one's latents are no latents of the other.
+    """
+    from denoisecli.diffusion.latent_space import check_same_space
+    from denoisecli.diffusion.placing import check_loras
+
+    saving = Saving.of(config)
+    if config.loras or any(phase.loras for phase in config.phases):
+        check_loras(saving.quantize)
+    how: dict[str, Any] = {"saving": saving, "work": work_of(config), "told": told}
+    place = config.device, config.dtype
+    others = {ref: models.load_model(ref, *place, goes_on=True, **how) for ref in other_models(config)}
+    model = models.load_model(config.model, *place, **how)  # last, for the cache of a batch keeps one
+    for other in others.values():
+        check_same_space(model, other)
+    return replace(model, others=others) if others else model
 
 
 def warn_of_guidance(job: Job[Any], model: Model) -> None:
@@ -351,7 +375,9 @@ def _in_stretches(model: Model, config: SamplingConfig, samples: list[Sample], h
         own = stretch.config(config)
         rows = [_in_phase(sample, stretch) for sample in samples]
         loras = [(lora.file, lora.strengths) for lora in own.loras] if dressed else None
-        return Link(stretch.until, lambda: _batch(model, own, rows, noise), loras)
+        other = model.others.get(own.model, model)
+        started = noise if stretch.scale == 1 else None  # a larger phase begins with the guess of the one before
+        return Link(stretch.until, lambda: _batch(other, own, rows, started), loras, other)
 
     links = [link(stretch) for stretch in stretches(config.phases, config.steps)]
     trace, before = sample_chain(model, links, opening, on_step=heard, leaving=how.leaving, **how.keywords)
@@ -370,8 +396,9 @@ def _paints_other(phase: Phase) -> bool:
 def _in_phase(sample: Sample, stretch: Stretch) -> Sample:
     """Return a sample as a phase has it."""
     own = stretch.phase.changed if stretch.phase else {}
-    embeds = None if own.keys() & {"prompt", "negative_prompt"} else sample.embeds
-    return replace(sample, cfg=own.get("cfg", sample.cfg), embeds=embeds)
+    embeds = None if own.keys() & {"prompt", "negative_prompt", "model"} else sample.embeds
+    noise = sample.noise if stretch.scale == 1 else None
+    return replace(sample, cfg=own.get("cfg", sample.cfg), embeds=embeds, noise=noise)
 
 
 def _teller(job: Job[Any], model: Model, samples: list[Sample], done: int) -> OnStep:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from denoisecli.config.base import SamplingConfig, Start
     from denoisecli.diffusion.chain import Opening
     from denoisecli.diffusion.models import Model
-    from denoisecli.diffusion.start import Picture
+    from denoisecli.diffusion.noised import Picture
     from denoisecli.trace import Trace
 
     from .job import Job
@@ -95,6 +95,18 @@ def first_state(config: SamplingConfig) -> int:
     return start_state(config.start.strength, config.steps, config.sampler) if config.start else 0
 
 
+def check_entrance(config: SamplingConfig) -> None:
+    """Raise ConfigError where a run that starts from a picture takes no step, or begins when it is larger already."""
+    state = first_state(config)
+    begun = next(row for row in stretches(config.phases, config.steps) if state < row.until)
+    if config.start is not None and begun.scale > 1:
+        raise ConfigError(
+            f"start: at strength {config.start.strength:g} the run begins at state {state}, when it has scale "
+            f"{begun.scale:g} already, and its picture has not.",
+            "Enlarge it in a later phase, or leave scale out and take a larger size.",
+        )
+
+
 def opening_of(
     model: Model, config: SamplingConfig, seeds: Sequence[int], noise: Sequence[NDArray[np.float32] | None]
 ) -> tuple[Opening, Picture]:
@@ -130,6 +142,8 @@ def start_row(config: SamplingConfig, trace: Trace) -> dict[str, Any]:
 
 def phase_rows(config: SamplingConfig, trace: Trace) -> list[dict[str, Any]]:
     """Return `phases` of trace.json: of each the states and levels between which it lies, and its own settings."""
+    found = stretches(config.phases, config.steps)
+    grows = found[-1].scale > 1
     return [
         {
             "first": stretch.first,
@@ -137,8 +151,9 @@ def phase_rows(config: SamplingConfig, trace: Trace) -> list[dict[str, Any]]:
             "begins": _level(trace, stretch.first),
             "ends": _level(trace, stretch.until),
             **(json.loads(stretch.phase.model_dump_json(exclude={"until"})) if stretch.phase else {}),
+            **({"size": stretch.config(config).size} if grows else {}),
         }
-        for stretch in stretches(config.phases, config.steps)
+        for stretch in found
     ]
 
 

@@ -11,7 +11,7 @@ from denoisecli.config.samplers import SAMPLERS
 from denoisecli.safe_text import safe
 
 SHORT = 26  # characters of a prompt on a timeline
-SETTINGS = ("prompt", "negative_prompt", "cfg", "sampler", "loras")
+SETTINGS = ("model", "prompt", "negative_prompt", "cfg", "sampler", "loras")
 
 
 def course(config: Mapping[str, Any], record: Mapping[str, Any] | None = None) -> list[str]:
@@ -37,6 +37,7 @@ def turns(record: Mapping[str, Any]) -> list[tuple[int, str]]:
     rows = [row for row in record.get("phases") or [] if not start or row["until"] > start["state"]]
     for before, row in itertools.pairwise(rows):
         own = [(key, _value(before, key, config), _value(row, key, config)) for key in SETTINGS]
+        own.append(("size", before.get("size"), row.get("size")))
         words = ", ".join(_word(key, to) for key, was, to in own if was != to)
         found.append((int(row["first"]), words or "the same"))
     return found
@@ -45,7 +46,7 @@ def turns(record: Mapping[str, Any]) -> list[tuple[int, str]]:
 def phase_lines(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each phase: "states 0 to 8: “a castle on a hill”, cfg 3"."""
     for row in record.get("phases") or []:
-        own = ", ".join(_word(key, row[key], 200) for key in SETTINGS if row.get(key) is not None)
+        own = ", ".join(_word(key, row[key], 200) for key in (*SETTINGS, "size") if row.get(key) is not None)
         yield f"states {row['first']} to {row['until']}: {own or 'as the run'}"
 
 
@@ -63,6 +64,10 @@ def _word(key: str, value: Any, most: int = SHORT) -> str:
     if key == "loras":
         names = [f"{PurePath(str(lora.get('file'))).stem} × {lora.get('scale', 1):g}" for lora in value or []]
         return ", ".join(map(safe, names)) or "no LoRA"
+    if key == "size":
+        return "×".join(f"{side:g}" for side in value)
+    if key == "model":
+        return safe(PurePath(str(value)).name)
     if key == "sampler":
         return SAMPLERS[value].label if value in SAMPLERS else safe(str(value))
     return f"cfg {value:g}" if isinstance(value, (int, float)) else "cfg"

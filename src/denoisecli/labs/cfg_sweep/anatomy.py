@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisecli.labs.pictures import decoded_parts, drawn_scales, scaled
+from denoisecli.config.phases import painted_size
+from denoisecli.labs.pictures import decode_row, drawn_scales, scaled
 from denoisecli.metrics import significant
-from denoisecli.scale import canvas_latents
+from denoisecli.scale import canvas_latents, latent_sizes
 
 from .figures.facts import Anatomy
 
@@ -39,10 +40,11 @@ def taken_pictures(job: Job[CfgSweepConfig], model: Model, trace: Trace, scale: 
     factors = {name: drawn_scales(job, stack[None], final[None])[0] for name, stack in latents.items()}
     trace.record["anatomy"] = {"sample": sample, "scale": scale, "drawn_scale": told(factors)}
     by = decoder(model, job.config.decode.states)
+    sizes, (width, height) = latent_sizes(trace)[:-1], painted_size(job.config) or (0, 0)
 
     with job.timed("decode"):
-        drawn = {name: decoded_parts(by, list(scaled(stack, factors[name]))) for name, stack in latents.items()}
-        return {name: np.concatenate(list(parts)) for name, parts in drawn.items()}
+        row = {name: scaled(stack, factors[name]) for name, stack in latents.items()}
+        return {name: decode_row(by, stack, sizes, (height, width)) for name, stack in row.items()}
 
 
 def told(factors: dict[str, NDArray[np.float64]]) -> dict[str, list[float | None]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from denoisecli.labs.sampling import Sample, Told, sample_each
 from denoisecli.process.forward import corrupt
-from denoisecli.scale import to_unit_variance
+from denoisecli.scale import as_sampled, latent_sizes, to_unit_variance
 
 from .config import ForkConfig
 
@@ -115,11 +115,11 @@ def _entered(
     job: Job[ForkConfig], model: Model, trunk: Trace, at: Sequence[int], changed: ForkConfig
 ) -> Iterator[Branch]:
     """Yield the branches that begin anew at their state: noised again, or under another sampler."""
-    seeds, config = len(job.config.seeds), job.config
+    seeds, config, sizes = len(job.config.seeds), job.config, latent_sizes(trunk)
     noise = _fresh_noise(job, model) if config.to.noise is not None else None
     for k, state in enumerate(at):
         start = seeds * (1 + k)
-        x_t = trunk.x_t[:, state] if noise is None else noised(trunk, state, noise)
+        x_t = as_sampled(trunk.x_t[:, state], sizes[state]) if noise is None else noised(trunk, state, noise)
         samples = [Sample(seed, changed.cfg) for seed in config.seeds] * (2 + k)
         if state == 0 and noise is not None:
             unit = x_t / start_scale(trunk, model, config)

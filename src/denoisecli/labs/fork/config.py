@@ -128,6 +128,12 @@ class ForkConfig(SamplingConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _noise_of_one_size(self) -> ForkConfig:
+        if self.to.noise is not None and any((phase.scale or 1) > 1 for phase in self.phases):
+            raise ValueError("to: noise noises the finished picture to every level, so leave scale out of the phases")
+        return self
+
     @property
     def prompts(self) -> tuple[str, ...]:
         """The texts that the model is told to paint: before the forks and behind them."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from denoisecli.config.phases import painted_size
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images, seed_images
 from denoisecli.labs.sampling import batch_size, load
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 def plan(config: ForkConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[ForkConfig]:
     """Return the plan of a fork; nothing is loaded yet."""
     config, identity = of_run(config)
-    if config.batch is None and config.size:
+    size = painted_size(config)
+    if config.batch is None and size:
         samples = len(config.seeds) * len(branched(config))
-        config = config.model_copy(update={"batch": batch_size(config.size, samples)})
+        config = config.model_copy(update={"batch": batch_size(size, samples)})
     return plans.plan(config, identity, make, out, runs_dir, force=force)
 
 
@@ -71,18 +73,21 @@ def decode_ways(
     """Return the first seed's guess at every state of every fork, (at, state, H, W, 3); before it, the trunk's."""
     from denoisecli.diffusion.decode import decoder
     from denoisecli.diffusion.fitted_decoder import examples
-    from denoisecli.labs.pictures import drawn_scales, scaled
+    from denoisecli.labs.pictures import decode_row, drawn_scales, scaled
+    from denoisecli.scale import latent_sizes
 
     guesses = branches.guess[:, :-1]
     factors = drawn_scales(job, guesses, branches.final[:, 0])
-    drawer = decoder(model, job.config.decode.states, examples([trunk.x0]))
+    sizes = latent_sizes(trunk)[:-1]
+    drawer = decoder(model, job.config.decode.states, examples([trunk.x0[:, sizes.index(sizes[-1]) :]]))
     states = guesses.shape[1]
     found = np.empty((len(branches.at), states + 1, *pictures.guess.shape[2:]), np.uint8)
     job.report.stage("decode", len(branches.at))
     with job.timed("decode"):
         for done, (state, row, by) in enumerate(zip(branches.at, guesses, factors, strict=True)):
             found[done, :state] = pictures.guess[0, :state]
-            found[done, state:-1] = drawer.decode(scaled(row[state:], by[state:]))
+            drawn = decode_row(drawer, scaled(row[state:], by[state:]), sizes[state:], found.shape[2:4])
+            found[done, state:-1] = drawn
             found[done, -1] = ends[done, 0]
             job.report.step(done + 1)
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from denoisecli.config.phases import painted_size
 from denoisecli.errors import ModelError
 from denoisecli.labs.images import save_images
 from denoisecli.metrics import significant
@@ -132,7 +133,7 @@ def sample_variants(
 
     config = job.config
     samples = [Sample(seed, config.cfg) for seed in config.seeds]
-    batch = batch_size(config.size or (512, 512), len(samples))
+    batch = batch_size(painted_size(config) or (512, 512), len(samples))
     done: dict[tuple[Path | None, float], NDArray[np.float32]] = {}
     record: dict[str, Any] = {}
     for variant in wanted:

@@ -112,7 +112,7 @@ class WalkConfig(SamplingConfig):
     @property
     def varied(self) -> tuple[str, ...]:
         """What it goes between."""
-        kinds = {"prompts": ("prompt", "negative_prompt"), "scales": ("cfg",), "strengths": ("loras",)}
+        kinds = {"prompts": ("prompt", "negative_prompt", "model"), "scales": ("cfg",), "strengths": ("loras",)}
         return kinds[self.between.kind] if self.between else ()
 
     @property

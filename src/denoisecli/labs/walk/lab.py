@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from denoisecli.config.phases import painted_size
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
 from denoisecli.labs.pages import resolved_keys, write_page
@@ -95,7 +96,7 @@ def outline(config: WalkConfig, way: Way, places: Sequence[Place]) -> dict[str, 
 
 def shapes(config: WalkConfig, frames: int, sheet: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the pictures that a walk keeps, by their view."""
-    width, height = config.size or (0, 0)
+    width, height = painted_size(config) or (0, 0)
     size = (height, width, 3)
     return {"final": (frames, *size), "guess": (len(sheet["frames"]), len(sheet["states"]) - 1, *size)}
 
@@ -103,7 +104,8 @@ def shapes(config: WalkConfig, frames: int, sheet: Mapping[str, Any]) -> dict[st
 def add_guesses(walker: Walker, places: Sequence[Place], pictures: PictureWriter, trace: Trace) -> None:
     """Put what walk × step shows into `pictures`, but for its last row, which is the finished pictures."""
     from denoisecli.diffusion.decode import decoder
-    from denoisecli.labs.pictures import drawn_scales, scaled
+    from denoisecli.labs.pictures import decode_row, drawn_scales, scaled
+    from denoisecli.scale import sizes_told
 
     firsts = [places[frame] for frame in trace.record["sheet"]["frames"][:2]]
     on_the_way = np.stack([walker.guesses(place)[-1] for place in firsts])
@@ -111,11 +113,13 @@ def add_guesses(walker: Walker, places: Sequence[Place], pictures: PictureWriter
     drawer = decoder(walker.model, walker.job.config.decode.states, own=own)
     trace.record["decoders"] = {"states": drawer.name, "finals": walker.drawer.name}
     drawn = trace.record["sheet"]["drawn_scale"] = []
+    sizes = sizes_told(walker.record, own.shape[-2:], walker.job.config.steps)
     for column, frame in enumerate(trace.record["sheet"]["frames"]):
         with walker.job.timed("decode"):
             latents, final = walker.guesses(places[frame]), walker.clean(places[frame])
             factors = drawn_scales(walker.job, latents[None], final[None])[0]
-            guesses = drawer.decode(scaled(latents, factors))
+            there = [sizes[state] for state in trace.record["sheet"]["states"][:-1]]
+            guesses = decode_row(drawer, scaled(latents, factors), there, pictures.shapes["guess"][2:4])
         drawn.append([significant(value) for value in factors])
         pictures.add("guess", (((column, row), guess) for row, guess in enumerate(guesses)))
 
