@@ -26,6 +26,17 @@ def sd3():
     return pipe, embeds(pipe)
 
 
+def of_sixteen_channels(pipe):
+    """Return an SD 3-type pipeline whose latents have as many channels as the real one's."""
+    wide = tiny_sd3()
+    torch.manual_seed(0)
+    wide.transformer = (
+        type(pipe.transformer).from_config({**pipe.transformer.config, "in_channels": 16, "out_channels": 16}).eval()
+    )
+    wide.vae = type(pipe.vae).from_config({**pipe.vae.config, "latent_channels": 16}).eval()
+    return wide
+
+
 FAMILIES = {
     "sd": lambda: (tiny_text_sd(), WORDS),
     "sdxl": lambda: (tiny_text_sdxl(), WORDS),
@@ -128,6 +139,22 @@ def test_a_mask_is_diffusers_inpainting_with_an_ordinary_model(sd, sampler, stre
     clean = picture_of(model_of(pipe), picture(pipe), [5], [None]).x0.numpy()
     assert np.array_equal(run.x_t[:, -1, :, 4:], clean[:, :, 4:])
     assert not np.allclose(run.x_t[:, -1, :, :4], clean[:, :, :4], atol=0.1)
+
+
+@pytest.mark.parametrize("strength", [0.6, 1.0])
+def test_a_mask_is_inpainting_in_every_family(family, strength):
+    """As StableDiffusionXLInpaintPipeline and its like for SD 3 and FLUX do it: the same latents to the last bit."""
+    name, pipe, words = family
+    if name == "sd3":  # its inpainting takes the real model's number of channels alone
+        pipe = of_sixteen_channels(pipe)
+    sampler = "flow_euler" if name in ("sd3", "flux") else "euler"
+    mask = np.zeros(picture(pipe).shape[:2], np.uint8)
+    mask[: len(mask) // 2] = 255
+    run = ours(pipe, words, sampler, strength, [5], mask)
+    expected = theirs(pipe, words, name, strength, [5], "Inpaint", mask_image=Image.fromarray(mask))
+    assert np.array_equal(run.x_t[:, -1], expected)
+    clean = picture_of(model_of(pipe), picture(pipe), [5], [None]).x0.numpy()
+    assert np.array_equal(run.x_t[:, -1, :, 4:], clean[:, :, 4:])
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "euler"])
