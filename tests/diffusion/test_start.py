@@ -34,6 +34,7 @@ def of_sixteen_channels(pipe):
         type(pipe.transformer).from_config({**pipe.transformer.config, "in_channels": 16, "out_channels": 16}).eval()
     )
     wide.vae = type(pipe.vae).from_config({**pipe.vae.config, "latent_channels": 16}).eval()
+    wide.vae.register_to_config(shift_factor=0.0609, scaling_factor=1.5305)
     return wide
 
 
