@@ -208,13 +208,18 @@ def _styled(seed: int, share: float) -> np.ndarray:
     return np.uint8(np.round(scene(seed) * levels) / levels * 255)
 
 
-def walk_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, *, back: bool = True, **keys):
-    """Write the page of a walk between drawn scenes, three seeds and 13 frames; return (path, pictures)."""
+def walk_page(folder: Path, theme: str = "dark", prompt: str = PROMPT, *, back: bool = True, drawn=None, **keys):
+    """Write the page of a walk between drawn scenes, three seeds and 13 frames; return (path, pictures).
+
+    drawn: by how much the guesses of each column were scaled to be drawn, (column, row).
+    """
     found = record(prompt=prompt, **keys)
     count = len(found["runs"])
     largest = {"even": 0.5, "perceptual": 0.34}
     found["walk"]["jumps"] = {name: {"frames": count, "largest": jump} for name, jump in largest.items()}
     found["sheet"] = {"frames": sorted({0, *range(0, count, 2), count - 1}), "states": [0, 2, 4]}
+    if drawn:
+        found["sheet"]["drawn_scale"] = drawn
     ends = [scene(seed) for seed in (7, 21, 42, 7)]
     places = [run["leg"] + run["share"] for run in found["runs"]]
     clean = [(1 - at % 1) * ends[int(at)] + at % 1 * ends[min(int(at) + 1, 3)] for at in places]

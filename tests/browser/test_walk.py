@@ -110,6 +110,28 @@ def test_states_of_the_runs_along_the_way(show, way):
     assert np.abs(opened.pixels(0) - shown["final"][2].astype(int)).mean() < 3
 
 
+def test_scaled_guesses_say_by_how_much(show, tmp_path):
+    """A guess outside of the finished picture's range is drawn scaled; neither other guesses nor finished ones are."""
+    path, _ = walk_page(tmp_path, drawn=[[0.21, 1], [0.5, 0.9], [1, 1], [1, 1], [1, 1]])
+    opened = show(path)
+    assert "drawn scaled" in opened.page.locator("body").inner_text()
+    opened.press("2", "Home")
+    assert opened.texts("figcaption") == ["seed 7", "50% · drawn ×0.9", "seed 21", "50%", "seed 42"]
+    opened.press("ArrowUp")
+    assert opened.texts("figcaption")[:3] == ["seed 7 · drawn ×0.21", "50% · drawn ×0.5", "seed 21"]
+    opened.press("s")
+    assert opened.texts("figcaption") == ["seed 7 · drawn ×0.21"]
+    opened.press("ArrowDown", "ArrowDown")
+    assert opened.texts("figcaption") == ["seed 7"]  # finished
+    opened.press("1")
+    assert opened.texts("figcaption") == []
+
+
+def test_a_walk_without_scaled_guesses_says_nothing_of_them(show, way):
+    opened = show(way[0])
+    assert "drawn" not in opened.page.locator("body").inner_text()
+
+
 def test_the_strip_of_states_has_both(show, way):
     opened = show(way[0], PHONE)  # where pictures of three rows stand close together
     opened.press("2")

@@ -20,7 +20,7 @@ from denoisecli.trace import Trace
 
 from .config import WalkConfig
 from .frames import Walker, gather, jump_sizes, paced
-from .page import walk_page
+from .page import guess_scales, walk_page
 from .way import Way
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def draw_steps(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> Non
     column = {frame: number for number, frame in enumerate(frames)}
 
     style = film_style(job)
-    scales = np.array(trace.record["sheet"].get("drawn_scale") or np.ones((len(frames), len(states) - 1)))
+    scales = guess_scales(trace.record["sheet"])
 
     def picture(row: int, frame: int) -> NDArray[np.uint8]:
         if row == len(states) - 1:

@@ -1,5 +1,6 @@
 /** The walk: scrub and play its frames, drag over its map, and see what the runs along it had in mind at their states. */
 
+import { captionOf } from "../../media/page/captions.js";
 import { element } from "../../media/page/dom.js";
 import { listen } from "../../media/page/keys.js";
 import { makeMap } from "./map.js";
@@ -80,15 +81,19 @@ export function lab(data, blobs) {
       if (changed(state, "view", "shown")) {
         const captions = columns.map((index) => frames[index].big);
         panels = stage.show({
-          captions: all ? captions : [""], proportion: data.ratio, onChoose: (i) => lines.guesses.scrub(i, store.state.row),
+          captions: all ? captions : [state.view === "guesses" ? captions[column] : ""], proportion: data.ratio, onChoose: (i) => lines.guesses.scrub(i, store.state.row),
         });
         shell.fit();
       }
-      if (all) panels.forEach(({ canvas, frame }, i) => {
+      if (all) panels.forEach(({ canvas, frame, tell }, i) => {
         frame(i === column);
+        tell(captionOf(frames[columns[i]].big, data.drawn?.[i][state.row]));
         blit(canvas, onTheWay(i, state.row));
       });
-      else blit(panels[0].canvas, state.view === "finished" ? finished(state.frame) : onTheWay(column, state.row));
+      else {
+        panels[0].tell(captionOf(frames[columns[column]].big, data.drawn?.[column][state.row]));
+        blit(panels[0].canvas, state.view === "finished" ? finished(state.frame) : onTheWay(column, state.row));
+      }
       panels[all ? column : 0].canvas.setAttribute("aria-label", said(state.frame));
       if (changed(state, "view", "decoded")) {
         tabs.set(state.view);

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from denoisecli import glossary
 from denoisecli.figures.facts import three_figures, timestep
-from denoisecli.figures.page_body import Body, model_word, shown_states
+from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, shown_states
 from denoisecli.metrics import significant
 from denoisecli.trace import Trace
 
@@ -35,10 +36,13 @@ def walk_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]], *, back: bool
     at_ends = [frame for frame, place in enumerate(facts.places) if place.end is not None]
     frames = sorted({*shown_states(len(facts.places), 1), *sheet["frames"], *at_ends})
     height, width = shapes["final"][1:3]
+    scales = guess_scales(sheet)
+    said = [None if len(frames) == len(facts.places) else f"{len(frames)} of {len(facts.places)} frames are shown."]
     data = {
         "title": " → ".join(facts.prompts) or "no prompt",
         "settings": " · ".join([*model_word(record), facts.settings]),
-        "note": None if len(frames) == len(facts.places) else f"{len(frames)} of {len(facts.places)} frames are shown.",
+        "note": " ".join(filter(None, [*said, notes(0, 0, scales)])) or None,
+        "drawn": drawn_words(scales),
         "notes": list(facts.notes),
         "frames": [_frame(facts, frame) for frame in frames],
         "count": len(facts.places),
@@ -47,7 +51,7 @@ def walk_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]], *, back: bool
         "columns": [frames.index(frame) for frame in sheet["frames"]],
         "rows": [{"state": state, "level": _level(record["schedule"][state])} for state in rows],
         "ratio": width / height,
-        "terms": glossary.terms("frame", "state", "guess", "change to the next", "t", "σ", "seed", "cfg"),
+        "terms": glossary.terms("frame", "state", "guess", "change to the next", "t", "σ", "drawn ×", "seed", "cfg"),
         "captions": glossary.captions("change"),
         "loop": facts.course.loop,
         "back": back and not facts.course.loop,
@@ -57,6 +61,13 @@ def walk_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]], *, back: bool
         ("guess", column, row) for column in range(len(sheet["frames"])) for row in range(len(rows) - 1)
     ]  # fmt: skip
     return Body(SCRIPT, data, pictures)
+
+
+def guess_scales(sheet: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return by how much each picture of walk × step was scaled to be drawn, (column, row); 1 for finished ones."""
+    columns, rows = len(sheet["frames"]), len(sheet["states"])
+    guesses = np.array(sheet.get("drawn_scale") or np.ones((columns, rows - 1)), dtype=np.float64)
+    return np.concatenate([guesses, np.ones((columns, 1))], axis=1)
 
 
 def _frame(facts: WalkFacts, frame: int) -> dict[str, Any]:

@@ -2,5 +2,5 @@
 
 /** Return the words under a picture, and how it was scaled to be drawn, where it was. */
 export function captionOf(words, drawn) {
-  return drawn ? `${words} · ${drawn}` : words;
+  return [words, drawn].filter(Boolean).join(" · ");
 }
