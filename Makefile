@@ -113,27 +113,69 @@ bench: $(STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 # Every stage goes on from what the last call left; src/denoisecli/pocket is overwritten at the end only.
-POCKET := build/pocket
+# `make pocket SMALL=1` runs every stage with next to nothing, in minutes, and overwrites nothing.
+ifdef SMALL
+POCKET   := build/pocket-small
+POCKETS  := $(POCKET)/installed
+NETWORKS := tiny
+DRAWN    := --shards 2 --per-shard 12
+APART    := --shards 1 --per-shard 12
+FIRST    := --steps 6 --batch 4 --validate 4
+SECOND   := --steps 4 --batch 4 --validate 4
+CALMED   := --steps 4 --batch 8
+LEARNED  := --samples 32 --batch 8 --validate 4
+STRAYED  := --files 1 --per-file 2
+LORA     := --samples 16 --batch 8 --rank 4
+JUDGED   := --steps 4
+MEASURED := --count 32 --seeds 2 --steps 2 --trained-on 1 20 400
+FEW      := --count 2 --steps 2 3 --cfg 1 7.5
+else
+POCKET   := build/pocket
+POCKETS  := src/denoisecli/pocket
+NETWORKS := pocket
+DRAWN    := --shards 137 --per-shard 400
+APART    := --shards 4 --per-shard 300
+FIRST    := --steps 5000 --batch 64 --crop 128
+SECOND   := --steps 3000 --batch 12 --crop 128 --lr 8e-4
+CALMED   := --steps 2000
+LEARNED  := --samples 1500000 --batch 512 --lr 1.5e-3 --decay 0.999
+STRAYED  := --files 40 --per-file 12
+LORA     := --samples 120000 --batch 256 --lr 2e-3
+JUDGED   := --steps 1200
+MEASURED := --count 96 --trained-on 1 137 400
+FEW      := --count 12
+endif
 TRAIN  := $(BIN)/python -m training
-LORA   := --samples 120000 --batch 256 --lr 2e-3
+SCENES := --scenes $(POCKET)/scenes
+EXPORT := $(TRAIN).export --size $(NETWORKS) --denoiser $(POCKET)/denoiser/weights.safetensors --tokenizer $(POCKET)/tokenizer
 pocket: $(STAMP)
-	$(TRAIN).scenes --out $(POCKET)/scenes --shards 137 --per-shard 400 --seed 1
-	$(TRAIN).scenes --out $(POCKET)/woodcut --shards 4 --per-shard 300 --seed 2 --fix "style=woodcut print"
-	$(TRAIN).scenes --out $(POCKET)/balloon --shards 4 --per-shard 300 --seed 3 --fix "landmark=hot-air balloon"
-	$(TRAIN).autoencoder --scenes $(POCKET)/scenes $(POCKET)/woodcut --steps 5000 --batch 64 --crop 128
-	$(TRAIN).latents
-	$(TRAIN).latents --scenes $(POCKET)/woodcut --out $(POCKET)/latents-woodcut
-	$(TRAIN).latents --scenes $(POCKET)/balloon --out $(POCKET)/latents-balloon
-	$(TRAIN).denoiser --samples 1500000 --batch 512 --lr 1.5e-3 --decay 0.999
-	$(TRAIN).export --out $(POCKET)/model
-	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-woodcut --base $(POCKET)/latents \
+	$(TRAIN).scenes --out $(POCKET)/scenes $(DRAWN) --seed 1
+	$(TRAIN).scenes --out $(POCKET)/woodcut $(APART) --seed 2 --fix "style=woodcut print"
+	$(TRAIN).scenes --out $(POCKET)/balloon $(APART) --seed 3 --fix "landmark=hot-air balloon"
+	$(TRAIN).autoencoder $(SCENES) $(POCKET)/woodcut --out $(POCKET)/autoencoder --size $(NETWORKS) $(FIRST)
+	for part in scenes woodcut balloon; do $(TRAIN).latents --scenes $(POCKET)/$$part --out $(POCKET)/latents-$$part \
+		--autoencoder $(POCKET)/autoencoder/autoencoder || exit 1; done
+	$(TRAIN).denoiser --latents $(POCKET)/latents-scenes --tokenizer $(POCKET)/tokenizer --out $(POCKET)/denoiser \
+		--size $(NETWORKS) $(LEARNED)
+	$(EXPORT) --autoencoder $(POCKET)/autoencoder/autoencoder --out $(POCKET)/first
+	$(TRAIN).autoencoder $(SCENES) $(POCKET)/woodcut --init $(POCKET)/first --decoder-only --out $(POCKET)/crisp \
+		--size $(NETWORKS) $(SECOND)
+	$(EXPORT) --autoencoder $(POCKET)/crisp/autoencoder --out $(POCKET)/second
+	$(TRAIN).outside --pipeline $(POCKET)/second --out $(POCKET)/outside $(STRAYED)
+	$(TRAIN).calm --pipeline $(POCKET)/second --latents $(POCKET)/latents-scenes --outside $(POCKET)/outside \
+		--out $(POCKET)/decoder $(CALMED)
+	$(EXPORT) --autoencoder $(POCKET)/decoder/autoencoder --out $(POCKET)/model
+	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-woodcut --base $(POCKET)/latents-scenes \
 		--work $(POCKET)/lora-woodcut --trigger "woodcut print" --out $(POCKET)/model/loras/woodcut-print.safetensors $(LORA)
-	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-balloon --base $(POCKET)/latents \
+	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-balloon --base $(POCKET)/latents-scenes \
 		--work $(POCKET)/lora-balloon --trigger "hot-air balloon" --out $(POCKET)/model/loras/hot-air-balloon.safetensors $(LORA)
-	$(TRAIN).probe
-	$(TRAIN).evaluate --pipeline $(POCKET)/model
-	$(TRAIN).card --pipeline $(POCKET)/model
-	cp -r $(POCKET)/model/. src/denoisecli/pocket/
+	$(TRAIN).probe $(SCENES) --out $(POCKET)/probe.pt $(JUDGED)
+	$(TRAIN).evaluate --pipeline $(POCKET)/model --probe $(POCKET)/probe.pt --out $(POCKET)/evaluation $(MEASURED)
+	$(TRAIN).guesses --pipeline $(POCKET)/model --latents $(POCKET)/latents-scenes
+	$(TRAIN).grid --pipeline $(POCKET)/model --probe $(POCKET)/probe.pt $(SCENES) --out $(POCKET)/grid $(FEW)
+	$(TRAIN).card --pipeline $(POCKET)/model --evaluation $(POCKET)/evaluation --grid $(POCKET)/grid/grid.json
+	mkdir -p $(POCKETS)
+	cp -r $(POCKET)/model/. $(POCKETS)/
 
 clean:
 	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache

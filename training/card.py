@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from denoisecli.config.samplers import SAMPLERS
 from training.captions import GRAMMAR, HELD_OUT, KEY
 from training.export import digests
 
@@ -75,6 +76,16 @@ chance).
 
 ![Random captions at guidance 3](card/random-3.webp)
 
+### With few steps, many steps, and guidance
+
+{few} captions, one seed each; the share of attributes that the judge reads right, and the share of 16-pixel cells whose
+texture no render of that style has{arrow} (`training/texture.py`; one in a thousand of the renders' own). One attribute
+is {few_step:.1%}.
+
+{grid}
+
+### And else
+
 - Autoencoder: PSNR {psnr:.1f} dB on renders it has not seen.
 - Diversity: the layouts of different seeds of a caption are {diversity_3:.2f} (guidance 3) and {diversity_7:.2f}
   (guidance 7.5) times as far apart as those of its renders.
@@ -117,8 +128,36 @@ def accuracy_table(by_guidance: Mapping[str, Mapping[str, float]]) -> str:
     return table(rows)
 
 
-def card_text(folder: Path, result: Mapping[str, Any], notes: Mapping[str, str]) -> str:
-    """The card, from measurements and from what only people know (`notes`)."""
+def few_steps(rows: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]] = ()) -> str:
+    """A table for each sampler, steps down and guidance across: attributes read right, cells hatched.
+
+    before: the rows of an earlier model; what was hatched then stands before an arrow.
+    """
+    found, earlier = ({(row["sampler"], row["steps"], row["cfg"]): row for row in one} for one in (rows, before))
+
+    def cell(key: tuple[str, int, float]) -> str:
+        if key not in found:
+            return ""
+        was = f"{earlier[key]['hatched']:.1%} → " if key in earlier else ""
+        return f"{found[key]['right']:.0%}, {was}{found[key]['hatched']:.1%}"
+
+    names, steps, scales = ([*dict.fromkeys(key[place] for key in found)] for place in range(3))
+    parts = []
+    for name in names:
+        lines = [[f"{SAMPLERS[name].label}, steps", *(f"{cfg:g}" for cfg in sorted(scales))]]
+        lines += [[str(count), *(cell((name, count, cfg)) for cfg in sorted(scales))] for count in sorted(steps)]
+        parts.append(table(lines))
+    return "\n\n".join(parts)
+
+
+def card_text(
+    folder: Path,
+    result: Mapping[str, Any],
+    notes: Mapping[str, str],
+    grid: Sequence[Mapping[str, Any]],
+    before: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """The card, from measurements and from what only people know (`notes`); grid, before: rows of `training.grid`."""
     sizes = digests(folder)
     unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
     megabytes = {name.split("/")[0]: size / 1e6 for name, (size, _) in sizes.items()}
@@ -139,6 +178,10 @@ def card_text(folder: Path, result: Mapping[str, Any], notes: Mapping[str, str])
         captions=result["captions"],
         step=1 / result["captions"],
         accuracy=accuracy_table(result["by_guidance"]),
+        few=grid[0]["captions"],
+        few_step=1 / (grid[0]["captions"] * len(GRAMMAR)),
+        arrow=", before and after the decoder's last lap" if before else "",
+        grid=few_steps(grid, before),
         psnr=result["autoencoder"]["psnr"],
         diversity_3=result["diversity"]["3"],
         diversity_7=result["diversity"]["7.5"],
@@ -165,10 +208,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pipeline", type=Path, default=Path("src/denoisecli/pocket"))
     parser.add_argument("--evaluation", type=Path, default=Path("build/pocket/evaluation"))
     parser.add_argument("--notes", type=Path, default=Path(__file__).with_name("card_notes.json"))
+    parser.add_argument("--grid", type=Path, default=Path("build/pocket/grid/grid.json"))
+    parser.add_argument("--before", type=Path, help="the same of an earlier model")
     options = parser.parse_args(argv)
     result = json.loads((options.evaluation / "evaluation.json").read_text(encoding="utf-8"))
     notes = json.loads(options.notes.read_text(encoding="utf-8"))
-    text = card_text(options.pipeline, result, notes)
+    grid, before = (json.loads(path.read_text()) if path else [] for path in (options.grid, options.before))
+    text = card_text(options.pipeline, result, notes, grid, before)
     (options.pipeline / "MODEL_CARD.md").write_text(text, encoding="utf-8")
     card_pictures(options.evaluation, options.pipeline / "card")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +28,10 @@ BATCH = 256 if torch.cuda.is_available() else 16
 def starting_noise(seeds: Sequence[int]) -> Tensor:
     """x_T (n, 4, 32, 32), each row from its own seed."""
     return torch.stack([torch.randn(4, 32, 32, generator=torch.Generator().manual_seed(s)) for s in seeds])
+
+
+def _draws(scheduler: Any) -> bool:
+    return "generator" in signature(scheduler.step).parameters
 
 
 @dataclass
@@ -57,20 +62,32 @@ class Sampler:
         return self.text(tokenize(self.tokenizer, list(captions)).to(self.text.device))[0]
 
     @torch.no_grad()
-    def latents(self, captions: Sequence[str], noise: Tensor, cfg: float, steps: int = 20) -> Tensor:
-        """x0 (n, 4, 32, 32) after `steps` of DDIM; eps = eps_uncond + cfg · (eps_cond − eps_uncond)."""
-        scheduler = build_scheduler()
+    def latents(
+        self, captions: Sequence[str], noise: Tensor, cfg: float, steps: int = 20, scheduler: Any = None
+    ) -> Tensor:
+        """x0 (n, 4, 32, 32) after `steps` of DDIM, or another; eps = eps_uncond + cfg · (eps_cond − eps_uncond).
+
+        What a scheduler draws afresh in each step comes from one generator, so it depends on the batch as well.
+        """
+        scheduler = scheduler or build_scheduler()
         scheduler.set_timesteps(steps)
+        more = {"generator": torch.Generator().manual_seed(7)} if _draws(scheduler) else {}
         context = torch.cat([self.embed([""]).expand(len(noise), -1, -1), self.embed(captions)])
-        x_t = noise.to(context.device)
+        x_t = noise.to(context.device) * scheduler.init_noise_sigma
         for t in scheduler.timesteps:
+            x = scheduler.scale_model_input(x_t, t)
             if cfg == 1:
-                eps = self.unet(x_t, t, context[len(noise) :]).sample
+                eps = self.unet(x, t, context[len(noise) :]).sample
             else:
-                eps_uncond, eps_cond = self.unet(torch.cat([x_t, x_t]), t, context).sample.chunk(2)
+                eps_uncond, eps_cond = self.unet(torch.cat([x, x]), t, context).sample.chunk(2)
                 eps = eps_uncond + cfg * (eps_cond - eps_uncond)
-            x_t = scheduler.step(eps, t, x_t).prev_sample
+            x_t = scheduler.step(eps, t, x_t, **more).prev_sample
         return x_t
+
+    def finals(self, captions: Sequence[str], noise: Tensor, cfg: float, steps: int, scheduler: Any) -> Tensor:
+        """The same in batches."""
+        rows = [slice(start, start + BATCH) for start in range(0, len(noise), BATCH)]
+        return torch.cat([self.latents(captions[part], noise[part], cfg, steps, scheduler) for part in rows])
 
     @torch.no_grad()
     def pictures(self, captions: Sequence[str], noise: Tensor, cfg: float, steps: int = 20) -> np.ndarray:

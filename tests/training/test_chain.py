@@ -18,7 +18,7 @@ from training.critic import Critic
 from training.models import TINY, build_autoencoder
 from training.runs import load_checkpoint
 
-from training import autoencoder, denoiser, evaluate, export, latents, lora, probe, scenes
+from training import autoencoder, calm, denoiser, evaluate, export, grid, latents, lora, outside, probe, scenes
 
 ROWS = ["--shards", "2", "--per-shard", "12", "--workers", "1"]
 
@@ -141,6 +141,97 @@ def test_a_critic_sharpens_the_decoder_and_leaves_the_latents(chain, tmp_path):
     pairs = zip(plain.encoder.parameters(), pulled.encoder.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
     assert not torch.equal(plain.decoder.layers[-1].weight, pulled.decoder.layers[-1].weight)
+
+
+@pytest.fixture(scope="module")
+def off(chain):
+    outside.main(
+        ["--pipeline", str(chain.pipeline), "--out", str(chain.root / "outside"), "--files", "2", "--per-file", "2"]
+    )
+    return chain.root / "outside"
+
+
+def test_what_lies_outside_of_pictures_stands_for_a_picture(off):
+    kept = [torch.load(path, weights_only=True) for path in sorted(off.glob("*.pt"))]
+    assert [one["given"].shape for one in kept] == [one["meant"].shape for one in kept] == [(6, 4, 32, 32)] * 2
+    assert [one["stays"].shape for one in kept] == [(1, 4, 32, 32)] * 2
+    for one in kept:
+        finals, _, back = one["meant"].chunk(3)
+        assert torch.equal(finals, back)
+        assert torch.equal(one["given"].chunk(3)[2], back)
+    assert not torch.equal(kept[0]["given"], kept[1]["given"])
+
+
+@pytest.mark.parametrize(("factor", "scaled"), [(0.5, False), (1.0, False), (4.0, True)])
+def test_guesses_are_scaled_into_range_and_never_up(factor, scaled):
+    picture = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    guess = outside.in_range(factor * picture, picture)
+    assert torch.allclose(guess, picture if scaled else factor * picture, atol=1e-5)
+
+
+def calmed(chain, off, out, steps):
+    arguments = ["--pipeline", str(chain.pipeline), "--latents", str(chain.latents), "--outside", str(off)]
+    calm.train(calm.parse([*arguments, "--out", str(out), "--steps", str(steps), "--batch", "8", "--lr", "1e-2"]))
+    return AutoencoderTiny.from_pretrained(out / "autoencoder")
+
+
+def test_a_calmed_decoder_keeps_latents_and_later_stages_and_learns_what_lies_outside(chain, off, tmp_path):
+    after = calmed(chain, off, tmp_path, 40)
+    before = AutoencoderTiny.from_pretrained(chain.pipeline, subfolder="vae").float()
+    upsampling = next(k for k, layer in enumerate(before.decoder.layers) if isinstance(layer, torch.nn.Upsample))
+    untouched = [(before.encoder, after.encoder)]
+    untouched += zip(before.decoder.layers[upsampling:], after.decoder.layers[upsampling:], strict=True)
+    for one, other in untouched:
+        pairs = zip(one.parameters(), other.parameters(), strict=True)
+        assert all(torch.equal(*pair) for pair in pairs)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[0]["pictures"] == rows[0]["many steps"] == 0
+    assert rows[-1]["outside"] < 0.7 * rows[0]["outside"]
+
+
+def test_calm_goes_on_from_its_checkpoint(chain, off, tmp_path):
+    calmed(chain, off, tmp_path, 3)
+    calmed(chain, off, tmp_path, 5)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 5
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert steps == [0, 3, 3, 5]
+
+
+def test_the_stage_is_what_the_decoder_computes_before_its_first_upsampling(chain):
+    decoder = AutoencoderTiny.from_pretrained(chain.pipeline, subfolder="vae").float().decoder
+    latents = 5 * torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    seen = []
+    upsampling = next(layer for layer in decoder.layers if isinstance(layer, torch.nn.Upsample))
+    upsampling.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        decoder(latents)
+        assert torch.allclose(calm.Stage(decoder)(latents), seen[0], atol=1e-6)
+
+
+def test_the_grid_keeps_its_latents_and_judges_them_by_any_decoder(chain):
+    probe.main(["--scenes", str(chain.scenes), "--out", str(chain.root / "judge.pt"), "--steps", "2"])
+    out = chain.root / "grid"
+    arguments = [
+        *("--pipeline", str(chain.pipeline), "--probe", str(chain.root / "judge.pt"), "--scenes", str(chain.scenes)),
+        *("--out", str(out), "--steps", "3", "2", "--samplers", "ddim", "euler_a", "--cfg", "1", "7.5"),
+    ]
+    grid.main([*arguments, "--count", "2", "--sample-only"])
+    kept = {path: path.stat().st_mtime_ns for path in (out / "finals").glob("*.pt")}
+    assert len(kept) == 8
+    grid.main([*arguments, "--count", "2", "--decoder", str(chain.pipeline / "vae"), "--name", "other"])
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    rows = json.loads((out / "other.json").read_text())
+    assert {(row["sampler"], row["steps"], row["cfg"]) for row in rows} == {
+        (name, steps, cfg) for name in ("ddim", "euler_a") for steps in (2, 3) for cfg in (1.0, 7.5)
+    }
+    lines = (out / "other.md").read_text().splitlines()
+    assert lines[0] == "| DDIM, steps | 1 | 7.5 |"
+    assert lines[2].startswith("| 2 | ")
+    first = torch.load(out / "finals" / "ddim-3-1.pt", weights_only=True)["latents"]
+    grid.main([*arguments, "--count", "3", "--sample-only"])
+    more = torch.load(out / "finals" / "ddim-3-1.pt", weights_only=True)["latents"]
+    assert len(more) == 3
+    assert torch.equal(more[:2], first)
 
 
 def test_a_critic_learns_and_its_pull_is_in_proportion():

@@ -1,0 +1,164 @@
+"""The decoder's last lap: what no picture has is drawn as the picture it stands for, or as blur; never as hatching.
+
+    python -m training.calm --pipeline build/pocket/first --latents build/pocket/latents \
+        --outside build/pocket/outside --out build/pocket/decoder
+
+Only the decoder's first stage learns, the one at the latents' own resolution: its features for latents outside of
+what pictures have shall be those that it had, before this lap, for the latents that they stand for
+(`training.outside`). Its features for pictures' latents, and for x_t, which has to look like noise, shall stay. No
+picture is decoded for that, so a step costs a tenth of one that compares pixels, and all later stages stay as they
+are. Where a picture cannot be told, the mean of features is blur.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny
+from torch import Tensor, nn
+
+from training.latents import load_latents
+from training.models import build_scheduler
+from training.runs import Average, Log, by_steps_or_clock, device, load_checkpoint, rate, save_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KEEP = 4.0  # weight of what has to stay: a picture's own latents are decoded most
+LIMIT = 3.0  # AutoencoderTiny's decoder takes 3 · tanh(latents / 3)
+
+
+class Stage(nn.Module):
+    """A decoder up to its first upsampling: latents (n, 4, h, w) to features (n, width, h, w)."""
+
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        layers = list(decoder.layers)
+        first = next(place for place, layer in enumerate(layers) if isinstance(layer, nn.Upsample))
+        self.layers = nn.Sequential(*layers[:first])
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Features before the first upsampling."""
+        return self.layers(LIMIT * torch.tanh(latents / LIMIT))
+
+
+class Lessons:
+    """Draws what is given, what it means, and how much it weighs: about half of it stays as it is."""
+
+    def __init__(self, latents: Path, outside: Path, seed: tuple[int, ...], place: torch.device) -> None:
+        data = load_latents(latents)
+        self.clean = torch.from_numpy(data.latents[~data.held_out]).to(place)
+        kept = [torch.load(path, weights_only=True) for path in sorted(outside.glob("*.pt"))]
+        self.given, self.meant, self.stays = (
+            torch.cat([one[name] for one in kept]).to(place) for name in ("given", "meant", "stays")
+        )
+        self.rng, self.place = np.random.default_rng(seed), place
+        self.alpha_bar = build_scheduler().alphas_cumprod.to(place)
+
+    def _some(self, among: Tensor, count: int) -> Tensor:
+        return torch.from_numpy(self.rng.integers(0, len(among), count)).to(self.place)
+
+    def noised(self, count: int) -> Tensor:
+        """x_t of pictures at random levels."""
+        latents = self.clean[self._some(self.clean, count)].float()
+        alpha_bar = self.alpha_bar[self._some(self.alpha_bar, count)][:, None, None, None]
+        return alpha_bar.sqrt() * latents + (1 - alpha_bar).sqrt() * torch.randn_like(latents)
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents given and meant, (count, 4, h, w), and weights (count,)."""
+        noisy = max(1, count // 8)
+        sampled, clean = max(1, count // 6), max(1, count // 4)
+        pictures = self.clean[self._some(self.clean, clean)].float()
+        drawn = self.stays[self._some(self.stays, sampled)].float()
+        stays = torch.cat([pictures + 0.03 * torch.randn_like(pictures), drawn, self.noised(noisy)])
+        rows = self._some(self.given, max(1, count - len(stays)))
+        weight = torch.ones(len(stays) + len(rows), device=self.place)
+        weight[: len(stays)] = KEEP
+        given, meant = (torch.cat([stays, part[rows].float()]) for part in (self.given, self.meant))
+        return given, meant, weight
+
+
+@torch.no_grad()
+def measure(stage: nn.Module, before: nn.Module, lessons: Lessons) -> dict[str, float]:
+    """Relative squared error of features: of latents outside, and of pictures' own."""
+    found = {}
+    for name, given, meant in (
+        ("outside", lessons.given[:24].float(), lessons.meant[:24].float()),
+        ("pictures", lessons.clean[:16].float(), lessons.clean[:16].float()),
+        ("many steps", lessons.stays[:16].float(), lessons.stays[:16].float()),
+    ):
+        right = before(meant)
+        found[name] = round(float((stage(given) - right).square().mean() / right.var()), 5)
+    return found
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train to `options.steps`, going on from the checkpoint in `options.out` if there is one."""
+    place = device()
+    autoencoder = AutoencoderTiny.from_pretrained(options.pipeline, subfolder="vae").float()
+    autoencoder = autoencoder.to(place, memory_format=torch.channels_last)
+    before = Stage(copy.deepcopy(autoencoder.decoder)).requires_grad_(False)
+    stage = Stage(autoencoder.decoder)
+    average, step = Average(stage, 0.99), 0
+    optimizer = torch.optim.AdamW(stage.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
+    state = load_checkpoint(options.out / "checkpoint.pt")
+    if state is not None:
+        stage.load_state_dict(state["model"])
+        average.restore(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = int(state["step"])
+    torch.manual_seed(options.seed + step)
+    lessons, log = (
+        Lessons(options.latents, options.outside, (options.seed, step), place),
+        Log(options.out / "log.jsonl"),
+    )
+    scale = before(lessons.clean[:64].float()).var((0, 2, 3)).clamp_min(1e-4)[None, :, None, None]
+    progress = first = step / options.steps
+    begun = saved = time.monotonic()
+    log.write(step=step, **measure(stage, before, lessons))
+    while progress < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = options.lr * rate(step, progress, warmup=30, hold=0.3)
+        given, meant, weight = lessons.draw(options.batch)
+        apart = ((stage(given) - before(meant)).square() / scale).mean((1, 2, 3))
+        loss = (weight * apart).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
+        optimizer.step()
+        average.update()
+        step += 1
+        progress = by_steps_or_clock(step / options.steps, first, begun, options.minutes)
+        if time.monotonic() - saved > options.every or progress >= 1:
+            with average:
+                log.write(step=step, loss=round(float(loss.detach()), 4), **measure(stage, before, lessons))
+                autoencoder.save_pretrained(options.out / "autoencoder")
+            state = {"model": stage.state_dict(), "optimizer": optimizer.state_dict()}
+            save_whole({**state, "average": average.state(), "step": step}, options.out / "checkpoint.pt")
+            saved = time.monotonic()
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line of this stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipeline", type=Path, default=Path("build/pocket/first"))
+    parser.add_argument("--latents", type=Path, default=Path("build/pocket/latents"))
+    parser.add_argument("--outside", type=Path, default=Path("build/pocket/outside"))
+    parser.add_argument("--out", type=Path, default=Path("build/pocket/decoder"))
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--batch", type=int, default=24, help="latents a step")
+    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    train(parse())
