@@ -226,12 +226,27 @@ def test_what_cannot_be_heard_is_said(pocket, options, prompt, said):
 
 
 def test_a_compiled_denoiser_and_a_kernel_of_another_kind_are_named():
-    from diffusers.models.attention_processor import AttnProcessor
+    from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
     pipe = tiny_text_sd()
+
+    def heard():
+        with record(pipe, words=True) as trace:
+            pipe("cat", num_inference_steps=1, height=16, width=16, output_type="latent")
+        return trace["words"].any()
+
     pipe.unet.set_attn_processor(AttnProcessor())
-    with pytest.raises(UsageError, match="AttnProcessor"), record(pipe, words=True):
-        pipe("cat", num_inference_steps=1, height=16, width=16, output_type="latent")
+    with pytest.raises(UsageError, match="processors: AttnProcessor") as error:
+        heard()
+    assert error.value.hint == "Take it: pipe.unet.set_attn_processor(AttnProcessor2_0())."
+    pipe.unet.set_attn_processor(AttnProcessor2_0())
+    assert heard()
+    pipe.enable_attention_slicing()
+    with pytest.raises(UsageError, match="SlicedAttnProcessor") as error:
+        heard()
+    assert error.value.hint == "Take it: pipe.disable_attention_slicing()."
+    pipe.disable_attention_slicing()
+    assert heard()
     pipe.unet.mid_block._compiled_call_impl = print
     with pytest.raises(UsageError, match="compiled"), record(pipe, words=True):
         pass

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from denoisecli.diffusion import call
 from denoisecli.diffusion.prompts import words_of
@@ -209,3 +210,73 @@ def test_words_of_a_film_have_frames(name, shape):
         pipe(**arguments(N), **told)
     assert trace["words"].shape == (N, STEPS, 1, *shape)
     assert 0 < trace["words"].min() <= trace["words"].max() < 1
+
+
+def kontext(_):
+    from diffusers import FluxKontextPipeline
+
+    return FluxKontextPipeline(**FOLDERS["flux"]().components), {"_auto_resize": False, "max_area": 4096}
+
+
+def flux2(_):
+    return FOLDERS["flux2"](), {}
+
+
+def qwen_edit(patch):
+    from diffusers import QwenImageEditPipeline
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit
+
+    patch.setattr(pipeline_qwenimage_edit, "calculate_dimensions", lambda *_: (64, 64, None))  # it reads 1024² else
+    _, arguments = makers.MAKERS["qwen_image"]()
+    told = {name: value for name, value in arguments(N).items() if name.startswith("prompt")}
+    pipe = QwenImageEditPipeline(**FOLDERS["qwen-image"]().components, processor=None)
+    return pipe, told | {"prompt": None, "negative_prompt": None, "num_images_per_prompt": 1, "true_cfg_scale": 1.0}
+
+
+@pytest.mark.parametrize("make", [kontext, flux2, qwen_edit])
+def test_pictures_that_are_read_are_no_places_of_the_one_that_is_made(make, monkeypatch):
+    pipe, told = make(monkeypatch)
+    pipe.set_progress_bar_config(disable=True)
+    told["image"] = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    plain = paint(pipe, **told)
+    spy = Spy(pipe, monkeypatch)
+    with record(pipe, words={"cube": [2, 3]}) as trace:
+        result = paint(pipe, **told)
+    for hook in spy.hooks:
+        hook.remove()
+    assert torch.equal(plain, result)
+    pool = trace.record["words_pool"]
+    matrices = [matrix for layer, matrix in spy.matrices if layer in pool]
+    assert len(matrices) == STEPS * len(pool)
+    text = matrices[0].shape[-1] - 2 * 16**2  # the picture that is made, and the one that is read
+    for step in range(STEPS):
+        layers = matrices[step * len(pool) : (step + 1) * len(pool)]
+        read = sum(matrix[:, text : text + 16**2, 2:4].sum(-1) for matrix in layers) / len(pool)
+        wanted = torch.nn.functional.interpolate(read.reshape(N, 1, 16, 16), (32, 32), mode="bilinear")
+        np.testing.assert_allclose(trace["words"][:, step], wanted.numpy(), **HALF)
+
+
+def test_words_and_concepts_are_heard_where_a_picture_is_read_too(monkeypatch):
+    pipe, told = kontext(monkeypatch)
+    pipe.set_progress_bar_config(disable=True)
+    told["image"] = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    plain = paint(pipe, **told)
+    with record(pipe, words=True, concepts=["a red cube", "boat"]) as trace:
+        result = paint(pipe, **told)
+    assert torch.equal(plain, result)
+    assert [word["text"] for word in trace.record["words"]] == ["red", "cube", "a red cube", "boat"]
+    np.testing.assert_allclose(trace["words"][:, :, 2:].astype(float).sum(2), 1, atol=2e-3)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile:UserWarning")
+def test_a_backend_that_is_not_torchs_is_named_and_its_way_out_works():
+    pipe = FOLDERS["flux"]()
+    pipe.set_progress_bar_config(disable=True)
+    pipe.transformer.set_attention_backend("flex")
+    with pytest.raises(UsageError, match="attention backend flex") as error, record(pipe, words=True):
+        paint(pipe)
+    assert error.value.hint == 'Take it: pipe.transformer.set_attention_backend("native").'
+    pipe.transformer.set_attention_backend("native")
+    with record(pipe, words=True) as trace:
+        paint(pipe)
+    assert trace["words"].any()

@@ -270,7 +270,7 @@ class Ear:
                 "Record it without words.",
             )
         if not heard.sums:
-            raise _deaf(self.layers)
+            raise _deaf(self.layers, next(iter(self.denoisers)))
         return heard
 
 
@@ -317,14 +317,28 @@ def _check_audible(name: str, denoiser: torch.nn.Module) -> None:
         )
 
 
-def _deaf(layers: Mapping[str, torch.nn.Module]) -> UsageError:
-    """Return why nothing was heard, by the names of the processors, and the way out."""
-    kinds = {type(layer.processor).__name__ for layer in layers.values()}
-    told = ", ".join(sorted(kinds)) or "none"
+def _deaf(layers: Mapping[str, torch.nn.Module], denoiser: str) -> UsageError:
+    """Return why nothing was heard, by the names of the processors and their backends, and the way out."""
+    processors: list[Any] = [layer.processor for layer in layers.values()]
+    kinds = sorted({type(processor).__name__ for processor in processors})
+    told = ", ".join(kinds) or "none"
     if any("Linear" in kind for kind in kinds):
         return UsageError(f"This model's attention is linear ({told}): it has no maps of words.", "Record it without.")
+    backends = {getattr(processor, "_attention_backend", None) for processor in processors} - {None}
+    if names := ", ".join(sorted(str(getattr(backend, "value", backend)) for backend in backends)):
+        told += f"; attention backend {names}"
+    ways = [way for part, way in _WAYS.items() if part in told]
+    if not ways:
+        ways = ["set_attn_processor(AttnProcessor2_0())"] if denoiser == "unet" else [_WAYS["backend"]]
     return UsageError(
         f"No layer that reads the text called torch's attention kernel (processors: {told}).",
-        "Take it: pipe.disable_xformers_memory_efficient_attention(), pipe.disable_attention_slicing(), or "
-        'set_attention_backend("native") of the denoiser.',
+        f"Take it: {' or '.join(f'pipe.{way}' if 'disable' in way else f'pipe.{denoiser}.{way}' for way in ways)}.",
     )
+
+
+_WAYS = {
+    "backend": 'set_attention_backend("native")',
+    "XFormers": "disable_xformers_memory_efficient_attention()",
+    "Sliced": "disable_attention_slicing()",
+}
+"""What takes another kernel back, by what names it."""

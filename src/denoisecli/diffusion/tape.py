@@ -319,7 +319,9 @@ class Tape:
         if not run.steps:
             made = mixture(branches, given["model_output"])
             run.exchanged = made is not None and made.exchanged
-        size = run.layout.unpack(given["sample"]).shape[2:]
+        x_t = given["sample"]
+        listener.tokens = x_t.shape[1] if x_t.ndim == 3 else None
+        size = run.layout.unpack(x_t).shape[2:]
         run.maps.append(listener.reduced(branches, size, self.steps, first=not run.steps, exchanged=run.exchanged))
 
     def _close(self, run: Run, result: Any) -> None:

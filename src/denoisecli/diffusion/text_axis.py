@@ -111,10 +111,22 @@ AXES: dict[str, TextAxis] = {
 encoder is given what stands in quotes."""
 
 
+RELATIVES = {
+    "FluxKontextPipeline": "flux", "FluxImg2ImgPipeline": "flux", "FluxInpaintPipeline": "flux",
+    "FluxFillPipeline": "flux", "ChromaImg2ImgPipeline": "chroma", "StableDiffusion3Img2ImgPipeline": "sd3",
+    "StableDiffusion3InpaintPipeline": "sd3", "QwenImageImg2ImgPipeline": "qwen-image",
+    "QwenImageInpaintPipeline": "qwen-image", "QwenImageEditPipeline": "qwen-image",
+    "QwenImageEditPlusPipeline": "qwen-image", "ZImageImg2ImgPipeline": "z-image",
+}  # fmt: skip
+"""Pipelines that start from pictures, or read some, and the family whose denoiser and text they have. The tokens of
+pictures that are read stand behind those of the picture that is made."""
+
+
 def axis_of(pipe: Any) -> TextAxis:
     """Return a pipeline's text axis; that of cross-attention where nothing is known of it."""
-    family = family_named(type(pipe).__name__)
-    return AXES.get(family.name, TextAxis()) if family else TextAxis()
+    kind = type(pipe).__name__
+    family = family_named(kind)
+    return AXES.get(family.name if family else RELATIVES.get(kind, ""), TextAxis())
 
 
 def picture_tokens(denoiser: Any, args: Sequence[Any], told: Mapping[str, Any]) -> int | None:

@@ -120,6 +120,7 @@ class Listener:
         self.aside = False  # while the pipeline is called for a concept, nothing of it belongs to the run
         self.ear = Ear(denoisers_of(pipe), self.readings.axis, self._groups, self._chosen, self._prompt_tokens)
         self.pooled: dict[str, None] = {}
+        self.tokens: int | None = None  # of packed latents: what is behind them is of pictures that are read
         self.bytes = 0
         self._check_pool()
 
@@ -277,8 +278,9 @@ class Listener:
     def _resized(self, heard: Heard, groups: Sequence[int], size: Sequence[int]) -> torch.Tensor:
         """Return the mean over layers at the latents' size, (n, group, ...)."""
         total, count = torch.zeros(()), 0
-        for places, read in heard.sums.items():
-            grid = grid_of(places, size)
+        for places, whole in heard.sums.items():
+            read = whole[..., : self.tokens]
+            grid = grid_of(read.shape[-1], size)
             if grid is None or (self.asked.pool == "mean" and grid[-1] * SMALLEST < size[-1]):
                 continue
             layers = heard.layers[places]
