@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from denoisecli.diffusion import attention_shares
+from denoisecli.diffusion.embeddings import encoded, stacked
+from denoisecli.diffusion.followed import followed
 from denoisecli.diffusion.models import load_model
 from denoisecli.diffusion.recorder import record
 from denoisecli.diffusion.word_maps import grid_of
@@ -82,6 +84,16 @@ def brute(pocket):
         hook.remove()
 
 
+@pytest.fixture(scope="module")
+def read_before():
+    model = load_model("pocket", "cpu")
+    model.pipe.set_progress_bar_config(disable=True)
+    brute = Brute(model.pipe.unet)
+    yield model, brute
+    for hook in brute.hooks:
+        hook.remove()
+
+
 def test_maps_are_those_of_the_full_matrix_and_the_picture_is_the_same(pocket, brute):
     negative = "a castle, night"
     plain = paint(pocket, negative_prompt=negative)
@@ -115,6 +127,76 @@ def test_concepts_have_what_one_more_word_would_get_and_the_picture_reads_none(p
     size = tuple(trace.x_t.shape[-2:])
     maps = brute.maps([0], size, slice(2, 4), 7, more=vectors)
     np.testing.assert_allclose(trace["words"][:, :, 3], maps[:, :, 0], **HALF)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "syntax", "clip_skip", "tokens"),
+    [
+        pytest.param("a (lighthouse:1.3) on a [rocky] cliff", "a1111", 1, [[2, 34], [5, 37], [6, 38]], id="weights"),
+        pytest.param("a lighthouse BREAK on a rocky (cliff)", "a1111", 2, [[2], [32 + 3], [32 + 4]], id="chunks"),
+        pytest.param("(a (lighthouse:1.3)) on a rocky cliff", "comfy", 1, [[2], [5], [6]], id="comfy"),
+        pytest.param("a lighthouse on a rocky cliff", "plain", 2, [[2], [5], [6]], id="an earlier layer"),
+    ],
+)
+def test_words_are_followed_in_prompts_that_are_read_before_the_pipeline_reads_them(
+    read_before, prompt, syntax, clip_skip, tokens
+):
+    model, brute = read_before
+    texts = (prompt, "a castle BREAK night" if syntax == "a1111" else "a castle, night")
+    embeds = stacked([encoded(model, *texts, syntax, clip_skip)] * 2)
+    listened = followed(model, ["lighthouse", "rocky", "cliff", "castle", "boat"], texts, syntax, clip_skip)
+    told = {"num_inference_steps": STEPS, "guidance_scale": 5.0, "output_type": "latent", "height": 64, "width": 96}
+    plain = model.pipe(**embeds, **told, generator=generators()).images
+    brute.found.clear()
+    with record(model.pipe, words=listened) as trace:
+        heard = model.pipe(**embeds, **told, generator=generators()).images
+    assert torch.equal(plain, heard)
+    told = [(word["text"], word["concept"], word["negative"]) for word in trace.record["words"]]
+    assert told == [
+        ("lighthouse", False, False), ("rocky", False, False), ("cliff", False, False), ("boat", True, False),
+        ("castle", False, True),
+    ]  # fmt: skip
+    assert [word["tokens"] for word in trace.record["words"][:3]] == tokens
+    size = tuple(trace.x_t.shape[-2:])
+    for number, own in enumerate(tokens):
+        wanted = brute.maps(own, size, slice(2, 4), 7).sum(2)
+        np.testing.assert_allclose(trace["words"][:, :, number], wanted, **HALF)
+    (castle,) = (word["tokens"] for word in trace.record["words"] if word["negative"])
+    wanted = brute.maps(castle, size, slice(0, 2), 7).sum(2)
+    np.testing.assert_allclose(trace["negative_words"][:, :, 0], wanted, **HALF)
+
+
+def test_an_earlier_layer_is_that_of_the_prompt_in_chunks(read_before):
+    """diffusers' clip_skip, which leaves the negative prompt alone, and ours take one layer of the prompt."""
+    model, _ = read_before
+    plain, chunked = (encoded(model, "a lighthouse", "fog", syntax, 2) for syntax in ("plain", "comfy"))
+    torch.testing.assert_close(plain["prompt_embeds"], chunked["prompt_embeds"])
+    assert not hasattr(model.pipe.text_encoder, "text_model")
+    last = encoded(model, "a lighthouse", "fog")["prompt_embeds"]
+    assert not torch.allclose(last, plain["prompt_embeds"], atol=1e-2)
+
+
+def test_a_pipeline_that_starts_from_a_picture_is_heard_from_there_on(read_before):
+    from diffusers import StableDiffusionImg2ImgPipeline
+
+    model, _ = read_before
+    parts = {name: part for name, part in model.pipe.components.items() if name != "image_encoder"}
+    pipe = StableDiffusionImg2ImgPipeline(**parts, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with record(pipe, words=["lighthouse"]) as trace:
+        pipe("a lighthouse", image=picture, strength=0.5, num_inference_steps=4, output_type="latent")
+    assert trace["words"].shape[:3] == (1, 2, 1)
+
+
+def test_a_shorter_prompt_that_is_repeated_has_the_tokens_of_every_turn(read_before):
+    model, _ = read_before
+    prompts = followed(model, True, ("a castle", "night BREAK a castle"), "comfy", 1).prompts
+    assert [word.tokens for word in prompts[0].meaningful()] == [(2,)]  # to ComfyUI BREAK is a word
+    prompts = followed(model, True, ("a castle BREAK night", "night BREAK a castle BREAK night"), "a1111", 1).prompts
+    first, second = (prompt.meaningful() for prompt in prompts)
+    assert [word.tokens for word in first] == [(2, 2 + 64, 2 + 128), (33, 33 + 64, 33 + 128)]
+    assert [word.tokens for word in second] == [(1, 1 + 96), (34, 34 + 96), (65, 65 + 96)]
 
 
 def test_concepts_alone_are_heard_without_words(pocket):

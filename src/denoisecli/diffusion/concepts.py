@@ -14,8 +14,10 @@ import torch
 
 from denoisecli.errors import UsageError
 
+from .text_readings import with_text_models
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .text_readings import Readings
 
@@ -41,22 +43,27 @@ def _by_head(keys: torch.Tensor, layer: Any) -> torch.Tensor:
 
 
 @torch.no_grad()
-def encoded_concepts(pipe: Any, texts: Sequence[str], readings: Readings) -> list[Concept]:
+def encoded_concepts(
+    pipe: Any, texts: Sequence[str], readings: Readings, more: Mapping[str, Any] | None = None
+) -> list[Concept]:
     """Return concepts as the pipeline encodes them; `readings` listens, and hears nothing of it afterwards.
 
+    more: what `encode_prompt` is told besides.
     Raises UsageError for a concept without a word. Those of a pipeline without a U-Net: see `concept_evaluations`.
     """
     before = readings.heard
     try:
-        return [_encoded(pipe, text, readings) for text in dict.fromkeys(texts)]
+        return [_encoded(pipe, text, readings, more or {}) for text in dict.fromkeys(texts)]
     finally:
         readings.heard = before
 
 
-def _encoded(pipe: Any, text: str, readings: Readings) -> Concept:
+def _encoded(pipe: Any, text: str, readings: Readings, more: Mapping[str, Any]) -> Concept:
     readings.heard = []
     device = pipe._execution_device  # noqa: SLF001 - as its own call does
-    found = pipe.encode_prompt(prompt=text, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False)
+    told = {"prompt": text, "device": device, "num_images_per_prompt": 1, "do_classifier_free_guidance": False}
+    with with_text_models(pipe):
+        found = pipe.encode_prompt(**told, **more)
     tokens = list(readings.prompt(text).all_tokens)
     if not tokens:
         raise UsageError(f"The concept {text!r} has no word in it.", "Name what may be seen, such as boat.")

@@ -20,6 +20,7 @@ from .families import family_named
 from .prompt_chunks import weighted
 from .quiet import quiet
 from .taps import all_on, tapped
+from .text_readings import with_text_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +51,7 @@ def encoded(
     """
     if syntax != "plain":
         return _weighted(model, prompt, negative_prompt, syntax, clip_skip)
-    found = _returned(model, prompt, negative_prompt, _skipped(model, clip_skip))
+    found = _returned(model, prompt, negative_prompt, skipped(model, clip_skip))
     family = family_named(type(model.pipe).__name__)
     names = (family.embeds if family else ()) or _NAMES.get(len(found[0]) if found else 0)
     if not found or not names or len(found[0]) != len(names):
@@ -76,7 +77,7 @@ def _returned(model: Model, prompt: str, negative: str, more: dict[str, Any]) ->
     told = call.prompts(pipe, prompt, negative, 1, guided=True) | call.scale(pipe, call.ANY_GUIDANCE)
     told |= call.steps(pipe, 1) | {"num_inference_steps": 1, "output_type": "latent"} | more
     encoding = tapped(pipe, "encode_prompt", keep), tapped(pipe.scheduler, "set_timesteps", stop)
-    with quiet(), suppress(_Enough), all_on(encoding):
+    with quiet(), suppress(_Enough), with_text_models(pipe), all_on(encoding):
         pipe(**call.known(pipe, told))
     return found
 
@@ -97,7 +98,7 @@ def _weighted(model: Model, prompt: str, negative_prompt: str, syntax: str, clip
     return found
 
 
-def _skipped(model: Model, clip_skip: int) -> dict[str, int]:
+def skipped(model: Model, clip_skip: int) -> dict[str, int]:
     """Return diffusers' count of layers left out: beyond the last one, for XL beyond the last but one."""
     always = 2 if getattr(model.pipe, "text_encoder_2", None) is not None else 1
     if clip_skip <= always:

@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 BY_NUMBER = 'Say which tokens the words are: record(pipe, words={"lighthouse": [2]}).'
 
 
+@contextmanager
+def with_text_models(pipe: Any) -> Iterator[None]:
+    """Let CLIP's encoders be found under `text_model` inside, where diffusers' clip_skip looks for their last norm.
+
+    transformers 5 has no such part: the encoder is all there is.
+    """
+    encoders = [getattr(pipe, name, None) for name in ("text_encoder", "text_encoder_2")]
+    found = [one for one in encoders if hasattr(one, "final_layer_norm") and not hasattr(one, "text_model")]
+    for encoder in found:
+        vars(encoder)["text_model"] = encoder  # not set as an attribute: it would be a module inside itself
+    try:
+        yield
+    finally:
+        for encoder in found:
+            del vars(encoder)["text_model"]
+
+
 @dataclass(frozen=True)
 class Reading:
     """One row that an encoder was given: its tokens, and which of them are no padding."""

@@ -22,6 +22,7 @@ from .attention import Ear, Heard
 from .concept_evaluations import evaluated_concepts, told_of_calls, without_bar
 from .concepts import encoded_concepts
 from .denoiser import denoisers_of
+from .followed import Followed
 from .prompt_words import Prompt, Word, absent, asked_for, unread
 from .text_readings import BY_NUMBER, Readings
 
@@ -40,12 +41,13 @@ NEARLY = 0.8
 SMALLEST = 4
 """Layers whose side is less than the latents' divided by this are not pooled: their places are too coarse."""
 
-Words = bool | Sequence[str] | Mapping[str, Sequence[int]] | None
+Words = bool | Sequence[str] | Mapping[str, Sequence[int]] | Followed | None
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be heard. words: True for all that carry meaning, some by name, or the tokens of some by name.
+    """What is to be heard. words: True for all that carry meaning, some by name, or the tokens of some by name; or some
+    of prompts that were read before the call.
 
     concepts: words that are heard though they are in no prompt (see `concepts`).
     pool: "mean" over all layers that are not too small, or the names of layers, or of blocks of them.
@@ -112,6 +114,8 @@ class Listener:
 
     def __init__(self, pipe: Any, asked: Asked) -> None:
         self.pipe, self.asked = pipe, asked
+        self.read = asked.words if isinstance(asked.words, Followed) else None
+        self.wanted = asked.words.words if isinstance(asked.words, Followed) else asked.words
         self.told: dict[str, Any] = {}
         self.readings = Readings(pipe)
         self.words: _Words | None = None
@@ -156,17 +160,21 @@ class Listener:
         if begins:
             self.readings.heard = []
             if self.by_own_keys:
-                self.ear.concepts = encoded_concepts(self.pipe, self._concepts(), self.readings)
+                more = self.read.encoding if self.read else {}
+                self.ear.concepts = encoded_concepts(self.pipe, self._concepts(), self.readings, more)
 
     def _concepts(self) -> list[str]:
         """Return what is to be heard as a concept: what was asked for as one, and words that are in no prompt.
 
         Raises UsageError for a word that is nearly in the prompt.
         """
-        if isinstance(self.asked.words, (bool, Mapping)):
+        if isinstance(self.wanted, (bool, Mapping)):
             return list(self.asked.concepts)
-        prompts = [unread(_one(self.told.get(name))) for name in ("prompt", "negative_prompt")]
-        self.taken = absent(self.asked.words or (), prompts)
+        if self.read is not None:
+            prompts = [prompt for prompt in self.read.prompts if prompt is not None]
+        else:
+            prompts = [unread(_one(self.told.get(name))) for name in ("prompt", "negative_prompt")]
+        self.taken = absent(self.wanted or (), prompts)
         known = [word for prompt in prompts for word in prompt.words]
         for key in self.taken:
             close = get_close_matches(key.lower(), known, n=1, cutoff=NEARLY)
@@ -209,8 +217,8 @@ class Listener:
         """Return the words of the call that begins."""
         joint = not self.by_own_keys and self.readings.axis.order != "cross"
         concepts = [Word(concept.text, (), concept=True, by_outputs=joint) for concept in self.ear.concepts]
-        if isinstance(self.asked.words, Mapping):
-            given = [Word(text, tuple(tokens)) for text, tokens in self.asked.words.items()]
+        if isinstance(self.wanted, Mapping):
+            given = [Word(text, tuple(tokens)) for text, tokens in self.wanted.items()]
             return _Words(given, concepts, [], (None, None), None)
         prompts = [self._prompt("prompt"), self._prompt("negative_prompt")]
         there = [prompt for prompt in prompts if prompt is not None]
@@ -218,15 +226,17 @@ class Listener:
             raise UsageError(
                 "The prompt is empty, so there are no words to listen to.", "Give one, or leave out words."
             )
-        if self.asked.words is True:
+        if self.wanted is True:
             found = [word for prompt in there for word in prompt.meaningful()]
         else:
-            found = asked_for(list(self.asked.words or ()), there)
+            found = asked_for(list(self.wanted or ()), there)
         halves = [[word for word in found if word.negative is negative] for negative in (False, True)]
         return _Words(halves[0], concepts, halves[1], (prompts[0], prompts[1]), self.readings.length)
 
     def _prompt(self, name: str) -> Prompt | None:
         """Return one of the call's two prompts as it was read; None where it is empty."""
+        if self.read is not None:
+            return self.read.prompts[name == "negative_prompt"]
         text = _one(self.told.get(name))
         return self.readings.prompt(text, negative=name == "negative_prompt") if text else None
 

@@ -63,14 +63,6 @@ class WordsConfig(SamplingConfig):
     draft_words: ClassVar[str] = "two seeds of 12 steps instead of four of 20, a film of 960×540"
 
     @model_validator(mode="after")
-    def _read_by_the_pipeline(self) -> WordsConfig:
-        """Refuse what reads the prompt before the pipeline does: its words' tokens would not be known."""
-        for key, usual in (("prompt_syntax", "plain"), ("clip_skip", 1)):
-            if getattr(self, key) != usual:
-                raise ValueError(f"{key}: words are followed in prompts read as they stand; leave {key} {usual}")
-        return self
-
-    @model_validator(mode="after")
     def _a_seed_that_is_there(self) -> WordsConfig:
         if self.shown_seed is not None and self.shown_seed not in self.seeds:
             raise ValueError(f"shown_seed: {self.shown_seed} is none of the seeds")

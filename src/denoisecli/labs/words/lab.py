@@ -58,7 +58,7 @@ def sampled(job: Job[WordsConfig], model: Model) -> Trace:
     """Sample all seeds with their words heard, and return one trace. Raises UsageError where there are no maps."""
     config = job.config
     keywords = {
-        "words": True if config.words is None else list(config.words),
+        "words": _followed(config, model),
         "concepts": config.concepts,
         "pool": config.pool,
         "max_map_bytes": config.max_map_bytes,
@@ -76,6 +76,17 @@ def sampled(job: Job[WordsConfig], model: Model) -> Trace:
         if row["concept"]:
             warn_of_lost_words(job, model, row["text"], "the concepts")
     return trace
+
+
+def _followed(config: WordsConfig, model: Model) -> Any:
+    """Return the words to listen to: of the prompts as the pipeline reads them, or as they are read before it does."""
+    from denoisecli.diffusion.followed import followed
+
+    words = True if config.words is None else list(config.words)
+    if config.prompt_syntax == "plain" and config.clip_skip == 1:
+        return words
+    texts = (config.prompt, config.negative_prompt)
+    return followed(model, words, texts, config.prompt_syntax, config.clip_skip)
 
 
 def _rest(parts: list[tuple[list[int], Trace]]) -> dict[str, list[float | None]]:
