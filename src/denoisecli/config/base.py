@@ -305,6 +305,12 @@ class SamplingConfig(LabConfig):
         return tuple(dict.fromkeys((self.prompt, *(p.prompt for p in self.phases if p.prompt is not None))))
 
     @property
+    def pictures(self) -> tuple[tuple[str, str], ...]:
+        """The pictures of the user's own that it names, by their keys."""
+        named = {"start.image": self.start.image, "start.mask": self.start.mask} if self.start else {}
+        return tuple((key, image) for key, image in named.items() if image is not None)
+
+    @property
     def varied(self) -> tuple[str, ...]:
         """The keys that the lab itself varies from picture to picture, so that no phase can set them."""
         return ()

@@ -85,7 +85,7 @@ def share_of(state: int, steps: int) -> float:
     return next((share for share in rounded if math.floor(share * steps + WHOLE) == state), exact)
 
 
-def start_state(strength: float, steps: int, sampler: str) -> int:
+def start_state(strength: float, steps: int, sampler: str, key: str = "start") -> int:
     """Return the state at which a run that starts from a picture begins: as diffusers' own pipelines count it.
 
     Those of flow models round the steps that are taken up, the others down. Raises ConfigError where no step is left.
@@ -95,7 +95,7 @@ def start_state(strength: float, steps: int, sampler: str) -> int:
     state = int(max(steps - taken, 0)) if flow else max(steps - int(taken), 0)
     if state >= steps:
         raise ConfigError(
-            f"start: a strength of {strength:g} is less than one of {steps} steps, so the picture would stay as it is.",
+            f"{key}: a strength of {strength:g} is less than one of {steps} steps, so the picture would stay as it is.",
             f"Take {1 / steps:.2g} or more, or more steps.",
         )
     return state

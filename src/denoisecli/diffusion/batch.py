@@ -16,6 +16,7 @@ from denoisecli.errors import SamplingError, UsageError, is_of_memory
 
 from . import call
 from .blame import blamed
+from .canvas import from_given
 from .clock import Clock
 from .guidance import guidance_of, guides, scale_at
 from .noise import generators_after_start
@@ -121,6 +122,16 @@ def sample_batch(
     return trace
 
 
+def painted(model: Model, batch: Batch) -> torch.Tensor:
+    """Return the last latents (n, C, h, w) of a batch, by the scheduler that the pipeline has. Nothing is recorded."""
+    found = []
+    with quiet(), blamed(model.info.ref):
+        for _, arguments in _calls(model, batch, mixed=False):
+            latents = _call(model.pipe, arguments | call.known(model.pipe, {"return_dict": False}))[0]
+            found.append(from_given(model.pipe, latents, (batch.noise.shape[-2], batch.noise.shape[-1])))
+    return torch.cat(found)
+
+
 def _calls(model: Model, batch: Batch, *, mixed: bool) -> Iterator[tuple[slice, dict[str, Any]]]:
     """Yield the samples that can share a call of the pipeline, and what it is called with.
 
@@ -178,20 +189,18 @@ def _of_a_level(error: IndexError, steps: int) -> bool:
     return place.name == "clock.py" or "schedulers" in place.parts or (steps == 1 and "pipelines" in place.parts)
 
 
-def _call(pipe: Any, arguments: dict[str, Any]) -> None:
-    """Call the pipeline, and raise OutOfMemory after the failed call's tensors are let go.
+def _call(pipe: Any, arguments: dict[str, Any]) -> Any:
+    """Return what the pipeline gives, and raise OutOfMemory after the failed call's tensors are let go.
 
     The exception's traceback holds them, so nothing may be raised from inside the except block.
     """
     problem = ""
     try:
-        pipe(**arguments)
+        return pipe(**arguments)
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
         if not is_of_memory(error):
             raise
         problem = str(error).strip().partition("\n")[0] or type(error).__name__
-    if not problem:
-        return
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     raise OutOfMemory(

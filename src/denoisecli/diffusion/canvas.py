@@ -66,6 +66,14 @@ def as_given(pipe: Any, latents: torch.Tensor) -> torch.Tensor:
     return _layout(family.given, shape, family.patch).pack(latents)
 
 
+def from_given(pipe: Any, latents: torch.Tensor, sides: tuple[int, int]) -> torch.Tensor:
+    """Return latents that the pipeline's call gave back as (n, C, h, w): the inverse of `as_given`. sides: (h, w)."""
+    family = _family(pipe)
+    if latents.ndim == 5 and family.extra.get("num_frames") == 1:
+        return latents[:, :, 0]
+    return _layout(family.given, (latent_channels(pipe), *sides), family.patch).unpack(latents)
+
+
 def check_size(pipe: Any, size: tuple[int, int], ref: str = "this model") -> None:
     """Raise UsageError where a size, (width, height), does not fit the pipeline's patches or its list of sizes."""
     step = size_step(pipe)

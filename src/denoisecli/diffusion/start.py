@@ -21,7 +21,7 @@ from denoisecli.scale import repeated
 from . import autoencoder
 from .canvas import noise_for
 from .chain import Opening
-from .noise import generators
+from .noise import generators, slerp
 from .noised import Picture, noised
 
 if TYPE_CHECKING:
@@ -102,6 +102,35 @@ def opening_at(
     found = replace(found, x0=found.x0.contiguous())  # as diffusers has them here; the strides choose the kernels
     kept = Repainting(mask_of(mask, (found.x0.shape[-2], found.x0.shape[-1])), found)
     return Opening(state, found if state else None, kept, found.drawn), found
+
+
+def between(a: Picture, b: Picture, share: float) -> Picture:
+    """Return what lies at a share of the way between two pictures of one sample each: latents on their great arc.
+
+    Both have the same noise, which stays, and their seed's draws behind it.
+    """
+    return Picture(slerp(a.x0, b.x0, share), a.noise, (_copied(a.drawn[0]),))
+
+
+def side_by_side(pictures: Sequence[Picture], state: int) -> tuple[Opening, Picture]:
+    """Return where the runs of a batch begin at a state, each from its own picture."""
+    x0, noise = (torch.cat(rows) for rows in zip(*((one.x0, one.noise) for one in pictures), strict=True))
+    found = Picture(x0, noise, tuple(drawn for one in pictures for drawn in one.drawn))
+    return Opening(state, found, None, found.drawn), found
+
+
+def _copied(generator: torch.Generator) -> torch.Generator:
+    """Return a generator that draws what the other will draw."""
+    other = torch.Generator(generator.device)
+    other.set_state(generator.get_state())
+    return other
+
+
+@torch.inference_mode()
+def mode_of(model: Model, picture: NDArray[np.uint8]) -> torch.Tensor:
+    """Return the latents x0 (1, C, h, w) of a picture (H, W, 3); of a distribution its mode, so nothing is drawn."""
+    x0 = autoencoder.encoded_mode(_encoded(model, picture))
+    return autoencoder.from_encoder(model.pipe.vae, x0).to(model.dtype)
 
 
 def _encoded(model: Model, picture: NDArray[np.uint8]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from .a1111.write import said
 from .comfyui.levels import Told, proven, start_gap, told, way_of
+from .comfyui.stages import way
 from .files import base_name
 from .imported import APART
 from .recipe import Recipe
@@ -14,6 +15,8 @@ from .samplers import solver_gap, to_a1111
 
 TIMESTEPS = 1000  # that models of this kind were trained with
 MOST_SEED = 2**50  # ComfyUI's page keeps seeds below it
+FORGETFUL = {"ddim", "ddpm", "euler", "euler_karras", "heun", "kdpm2", "flow_euler", "flow_heun"}
+"""Samplers whose step knows nothing of those before it."""
 MOST_SURELY = 150  # characters that surely have room in 77 tokens
 WORDS = re.compile(r"\b(BREAK|AND)\b")
 DYNAMIC = re.compile(r"[{}]|//|/\*")
@@ -108,10 +111,7 @@ def _comfyui(recipe: Recipe) -> Iterator[str]:
         )
     if recipe.eta:
         yield f"eta {recipe.eta:g} (fresh noise in DDIM's steps) has no place in KSampler."
-    if recipe.phases:
-        yield "Its phases are not in the graph, which has the run's own settings in all steps."
-    if recipe.start:
-        yield f"It started from {base_name(recipe.start.image)}, which is not in the graph: that starts from noise."
+    yield from _comfyui_stages(recipe)
     if recipe.guidance_rescale:
         yield "RescaleCFG rescales the v of a model, guidance_rescale its noise: the picture differs."
     if any(shot.seed >= MOST_SEED for shot in recipe.shots):
@@ -123,6 +123,29 @@ def _comfyui(recipe: Recipe) -> Iterator[str]:
         yield "ComfyUI hears prompts beyond 77 tokens, which are cut here where prompt_syntax is plain."
     if recipe.prompt_syntax == "a1111":
         yield "The prompt's weights are A1111's, which ComfyUI reads and applies otherwise; they are plain text there."
+
+
+def _comfyui_stages(recipe: Recipe) -> Iterator[str]:
+    """Say what of the phases and of the picture that it starts from is otherwise there."""
+    how, changed = way(recipe), {key for phase in recipe.phases for key in phase.changed}
+    if how == "lost" and recipe.phases:
+        yield "Its phases are not in the graph, which has the run's own settings in all steps."
+    if how == "lost" and recipe.start:
+        yield f"It started from {base_name(recipe.start.image)}, which is not in the graph: that starts from noise."
+    if how != "row":
+        return
+    if recipe.start:
+        names = " and ".join(base_name(name) for name in (recipe.start.image, recipe.start.mask) if name)
+        yield f"Put {names} into ComfyUI's input folder; a seed's noise is its first draw there."
+        if recipe.start.mask:
+            yield "ComfyUI keeps what the mask keeps in each guess, and softens the mask's edge: the edge differs."
+    if recipe.phases and recipe.sampler.name not in FORGETFUL:
+        yield "At each phase its solver begins anew there; here it remembers, if it stays."
+    if "scale" in changed:
+        yield "The enlarged picture's noise is the seed's first draw there, and its next one here."
+    if "model" in changed:
+        others = dict.fromkeys(base_name(phase.model) for phase in recipe.phases if phase.model)
+        yield f"Phases take another model; choose its file in their loaders: {', '.join(others)}."
 
 
 def _comfyui_levels(recipe: Recipe, how: Told) -> Iterator[str]:

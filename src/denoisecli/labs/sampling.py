@@ -19,8 +19,9 @@ from denoisecli.metrics import significant
 from denoisecli.runs.folder import run_hash
 from denoisecli.trace import Trace
 
+from .own_pictures import picture_sha256
 from .room import room
-from .start import check_entrance, identities, opening_of, phase_rows, start_row, tell
+from .start import check_entrance, first_state, opening_of, phase_rows, start_row, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from denoisecli.diffusion.batch import Batch
-    from denoisecli.diffusion.chain import Leaving
+    from denoisecli.diffusion.chain import Leaving, Opening
     from denoisecli.diffusion.embeddings import Embeddings
     from denoisecli.diffusion.guidance import StepScales
     from denoisecli.diffusion.models import Model
+    from denoisecli.diffusion.noised import Picture
     from denoisecli.diffusion.take_up import Entrance
     from denoisecli.interop.recipe import Shot
     from denoisecli.runs.batches import BatchStore
@@ -49,7 +51,7 @@ def resolved(config: Config) -> tuple[Config, str]:
     """Return the config with the model's own settings where it names none, and the identity of all weights it uses."""
     path = models.locate(config.model)
     size = config.size or native_size(path)  # its configs are checked before all is hashed
-    pictures = identities(config.start)
+    pictures = [picture_sha256(key, image) for key, image in config.pictures]
     worn = [*config.loras, *(lora for phase in config.phases for lora in phase.loras or ())]
     loras = dict.fromkeys(lora.file for lora in worn)
     weights = [*map(models.identity, (config.model, *other_models(config))), *map(models.lora_identity, loras)]
@@ -59,7 +61,7 @@ def resolved(config: Config) -> tuple[Config, str]:
     known = {key: value for key, value in usual.items() if getattr(config, key, None) is not None}
     config = config.model_copy(update=known | {"size": size})
     painted_size(config)  # raise ConfigError before anything is loaded
-    check_entrance(config)
+    check_entrance(config, first_state(config))
     return config, identity
 
 
@@ -287,13 +289,14 @@ class Told:
     """What a batch is sampled with. config: instead of the job's. keywords: of `sample_batch`, beside the config's.
 
     leaving: a run that is there, which its rows leave. begins: at which state and with which latents, instead of the
-    config's own start.
+    config's own start. opened: what its rows start from, pictures of their own.
     """
 
     config: SamplingConfig | None = None
     keywords: Mapping[str, Any] = field(default_factory=dict)
     leaving: Leaving | None = None
     begins: tuple[int, Entrance] | None = None
+    opened: tuple[Opening, Picture] | None = None
 
 
 def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: Told | None = None) -> Trace | None:
@@ -307,7 +310,7 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: 
         share = samples[0].strength
         set_strengths(model, [(unet * share, text * share) for unet, text in (lora.strengths for lora in config.loras)])
     heard = _teller(job, model, samples, done)
-    whole = not (config.phases or config.start or how.leaving or how.begins)
+    whole = not (config.phases or config.start or how.leaving or how.begins or how.opened)
     try:
         with job.timed("sample"):
             if whole:
@@ -362,7 +365,7 @@ def _in_stretches(model: Model, config: SamplingConfig, samples: list[Sample], h
         raise UsageError(
             "Words can be followed from the noise on, through one prompt.", "Leave start out, and prompts in phases."
         )
-    opening, picture = Opening(), None
+    opening, picture = how.opened or (Opening(), None)
     if config.start is not None:
         seeds, own = [sample.seed for sample in samples], [sample.noise for sample in samples]
         opening, picture = opening_of(model, config, seeds, own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .job import Job
 
 WHITE = 128  # and more is painted anew
-KEYS = ("image", "mask")
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,6 @@ class Opened:
     flattened: bool
 
 
-def identities(start: Start | None) -> list[str]:
-    """Return what the files of a start are, by their content."""
-    named = [(key, getattr(start, key)) for key in KEYS] if start else []
-    return [picture_sha256(f"start.{key}", image) for key, image in named if image is not None]
-
-
 def opened(start: Start, size: tuple[int, int]) -> Opened:
     """Return the picture and the mask at the size that is painted, (width, height).
 
@@ -55,11 +48,19 @@ def opened(start: Start, size: tuple[int, int]) -> Opened:
     """
     from denoisecli.media.images import open_picture
 
-    own = open_picture(picture_path("start.image", start.image))
-    mask = None
-    if start.mask is not None:
-        mask = _mask(open_picture(picture_path("start.mask", start.mask)), start.mask, own.size, size)
-    return Opened(np.asarray(cut(own, size)), mask, own.size, bool(own.info.get("flattened")))
+    found = opened_picture("start.image", start.image, size)
+    if start.mask is None:
+        return found
+    mask = open_picture(picture_path("start.mask", start.mask))
+    return replace(found, mask=_mask(mask, start.mask, found.size, size))
+
+
+def opened_picture(key: str, image: str, size: tuple[int, int]) -> Opened:
+    """Return a picture that the config names under a key at the size that is painted, (width, height)."""
+    from denoisecli.media.images import open_picture
+
+    own = open_picture(picture_path(key, image))
+    return Opened(np.asarray(cut(own, size)), None, own.size, bool(own.info.get("flattened")))
 
 
 def _mask(mask: Image.Image, name: str, own: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -73,17 +74,20 @@ def _mask(mask: Image.Image, name: str, own: tuple[int, int], size: tuple[int, i
 
 
 def tell(job: Job[Any]) -> None:
-    """Tell what becomes of the picture before it is started from: where it is cut, and what was transparent."""
-    config: SamplingConfig = job.config
-    if config.start is None or config.size is None:
+    """Tell what becomes of the pictures before they are started from: where they are cut, what was transparent."""
+    size = job.config.size
+    if size is None:
         return
-    found, size = opened(config.start, config.size), config.size
-    if found.size[0] * size[1] != found.size[1] * size[0]:
-        job.report.warn(f"start.image is {_shape(found.size)} and the run {_shape(size)}: cut to its middle")
-    elif found.size[0] < size[0]:
-        job.report.warn(f"start.image is {_shape(found.size)} and the run {_shape(size)}: enlarged")
-    if found.flattened:
-        job.report.warn("start.image is transparent in places; they are white here")
+    for key, image in job.config.pictures:
+        if key == "start.mask":
+            continue
+        found = opened_picture(key, image, size)
+        if found.size[0] * size[1] != found.size[1] * size[0]:
+            job.report.warn(f"{key} is {_shape(found.size)} and the run {_shape(size)}: cut to its middle")
+        elif found.size[0] < size[0]:
+            job.report.warn(f"{key} is {_shape(found.size)} and the run {_shape(size)}: enlarged")
+        if found.flattened:
+            job.report.warn(f"{key} is transparent in places; they are white here")
 
 
 def _shape(size: tuple[int, int]) -> str:
@@ -95,14 +99,13 @@ def first_state(config: SamplingConfig) -> int:
     return start_state(config.start.strength, config.steps, config.sampler) if config.start else 0
 
 
-def check_entrance(config: SamplingConfig) -> None:
-    """Raise ConfigError where a run that starts from a picture takes no step, or begins when it is larger already."""
-    state = first_state(config)
+def check_entrance(config: SamplingConfig, state: int, key: str = "start") -> None:
+    """Raise ConfigError where a run from a picture would begin at a state when it is larger already."""
     begun = next(row for row in stretches(config.phases, config.steps) if state < row.until)
-    if config.start is not None and begun.scale > 1:
+    if state and begun.scale > 1:
         raise ConfigError(
-            f"start: at strength {config.start.strength:g} the run begins at state {state}, when it has scale "
-            f"{begun.scale:g} already, and its picture has not.",
+            f"{key}: the run begins at state {state}, when it has scale {begun.scale:g} already, and its picture has "
+            "not.",
             "Enlarge it in a later phase, or leave scale out and take a larger size.",
         )
 

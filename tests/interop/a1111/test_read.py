@@ -86,7 +86,7 @@ def test_real_line():
     [
         (
             "Denoising strength: 0.5, Hires upscale: 2, Hires upscaler: Latent",
-            "The second pass (hires fix) is left out",
+            "Near it: phases: [{until: 0.5}, {scale: 2}], which enlarges the guess",
         ),
         ("Denoising strength: 0.5, Mask blur: 4", "made from another picture (img2img)"),
         ("Variation seed: 3, Variation seed strength: 0.2", "A variation seed was mixed in"),

@@ -15,7 +15,7 @@ from PIL import Image
 import denoisecli
 from denoisecli.config.load import load_configs, settings
 from denoisecli.diffusion.noise import starting_noise
-from denoisecli.errors import ConfigError
+from denoisecli.errors import ConfigError, DenoiseError
 from denoisecli.labs.films import CARD_S
 from denoisecli.labs.walk.config import WalkConfig
 from denoisecli.labs.walk.lab import plan
@@ -24,6 +24,7 @@ from denoisecli.labs.walk.places import Place, even_places, midpoint
 from denoisecli.report import Report
 from tests import warm
 from tests.digests import digests
+from tests.told import Told
 from tests.waiting import wait_until
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
@@ -239,6 +240,78 @@ def test_between_scales(tmp_path):
     assert np.array_equal(trace["final"][0], trace["final"][3])
     images = [row["path"] for row in trace.record["artifacts"] if row["kind"] == "image"]
     assert images == ["images/cfg-1.png", "images/cfg-3.png", "images/cfg-9.png"]
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two pictures: a smooth one of the run's shape, and a wide one that is transparent in places."""
+    grey = np.linspace(0, 255, 64, dtype=np.uint8)
+    Image.fromarray(np.stack([np.tile(grey, (64, 1)), np.full((64, 64), 90, np.uint8)] * 2, -1)[..., :3]).save(
+        tmp_path / "a.png"
+    )
+    Image.new("RGBA", (160, 80), (200, 30, 30, 120)).save(tmp_path / "b.png")
+    return [str(tmp_path / name) for name in ("a.png", "b.png")]
+
+
+def test_between_own_pictures_the_ends_are_runs_that_start_from_them(two, tmp_path):
+    """Encoded, noised with the one seed's noise, painted anew; what becomes of them is told as `start` tells it."""
+    report, steps = Told(), "steps=4"
+    pairs = [f"between={{images: [{', '.join(two)}], strength: 0.5}}", "frames=3", steps]
+    trace = denoisecli.load(plan(config(*pairs), tmp_path / "run", None, force=False).make(report))
+    jsonschema.validate(trace.record, SCHEMA)
+    walk = trace.record["walk"]
+    assert [row["image"] for row in walk["pictures"]] == ["a.png", "b.png"]
+    assert [row["size"] for row in walk["pictures"]] == [[64, 64], [160, 80]]
+    assert (walk["strength"], walk["state"], walk["sigma"]) == (0.5, 2, trace.record["schedule"][2]["sigma"])
+    assert len(trace.record["schedule"]) == 5
+    assert [text.partition(" ")[0] for text in report.warnings if "between" in text] == ["between.images[1]"] * 2
+    assert {path.name for path in (tmp_path / "run" / "images").iterdir()} == {"picture-1.png", "picture-2.png"}
+    for end, image in ((0, two[0]), (2, two[1])):
+        own = made(
+            tmp_path / f"own-{end}", f"start={{image: {image}, strength: 0.5}}", steps, "seeds=[7, 8]", "frames=2"
+        )
+        assert trace["final"][end] == pytest.approx(own["final"][0], abs=1e-4)
+    assert np.abs(trace["final"][1] - trace["final"][0]).max() > 0.01
+
+
+def test_between_own_pictures_by_inversion_the_ends_come_back(two, tmp_path):
+    """From noises of their own, at cfg 1: nearer than noised, and the way between is an arc."""
+    pairs = [f"between={{images: [{', '.join(two)}], inversion: true}}", "frames=3", "steps=10", "cfg=1"]
+    trace = made(tmp_path / "run", *pairs)
+    jsonschema.validate(trace.record, SCHEMA)
+    walk = trace.record["walk"]
+    assert walk["inversion"]
+    assert 0 < walk["angles_deg"][0] < 180
+    assert not np.array_equal(trace["x_T"][0], trace["x_T"][2])
+    assert max(row["apart"] for row in walk["pictures"]) < 0.2
+
+
+def test_another_picture_at_an_end_is_another_run(two, tmp_path):
+    pairs = [f"between.images=[{', '.join(two)}]", "frames=2"]
+    hashes = [plan(config(*pairs), None, tmp_path, force=False).folder.hash]
+    Image.new("RGB", (64, 64)).save(two[0])
+    assert plan(config(*pairs), None, tmp_path, force=False).folder.hash != hashes[0]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["between={images: [A, B], inversion: true}", "sampler=euler_a"], "draws noise on the way, so no noise leads"),
+        (["between={images: [A, B], strength: 0.1}"], "less than one of 2 steps"),
+        (["between={images: [A, nowhere.png]}"], r"between.images\[1\]: there is no picture at nowhere.png"),
+        (["between={images: [A, B], strength: 0}"], "greater than 0|out of range"),
+        (["between={images: [A, B], strength: .nan}"], "finite number"),
+        (["between={images: [A, B], strength: 0.5, inversion: true}"], "goes all the way to noise"),
+        (["between={scales: [1, 3], inversion: true}"], "inversion is of images"),
+        (["between={scales: [1, 3], strength: 0.5}"], "strength is of images"),
+        (["between={images: [A]}"], "a walk needs two images or more, not 1"),
+        (["between={images: [A, B]}", "start=A"], "leave start out"),
+    ],
+)
+def test_what_cannot_be_walked_between_pictures(two, tmp_path, pairs, message):
+    named = [pair.replace("A", two[0]).replace("B", two[1]) for pair in pairs]
+    with pytest.raises(DenoiseError, match=message):
+        plan(config(*named), tmp_path / "run", None, force=False)
 
 
 def test_between_lora_strengths(tmp_path):

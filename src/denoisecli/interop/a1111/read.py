@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from denoisecli.config.base import MOST_SCALE
 from denoisecli.config.phases import share_of
 from denoisecli.safe_text import json_values
 
@@ -230,6 +231,21 @@ def _started(imported: Imported, strength: float | None) -> None:
     imported.note(f"{told} With that picture, put its path into `start`.")
 
 
+def _tell_hires(imported: Imported, pairs: dict[str, str]) -> None:
+    """Say which phase comes near a second pass: it has the same levels, but A1111 enlarges the finished first picture.
+
+    A second pass of other steps has other levels.
+    """
+    scale, strength = number(pairs.get("Hires upscale")), number(pairs.get("Denoising strength"))
+    steps, own = imported.values.get("steps", USUAL_STEPS), whole(pairs.get("Hires steps")) or 0
+    if own not in (0, steps) or not 1 < (scale or 0) <= MOST_SCALE or not 0 < (strength or 0) < 1:
+        return
+    imported.note(
+        f"Near it: phases: [{{until: {1 - (strength or 0):.3g}}}, {{scale: {scale:g}}}], which enlarges the guess at "
+        "that level where A1111 enlarges the finished picture."
+    )
+
+
 def _tell(imported: Imported, pairs: dict[str, str]) -> None:
     """Note what makes the same settings another picture here."""
     rng = pairs.get("RNG", "GPU")
@@ -243,6 +259,7 @@ def _tell(imported: Imported, pairs: dict[str, str]) -> None:
     hires = [key for key in pairs if key.startswith("Hires")]
     if two_passes:
         imported.note("The second pass (hires fix) is left out; `size` is that of the first pass.")
+        _tell_hires(imported, pairs)
     if number(pairs.get("Variation seed strength")):
         imported.note("A variation seed was mixed in, which has no equal here (`walk` goes between two seeds).")
     skip = whole(pairs.get("Clip skip")) or 1

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..imported import Imported, number
 from .graph import Graph
+from .ranges import Act
 from .values import SWITCHES, VALUES, Finder, chosen_input
 
 MOST_TEXTS = 20
@@ -25,6 +26,7 @@ CARRIERS = ("model", "ckpt_name", "base_ctx", "context", "pipe")  # inputs of no
 DIFFER, COMMAS = "its texts are the prompt, told where they differ", "its texts are joined by commas, and told"
 CONTROL = "A ControlNet guided this picture; it has no equal here."
 PICTURE = "It was made from another picture, which is not in the file; here it starts from noise."
+RANGED = "A prompt acted"
 JOINED = "Several texts were combined there; here they are joined by commas."
 
 
@@ -48,7 +50,7 @@ def _range(inputs: Mapping[str, Any]) -> str:
     if (start, end) == (0.0, 1.0):
         return ""
     told = f" from {start:g} to {end:g}" if start is not None and end is not None else " in a part"
-    return f"A prompt acted{told} of the run there (ConditioningSetTimestepRange); here it acts in all of it."
+    return f"{RANGED}{told} of the run there (ConditioningSetTimestepRange); here it acts in all of it."
 
 
 def _encodes(*texts: str, becomes: str = "its text is the prompt") -> Role:
@@ -86,7 +88,9 @@ ROLES: Mapping[str, Role] = {
         "an empty prompt, and told",
         told="The prompt's numbers were set to zero there (ConditioningZeroOut); here an empty prompt stands in.",
     ),
-    "ConditioningSetTimestepRange": Role("its text is taken; told: the range is not", _ONE, told=_range),
+    "ConditioningSetTimestepRange": Role(
+        "`phases`, of a model of SD's levels; else its text is taken, and told: the range is not", _ONE, told=_range
+    ),
     "ConditioningSetArea": _AREA,
     "ConditioningSetAreaPercentage": _AREA,
     "ConditioningSetAreaStrength": _AREA,
@@ -132,6 +136,10 @@ class Prompts:
     clips: list[Any] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     zeroed: bool = False
+    acts: list[Act] = field(default_factory=list)
+    """every text with the range in which it acts"""
+    span: tuple[float, float] | None = None
+    """the range of what is followed now: the one nearest to the sampler holds"""
 
 
 class Conditions:
@@ -181,8 +189,11 @@ class Conditions:
         told = role.told(inputs) if callable(role.told) else role.told
         if told:
             self.imported.note(told)
-        if kind == "ConditioningZeroOut":
+        if kind == "ConditioningSetTimestepRange":
+            self._in_a_range(inputs, want, found, depth)
+        elif kind == "ConditioningZeroOut":
             found.zeroed = True
+            self._add_act("", found)
         elif role.texts:
             self._encode(kind, inputs, role.texts, found)
         elif role.joins:
@@ -191,6 +202,15 @@ class Conditions:
         elif role.passes:
             key = role.passes[min(slot, len(role.passes) - 1)]
             self._follow(inputs.get(key), key if key in _BOTH else want, found, depth - 1)
+
+    def _in_a_range(self, inputs: Mapping[str, Any], want: str, found: Prompts, depth: int) -> None:
+        """Follow what acts in a part of the run alone."""
+        outer = found.span
+        start, end = (number(self.finder.plain(inputs.get(key))) for key in ("start", "end"))
+        if outer is None:
+            found.span = (0.0 if start is None else start, 1.0 if end is None else end)
+        self._follow(inputs.get("conditioning"), want, found, depth - 1)
+        found.span = outer
 
     def _encode(self, kind: str, inputs: Mapping[str, Any], keys: tuple[str, ...], found: Prompts) -> None:
         texts = []
@@ -208,7 +228,11 @@ class Conditions:
             self._add(words, found)
         found.clips.append(inputs.get("clip"))
 
+    def _add_act(self, text: str, found: Prompts) -> None:
+        found.acts.append((text, *(found.span or (0.0, 1.0))))
+
     def _add(self, text: str, found: Prompts) -> None:
+        self._add_act(text, found)
         if text.strip() and text not in found.texts:
             found.texts.append(text)
 

@@ -41,6 +41,18 @@ KINDS: dict[str, Kind] = {
     "KSampler": Kind(
         ("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"), _SAMPLING, (LATENT,), (315, 262)
     ),
+    "KSamplerAdvanced": Kind(
+        ("add_noise", "noise_seed", "steps", "cfg", "sampler_name", "scheduler", "start_at_step", "end_at_step",
+         "return_with_leftover_noise"), _SAMPLING, (LATENT,), (315, 334),
+    ),
+    "LoadImage": Kind(("image",), (), ("IMAGE", "MASK"), (315, 314)),
+    "LoadImageMask": Kind(("image", "channel"), (), ("MASK",), (315, 318)),
+    "ImageScale": Kind(("upscale_method", "width", "height", "crop"), (("image", "IMAGE"),), ("IMAGE",), (315, 130)),
+    "VAEEncode": Kind((), (("pixels", "IMAGE"), ("vae", "VAE")), (LATENT,), (210, 46)),
+    "SetLatentNoiseMask": Kind((), (("samples", LATENT), ("mask", "MASK")), (LATENT,), (210, 46)),
+    "LatentUpscaleBy": Kind(("upscale_method", "scale_by"), (("samples", LATENT),), (LATENT,), (315, 82)),
+    "ConditioningSetTimestepRange": Kind(("start", "end"), (("conditioning", COND),), (COND,), (315, 82)),
+    "ConditioningCombine": Kind((), (("conditioning_1", COND), ("conditioning_2", COND)), (COND,), (315, 46)),
     "VAEDecode": Kind((), (("samples", LATENT), ("vae", "VAE")), ("IMAGE",), (210, 46)),
     "SaveImage": Kind(("filename_prefix",), (("images", "IMAGE"),), (), (315, 270)),
     "AddNoise": Kind((), (MODEL, ("noise", "NOISE"), ("sigmas", "SIGMAS"), ("latent_image", LATENT)), (LATENT,)),

@@ -6,12 +6,18 @@ ComfyUI's nodes.py and comfy_extras.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Container
 from typing import Any
 
-from denoisecli.config.phases import share_of
+import numpy as np
 
-from ..files import picture_here
+from denoisecli.config.phases import share_of
+from denoisecli.config.samplers import COMFYUI_SCHEDULERS
+from denoisecli.process.comfyui_sigmas import Training
+from denoisecli.process.comfyui_sigmas import levels as levels_of
+
 from ..imported import Imported, number, whole
 from ..samplers import from_comfyui, tell_solver
 from .conditions import EMPTY_LATENTS, PICTURE, Conditions, Prompts, shown
@@ -20,10 +26,12 @@ from .graph import Graph, graph_of
 from .latents import Latents
 from .levels import read_levels
 from .model import Model, Models
+from .pictures import Begun, begun
+from .read_ranges import WORDS, take_ranges
+from .rows import MOST_SAMPLERS, enlarged, file_of, stages_of
 from .sigmas import Levels, Sigmas
 from .values import Finder
 
-MOST_SAMPLERS = 64
 MOST_STEPS = 1000
 NEGATIVE = "negative prompt"
 SAMPLER_INPUTS = {"latent_image", "latent"}
@@ -47,6 +55,8 @@ SAMPLER_NODES = {
 """Samplers that are nodes of their own, by the names that the others have."""
 CHANGE = ("prompt", "negative_prompt", "cfg", "sampler", "loras")
 """Settings that a phase may have of its own."""
+FILTER = "bilinear"
+"""How a phase enlarges."""
 BAKED = "Baked VAE"  # what loaders of more than one thing call the checkpoint's own
 GUIDERS = {
     "DualCFGGuider": "Two prompts were guided apart there (DualCFGGuider); here the first is.",
@@ -66,7 +76,7 @@ def read(text: str) -> Imported | None:
     making = [name for name in some if not _prepares(graph, name, some)] or some
     firsts = [name for name in making if not _feeders(graph, name, making)] or making[:1]
     found = [_Reader(graph, name, samplers).read() for name in firsts]
-    stages = sum(len(_stages(graph, name, samplers)) - 1 for name in firsts)
+    stages = sum(len(stages_of(graph, name, samplers)) - 1 for name in firsts)
     return _together(found, firsts, len(samplers) - stages)
 
 
@@ -106,43 +116,10 @@ def _feeders(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
 
 def _prepares(graph: Graph, name: str, samplers: list[str]) -> bool:
     """Tell whether a sampler makes what one of another model is led by, such as a depth map."""
-    others = [other for other in samplers if other != name and _file(graph, other) != _file(graph, name)]
+    others = [other for other in samplers if other != name and file_of(graph, other) != file_of(graph, name)]
     inputs = (graph.inputs(other) for other in others)
     led = (value for each in inputs for key, value in each.items() if key not in SAMPLER_INPUTS)
     return any(name == up for value in led for up in graph.up(value))
-
-
-def _file(graph: Graph, name: str) -> str | None:
-    """Return the model's file of a sampler."""
-    inputs = graph.inputs(name)
-    guider = graph.source(inputs.get("guider"))
-    value = graph.inputs(guider[0]).get("model") if guider else inputs.get("model")
-    return Models(graph, Finder(graph)).model(value).file
-
-
-def _stages(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
-    """Return a sampler and those that go on with its run, step for step: one run, in phases where settings change."""
-    stages, last = [name], name
-    while graph.kind(last) == "KSamplerAdvanced" and len(stages) < MOST_SAMPLERS:
-        following = next((each for each in graph.nodes if each not in stages and _goes_on(graph, last, each)), None)
-        if following is None or following not in samplers:
-            break
-        stages.append(following)
-        last = following
-    return stages
-
-
-def _goes_on(graph: Graph, name: str, following: str) -> bool:
-    """Return whether the second sampler takes up the first one's run where it stopped, on the same levels."""
-    one, two = graph.inputs(name), graph.inputs(following)
-    same = ("steps", "scheduler")
-    source = graph.source(two.get("latent_image"))
-    return bool(
-        graph.kind(following) == "KSamplerAdvanced" and source and source[0] == name
-        and all(one.get(key) == two.get(key) for key in same) and _file(graph, name) == _file(graph, following)
-        and one.get("end_at_step") == two.get("start_at_step")
-        and one.get("return_with_leftover_noise") == "enable" and two.get("add_noise") == "disable"
-    )  # fmt: skip
 
 
 class _Reader:
@@ -153,10 +130,11 @@ class _Reader:
         self.finder = Finder(graph)
         self.imported = Imported("ComfyUI")
         self.inputs = dict(graph.inputs(name))
-        self.stages = _stages(graph, name, samplers)
+        self.stages = stages_of(graph, name, samplers)
         self.samplers = samplers
         self.guider = ""
         self.above: set[str] = set()
+        self.begun: Begun | None = None
 
     def read(self) -> Imported:
         """Return the settings, and the sentences on what is not the same here."""
@@ -171,10 +149,13 @@ class _Reader:
         )
         levels = Sigmas(self.graph, self.finder, self.imported).levels(self.inputs, self._last_stage())
         self._numbers(levels, positive, family)
+        self.begun = begun(self.graph, self.finder, self.imported, self.inputs.get("latent_image"))
         self._start()
         self._sampler(levels, family)
         self.imported.set_prompts(self._text(positive, "prompt"), self._text(negative, NEGATIVE),
                                   syntax="comfy" if family is None else None)  # fmt: skip
+        if not positive.unread:
+            self._ranges((positive, negative), levels, family)
         Latents(self.graph, self.finder, self.imported).read(self.inputs)
         self._model(model, family)
         self._clip_skip(positive)
@@ -186,53 +167,92 @@ class _Reader:
 
     def _start(self) -> None:
         """Take a picture that is here, and the share of the steps that are taken of it, as the start."""
-        steps, name = self.imported.values.get("steps"), self._picture()
+        steps, found = self.imported.values.get("steps"), self.begun
         denoise = number(self.finder.plain(self.inputs.get("denoise")))
         first = whole(self.finder.plain(self.inputs.get("start_at_step"))) or 0
-        if name is None or not isinstance(steps, int):
+        if found is None or not isinstance(steps, int):
             return
         if denoise is not None and 0 < denoise < 1:  # its steps are the last of as many more
             first = int(steps / denoise) - steps
             steps += first
         if not 0 <= first < steps <= MOST_STEPS:
             return
-        self.imported.values |= {"steps": steps, "start": {"image": name, "strength": share_of(steps - first, steps)}}
+        start = {"image": found.image, "strength": share_of(steps - first, steps)}
+        self.imported.values |= {"steps": steps, "start": start | ({"mask": found.mask} if found.mask else {})}
         self.imported.note("A seed's noise is its first draw there; here the second, where the autoencoder draws, too.")
 
     def _take_back(self) -> None:
         """Leave out what was told of a picture that is here after all."""
         if "start" in self.imported.values:
-            told = (PICTURE, "denoise ", "Only a part of the steps")
+            if self.begun is not None and self.begun.size is not None:
+                self.imported.values["size"] = self.begun.size
+            told = (
+                PICTURE,
+                "denoise ",
+                "Only a part of the",
+                *(("The size could",) if "size" in self.imported.values else ()),
+            )
             self.imported.notes = [note for note in self.imported.notes if not note.startswith(told)]
 
-    def _picture(self) -> str | None:
-        """Return the picture in this folder that the latents were encoded from; None where there is none."""
-        encoder = self.graph.source(self.inputs.get("latent_image"))
-        if encoder is None or self.graph.kind(encoder[0]) not in ("VAEEncode", "VAEEncodeTiled"):
-            return None
-        loader = self.graph.source(self.graph.inputs(encoder[0]).get("pixels"))
-        if loader is None or self.graph.kind(loader[0]) != "LoadImage":
-            return None
-        return picture_here(str(self.finder.plain(self.graph.inputs(loader[0]).get("image"))))
-
     def _phases(self) -> None:
-        """Take samplers that go on with each other's run as phases; the last one's settings are the run's."""
+        """Take samplers that go on with each other's run as phases; the last one's settings are the run's.
+
+        But its size and its model are the first one's.
+        """
         steps = self.imported.values.get("steps")
         ends = [whole(self.finder.plain(self.graph.inputs(name).get("end_at_step"))) for name in self.stages[:-1]]
         if not isinstance(steps, int) or any(end is None or not 0 < end < steps for end in ends):
             return
         found = [self.imported, *(_Reader(self.graph, name, ()).read() for name in self.stages[1:])]
+        _in_one_syntax(found)
         run = {key: found[-1].values.get(key) for key in CHANGE}
-        own = [{key: stage.values.get(key) for key in CHANGE} for stage in found[:-1]]
-        if all(each == run for each in own):
-            return
-        self.imported.values["phases"] = [
-            {"until": share_of(end or 0, steps)}
-            | {key: value or [] for key, value in each.items() if value != run[key]}
-            for end, each in zip(ends, own, strict=True)
+        phases = [
+            {key: _said(found[at].values, key) for key in CHANGE if found[at].values.get(key) != run[key]}
+            | self._of_its_own(name, found[at])
+            for at, name in enumerate(self.stages)
         ]
-        self.imported.values |= {key: value for key, value in run.items() if value is not None}
+        if any(stage.elsewhere.get("loras") != found[0].elsewhere.get("loras") for stage in found):
+            self.imported.note("LoRAs change on the way there, and are not in this folder; put them into `phases`.")
+        if not any(phases):
+            return
+        until = [{"until": share_of(end or 0, steps)} for end in ends]
+        listed = [end | phase for end, phase in zip(until, phases, strict=False)]
+        self.imported.values["phases"] = listed + ([phases[-1]] if phases[-1] else [])
+        self.imported.values = {key: value for key, value in (self.imported.values | run).items() if value is not None}
         self.imported.note("Where its samplers change the solver begins anew there; here it remembers, if it stays.")
+
+    def _of_its_own(self, name: str, stage: Imported) -> dict[str, Any]:
+        """Return the model and the scale of a stage, where they are not the first one's or the one's before."""
+        own: dict[str, Any] = {}
+        at = self.stages.index(name)
+        scales = [self._scale(each) for each in self.stages[: at + 1]]
+        if scales[-1] != 1:
+            own["scale"] = float(f"{math.prod(scales):.6g}")
+        if at and stage.values.get("model") != self.imported.values.get("model"):
+            own["model"] = stage.values.get("model")
+        return own
+
+    def _scale(self, name: str) -> float:
+        """Return how many times as long the sides are in a stage as in the one before."""
+        source = self.graph.source(self.graph.inputs(name).get("latent_image"))
+        scale = enlarged(self.graph, source[0]) if source and self.stages.index(name) else None
+        if source and scale:
+            method = str(self.graph.inputs(source[0]).get("upscale_method"))
+            if method != FILTER:
+                self.imported.note(f"Its latents were enlarged by {shown(method)} there; here by {FILTER}.")
+            self.imported.note("Its larger latents' noise is a seed's first draw there; here its next one.")
+        return scale or 1.0
+
+    def _ranges(self, prompts: tuple[Prompts, Prompts], levels: Levels, family: Family | None) -> None:
+        """Take words that act in a part of the run as phases, of a model with the levels of Stable Diffusion."""
+        steps, name = self.imported.values.get("steps"), self.finder.plain(self.inputs.get("sampler_name"))
+        if (family is not None and family.flow) or not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS:
+            return
+        if levels.scheduler not in COMFYUI_SCHEDULERS and not levels.written:
+            return
+        sigmas = np.array(levels.written or levels_of(levels.scheduler, Training.scaled_linear(), steps, str(name)))
+        if len(sigmas) == steps + 1:
+            take_ranges(self.imported, prompts, sigmas, comfy=family is None)
 
     def _mixes(self) -> bool:
         """Tell whether the negative prompt was heard: at cfg 1 ComfyUI leaves it out."""
@@ -401,6 +421,20 @@ class _Reader:
         if changed:
             names = ", ".join(dict.fromkeys(changed))[:200]
             self.imported.note(f"Behind the sampler the picture was changed there: {names}.")
+
+
+def _said(values: dict[str, Any], key: str) -> Any:
+    """Return a stage's own setting; of LoRAs none where it has none."""
+    return values.get(key, []) if key == "loras" else values.get(key)
+
+
+def _in_one_syntax(stages: list[Imported]) -> None:
+    """Let the words of all stages be in ComfyUI's syntax where those of one are: brackets are then escaped."""
+    if any("prompt_syntax" in stage.values for stage in stages):
+        for stage in stages:
+            if "prompt_syntax" not in stage.values:
+                stage.values |= {key: re.sub(r"[()]", r"\\\g<0>", str(stage.values.get(key, ""))) for key in WORDS}
+        stages[0].values["prompt_syntax"] = "comfy"
 
 
 def _sampler_name(kind: str) -> str | None:

@@ -26,8 +26,19 @@ def rows() -> Iterator[tuple[str, str]]:
         "KSampler, KSamplerAdvanced, SamplerCustom, SamplerCustomAdvanced",
         ("seed, steps, cfg, sampler and levels; a part of the steps, denoise below 1, noise not added are told"),
     )
-    yield "KSamplerAdvanced behind another, from the step where it ended", "`phases`, where settings change"
-    yield "LoadImage and VAEEncode before a sampler", "`start`, where the picture is in this folder; else told"
+    yield (
+        "KSamplerAdvanced behind another, from the step where it ended",
+        "`phases`, where settings change, or the model, where its file is in this folder",
+    )
+    yield "LatentUpscaleBy between two of them, the second of which adds noise", "a phase's `scale`"
+    yield (
+        "LoadImage, ImageScale and VAEEncode before a sampler",
+        "`start`, where the picture is in this folder; else told",
+    )
+    yield (
+        "SetLatentNoiseMask or VAEEncodeForInpaint with LoadImageMask or ImageToMask",
+        "`start.mask`, where both pictures are in this folder; told how a mask acts there",
+    )
     yield "CFGGuider, BasicGuider", "its cfg; BasicGuider means cfg 1"
     for kind, told in GUIDERS.items():
         yield kind, f"told: {told}"

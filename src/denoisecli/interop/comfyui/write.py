@@ -8,13 +8,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+from denoisecli.config.samplers import SAMPLERS
 
 from ..files import base_name
 from ..recipe import Recipe, Shot
 from .levels import told
 from .nodes import KINDS, SEEDS, Kind, Node
+from .stages import WHOLE, Stage, shares, stages, way
 
+FILTER = "bilinear"  # of a phase that enlarges
 GAP = (60, 50)
 NOTE_SIZE = (480, 240)
 
@@ -44,11 +49,26 @@ def api_graph(recipe: Recipe) -> dict[str, Node]:
 
 
 def _add_shot(graph: Graph, recipe: Recipe, shot: Shot) -> None:
-    """Add the way to one picture: checkpoint, LoRAs, prompts, empty latents, sampler, decoder, file."""
-    width, height = recipe.size
+    """Add the way to one picture: checkpoint, LoRAs, prompts, latents, sampler or several, decoder, file."""
     loader = graph.add("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name=weights_name(recipe.model))
+    vae, how, found = [loader, 2], way(recipe), stages(recipe, shot)
+    if how == "row":
+        sampled = _in_a_row(graph, recipe, shot, found, _begun(graph, recipe, vae))
+    else:
+        stage = Stage(0, recipe.steps, shot.prompt, recipe.negative_prompt, shot.cfg, shot.loras, "", recipe.model)
+        model, conditions = _heard(graph, recipe, stage)
+        if how == "ranges":
+            conditions = _by_range(graph, recipe, found)
+        sampled = _sampled(graph, recipe, shot, model, conditions, _empty(graph, recipe))
+    decoded = graph.add("VAEDecode", "VAE Decode", samples=sampled, vae=vae)
+    graph.add("SaveImage", "Save Image", filename_prefix=f"denoisecli-{shot.seed}", images=[decoded, 0])
+
+
+def _heard(graph: Graph, recipe: Recipe, stage: Stage) -> tuple[Link, dict[str, Any]]:
+    """Return the model of a stage with its LoRAs, and its two conditionings."""
+    loader = graph.add("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name=weights_name(stage.model))
     model, clip = [loader, 0], [loader, 1]
-    for lora in shot.loras:
+    for lora in stage.loras:
         file, (unet, text) = weights_name(lora.file), lora.strengths
         strengths: dict[str, Any] = {"strength_model": unet, "strength_clip": text}
         name = graph.add("LoraLoader", "Load LoRA", lora_name=file, **strengths, model=model, clip=clip)
@@ -57,24 +77,76 @@ def _add_shot(graph: Graph, recipe: Recipe, shot: Shot) -> None:
         clip = [graph.add("CLIPSetLastLayer", "Clip skip", stop_at_clip_layer=-recipe.clip_skip, clip=clip), 0]
     if recipe.guidance_rescale:
         model = [graph.add("RescaleCFG", multiplier=recipe.guidance_rescale, model=model), 0]
-    empty = "EmptySD3LatentImage" if recipe.sampler.flow else "EmptyLatentImage"
-    latents = [graph.add(empty, "Empty Latent Image", width=width, height=height, batch_size=1), 0]
-    texts = (("positive", "Prompt", shot.prompt), ("negative", "Negative prompt", recipe.negative_prompt))
+    texts = (("positive", "Prompt", stage.prompt), ("negative", "Negative prompt", stage.negative_prompt))
     plain = recipe.prompt_syntax != "comfy"
-    conditions: dict[str, Any] = {
+    return model, {
         key: [graph.add("CLIPTextEncode", title, text=escaped(text) if plain else text, clip=clip), 0]
         for key, title, text in texts
     }
-    sampled = _sampled(graph, recipe, shot, model, conditions, latents)
-    decoded = graph.add("VAEDecode", "VAE Decode", samples=sampled, vae=[loader, 2])
-    graph.add("SaveImage", "Save Image", filename_prefix=f"denoisecli-{shot.seed}", images=[decoded, 0])
+
+
+def _empty(graph: Graph, recipe: Recipe) -> Link:
+    width, height = recipe.size
+    empty = "EmptySD3LatentImage" if recipe.sampler.flow else "EmptyLatentImage"
+    return [graph.add(empty, "Empty Latent Image", width=width, height=height, batch_size=1), 0]
+
+
+def _begun(graph: Graph, recipe: Recipe, vae: Link) -> Link:
+    """Return the latents that a run begins with: empty ones, or a picture's, cut to the size as it is here."""
+    if recipe.start is None:
+        return _empty(graph, recipe)
+    cut: dict[str, Any] = {"width": recipe.size[0], "height": recipe.size[1], "crop": "center"}
+    loaded = [graph.add("LoadImage", "Load Image", image=base_name(recipe.start.image)), 0]
+    scaled = [graph.add("ImageScale", "Cut to size", image=loaded, upscale_method="lanczos", **cut), 0]
+    latents = [graph.add("VAEEncode", "VAE Encode", pixels=scaled, vae=vae), 0]
+    if recipe.start.mask is None:
+        return latents
+    mask = [graph.add("LoadImageMask", "Load Mask", image=base_name(recipe.start.mask), channel="red"), 0]
+    return [graph.add("SetLatentNoiseMask", samples=latents, mask=mask), 0]
+
+
+def _in_a_row(graph: Graph, recipe: Recipe, shot: Shot, found: Sequence[Stage], latents: Link) -> Link:
+    """Add a KSamplerAdvanced for each stage: it goes on with the latents of the one before, or with them enlarged."""
+    for number, (before, stage) in enumerate(zip([None, *found], found, strict=False)):
+        behind = found[number + 1] if number + 1 < len(found) else None
+        fresh = before is None or stage.scale != before.scale
+        if before is not None and fresh:
+            scaled: dict[str, Any] = {"upscale_method": FILTER, "scale_by": stage.scale / before.scale}
+            latents = [graph.add("LatentUpscaleBy", "Upscale Latent By", samples=latents, **scaled), 0]
+        model, conditions = _heard(graph, recipe, stage)
+        how = told(replace(recipe, sampler=SAMPLERS[stage.sampler]))
+        goes_on = behind is not None and behind.scale == stage.scale
+        numbers: dict[str, Any] = {
+            "add_noise": "enable" if fresh else "disable", "noise_seed": shot.seed, "steps": recipe.steps,
+            "cfg": stage.cfg, "sampler_name": how.sampler, "scheduler": how.scheduler, "start_at_step": stage.first,
+            "end_at_step": WHOLE if behind is None else stage.until,
+            "return_with_leftover_noise": "enable" if goes_on else "disable",
+        }  # fmt: skip
+        title = f"seed {shot.seed}, states {stage.first} to {stage.until}"
+        sampler = graph.add("KSamplerAdvanced", title, **numbers, **conditions, model=model, latent_image=latents)
+        latents = [sampler, 0]
+    return latents
+
+
+def _by_range(graph: Graph, recipe: Recipe, found: Sequence[Stage]) -> dict[str, Any]:
+    """Return the two conditionings of a run whose words change, each joined of those of its stages."""
+    between = shares(recipe, told(recipe)) or []
+    joined: dict[str, Any] = {}
+    for stage, (start, end) in zip(found, between, strict=True):
+        _, conditions = _heard(graph, recipe, stage)
+        for key, link in conditions.items():
+            own = [graph.add("ConditioningSetTimestepRange", conditioning=link, start=start, end=end), 0]
+            if key in joined:
+                own = [graph.add("ConditioningCombine", conditioning_1=joined[key], conditioning_2=own), 0]
+            joined[key] = own
+    return joined
 
 
 Link = list[Any]
 
 
 def _sampled(graph: Graph, recipe: Recipe, shot: Shot, model: Link, conditions: dict[str, Any], latents: Link) -> Link:
-    """Add the sampler: KSampler where a scheduler of that name gives the run's levels, else one that is told them."""
+    """Add one sampler for all steps: KSampler where a scheduler's levels are the run's, else one that is told them."""
     how = told(recipe)
     title = f"seed {shot.seed}, cfg {shot.cfg:g}"
     if how.scheduler is not None:

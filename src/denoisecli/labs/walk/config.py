@@ -5,7 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from denoisecli.config.base import LOOK, SPLIT, Closed, Film, SamplingConfig
 from denoisecli.config.fields import Float, Int, Scale, Seeds, Text, one_of
@@ -15,6 +23,7 @@ PACINGS = ["even", "perceptual"]
 MOST_FRAMES = 10_000  # a leg; seven minutes of film
 MOST_ENDS = 64
 ONE_NOISE = 7
+USUAL_STRENGTH = 0.6
 
 Prompt = Annotated[Text, Field(min_length=1, max_length=100_000)]
 Strength = Annotated[Float, Field(ge=-10, le=10)]
@@ -29,6 +38,10 @@ class WalkFilm(Film):
     """how long the film rests at each seed, in seconds"""
 
 
+LISTS = ("prompts", "scales", "strengths", "images")
+"""What a walk can go between, instead of seeds."""
+
+
 class Between(Closed):
     """What a walk goes between instead of seeds: one of these lists, two or more values in it."""
 
@@ -38,11 +51,22 @@ class Between(Closed):
     """guidance scales, instead of cfg"""
     strengths: tuple[Strength, ...] | None = None
     """of the LoRAs: their scales are multiplied by it"""
+    images: tuple[Prompt, ...] | None = None
+    """pictures of your own, by their paths: their latents are interpolated, noised and painted anew"""
+    strength: Annotated[Float, Field(gt=0, le=1)] | None = None
+    """of images: share of the steps that are taken, as in start; null: 0.6"""
+    inversion: Annotated[bool, Strict()] = False
+    """of images: find the noise that each would come from (DDIM or flow inversion), and walk between these"""
 
     @property
     def kind(self) -> str:
         """Which of the lists it is."""
-        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+        return next(name for name in LISTS if getattr(self, name) is not None)
+
+    @property
+    def share(self) -> float:
+        """The share of the steps that are taken of pictures that are noised."""
+        return USUAL_STRENGTH if self.strength is None else self.strength
 
     @property
     def values(self) -> tuple[Any, ...]:
@@ -51,11 +75,21 @@ class Between(Closed):
 
     @model_validator(mode="after")
     def _one_list_of_ends(self) -> Between:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        given = [name for name in LISTS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"want one of {', '.join(type(self).model_fields)}, and one only")
+            raise ValueError(f"want one of {', '.join(LISTS)}, and one only")
         _check_ends(self.values, self.kind)
+        if self.images is None and (self.inversion or self.strength is not None):
+            raise ValueError(f"{'inversion' if self.inversion else 'strength'} is of images, and there are none")
+        if self.inversion and self.strength is not None:
+            raise ValueError("inversion goes all the way to noise, so it has no strength; leave one of them out")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_pictures(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is of pictures where there are none, as in files from before it."""
+        told = plain(self)
+        return told if self.images is not None else {key: told[key] for key in LISTS if key != "images"}
 
 
 def _check_ends(values: tuple[Any, ...], what: str) -> None:
@@ -86,7 +120,7 @@ class WalkConfig(SamplingConfig):
     largest_jump: Annotated[Float, Field(ge=0, le=1)] = 0.0
     """perceptual: stop where no two neighbours differ by more than this (RMS of the pictures, 0 to 1)"""
     between: Between | None = None
-    """walk between prompts, scales or LoRA strengths on the same noise: {prompts: [a calm sea, a storm]}"""
+    """walk between prompts, scales, LoRA strengths or own pictures on one noise: {prompts: [a calm sea, a storm]}"""
     there_and_back: Annotated[bool, LOOK] = True
     """whether the film of a walk that is no loop runs back to its start"""
     cross_fade: Annotated[bool, LOOK] = False
@@ -112,8 +146,16 @@ class WalkConfig(SamplingConfig):
     @property
     def varied(self) -> tuple[str, ...]:
         """What it goes between."""
-        kinds = {"prompts": ("prompt", "negative_prompt", "model"), "scales": ("cfg",), "strengths": ("loras",)}
-        return kinds[self.between.kind] if self.between else ()
+        kinds: dict[str, tuple[str, ...]] = {
+            "prompts": ("prompt", "negative_prompt", "model"), "scales": ("cfg",), "strengths": ("loras",),
+        }  # fmt: skip
+        return kinds.get(self.between.kind, ()) if self.between else ()
+
+    @property
+    def pictures(self) -> tuple[tuple[str, str], ...]:
+        """The pictures of the user's own that it names, by their keys."""
+        ends = self.between.images or () if self.between else ()
+        return (*super().pictures, *((f"between.images[{number}]", image) for number, image in enumerate(ends)))
 
     @property
     def title(self) -> str:
@@ -147,6 +189,8 @@ class WalkConfig(SamplingConfig):
             return None
         if len(seeds) > 1:
             raise ValueError(f"walks on one noise, but there are {len(seeds)} seeds; give one")
+        if between.images is not None and info.data.get("start") is not None:
+            raise ValueError("images are what it starts from, so leave start out")
         if between.strengths is not None and not info.data.get("loras"):
             raise ValueError("strengths are of LoRAs, but there are none; name them under loras")
         return between

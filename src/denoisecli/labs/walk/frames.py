@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from denoisecli.errors import RunFolderError
-from denoisecli.labs.sampling import Sample, sample_each
+from denoisecli.labs.sampling import Sample, Told, sample_each
 from denoisecli.metrics import picture_distance, significant
 from denoisecli.trace import Trace
 
@@ -111,11 +111,14 @@ class Walker:
         self.samples.places += places
         self.numbers |= {place: start + i for i, place in enumerate(self.samples.places[start:])}
         batch = self.job.config.batch or 1
-        for indices, part in sample_each(self.job, self.model, self.samples, batch, start, self._thin):
+        for indices, part in sample_each(self.job, self.model, self.samples, batch, start, self._thin, self._told):
             self.kept.add(indices)
             self.finals += list(part["final"])
             self.record = part.record
             then([self.samples.places[index] for index in indices])
+
+    def _told(self, indices: list[int]) -> Told:
+        return self.samples.way.told([self.samples.places[index] for index in indices])
 
     def picture(self, place: Place) -> NDArray[np.uint8]:
         """Return the finished picture of a place that has been sampled, (H, W, 3)."""

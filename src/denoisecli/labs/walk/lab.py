@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisecli.config.phases import painted_size
+from denoisecli.config.phases import painted_size, start_state
+from denoisecli.config.samplers import SAMPLERS
+from denoisecli.errors import UsageError
 from denoisecli.labs import job as plans
 from denoisecli.labs.images import save_images
 from denoisecli.labs.pages import resolved_keys, write_page
@@ -37,9 +39,27 @@ BATCH = 8  # frames at once at the most: a killed run loses one batch, and memor
 def plan(config: WalkConfig, out: Path | None, runs_dir: Path | None, *, force: bool) -> Plan[WalkConfig]:
     """Return the plan of a walk; nothing is loaded yet."""
     config, identity = resolved(config)
+    check_pictures(config)
     if config.between and config.between.strengths:
         config = config.model_copy(update={"batch": 1})  # a LoRA has one strength in a batch
     return plans.plan(with_batch(config, BATCH), identity, make, out, runs_dir, force=force)
+
+
+def check_pictures(config: WalkConfig) -> None:
+    """Raise ConfigError or UsageError for a walk between pictures that could not be made."""
+    from denoisecli.labs.start import check_entrance
+
+    between = config.between
+    if between is None or between.images is None:
+        return
+    if not between.inversion:
+        state = start_state(between.share, config.steps, config.sampler, "between")
+        check_entrance(config, state, "between")
+    elif SAMPLERS[config.sampler].stochastic or config.eta:
+        raise UsageError(
+            f"{SAMPLERS[config.sampler].label} draws noise on the way, so no noise leads back to a picture.",
+            "Choose ddim for an inversion, or leave it out.",
+        )
 
 
 def make(job: Job[WalkConfig]) -> Trace:
@@ -78,6 +98,7 @@ def outline(config: WalkConfig, way: Way, places: Sequence[Place]) -> dict[str, 
             "kind": way.kind,
             "ends": [way.name(end) for end in range(len(config.ends))],
             "loop": config.loop,
+            **pictured(config, way),
             "angles_deg": [significant(angle) for angle in map(way.angle, range(config.legs))],
         },
         "runs": [
@@ -92,6 +113,22 @@ def outline(config: WalkConfig, way: Way, places: Sequence[Place]) -> dict[str, 
             for frame, place in enumerate(places)
         ],
     }
+
+
+def pictured(config: WalkConfig, way: Way) -> dict[str, Any]:
+    """Return what the record says of the user's own pictures at the ends; empty where there are none."""
+    from denoisecli.labs.own_pictures import picture_sha256
+    from denoisecli.labs.start import opened_picture
+
+    if config.between is None or config.between.images is None or config.size is None:
+        return {}
+    rows = []
+    for key, image in config.pictures:
+        size = opened_picture(key, image, config.size).size
+        rows.append({"image": Path(image).name, "sha256": picture_sha256(key, image), "size": list(size)})
+    if way.inverted:
+        return {"pictures": rows, "inversion": True}
+    return {"pictures": rows, "strength": config.between.share, "state": way.state}
 
 
 def shapes(config: WalkConfig, frames: int, sheet: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -134,9 +171,29 @@ def describe(trace: Trace, walker: Walker, places: Sequence[Place], jumps: NDArr
     trace.record |= {name: walker.record[name] for name in kept if name in walker.record}
     trace.record["batches"] = walker.kept.batches
     trace.record["walk"] |= {"sampled": len(walker.kept.where), "jumps": jump_sizes(walker, places)}
+    measure_ends(trace, walker, places)
     for run, place, norm, jump in zip(trace.record["runs"], places, rms(trace["x_T"]), jumps, strict=True):
         found = None if np.isnan(jump) else float(jump)
         run |= {"sample": walker.numbers[place], "x_norm": significant(norm), "jump": found}
+
+
+def measure_ends(trace: Trace, walker: Walker, places: Sequence[Place]) -> None:
+    """Say at which level runs from pictures begin, and how far the frames at the ends are from the pictures there."""
+    from denoisecli.labs.start import opened_picture
+    from denoisecli.metrics import picture_distance
+
+    walk, config = trace.record["walk"], walker.job.config
+    if "pictures" not in walk or config.size is None:
+        return
+    if walk.get("state"):
+        walk["sigma"] = trace.record["schedule"][walk["state"]]["sigma"]
+    for place in places:
+        if place.end is not None:
+            end = place.end % len(config.ends)
+            own = opened_picture(*config.pictures[end], config.size).picture
+            found = walker.picture(place)
+            if found.shape == own.shape:
+                walk["pictures"][end]["apart"] = significant(picture_distance(found, own))
 
 
 def _seed(config: WalkConfig, end: int | None) -> int | None:

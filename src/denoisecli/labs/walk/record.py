@@ -45,12 +45,31 @@ class Jumps(Part):
     mean: Share
 
 
+class EndPicture(Part):
+    """A picture of the user's own at an end."""
+
+    image: Name
+    sha256: Name
+    size: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    """its own (width, height)"""
+    apart: Share | None = None
+    """RMS difference to it of the frame that should be it, 0 to 1"""
+
+
 class Walk(Part):
     """Where a walk goes."""
 
-    kind: Literal["seeds", "prompts", "scales", "strengths"] = ALWAYS
+    kind: Literal["seeds", "prompts", "scales", "strengths", "images"] = ALWAYS
     ends: Annotated[list[Text], Field(min_length=2)] = ALWAYS
     loop: bool = ALWAYS
+    inversion: bool = False
+    """whether the noises are those that the pictures would come from"""
+    pictures: list[EndPicture] | None = None
+    """those at the ends, where it goes between pictures"""
+    strength: Share | None = None
+    state: Count | None = None
+    sigma: Positive | None = None
+    """the state at which its runs begin, and its level, where they start from pictures"""
     angles_deg: list[Number | None] = ALWAYS
     """between the starting noises of each leg"""
     sampled: Annotated[int, Field(ge=2)] = ALWAYS

@@ -14,6 +14,9 @@ from .config import WalkConfig
 
 def shots(config: WalkConfig, _: dict[str, Any], notes: list[str]) -> Iterator[Shot]:
     """Return the ends; what lies between is no seed's own."""
+    if config.between and config.between.images:
+        notes.append("It goes between own pictures, which no other tool is told of; this is the run without them.")
+        return iter(walk_ends(config)[:1])
     notes.append("Frames between two ends start from noise that is not any seed's own; only the ends are here.")
     return iter(walk_ends(config))
 
@@ -25,6 +28,8 @@ def walk_ends(config: WalkConfig) -> list[Shot]:
     plain = shot(config, config.seeds[0], config.cfg)
     if config.between.prompts:
         return [replace(plain, prompt=prompt) for prompt in config.between.prompts]
+    if config.between.images:
+        return [plain] * len(config.between.images)
     if config.between.scales:
         return [replace(plain, cfg=scale) for scale in config.between.scales]
     return [replace(plain, loras=tuple(_weakened(lora, end) for lora in plain.loras)) for end in config.between.values]

@@ -22,6 +22,8 @@ NOTES = {
     "seeds": ("only the starting noise differs", "every frame is a full run: no cross-fade"),
     "prompts": ("the same noise, only the prompt moves", "every frame is a full run: no cross-fade"),
     "scales": ("the same noise, only guidance changes", "every frame is a full run: no cross-fade"),
+    "images": ("the same noise, only the picture changes", "every frame is a run of its own: no cross-fade"),
+    "inversion": ("between the noises of two pictures", "every frame is a full run: no cross-fade"),
     "strengths": ("the same noise, only the LoRA’s strength changes", "every frame is a full run: no cross-fade"),
 }
 
@@ -87,13 +89,15 @@ def walk_facts(record: Mapping[str, Any]) -> WalkFacts:
     prompts = ends if kind == "prompts" else [config["prompt"]]
     shown = dict(config) | ({"cfg": None} if kind == "scales" else {})
     settings = " · ".join([settings_line(shown, config["steps"]), *course(config, record)])
+    if walk.get("strength"):
+        settings += f" · strength {walk['strength']:g}"
     if kind != "seeds":
         settings += f" · seed {config['seeds'][0]}"
     return WalkFacts(
-        kind=kind,
+        kind="inversion" if walk.get("inversion") else kind,
         prompts=tuple(clean(prompt) for prompt in prompts),
         settings=settings,
-        course=Course(tuple(walk["ends"]), walk["loop"], kind == "seeds"),
+        course=Course(tuple(walk["ends"]), walk["loop"], kind == "seeds" or bool(walk.get("inversion"))),
         values=tuple(ends) if kind in ("scales", "strengths") else (),
         places=tuple(Place(run["leg"], run["share"]) for run in runs),
         jumps=np.array([np.nan if run["jump"] is None else run["jump"] for run in runs]),
