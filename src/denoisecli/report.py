@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -54,3 +56,27 @@ class Report:
 
     def close(self) -> None:
         """Give the terminal back; called at the end of a run, also of one that failed."""
+
+
+class Kept(Report):
+    """Keeps what one of several threads says until it is its turn; where it has got is not kept."""
+
+    def __init__(self) -> None:
+        self.said: list[Callable[[Report], None]] = []
+
+    def warn(self, text: str) -> None:
+        """Keep it."""
+        self.said.append(lambda report: report.warn(text))
+
+    def note(self, text: str) -> None:
+        """Keep it."""
+        self.said.append(lambda report: report.note(text))
+
+    def artifact(self, run: Path, row: dict[str, Any]) -> None:
+        """Keep it."""
+        self.said.append(lambda report: report.artifact(run, row))
+
+    def tell(self, report: Report) -> None:
+        """Say all of it there."""
+        for say in self.said:
+            say(report)

@@ -56,10 +56,43 @@ def test_which_decoder_draws(tiny_autoencoder, kind, tiny, name):
     assert pictures.dtype == np.uint8
 
 
-def test_batches_are_bounded_and_change_nothing_to_the_eye(tiny_autoencoder, monkeypatch):
-    sizes = []
-    vae = VaeDecoder(tiny_autoencoder, "x")
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize(("pictures_at_once", "workers", "threads"), [(2, 2, 1), (1, 1, 3), (9, 3, 1)])
+def test_small_pictures_are_decoded_side_by_side_within_bounds(
+    tiny_autoencoder, monkeypatch, pictures_at_once, workers, threads
+):
+    vae, seen, under_way = VaeDecoder(tiny_autoencoder, "x"), [], []
+    one = np.concatenate([vae.decode(latent[None]) for latent in noise(7).numpy()])
     run = vae._run
+
+    def watched(latents):
+        under_way.append(len(latents))
+        seen.append((sum(under_way), torch.get_num_threads()))
+        pictures = run(latents)
+        under_way.pop()
+        return pictures
+
+    monkeypatch.setattr(vae, "_run", watched)
+    monkeypatch.setattr("denoisecli.diffusion.decode.PIXELS_PER_BATCH", pictures_at_once * 64 * 64)
+    parts = vae.decode(noise(7).numpy())
+    assert np.array_equal(parts, one)
+    assert max(at_once for at_once, _ in seen) <= workers
+    assert {each for _, each in seen} == {threads}
+    assert torch.get_num_threads() == 3
+
+
+def test_batches_of_what_must_not_be_shared_are_bounded(tiny_autoencoder, monkeypatch):
+    vae, sizes = VaeDecoder(tiny_autoencoder, "x"), []
+    run = vae._run
+    monkeypatch.setattr(vae, "_takes_several", lambda: False)
     monkeypatch.setattr(vae, "_run", lambda latents: sizes.append(len(latents)) or run(latents))
     monkeypatch.setattr("denoisecli.diffusion.decode.PIXELS_PER_BATCH", 3 * 64 * 64)
     latents = noise(7).numpy()
@@ -67,6 +100,15 @@ def test_batches_are_bounded_and_change_nothing_to_the_eye(tiny_autoencoder, mon
     assert sizes == [3, 3, 1]
     one = np.concatenate([vae.decode(latent[None]) for latent in latents])
     assert np.abs(parts.astype(int) - one).max() <= 1
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_threads_are_given_back_where_a_decoder_fails(tiny_autoencoder, monkeypatch):
+    vae = VaeDecoder(tiny_autoencoder, "x")
+    monkeypatch.setattr(vae, "_run", lambda latents: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        vae.decode(noise(2).numpy())
+    assert torch.get_num_threads() == 3
 
 
 def test_float64_and_strided_latents(tiny_autoencoder):

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from denoisecli.cores import wait_patiently
+
 from .messages import Message, Outcome, Pack, Run, Waiting
 from .place import Place
 from .retry import tried
@@ -206,6 +208,7 @@ def share_machine(number: int, jobs: int) -> None:
     """Give this process its share of the cores, and one of the GPUs. Called before torch is loaded."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))
+    wait_patiently()
     if jobs > 1 and (cards := gpus()):
         os.environ["CUDA_VISIBLE_DEVICES"] = cards[(number - 1) % len(cards)]
 

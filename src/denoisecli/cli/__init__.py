@@ -35,8 +35,11 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
         signal.signal(signal.SIGINT, _interrupt)
     atexit.register(gc.freeze)  # else the exit takes a second more: Python looks through all of torch for garbage
+    from denoisecli.cores import wait_patiently
+
     from . import streams
 
+    wait_patiently()
     streams.set_up()
     try:
         whole_app()()

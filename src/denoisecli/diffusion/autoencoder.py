@@ -17,24 +17,24 @@ def to_decoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Return latents (n, C, h, w) of unit variance as the autoencoder decodes them."""
     scale, mean, _ = _statistics(vae, latents)
     x = _by_patch(vae, latents, lambda patches: patches * scale + mean)
-    return x[:, :, None] if _has_frames(vae) else x
+    return x[:, :, None] if has_frames(vae) else x
 
 
 def from_encoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Return what the autoencoder encoded as latents (n, C, h, w) of unit variance: the inverse of `to_decoder`."""
-    x = latents[:, :, 0] if _has_frames(vae) else latents
+    x = latents[:, :, 0] if has_frames(vae) else latents
     _, mean, factor = _statistics(vae, x)
     return _by_patch(vae, x, lambda patches: (patches - mean) * factor)
 
 
 def pixels_in(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Return pictures (n, 3, H, W) as the autoencoder encodes them."""
-    return pixels[:, :, None] if _has_frames(vae) else pixels
+    return pixels[:, :, None] if has_frames(vae) else pixels
 
 
 def pixels_out(vae: Any, decoded: torch.Tensor) -> torch.Tensor:
     """Return decoded pictures as (n, 3, H, W)."""
-    return decoded[:, :, 0] if _has_frames(vae) else decoded
+    return decoded[:, :, 0] if has_frames(vae) else decoded
 
 
 def encoded_mode(encoded: Any) -> torch.Tensor:
@@ -72,5 +72,6 @@ def _by_patch(vae: Any, x: torch.Tensor, change: Any) -> torch.Tensor:
     return patches.unpack(change(patches.pack(x)))
 
 
-def _has_frames(vae: Any) -> bool:
+def has_frames(vae: Any) -> bool:
+    """Tell whether it is made for videos, with a frame axis."""
     return getattr(vae.config, "temperal_downsample", None) is not None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import torch
 
+from denoisecli.cores import in_order
 from denoisecli.errors import SamplingError
 
 from . import autoencoder, fitted_colours
@@ -21,7 +22,7 @@ from .placing import computes_on
 from .quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Kind = Literal["preview", "vae"]
 
 PIXELS_PER_BATCH = 4 * 256 * 256
-"""Pixels decoded at once: larger batches fall out of a CPU's caches and are slower, and cost memory."""
+"""Pixels decoded at once, in a batch or side by side: more fall out of a CPU's caches, and cost memory."""
 
 # Linear maps from scaled latents to RGB in −1..1, four channels and a constant. Sources: sd1 is the fit published in
 # https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204, sdxl that of InvokeAI's
@@ -96,7 +97,11 @@ def layout_kept(vae: Any) -> Iterator[None]:
 
 
 class VaeDecoder:
-    """The model's own autoencoder, in batches of bounded memory."""
+    """The model's own autoencoder, in batches of bounded memory.
+
+    On a CPU small pictures are decoded side by side, each by its share of torch's threads: threads that share a small
+    picture wait for each other longer than they compute.
+    """
 
     def __init__(
         self,
@@ -114,8 +119,18 @@ class VaeDecoder:
     def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
         """Return sRGB pictures, (n, H, W, 3), uint8. Raises SamplingError where even float32 gives no numbers."""
         size = self._batch(latents.shape)
+        if size > 1 and self._takes_several():
+            return np.concatenate(list(side_by_side(self._decode, np.split(latents, len(latents)), size)))
         parts = [self._decode(latents[i : i + size]) for i in range(0, len(latents), size)]
         return np.concatenate(parts)
+
+    def _takes_several(self) -> bool:
+        """Tell whether threads may decode at once: on a CPU, where nothing of the autoencoder changes meanwhile.
+
+        In half precision its dtype may, and those of videos remember what they have decoded.
+        """
+        vae = self.vae
+        return computes_on(vae).type == "cpu" and vae.dtype == torch.float32 and not autoencoder.has_frames(vae)
 
     def _batch(self, shape: tuple[int, ...]) -> int:
         return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * self.scale_factor**2))
@@ -148,6 +163,19 @@ class VaeDecoder:
             if type(self.vae).__name__ == "AutoencoderTiny":
                 x = x.contiguous(memory_format=torch.channels_last)
             return autoencoder.pixels_out(self.vae, self.vae.decode(x, return_dict=False)[0])
+
+
+def side_by_side(
+    work: Callable[[NDArray[Any]], NDArray[np.uint8]], items: Sequence[NDArray[Any]], most: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield work(item) for every item, up to `most` at once; torch's threads are divided among them meanwhile."""
+    threads = torch.get_num_threads()
+    workers = max(1, min(threads, most, len(items)))
+    torch.set_num_threads(max(1, threads // workers))  # holds for threads that begin now
+    try:
+        yield from in_order(work, items, workers)
+    finally:
+        torch.set_num_threads(threads)
 
 
 class LinearDecoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,9 +77,20 @@ def encode_film(
     """Write frames as `write_film` does and return the files, which are not noted yet."""
     notes = {"title": job.config.title, "comment": f"denoisecli {job.config.lab}"}
     tick = math.gcd(*repeats)
-    held = zip(frames, repeats, strict=True)
+    held = zip(_until_ended(frames, job.ended), repeats, strict=True)
     shown = held if record is None else with_cards(job, held, record, tick)
     return encode(job.config.film, shown, path, notes, tick, job.report.warn)
+
+
+class Ended(Exception):
+    """Raised in a thread that draws for a run that has failed elsewhere."""
+
+
+def _until_ended(frames: Iterable[NDArray[np.uint8]], ended: threading.Event) -> Iterator[NDArray[np.uint8]]:
+    for frame in frames:
+        if ended.is_set():
+            raise Ended
+        yield frame
 
 
 def with_cards(

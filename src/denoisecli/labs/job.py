@@ -8,16 +8,18 @@ import json
 import platform
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from denoisecli import __version__
 from denoisecli.config.base import LabConfig
 from denoisecli.config.write import plain_yaml
-from denoisecli.report import Report
+from denoisecli.cores import in_order
+from denoisecli.report import Kept, Report
 from denoisecli.runs import rates
 from denoisecli.runs.files import CONFIG_FILE, missing_files, some_of
 from denoisecli.runs.folder import RunFolder, name_folder, run_hash
@@ -39,6 +41,8 @@ class Job(Generic[Config]):
     folder: RunFolder
     report: Report
     timings: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    ended: threading.Event = field(default_factory=threading.Event)
+    """set where the run fails, for threads that are still at work on it"""
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -48,6 +52,23 @@ class Job(Generic[Config]):
             yield
         finally:
             self.timings[stage] += time.perf_counter() - began
+
+    def draw(self, *drawings: Callable[[Job[Config]], object]) -> None:
+        """Make drawings that do not hang on each other side by side; what they tell is told in their order.
+
+        Each takes a job: this one, but for who listens. Where the run fails the films end with their next frame.
+        """
+        self.report.stage("figures", len(drawings))
+
+        def draw(drawing: Callable[[Job[Config]], object]) -> Kept:
+            kept = Kept()
+            drawing(replace(self, report=kept))
+            return kept
+
+        with self.timed("figures"), contextlib.closing(in_order(draw, drawings, ended=self.ended)) as drawn:
+            for done, kept in enumerate(drawn, 1):
+                kept.tell(self.report)
+                self.report.step(done)
 
     def artifact(self, path: Path, kind: str) -> None:
         """Note a finished file of the run, and tell of it."""

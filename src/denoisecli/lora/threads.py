@@ -5,31 +5,21 @@ On a busy machine it is worse than nothing: OpenBLAS's threads spin while they w
 
 from __future__ import annotations
 
-import os
-from collections import deque
+import contextlib
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
+
+from denoisecli import cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MOST_WORKERS = 4
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result]:
-    """Yield work(item) for every item, in their order; a few are under way at once, never more."""
-    workers = max(1, min(MOST_WORKERS, os.cpu_count() or 1))
-    under_way: deque[Future[Result]] = deque()
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
-        try:
-            for item in items:
-                under_way.append(pool.submit(work, item))
-                if len(under_way) > workers:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        finally:
-            for future in under_way:
-                future.cancel()
+def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+    """Yield work(item) for every item, in their order, with a BLAS of one thread meanwhile."""
+    workers = min(MOST_WORKERS, cores.count())
+    with threadpool_limits(limits=1, user_api="blas"), contextlib.closing(cores.in_order(work, items, workers)) as done:
+        yield from done

@@ -11,13 +11,10 @@ import contextlib
 import io
 import json
 import math
-import os
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from denoisecli.cores import in_order
 from denoisecli.errors import MediaError, NotRecorded
 from denoisecli.safe_files import open_file, why
 from denoisecli.safe_json import parse
@@ -40,7 +38,6 @@ MOST_INDEX, MOST_AXES = 1 << 20, 8  # bytes of index.json; axes of a view
 MOST_BYTES = 1 << 28  # of one stored picture: more is no picture of ours
 IN_MEMORY = 256 << 20  # bytes of decoded pictures kept at hand, and no more than MOST_KEPT of them
 MOST_KEPT = 256
-AT_ONCE = 32  # pictures encoded side by side
 
 Picture = NDArray[np.uint8]  # (H, W, 3), sRGB
 Place = tuple[int, ...]
@@ -220,12 +217,7 @@ class Encoded:
 
 
 def _coded_side_by_side(pictures: Iterable[tuple[Place, Picture]]) -> Iterator[tuple[Place, bytes]]:
-    """Encode in threads (libwebp lets go of the interpreter), a bounded number of pictures at a time."""
-    pictures = iter(pictures)
-    with ThreadPoolExecutor(max(1, min(8, os.cpu_count() or 1))) as pool:
-        while some := list(islice(pictures, AT_ONCE)):
-            coded = pool.map(webp, [picture for _, picture in some])
-            yield from zip([place for place, _ in some], coded, strict=True)
+    return in_order(lambda one: (one[0], webp(one[1])), pictures)
 
 
 @contextlib.contextmanager

@@ -147,21 +147,21 @@ def draw(job: Job[CfgSweepConfig], folded: Trace, pictures: PictureFile) -> None
     partial, style = job.folder.partial, film_style(job)
     trace, shown = unfold(folded), dict(pictures)
     anatomy = anatomy_of(trace, pictures)
-    job.report.stage("figures", 3)
-    with job.timed("figures"):
+
+    def film(job: Job[CfgSweepConfig]) -> None:
         frames = sweep_frames(trace, shown, style, job.config.rows)
         write_state_film(job, frames, trace.steps + 1, partial / "film.mp4", record=trace.record)
-        job.report.step(1)
+
+    def taken(job: Job[CfgSweepConfig]) -> None:
         if anatomy is not None:
             write_state_film(job, anatomy_frames(trace, anatomy, style), trace.steps, partial / "views/anatomy.mp4")
-        job.report.step(2)
-        pages = {
-            "sheet": sweep_sheet(trace, shown, style, job.config.rows),
-            "finals": finals_strip(trace, shown, style),
-        }
-        for name, page in pages.items():
-            job.artifact(save_png(page, partial / f"{name}.png"), "sheet")
-        job.report.step(3)
+
+    def sheets(job: Job[CfgSweepConfig]) -> None:
+        sheet, finals = sweep_sheet(trace, shown, style, job.config.rows), finals_strip(trace, shown, style)
+        job.artifact(save_png(sheet, partial / "sheet.png"), "sheet")
+        job.artifact(save_png(finals, partial / "finals.png"), "sheet")
+
+    job.draw(film, taken, sheets)
     write_page(job, sweep_page(trace, pictures.shapes), pictures, resolved_keys(job.config))
 
 

@@ -143,12 +143,13 @@ def draw(job: Job[ForkConfig], trace: Trace, pictures: PictureFile) -> None:
 
     config, partial, style = job.config, job.folder.partial, film_style(job)
     shown: dict[str, Any] = dict(pictures)
-    job.report.stage("figures", 2)
-    with job.timed("figures"):
-        write_state_film(
-            job, fork_frames(trace, shown, style), trace.steps + 1, partial / "film.mp4", record=trace.record
-        )
-        job.report.step(1)
+
+    def film(job: Job[ForkConfig]) -> None:
+        frames = fork_frames(trace, shown, style)
+        write_state_film(job, frames, trace.steps + 1, partial / "film.mp4", record=trace.record)
+
+    def sheet(job: Job[ForkConfig]) -> None:
         job.artifact(save_png(fork_sheet(trace, shown, style), partial / "sheet.png"), "sheet")
-        job.report.step(2)
+
+    job.draw(film, sheet)
     write_page(job, fork_page(trace, pictures.shapes), pictures, resolved_keys(config))

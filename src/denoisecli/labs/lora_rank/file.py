@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,15 +184,16 @@ def draw(job: Job[LoraRankConfig], trace: Trace, pictures: PictureFile | None = 
     from .page import file_page
 
     subject, shown = subject_of(trace, job.config.title), None
-    draw_blocks(job, subject)
+    drawings: list[Callable[[Job[LoraRankConfig]], None]] = [partial(draw_blocks, subject=subject)]
     piece = piece_of(trace)
     if piece is not None:
-        draw_layer(job, piece)
+        drawings.append(partial(draw_layer, piece=piece))
     if pictures is not None:
         from .images import draw_painted, painted
 
         shown = painted(job.config, trace, pictures, subject)
-        draw_painted(job, trace.record["runs"], shown)
+        drawings.append(partial(draw_painted, rows=trace.record["runs"], shown=shown))
+    job.draw(*drawings)
     body = file_page(subject, layers_of(trace), piece, shown, trace.record["runs"])
     usual = ("ranks",) if job.config.ranks == ranks_to_cut(subject.rank) else ()
     write_page(job, body, pictures or {}, (*resolved_keys(job.config), *usual))
@@ -229,14 +231,10 @@ def draw_blocks(job: Job[LoraRankConfig], subject: RankedFile) -> None:
     folder = job.folder.partial / "views" if job.config.paints else job.folder.partial
     names = ("blocks.mp4", "blocks.png") if job.config.paints else ("film.mp4", "sheet.png")
     folder.mkdir(exist_ok=True)
-    job.report.stage("figures", 2)
-    with job.timed("figures"):
-        frames = file_frames(subject, style)
-        told = None if job.config.paints else {"runs": subject.rows, "lora": {"bytes": subject.bytes}}
-        write_state_film(job, frames, len(subject.rows), folder / names[0], record=told)
-        job.report.step(1)
-        job.artifact(save_png(file_sheet(subject, style), folder / names[1]), "sheet")
-        job.report.step(2)
+    frames = file_frames(subject, style)
+    told = None if job.config.paints else {"runs": subject.rows, "lora": {"bytes": subject.bytes}}
+    write_state_film(job, frames, len(subject.rows), folder / names[0], record=told)
+    job.artifact(save_png(file_sheet(subject, style), folder / names[1]), "sheet")
 
 
 def draw_layer(job: Job[LoraRankConfig], piece: RankedMatrix) -> None:
@@ -246,5 +244,4 @@ def draw_layer(job: Job[LoraRankConfig], piece: RankedMatrix) -> None:
     from .figures.matrix import matrix_frames
 
     path = job.folder.partial / "views" / "layer.mp4"
-    with job.timed("figures"):
-        write_state_film(job, matrix_frames(piece, film_style(job)), len(piece.ranks), path)
+    write_state_film(job, matrix_frames(piece, film_style(job)), len(piece.ranks), path)

@@ -230,13 +230,12 @@ def draw_painted(job: Job[LoraRankConfig], rows: list[dict[str, Any]], shown: Pa
     sweep = [row for row in rows if str(row["rule"]).startswith("scale-")]
     main = partial if not cuts else partial / "views"
     main.mkdir(exist_ok=True)
-    with job.timed("figures"):
-        if cuts:
-            told = {"runs": cuts, "lora": {"bytes": shown.bytes}}
-            frames = rank_frames(shown, cuts, style)
-            write_state_film(job, frames, len(cuts), partial / "film.mp4", record=told)
-            job.artifact(save_png(rank_sheet(shown, cuts, style.theme), partial / "sheet.png"), "sheet")
-        if sweep:
-            name = ("film.mp4", "sheet.png") if not cuts else ("scales.mp4", "scales.png")
-            write_state_film(job, scale_frames(shown, sweep, style), len(sweep), main / name[0])
-            job.artifact(save_png(scale_sheet(shown, sweep, style.theme), main / name[1]), "sheet")
+    if cuts:
+        told = {"runs": cuts, "lora": {"bytes": shown.bytes}}
+        frames = rank_frames(shown, cuts, style)
+        write_state_film(job, frames, len(cuts), partial / "film.mp4", record=told)
+        job.artifact(save_png(rank_sheet(shown, cuts, style.theme), partial / "sheet.png"), "sheet")
+    if sweep:
+        name = ("film.mp4", "sheet.png") if not cuts else ("scales.mp4", "scales.png")
+        write_state_film(job, scale_frames(shown, sweep, style), len(sweep), main / name[0])
+        job.artifact(save_png(scale_sheet(shown, sweep, style.theme), main / name[1]), "sheet")

@@ -165,12 +165,14 @@ def draw(job: Job[LoraRankConfig], trace: Trace) -> None:
     partial, style = job.folder.partial, film_style(job)
     matrix = trace["delta_w"]
     subject = cut_matrix(job.config.title, matrix, job.config.ranks or ranks_to_show(min(matrix.shape)))
-    job.report.stage("figures", 2)
-    with job.timed("figures"):
+
+    def film(job: Job[LoraRankConfig]) -> None:
         frames = matrix_frames(subject, style)
         write_state_film(job, frames, len(subject.ranks), partial / "film.mp4", record=trace.record)
-        job.report.step(1)
+
+    def sheet(job: Job[LoraRankConfig]) -> None:
         job.artifact(save_png(matrix_sheet(subject, style.theme), partial / "sheet.png"), "sheet")
-        job.report.step(2)
+
+    job.draw(film, sheet)
     whole = cut_matrix(job.config.title, matrix, (min(matrix.shape),))
     write_page(job, matrix_page(whole), {}, ("ranks",) if job.config.ranks == ranks_to_show(min(matrix.shape)) else ())

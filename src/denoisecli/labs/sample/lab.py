@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,15 +44,11 @@ def make(job: Job[SampleConfig]) -> Trace:
 def draw(job: Job[SampleConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw the film, the single-view films, the contact sheet and the page, from stored things only."""
     views = job.config.views if job.config.quality == "full" else ()
-    job.report.stage("figures", len(views) + 2)
-    with job.timed("figures"):
-        draw_film(job, trace, pictures)
-        job.report.step(1)
-        for done, view in enumerate(views, 2):
-            draw_view(job, trace, pictures, view)
-            job.report.step(done)
-        draw_sheet(job, trace, pictures)
-        job.report.step(len(views) + 2)
+    job.draw(
+        partial(draw_film, trace=trace, pictures=pictures),
+        *(partial(draw_view, trace=trace, pictures=pictures, view=view) for view in views),
+        partial(draw_sheet, trace=trace, pictures=pictures),
+    )
     draw_page(job, trace, pictures)
 
 

@@ -236,8 +236,7 @@ def draw(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
 
 def draw_rest(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> None:
     """Draw walk × step and the page."""
-    with job.timed("figures"):
-        draw_steps(job, trace, pictures)
+    draw_steps(job, trace, pictures)
     body = walk_page(trace, pictures.shapes, back=job.config.there_and_back)
     write_page(job, body, pictures, resolved_keys(job.config))
 
@@ -263,7 +262,12 @@ def draw_steps(job: Job[WalkConfig], trace: Trace, pictures: PictureFile) -> Non
         at = column[frame], row
         return marked_array(np.asarray(pictures["guess"][at]), scales[at], style.theme)
 
-    film = step_frames(trace.record, frames, states, picture, style)
-    write_state_film(job, film, len(states), job.folder.partial / "views" / "steps.mp4")
-    sheet = walk_sheet(trace.record, frames, states, picture, style.theme, legend(scales))
-    job.artifact(save_png(sheet, job.folder.partial / "sheet.png"), "sheet")
+    def film(job: Job[WalkConfig]) -> None:
+        drawn = step_frames(trace.record, frames, states, picture, style)
+        write_state_film(job, drawn, len(states), job.folder.partial / "views" / "steps.mp4")
+
+    def sheet(job: Job[WalkConfig]) -> None:
+        drawn = walk_sheet(trace.record, frames, states, picture, style.theme, legend(scales))
+        job.artifact(save_png(drawn, job.folder.partial / "sheet.png"), "sheet")
+
+    job.draw(film, sheet)

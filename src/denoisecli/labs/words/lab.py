@@ -132,11 +132,13 @@ def draw(job: Job[WordsConfig], trace: Trace, pictures: PictureFile) -> None:
 
     partial, style = job.folder.partial, film_style(job)
     shown: dict[str, Any] = dict(pictures)
-    job.report.stage("figures", 2)
-    with job.timed("figures"):
+
+    def film(job: Job[WordsConfig]) -> None:
         frames, slow = words_frames(trace, shown, style), slow_states(trace)
         write_state_film(job, frames, trace.steps + 1, partial / FILM_FILE, record=trace.record, slow=slow)
-        job.report.step(1)
+
+    def sheet(job: Job[WordsConfig]) -> None:
         job.artifact(save_png(words_sheet(trace, shown, style), partial / SHEET_FILE), "sheet")
-        job.report.step(2)
+
+    job.draw(film, sheet)
     write_page(job, words_page(trace, pictures.shapes), pictures, resolved_keys(job.config))
