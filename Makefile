@@ -111,6 +111,7 @@ pythons: dist
 
 bench: $(STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/results.py  # the table in docs/cost.md
 
 # Every stage goes on from what the last call left; src/denoisecli/pocket is overwritten at the end only.
 # `make pocket SMALL=1` runs every stage with next to nothing, in minutes, and overwrites nothing.

@@ -1,7 +1,7 @@
 """What a batch costs: against a shell loop, a bare diffusers loop, itself on Ray, and nothing at all.
 
 Both sides of each ratio make the same runs and take turns in one go, so that a noisy machine hits both alike.
-Run it: python benchmarks/batch.py [shell|sampling|ray|scheduling]...
+Run it: python benchmarks/batch.py [shell|films|sampling|ray|scheduling]...
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import results
 from denoisecli.batch.messages import Outcome
 from denoisecli.batch.packing import sample_together
 from denoisecli.batch.place import Place
@@ -28,14 +29,14 @@ from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 
 LIGHT = ("steps=4", "views=[guess]", "film.size=640x360")  # of every run: one seed, a small film
-LOOP_RUNS, BATCH_RUNS, RAY_RUNS, MANY = 6, 64, 40, 10_000
+LOOP_RUNS, BATCH_RUNS, RAY_RUNS, MANY, FILM_RUNS = 6, 64, 40, 10_000, 32
 SIZES = (8, 16, 32)  # batches that the bare loop tries; ours is the default
 SAMPLES, STEPS = 32, 4
 
 
-def settings() -> list[str]:
-    """Return the light settings as options."""
-    return [word for pair in LIGHT for word in ("--set", pair)]
+def options(pairs: Iterable[str]) -> list[str]:
+    """Return settings as options."""
+    return [word for pair in pairs for word in ("--set", pair)]
 
 
 def denoisecli(*arguments: str) -> tuple[float, float]:
@@ -47,21 +48,33 @@ def denoisecli(*arguments: str) -> tuple[float, float]:
     return time.perf_counter() - began, cpu
 
 
-def shell() -> None:
-    """Compare 64 runs through `batch` with a loop over `denoisecli sample`, by runs a second."""
+def against_loop(what: str, runs: int, goal: float, *, pairs: Iterable[str], loop_runs: int = LOOP_RUNS) -> None:
+    """Compare runs through `batch` with a loop over `denoisecli sample`, by runs a second."""
 
     def loop(seeds: Iterable[int]) -> list[tuple[float, float]]:
-        common = ("--runs-dir", folder, *settings())
+        common = ("--runs-dir", folder, *options(pairs))
         return [denoisecli("sample", "--seed", str(seed), *common) for seed in seeds]
 
     with tempfile.TemporaryDirectory() as folder:
-        one = loop(range(LOOP_RUNS // 2))
-        batch = denoisecli("batch", "--vary", f"seed=100-{99 + BATCH_RUNS}", "--runs-dir", folder, *settings())
-        one += loop(range(LOOP_RUNS // 2, LOOP_RUNS))
+        one = loop(range(loop_runs // 2))
+        batch = denoisecli("batch", "--vary", f"seed=100-{99 + runs}", "--runs-dir", folder, *options(pairs))
+        one += loop(range(loop_runs // 2, loop_runs))
     alone, alone_cpu = (statistics.mean(column) for column in zip(*one, strict=True))
-    each, each_cpu = (seconds / BATCH_RUNS for seconds in batch)
-    print(f"batch / shell loop        {alone / each:.2f}   (runs a second; {each:.2f} s / {alone:.2f} s a run, goal 2)")
+    each, each_cpu = (seconds / runs for seconds in batch)
+    print(f"{what}:")
+    print(f"batch / shell loop        {alone / each:.2f}   ({each:.2f} s / {alone:.2f} s a run, goal {goal})")
     print(f"                          {alone_cpu / each_cpu:.2f}   (by CPU time)")
+    results.note(f"a run of `batch`: {what}", "the same by `denoisecli sample` in a shell loop", each / alone, 1 / goal)
+
+
+def shell() -> None:
+    """Compare 64 light runs with a shell loop."""
+    against_loop(f"{BATCH_RUNS} decks of one seed, 4 steps, a small film", BATCH_RUNS, 2, pairs=LIGHT)
+
+
+def films() -> None:
+    """Compare runs with films of full size with a shell loop."""
+    against_loop(f"{FILM_RUNS} decks of one seed, 4 steps, four films of 1080 lines", FILM_RUNS, 4, pairs=["steps=4"])
 
 
 @ModelCache().lent()
@@ -100,6 +113,12 @@ def sampling() -> None:
     best = min(SIZES, key=lambda size: statistics.median(times[size] for times, _ in rounds))
     ratio = statistics.median(times[best] / ours for times, ours in rounds)
     print(f"batch / bare diffusers    {ratio:.2f}   (sampling, CPU time; the loop's best batch is {best}, goal 0.9)")
+    results.note(
+        "sampling in a batch, every state kept in each run's folder",
+        "bare pipeline calls at their best batch size",
+        1 / ratio,
+        1.1,
+    )
 
 
 def rate(engine: Callable[[Place], Engine], folder: Path) -> tuple[float, float]:
@@ -130,6 +149,7 @@ def ray() -> None:
             sides[name].append(rate(engines[name], Path(folder)))
     whole = statistics.mean(times[0] for times in sides["jobs"]) / statistics.mean(times[0] for times in sides["ray"])
     steady = statistics.mean(times[1] for times in sides["ray"]) / statistics.mean(times[1] for times in sides["jobs"])
+    results.note("a run on a Ray cluster of this machine, two workers", "the same by `--jobs 2`", 1 / steady, 1.1)
     print(f"Ray / --jobs 2            {steady:.2f}   ({whole:.2f} with the start of Ray, of {RAY_RUNS} runs, goal 0.9)")
 
 
@@ -161,7 +181,7 @@ def scheduling() -> None:
     print(f"memory of {MANY:,} runs    {grown:.0f} MB more than of 100")
 
 
-PARTS = {"shell": shell, "sampling": sampling, "ray": ray, "scheduling": scheduling}
+PARTS = {"shell": shell, "films": films, "sampling": sampling, "ray": ray, "scheduling": scheduling}
 
 
 def main(names: Iterable[str]) -> None:
