@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from .clips import frames_as_channels
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -34,7 +36,10 @@ DETAIL_COMMITTED = 0.25
 
 
 class States(Protocol):
-    """What is measured of a Trace: `x_t` and `guesses` (seed, state, C, h, w), `timesteps` (state,), and its record."""
+    """What is measured of a Trace: `x_t` and `guesses` (seed, state, C, h, w), `timesteps` (state,), and its record.
+
+    Of clips, (seed, state, C, f, h, w), each channel of each frame counts as a channel.
+    """
 
     record: dict[str, Any]
 
@@ -63,8 +68,8 @@ def measure(
     drawn_scale: (seed, state), by how much each guess was scaled to be drawn, for the record.
     x_norm, guesses: (seed, state) and (seed, state, C, h, w), where the trace's own states are of several sizes.
     """
-    x_norm = rms(trace.x_t) if x_norm is None else x_norm
-    guesses = (trace.guesses if guesses is None else guesses).astype(np.float32)
+    x_norm = rms(frames_as_channels(trace.x_t, trace.record)) if x_norm is None else x_norm
+    guesses = frames_as_channels(trace.guesses if guesses is None else guesses, trace.record).astype(np.float32)
     final = guesses[:, -1:]
     size = rms(final)
     change = np.diff(guesses, axis=1, prepend=guesses[:, :1])
@@ -86,7 +91,7 @@ def measure(
 def measured(trace: States) -> list[dict[str, Any]]:
     """Return the trace's runs, with the numbers of `measure` where it has states and nobody measured them yet."""
     runs: list[dict[str, Any]] = trace.record.get("runs", [])
-    known = "x_t" in trace and "x0" in trace and trace.x_t.ndim == 5
+    known = "x_t" in trace and "x0" in trace and frames_as_channels(trace.x_t, trace.record).ndim == 5
     if not known or any("states" in run for run in runs) or len(runs) != len(trace.x_t):
         return runs
     return [run | row for run, row in zip(runs, measure(trace), strict=True)]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .clips import frames_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -22,16 +24,16 @@ if TYPE_CHECKING:
 ScheduleKind = Literal["vp", "ve", "flow"]
 
 
-def to_unit_variance(x_t: NDArray[Any], sigmas: NDArray[Any], kind: ScheduleKind) -> NDArray[Any]:
+def to_unit_variance(x_t: NDArray[Any], sigmas: NDArray[Any], kind: ScheduleKind, axes: int = 3) -> NDArray[Any]:
     """Return x_t on the scale that a decoder expects: ve is divided by √(1+σ²), the others are there already.
 
-    x_t: (..., state, C, h, w); sigmas: (state,).
+    x_t: (..., state, C, h, w), or (..., state, C, f, h, w) of clips; sigmas: (state,). axes: those of a state.
     Source: Karras et al. 2022, arXiv 2206.00364, table 1 (s(t) of VP against VE).
     """
     if kind != "ve":
         return x_t
     divisor = np.sqrt(1 + np.square(sigmas, dtype=np.float64)).astype(x_t.dtype)
-    scaled: NDArray[Any] = x_t / divisor[:, None, None, None]
+    scaled: NDArray[Any] = x_t / divisor.reshape(-1, *[1] * axes)
     return scaled
 
 
@@ -55,9 +57,9 @@ def drawn_scale(guesses: NDArray[Any], final: NDArray[Any]) -> NDArray[np.float6
 
 
 def canvas_latents(trace: Trace) -> NDArray[Any]:
-    """Return the trace's x_t ready to be decoded, (..., state, C, h, w)."""
-    kind = trace.record.get("schedule_kind", "vp")
-    return to_unit_variance(trace.x_t, trace.sigmas, kind) if kind == "ve" else trace.x_t
+    """Return the trace's x_t ready to be decoded, (..., state, C, h, w), or (..., state, C, f, h, w) of clips."""
+    kind, axes = trace.record.get("schedule_kind", "vp"), 4 if frames_of(trace.record) > 1 else 3
+    return to_unit_variance(trace.x_t, trace.sigmas, kind, axes) if kind == "ve" else trace.x_t
 
 
 def repeated(latents: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

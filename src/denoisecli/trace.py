@@ -14,6 +14,8 @@ timesteps     (state,)                     the scheduler's t; 0 at the last stat
 alpha_bars    (state,)                     ᾱ = 1/(1+σ²)
 ============  ===========================  ==========================================================
 
+Latents of clips have an axis of frames behind their channels, (seed, state, C, f, h, w).
+
 The denoiser's raw outputs are ε for ε-models, v for v-models:
 `record["model"]["prediction_type"]` says which.
 """
@@ -30,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .clips import frames_of
 from .errors import DenoiseError, NotRecorded, UsageError
 from .registry import axes as axes_of
 from .registry import part
@@ -89,8 +92,8 @@ class Trace:
     def _axes(self) -> list[str]:
         if "x_t" in self.arrays and self.arrays["x_t"].ndim >= 4:
             shape = self.arrays["x_t"].shape
-            axes = (*(axes_of(self.lab) or ()), "state")
-            leading = list(zip(axes[-(len(shape) - 3) :], shape, strict=False))
+            axes, own = (*(axes_of(self.lab) or ()), "state"), 4 if frames_of(self.record) > 1 else 3
+            leading = list(zip(axes[-(len(shape) - own) :], shape, strict=False))
             return [*(_counted(size, axis) for axis, size in leading), _by(shape[len(leading) :])]
         if "x_T" in self.arrays:
             return [_counted(len(self.arrays["x_T"]), "frame"), _by(self.arrays["x_T"].shape[1:])]

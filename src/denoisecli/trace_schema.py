@@ -155,6 +155,8 @@ class Latents(Part):
     patch: Side = ALWAYS
     scale: Number = ALWAYS
     """what the pipeline multiplies unit-variance latents by"""
+    frames: Side | None = None
+    """of a clip's latents, an axis behind the channels"""
 
 
 class Guidance(Part):
@@ -165,6 +167,8 @@ class Guidance(Part):
     """of the denoiser's output against what the scheduler gets"""
     embedded_scale: Number | None = None
     extra_branches: list[Name] = []
+    preconditioned: bool = False
+    """eps_uncond and eps_cond are what the scheduler would have got of each half alone, a·x_t + b·output (Cosmos)"""
 
 
 class LoraKeys(Part):
@@ -286,6 +290,13 @@ class Artifact(Part):
     kind: Name
 
 
+class FrameKeys(Part):
+    """How many frames a clip has, and how they are shown."""
+
+    count: Side | None = None
+    show: Name | None = None
+
+
 class FilmKeys(Part):
     """What of a config a stored run is drawn with, where its lab is not asked."""
 
@@ -309,7 +320,7 @@ class Config(Part):
     cfg: Number | None = None
     sampler: Name | None = None
     loop: bool | None = None
-    frames: Count | None = None
+    frames: Count | FrameKeys | None = None
     image: Text | None = None
     schedule: Name | None = None
     schedules: list[Name] | None = None

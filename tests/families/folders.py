@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tests.families import makers
+from tests.families import makers, video_makers
 from tests.tiny import letter_tokenizer
 
 CHAT = (
@@ -193,11 +193,16 @@ def wan() -> Any:
     return _with(makers.wan(), t5(16, "UMT5"))
 
 
+def ltx() -> Any:
+    return _with(video_makers.ltx(), t5(16))
+
+
 FOLDERS = {
     "sd3": sd3, "z-image": z_image, "flux": flux, "chroma": chroma, "flux2": flux2, "flux2-klein": flux2_klein,
     "qwen-image": qwen_image, "krea2": krea2, "ernie-image": ernie, "lumina2": lumina2, "sana": sana,
     "sana-sprint": sana_sprint, "pixart": pixart, "hidream": hidream, "auraflow": auraflow, "cogview4": cogview4,
     "kandinsky5": kandinsky5, "hunyuan-image": hunyuan_image, "wan": wan,
+    "ltx": ltx,
 }  # fmt: skip
 
 

@@ -581,24 +581,3 @@ def hunyuan_image() -> Made:
         return given
 
     return pipe, arguments
-
-
-@maker
-def ltx() -> Made:
-    transformer = built(
-        "LTXVideoTransformer3DModel", in_channels=8, out_channels=8, num_attention_heads=2, attention_head_dim=8,
-        cross_attention_dim=16, num_layers=1, caption_channels=16,
-    )  # fmt: skip
-    pipe = quiet("LTXPipeline", vae=None, transformer=transformer, scheduler=flow(), **WITHOUT_TEXT)
-
-    def arguments(n: int) -> dict[str, Any]:
-        return {
-            "prompt_embeds": repeated(rows(1, 7, 16), n),
-            "prompt_attention_mask": torch.ones(n, 7, dtype=torch.int64),
-            "negative_prompt_embeds": repeated(rows(1, 7, 16, seed=6), n),
-            "negative_prompt_attention_mask": torch.ones(n, 7, dtype=torch.int64),
-            "guidance_scale": 4.0,
-            "num_frames": 9,
-        }
-
-    return pipe, arguments

@@ -19,7 +19,7 @@ from tests.sampling import sample_batch
 
 SIZE = (64, 32)
 SEEDS = [7, 21]
-PAINTED = [name for name in makers.MAKERS if name not in ("wan_video", "ltx", "flux_true_cfg")]
+PAINTED = [name for name in makers.MAKERS if name not in ("wan_video", "flux_true_cfg")]
 SCALE = {"krea2": 3.0, "flux": 3.5}
 
 pytestmark = [

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from denoisecli.diffusion import latent_layout
+from denoisecli.diffusion.families import family_named
 from denoisecli.diffusion.recorder import record
 from denoisecli.errors import UsageError
 from denoisecli.process.x0 import Level, predicted_x0
-from tests.families import makers
+from tests.families import makers, newest, video_makers
 
 HEIGHT, WIDTH, STEPS, N = 32, 64, 2, 2
 
@@ -39,13 +40,20 @@ EXPECTED = {
     "wan_two_denoisers": ((4, 16, 32), 4.0, 4.0, 1),
     "wan_video": ((4, 3, 16, 32), 4.0, 4.0, 1),
     "hunyuan_image": ((4, 16, 32), 4.0, 4.0, 1),
-    "ltx": ((8, 2, 1, 2), 4.0, 4.0, 1),
+    "ltx": ((8, 2, 16, 32), 4.0, 4.0, 1),
+    "hunyuan_video": ((4, 2, 16, 32), 1.0, 6.0, 1),
+    "cogvideox": ((4, 3, 16, 32), 4.0, 4.0, 1),
+    "cogvideox_dpm": ((4, 3, 16, 32), 4.0, 4.0, 1),
+    "mochi": ((12, 2, 4, 8), 4.0, 4.0, 1),
+    "ideogram4": ((4, 16, 32), 4.0, 4.0, -1),
 }
+ALL = makers.MAKERS | video_makers.VIDEO | {"ideogram4": newest.ideogram4}
 PACKERS = {"flux", "chroma", "qwen_image", "krea2", "flux2", "flux2_klein", "ernie"}
 NORMED = {"qwen_image", "lumina2"}
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:In CPU autocast:UserWarning"),  # Mochi asks for float32 so
 ]
 
 
@@ -68,13 +76,14 @@ def recorded():
 
     def of(name):
         if name not in known:
-            pipe, arguments = makers.MAKERS[name]()
+            pipe, arguments = ALL[name]()
             plain, got = call(pipe, arguments), []
             own = type(pipe.scheduler).step
 
-            def spy(self, model_output, timestep, sample, *rest, **more):
-                got.append((sample.clone(), model_output.clone()))
-                return own(self, model_output, timestep, sample, *rest, **more)
+            def spy(self, *told, **named):
+                given = inspect.signature(own).bind(self, *told, **named).arguments
+                got.append((given["sample"].clone(), given["model_output"].clone()))
+                return own(self, *told, **named)
 
             with pytest.MonkeyPatch.context() as patch:
                 spy.__signature__ = inspect.signature(own)
@@ -96,11 +105,12 @@ def layout(pipe, trace, sample):
     grid = (frames, shape[-2] // note["patch"], shape[-1] // note["patch"])
     if kind == "plain" and sample.ndim == 5:
         kind = "frames"
-    return latent_layout.Layout(kind, grid, note["patch"], scale=note["scale"])
+    family = family_named(type(pipe).__name__)
+    return latent_layout.Layout(kind, grid, note["patch"], bool(family and family.patch_first), note["scale"])
 
 
 def test_every_maker_is_expected():
-    assert set(EXPECTED) == set(makers.MAKERS)
+    assert set(EXPECTED) == set(ALL)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -163,7 +173,7 @@ def test_x0_follows_from_what_the_scheduler_got(recorded, name):
     pipe, _, _, got, trace = recorded(name)
     to = layout(pipe, trace, got[0][0])
     kind, prediction = trace.record["schedule_kind"], trace.record["model"]["prediction_type"]
-    assert kind == ("vp" if name in ("pixart", "sana_sprint") else "flow")
+    assert kind == ("vp" if name in ("pixart", "sana_sprint", "cogvideox", "cogvideox_dpm") else "flow")
     for step, (sample, output) in enumerate(got):
         at = Level(trace.timesteps[step], trace.sigmas[step], trace.alpha_bars[step])
         x0 = predicted_x0(kind, prediction, to.unpack(sample.float()), to.unpack(output.float()), at)

@@ -148,6 +148,12 @@ def without_usual_memory(config: BaseModel, plain: SerializerFunctionWrapHandler
     }
 
 
+def without_usual(config: BaseModel, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    """Return a lab's config as plain values, without what most runs do not have, as in files from before it."""
+    told = without_usual_memory(config, plain)
+    return {key: value for key, value in told.items() if key not in ("start", "phases") or value}
+
+
 class Lora(Closed):
     """One LoRA file and its strength."""
 
@@ -389,6 +395,4 @@ class SamplingConfig(LabConfig):
 
     @model_serializer(mode="wrap")
     def _without_usual(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what most runs do not have, as in files from before it."""
-        told = without_usual_memory(self, plain)
-        return {key: value for key, value in told.items() if key not in ("start", "phases") or value}
+        return without_usual(self, plain)

@@ -14,10 +14,16 @@ from .latent_layout import Layout
 
 
 def to_decoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Return latents (n, C, h, w) of unit variance as the autoencoder decodes them."""
+    """Return latents (n, C, h, w), or (n, C, f, h, w) of a clip, of unit variance as the autoencoder decodes them."""
     scale, mean, _ = _statistics(vae, latents)
     x = _by_patch(vae, latents, lambda patches: patches * scale + mean)
-    return x[:, :, None] if has_frames(vae) else x
+    return x[:, :, None] if has_frames(vae) and x.ndim == 4 else x
+
+
+def decoded(vae: Any, x: torch.Tensor) -> torch.Tensor:
+    """Return what the autoencoder decodes of `to_decoder`'s latents; one that is told a timestep gets 0 (LTX)."""
+    told = {"temb": x.new_zeros(len(x))} if getattr(vae.config, "timestep_conditioning", False) else {}
+    return vae.decode(x, **told, return_dict=False)[0]  # type: ignore[no-any-return]
 
 
 def from_encoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
@@ -33,7 +39,7 @@ def pixels_in(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def pixels_out(vae: Any, decoded: torch.Tensor) -> torch.Tensor:
-    """Return decoded pictures as (n, 3, H, W)."""
+    """Return decoded pictures as (n, 3, H, W); of a clip the first frame."""
     return decoded[:, :, 0] if has_frames(vae) else decoded
 
 
@@ -53,16 +59,22 @@ def _statistics(vae: Any, like: torch.Tensor) -> tuple[Any, Any, Any]:
         deviation = _for_channels(deviation, like)
         return deviation, _for_channels(vae.bn.running_mean, like), 1 / deviation
     factor = getattr(config, "scaling_factor", None) or 1.0
-    mean, deviations = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+    mean, deviations = (_told(vae, name) for name in ("latents_mean", "latents_std"))
     if mean is not None and deviations is not None:
-        deviation = _for_channels(torch.tensor(deviations) / factor, like)
-        return deviation, _for_channels(torch.tensor(mean), like), 1 / deviation
+        deviation = _for_channels(torch.as_tensor(deviations) / factor, like)
+        return deviation, _for_channels(torch.as_tensor(mean), like), 1 / deviation
     tiny = type(vae).__name__ == "AutoencoderTiny"
     return 1 / factor, 0.0 if tiny else getattr(config, "shift_factor", None) or 0.0, factor
 
 
+def _told(vae: Any, name: str) -> Any:
+    """Return a list of the config's, or a buffer of this name: LTX-Video keeps its statistics among the weights."""
+    listed = getattr(vae.config, name, None)
+    return listed if listed is not None else dict(vae.named_buffers(recurse=False)).get(name)
+
+
 def _for_channels(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    return values.to(like.device, like.dtype).reshape(1, -1, 1, 1)
+    return values.to(like.device, like.dtype).reshape(1, -1, *[1] * (like.ndim - 2))
 
 
 def _by_patch(vae: Any, x: torch.Tensor, change: Any) -> torch.Tensor:
@@ -73,5 +85,8 @@ def _by_patch(vae: Any, x: torch.Tensor, change: Any) -> torch.Tensor:
 
 
 def has_frames(vae: Any) -> bool:
-    """Tell whether it is made for videos, with a frame axis."""
-    return getattr(vae.config, "temperal_downsample", None) is not None
+    """Return whether it decodes clips, with an axis of frames before the rows."""
+    if getattr(vae.config, "temperal_downsample", None) is not None:  # diffusers' spelling, of Wan and Qwen-Image
+        return True
+    own = getattr(vae.config, "temporal_compression_ratio", None) or vars(vae).get("temporal_compression_ratio") or 1
+    return bool(own > 1)

@@ -16,7 +16,7 @@ from denoisecli.errors import SamplingError, UsageError, is_of_memory
 
 from . import call
 from .blame import blamed
-from .canvas import from_given
+from .canvas import clip_length, from_given
 from .clock import Clock
 from .guidance import guidance_of, guides, scale_at
 from .noise import generators_after_start
@@ -47,9 +47,10 @@ class OutOfMemory(SamplingError):
 class Batch:
     """What is sampled at once: sample i starts at noise[i], under scales[i], and draws from seeds[i].
 
-    noise: (n, C, h, w), unit normal; the pipeline multiplies it by its first σ. scales: numbers, or StepScales, one a
-    step. embeds: what the prompts became, (n, ...) each, instead of them (see `embeddings`). height, width: pixels, by
-    default those of the noise. spacing: of the timesteps; schedule: ComfyUI's levels instead (see `use_sampler`).
+    noise: (n, C, h, w), or (n, C, f, h, w) of clips, unit normal; the pipeline multiplies it by its first σ. scales:
+    numbers, or StepScales, one a step. embeds: what the prompts became, (n, ...) each, instead of them (see
+    `embeddings`). height, width: pixels, by default those of the noise. spacing: of the timesteps; schedule: ComfyUI's
+    levels instead (see `use_sampler`).
     """
 
     noise: torch.Tensor | NDArray[np.float32]
@@ -143,6 +144,7 @@ def _calls(model: Model, batch: Batch, *, mixed: bool) -> Iterator[tuple[slice, 
         "height": batch.height or start.shape[-2] * factor,
         "width": batch.width or start.shape[-1] * factor,
         "num_inference_steps": batch.steps,
+        "num_frames": clip_length(pipe, start),
         "eta": batch.eta,
         "output_type": "latent",
     } | call.steps(pipe, batch.steps)

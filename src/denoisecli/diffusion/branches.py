@@ -3,6 +3,7 @@
 A guided step mixes branches: u without the prompt, c with it, and perhaps more (skip-layer or perturbed attention
 guidance). In g = ±(u + s·(c − u) + Σ w·(c − x)) all but s, w and the sign are known, so least squares give them, and
 what remains tells how true the formula is. A norm after the mixing (Qwen-Image, Lumina 2) shows as a gain on each row.
+Where a pipeline makes something of every output and x_t before it mixes (Cosmos), that is solved for, too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 EXACT = 1e-5
 """A residual below this is rounding, in float32. Half precision rounds at about 1e-2 (`_tolerance`)."""
+NEARLY = 1e-3
+"""A residual below this is rounding where large numbers cancel: σ of 80 against a latent of 1."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Mixture:
     residual: ‖g − formula‖ / ‖g‖.
     gain: mean factor on the rows, where a norm was applied after the mixing.
     exchanged: what was taken for the unconditional branch is the conditional one.
+    preconditioned: cond and uncond are a·x_t + b·output, what the scheduler would have got of that branch alone.
     """
 
     cond: torch.Tensor
@@ -65,6 +69,7 @@ class Mixture:
     residual: float = 0.0
     gain: float | None = None
     exchanged: bool = False
+    preconditioned: bool = False
 
     @property
     def scale(self) -> float | None:
@@ -129,14 +134,38 @@ def _completed(roles: list[str | None]) -> list[str]:
     return taken
 
 
-def mixture(branches: Sequence[Branch], g: torch.Tensor) -> Mixture | None:
-    """Return how g, (n, ...), came from the branches: the assignment and the sign with the smallest residual."""
+def mixture(branches: Sequence[Branch], g: torch.Tensor, x_t: torch.Tensor | None = None) -> Mixture | None:
+    """Return how g, (n, ...), came from the branches: the assignment and the sign with the smallest residual.
+
+    x_t: (n, ...), of which the pipeline may have put a share to every branch. Channels of g behind those of x_t are a
+    learned variance, which nobody guides (DeepFloyd).
+    """
     if not branches:
         return None
-    ways = itertools.product(*(cuts(branch.rows, g) for branch in branches))
+    if x_t is not None and g.ndim == x_t.ndim and g.shape[1] > x_t.shape[1]:
+        g = g[:, : x_t.shape[1]]
+    ways = list(itertools.product(*(cuts(branch.rows, g) for branch in branches)))
     roles = [branch.role for branch in branches]
     found = [_solved(dict(zip(roles, rows, strict=True)), g) for rows in ways]
-    return min(found, key=lambda way: way.residual)
+    best = min(found, key=lambda way: way.residual)
+    if x_t is None or x_t.shape != g.shape or sorted(roles) != ["cond", "uncond"] or best.gain is not None:
+        return best
+    if best.residual <= _tolerance(g):
+        return best
+    tried = [_preconditioned(dict(zip(roles, rows, strict=True)), g, x_t) for rows in ways]
+    return min([best, *(way for way in tried if way.residual < NEARLY)], key=lambda way: way.residual)
+
+
+def _preconditioned(rows: dict[str, torch.Tensor], g: torch.Tensor, x_t: torch.Tensor) -> Mixture:
+    """Solve g = a·x_t + b·(u + s·(c − u)) for a, b and s of each sample. Source: Karras et al. 2022, eq. 7."""
+    x, u, c = (tensor.double() for tensor in (x_t, rows["uncond"], rows["cond"]))
+    solved = _least_squares([x, u, c - u], g)
+    a, b, d = (_spread(solved[:, i], x) for i in range(3))
+    fit = a * x + b * u + d * (c - u)
+    residual = float(_norm(g - fit) / _norm(g).clamp_min(1e-30))
+    scales = _scales((solved[:, 2] / solved[:, 1]).tolist())
+    cond, uncond = ((a * x + b * half).to(g.dtype) for half in (c, u))
+    return Mixture(cond, uncond, scales=scales, residual=residual, preconditioned=True)
 
 
 def _solved(rows: dict[str, torch.Tensor], g: torch.Tensor) -> Mixture:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from denoisecli.errors import UsageError
 
 from .families import Family, Latents, family_named
-from .latent_layout import Layout, vae_channels
+from .latent_layout import Layout, frames_each, vae_channels
 from .noise import starting_noise
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     import torch
 
-_FACTORS = ("vae_scale_factor", "vae_scale_factor_spatial", "vae_spatial_compression_ratio")
+FACTORS = ("vae_scale_factor", "vae_scale_factor_spatial", "vae_spatial_compression_ratio", "vae_spatial_scale_factor")
 
 
 def scale_factor(pipe: Any) -> int:
     """Return how many pixels one latent pixel stands for, along a side."""
     family = family_named(type(pipe).__name__)
-    factor = next(int(getattr(pipe, name)) for name in _FACTORS if getattr(pipe, name, None))
+    factor = next(int(getattr(pipe, name)) for name in FACTORS if getattr(pipe, name, None))
     return factor // family.patch if family and family.factor_has_patch else factor
 
 
@@ -47,31 +47,53 @@ def latent_channels(pipe: Any) -> int:
 
 
 def noise_for(
-    pipe: Any, seeds: Sequence[int], size: tuple[int, int], drawn: Sequence[torch.Generator] | None = None
+    pipe: Any,
+    seeds: Sequence[int],
+    size: tuple[int, int],
+    drawn: Sequence[torch.Generator] | None = None,
+    frames: int = 1,
 ) -> torch.Tensor:
     """Return unit normal starting noise (n, C, h, w), float32, for pictures of `size` = (width, height) in pixels.
 
-    drawn: see `starting_noise`.
+    drawn: see `starting_noise`. frames: of a clip; of more than one, the noise is (n, C, f, h, w).
     """
-    shape = (latent_channels(pipe), size[1] // scale_factor(pipe), size[0] // scale_factor(pipe))
-    layout = _layout(_family(pipe).drawn, shape, _family(pipe).patch)
+    latent_frames = (frames - 1) // frames_each(pipe) + 1
+    shape = (latent_channels(pipe), latent_frames, size[1] // scale_factor(pipe), size[0] // scale_factor(pipe))
+    layout = _layout(_family(pipe), _family(pipe).drawn, shape)
     return layout.unpack(starting_noise(seeds, _axes(layout, shape), drawn))
 
 
 def as_given(pipe: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Return latents (n, C, h, w) as the pipeline's call takes them."""
-    family, shape = _family(pipe), (latents.shape[1], latents.shape[2], latents.shape[3])
-    if family.extra.get("num_frames") == 1:
-        return latents[:, :, None]
-    return _layout(family.given, shape, family.patch).pack(latents)
+    """Return latents (n, C, h, w), or (n, C, f, h, w) of a clip, as the pipeline's call takes them."""
+    family, (h, w) = _family(pipe), latents.shape[-2:]
+    shape = (latents.shape[1], latents.shape[2] if latents.ndim == 5 else 1, h, w)
+    return _layout(family, family.given, shape).pack(latents)
+
+
+def clip_length(pipe: Any, latents: torch.Tensor) -> int:
+    """Return the frames of the clip that latents (n, C, h, w) or (n, C, f, h, w) stand for."""
+    return (latents.shape[2] - 1) * frames_each(pipe) + 1 if latents.ndim == 5 else 1
+
+
+def check_frames(pipe: Any, count: int, ref: str = "this model") -> None:
+    """Raise UsageError where a pipeline paints no clip of `count` frames."""
+    each = frames_each(pipe)
+    if count > 1 and not _family(pipe).fps:
+        raise UsageError(f"frames: {ref} paints single pictures, no clips.", "Leave frames out.")
+    if (count - 1) % each:
+        near = max(1, round((count - 1) / each)) * each + 1
+        raise UsageError(f"frames: {ref} paints 1 frame or 1 more than a multiple of {each}.", f"Try {near}.")
 
 
 def from_given(pipe: Any, latents: torch.Tensor, sides: tuple[int, int]) -> torch.Tensor:
-    """Return latents that the pipeline's call gave back as (n, C, h, w): the inverse of `as_given`. sides: (h, w)."""
-    family = _family(pipe)
-    if latents.ndim == 5 and family.extra.get("num_frames") == 1:
-        return latents[:, :, 0]
-    return _layout(family.given, (latent_channels(pipe), *sides), family.patch).unpack(latents)
+    """Return latents that the pipeline's call gave back as (n, C, h, w), of clips (n, C, f, h, w): `as_given` undone.
+
+    sides: (h, w).
+    """
+    family, frames = _family(pipe), 1
+    if family.fps:
+        frames = latents.shape[2] if latents.ndim == 5 else latents.shape[1] * family.patch**2 // (sides[0] * sides[1])
+    return _layout(family, family.given, (latent_channels(pipe), frames, *sides)).unpack(latents)
 
 
 def check_size(pipe: Any, size: tuple[int, int], ref: str = "this model") -> None:
@@ -109,14 +131,19 @@ def _family(pipe: Any) -> Family:
     return family_named(name) or Family(name, name, (name,))
 
 
-def _layout(kind: Latents, shape: tuple[int, ...], patch: int) -> Layout:
-    patch = patch if kind in ("packed", "patched") else 1
-    return Layout(kind, (1, shape[1] // patch, shape[2] // patch), patch)
+def _layout(family: Family, kind: Latents, shape: tuple[int, int, int, int]) -> Layout:
+    """Return the layout of latents (C, f, h, w): a family of clips has its axis of frames for one frame, too."""
+    patch = family.patch if kind in ("packed", "patched") else 1
+    named = "frames" if kind == "plain" and family.fps else kind
+    return Layout(named, (shape[1], shape[2] // patch, shape[3] // patch), patch)
 
 
-def _axes(layout: Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _axes(layout: Layout, shape: tuple[int, int, int, int]) -> tuple[int, ...]:
     """Return the axes of one sample in a layout."""
-    channels, (_, rows, columns) = shape[0] * layout.patch**2, layout.grid
-    if layout.kind == "channels last":
-        return (1, rows, columns, channels)
-    return (rows * columns, channels) if layout.kind == "packed" else (channels, rows, columns)
+    channels, (frames, rows, columns) = shape[0] * layout.patch**2, layout.grid
+    by_kind = {
+        "channels last": (frames, rows, columns, channels),
+        "packed": (frames * rows * columns, channels),
+        "frames": (channels, frames, rows, columns),
+    }
+    return by_kind.get(layout.kind, (channels, rows, columns))

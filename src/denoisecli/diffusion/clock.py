@@ -32,7 +32,8 @@ class Clock:
     """Reads one scheduler: the scale of its x_t, what its model predicts, and the level of every state.
 
     kind: "vp", "ve" or "flow", the scale that the scheduler keeps x_t on.
-    prediction: what the model was trained to predict: epsilon, v_prediction, sample, flow_prediction or trigflow.
+    prediction: what the model was trained to predict: epsilon, v_prediction, sample, flow_prediction, flow_reversed or
+        trigflow.
     """
 
     def __init__(self, scheduler: Any) -> None:
@@ -40,7 +41,9 @@ class Clock:
         self.kind: ScheduleKind = _kind(scheduler)
         default = "flow_prediction" if self.kind == "flow" else "epsilon"
         found = str(scheduler.config.get("prediction_type", default))
-        self.prediction = "flow_prediction" if self.kind == "flow" else found
+        self.inverted = bool(scheduler.config.get("invert_sigmas"))  # Mochi counts from noise, σ' = 1 − σ, t' = T − t
+        flow = "flow_reversed" if self.inverted else "flow_prediction"
+        self.prediction = flow if self.kind == "flow" else found
 
     @property
     def gives_x0(self) -> bool:
@@ -73,14 +76,15 @@ class Clock:
         index = next((place for place in places if place is not None), None)
         if index is None:
             index = self.scheduler.index_for_timestep(timestep)
-        return Level.of_sigma(t, float(self.scheduler.sigmas[index]), self.kind)
+        return self._at_sigma(t, float(self.scheduler.sigmas[index]))
 
     @property
     def last(self) -> Level:
         """Return the level of the result: σ = 0, or what little noise the schedule leaves."""
         scheduler = self.scheduler
         if _has_sigmas(scheduler):
-            return Level.of_sigma(0.0, float(scheduler.sigmas[-1]), self.kind)
+            end = float(scheduler.sigmas[-1])
+            return Level.of_sigma(0.0, 1 - end if self.inverted else end, self.kind)
         if not hasattr(scheduler, "alphas_cumprod"):
             return self._at(0.0)
         stride = scheduler.config.num_train_timesteps // max(scheduler.num_inference_steps or 1, 1)
@@ -95,7 +99,7 @@ class Clock:
         timesteps = [float(self.scheduler.timesteps[i]) for i in opening]
         if _has_sigmas(self.scheduler):
             sigmas = [float(self.scheduler.sigmas[i]) for i in opening]
-            rows = [Level.of_sigma(t, sigma, self.kind) for t, sigma in zip(timesteps, sigmas, strict=True)]
+            rows = [self._at_sigma(t, sigma) for t, sigma in zip(timesteps, sigmas, strict=True)]
         else:
             rows = [self._at(t) for t in timesteps]
         return Levels.stack([*rows, self.last])
@@ -105,6 +109,11 @@ class Clock:
         """Return how the timesteps are spaced: leading, linspace or trailing; None where there is no such way."""
         spacing = self.scheduler.config.get("timestep_spacing")
         return None if spacing is None else str(spacing)
+
+    def _at_sigma(self, t: float, sigma: float) -> Level:
+        if self.inverted:
+            t, sigma = float(self.scheduler.config.num_train_timesteps) - t, 1 - sigma
+        return Level.of_sigma(t, sigma, self.kind)
 
     def _at(self, t: float) -> Level:
         """Return the level at t of a scheduler without σ: by its ᾱ table, its angle, or its own function of t."""
@@ -138,9 +147,9 @@ def _kind(scheduler: Any) -> ScheduleKind:
     if kept := getattr(scheduler, "kept_scale", None):  # see `comfyui_levels`
         return kept  # type: ignore[no-any-return]
     flows = config.get("prediction_type") == "flow_prediction" or config.get("use_flow_sigmas")
-    if type(scheduler).__name__.startswith("FlowMatch") or flows:
-        return "flow"
-    return "ve" if _has_sigmas(scheduler) and float(scheduler.init_noise_sigma) != 1 else "vp"
+    if type(scheduler).__name__.startswith(("FlowMatch", "FlowMap")) or flows:
+        return "ve" if (config.get("sigma_max") or 1) > 1 else "flow"  # Cosmos 2 goes from 80 down by a flow's steps
+    return "ve" if _has_sigmas(scheduler) and float(getattr(scheduler, "init_noise_sigma", 1)) != 1 else "vp"
 
 
 def _has_sigmas(scheduler: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import torch
 
+from denoisecli.clips import first_of_each
 from denoisecli.cores import in_order
 from denoisecli.errors import SamplingError
 
@@ -62,7 +63,10 @@ class Decoder(Protocol):
     name: str
 
     def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return sRGB pictures, (n, H, W, 3), for latents on the unit-variance scale, (n, C, h, w)."""
+        """Return sRGB pictures, (n, H, W, 3), for latents on the unit-variance scale, (n, C, h, w).
+
+        Of clips, (n, C, f, h, w), the pictures are (n, f, H, W, 3): one for each frame of the latents.
+        """
         ...
 
 
@@ -117,7 +121,13 @@ class VaeDecoder:
             vae.to(memory_format=torch.channels_last)
 
     def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return sRGB pictures, (n, H, W, 3), uint8. Raises SamplingError where even float32 gives no numbers."""
+        """Return sRGB pictures, (n, H, W, 3), or (n, f, H, W, 3) of clips, uint8.
+
+        Raises SamplingError where even float32 gives no numbers.
+        """
+        if latents.ndim == 5:
+            frames = latents.shape[2]
+            return np.stack([first_of_each(self.clip(one), frames) for one in latents])
         size = self._batch(latents.shape)
         if size > 1 and self._takes_several():
             return np.concatenate(list(side_by_side(self._decode, np.split(latents, len(latents)), size)))
@@ -131,6 +141,16 @@ class VaeDecoder:
         """
         vae = self.vae
         return computes_on(vae).type == "cpu" and vae.dtype == torch.float32 and not autoencoder.has_frames(vae)
+
+    def clip(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return every frame, (F, H, W, 3), of one clip's latents (C, f, h, w).
+
+        An autoencoder of pictures (AnimateDiff) decodes them one by one; one of clips all at once, or in parts where it
+        has been asked to (`vae: {tiling: true}`).
+        """
+        if not autoencoder.has_frames(self.vae):
+            return self.decode(np.ascontiguousarray(latents.swapaxes(0, 1)))
+        return self._decode(latents[None])
 
     def _batch(self, shape: tuple[int, ...]) -> int:
         return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * self.scale_factor**2))
@@ -162,7 +182,16 @@ class VaeDecoder:
             x = autoencoder.to_decoder(self.vae, x)
             if type(self.vae).__name__ == "AutoencoderTiny":
                 x = x.contiguous(memory_format=torch.channels_last)
-            return autoencoder.pixels_out(self.vae, self.vae.decode(x, return_dict=False)[0])
+            made = autoencoder.decoded(self.vae, x)
+        # of one clip, its frames are the pictures
+        return made[0].swapaxes(0, 1) if latents.ndim == 5 else autoencoder.pixels_out(self.vae, made)
+
+
+def _frame_by_frame(decode: Callable[[NDArray[Any]], NDArray[np.uint8]], latents: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the pictures (n, f, H, W, 3) of clips (n, C, f, h, w) by a decoder that knows pictures alone."""
+    n, frames = latents.shape[0], latents.shape[2]
+    drawn = decode(latents.swapaxes(1, 2).reshape(n * frames, latents.shape[1], *latents.shape[3:]))
+    return drawn.reshape(n, frames, *drawn.shape[1:])
 
 
 def side_by_side(
@@ -187,7 +216,9 @@ class LinearDecoder:
         self.factors, self.scale_factor = factors, scale_factor
 
     def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return sRGB pictures, (n, H, W, 3), uint8."""
+        """Return sRGB pictures, (n, H, W, 3), or (n, f, H, W, 3) of clips, uint8."""
+        if latents.ndim == 5:
+            return _frame_by_frame(self.decode, latents)
         return np.concatenate([self._enlarged(linear_rgb(one[None], self.factors)) for one in latents])
 
     def _enlarged(self, small: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -203,7 +234,9 @@ class FittedDecoder:
         self.colours, self.scale_factor, self.name = colours, scale_factor, colours.name
 
     def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return sRGB pictures, (n, H, W, 3), uint8."""
+        """Return sRGB pictures, (n, H, W, 3), or (n, f, H, W, 3) of clips, uint8."""
+        if latents.ndim == 5:
+            return _frame_by_frame(self.decode, latents)
         size = (latents.shape[-2] * self.scale_factor, latents.shape[-1] * self.scale_factor)
         return np.concatenate([self._enlarged(latents[i : i + 1], size) for i in range(len(latents))])
 

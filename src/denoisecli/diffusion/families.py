@@ -49,6 +49,8 @@ class Family:
     steps: int = 50
     sampler: str = "flow_euler"
     side: int = 1024
+    fps: int = 0
+    """Frames a second of the clips that it paints; 0 for pictures alone."""
     labs: bool = True
     note: str = ""
     extra: dict[str, object] = field(default_factory=dict, hash=False)
@@ -60,6 +62,7 @@ class Family:
 _MASKED = ("prompt_embeds", "prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask")
 _TOLD_MASK = ("prompt_embeds", "prompt_embeds_mask")
 _BOTH = ("prompt_embeds", "negative_prompt_embeds")
+_CLIPS = "paints clips: `sample` with `frames`; the other labs paint one frame"
 _UNBINNED: dict[str, object] = {"use_resolution_binning": False}  # or the size would be another one
 
 FAMILIES: tuple[Family, ...] = (
@@ -159,9 +162,23 @@ FAMILIES: tuple[Family, ...] = (
         embeds=("prompt_embeds", "prompt_embeds_mask", "prompt_embeds_2", "prompt_embeds_mask_2"),
     ),
     Family(
-        "wan", "Wan 2.1, 2.2", ("WanPipeline",), patch=2, scale=5.0, sampler="flow_unipc", side=480,
-        note="the labs paint one frame", extra={"num_frames": 1},
-        embeds=_BOTH,
+        "wan", "Wan 2.1, 2.2", ("WanPipeline",), patch=2, scale=5.0, sampler="flow_unipc", side=480, fps=16,
+        note=_CLIPS, embeds=_BOTH,
+    ),
+    Family(
+        "ltx", "LTX-Video", ("LTXPipeline",), given="packed", scale=3.0, side=512, fps=25, note=_CLIPS, embeds=_MASKED
+    ),
+    Family(
+        "hunyuan-video", "HunyuanVideo", ("HunyuanVideoPipeline",), "embedded", patch=2, scale=6.0, side=720, fps=24,
+        note=_CLIPS, embeds=("prompt_embeds", "pooled_prompt_embeds", "prompt_attention_mask"),
+    ),
+    Family(
+        "cogvideox", "CogVideoX", ("CogVideoXPipeline",), patch=2, scale=6.0, sampler="ddim", side=480, fps=8,
+        labs=False, note="clips; levels of its own, which no sampler here has",
+    ),
+    Family(
+        "mochi", "Mochi 1", ("MochiPipeline",), patch=2, scale=4.5, steps=64, side=480, fps=30, labs=False,
+        note="clips; counts its levels from noise to picture",
     ),
 )  # fmt: skip
 REFINERS = {"StableDiffusionXLImg2ImgPipeline": "sdxl"}

@@ -54,8 +54,14 @@ def examples(guesses: NDArray[np.float32], finals: NDArray[np.float32]) -> NDArr
 
 
 def fitted(full: Draws, latents: NDArray[np.float32]) -> Colours:
-    """Return the map that imitates `full` best on latents (n, C, h, w), n > 1: 1 or 2 × 2 colours a latent pixel."""
+    """Return the map that imitates `full` best on latents (n, C, h, w), n > 1: 1 or 2 × 2 colours a latent pixel.
+
+    Of clips, (n, C, f, h, w), every frame is a picture.
+    """
     pictures = full.decode(latents)
+    if latents.ndim == 5:
+        pictures = pictures.reshape(-1, *pictures.shape[2:])
+        latents = latents.swapaxes(1, 2).reshape(-1, latents.shape[1], *latents.shape[3:])
     block = pictures.shape[1] // latents.shape[2]
     sides = (1, 2) if block % 2 == 0 else (1,)
     tried = [_fit(latents[:-1], pictures[:-1], side) for side in sides]

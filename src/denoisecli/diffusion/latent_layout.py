@@ -11,7 +11,7 @@ as it came     anything else: what has no rows and columns
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .families import family_named
@@ -61,13 +61,15 @@ class Layout:
     patch: int = 1
     patch_first: bool = False
     scale: float = 1.0
+    lone: bool = False
+    """An axis of length 1 stands behind the samples' (Cosmos 3)."""
 
     def unpack(self, latents: torch.Tensor) -> torch.Tensor:
         """Return (n, C, h, w), or (n, C, f, h, w) of several frames, on the unit-variance scale."""
         if self.kind == "as it came":
             return latents
         n, p, (f, rows, columns) = len(latents), self.patch, self.grid
-        x = self._channels_first(latents)
+        x = self._channels_first(latents[:, 0] if self.lone else latents)
         if p > 1:
             if self.patch_first:
                 x = x.reshape(n, p, p, -1, f, rows, columns).permute(0, 3, 4, 5, 1, 6, 2)
@@ -94,7 +96,8 @@ class Layout:
             return x.movedim(1, -1).contiguous()
         if self.kind == "frames first":
             return x.transpose(1, 2).contiguous()
-        return x if self.kind == "frames" else x[:, :, 0]
+        x = x if self.kind == "frames" else x[:, :, 0]
+        return x[:, None] if self.lone else x
 
     def _channels_first(self, latents: torch.Tensor) -> torch.Tensor:
         """Return (n, channels, frames, rows, columns)."""
@@ -109,7 +112,8 @@ class Layout:
     @property
     def record(self) -> dict[str, Any]:
         """What trace.json says of it."""
-        return {"kind": "plain" if self.kind == "frames" else self.kind, "patch": self.patch, "scale": self.scale}
+        told = {"kind": "plain" if self.kind == "frames" else self.kind, "patch": self.patch, "scale": self.scale}
+        return told | ({"frames": self.grid[0]} if self.grid[0] > 1 else {})
 
 
 def layout_of(pipe: Any, x_t: torch.Tensor, hints: Hints, scale: float = 1.0) -> Layout:
@@ -122,6 +126,8 @@ def layout_of(pipe: Any, x_t: torch.Tensor, hints: Hints, scale: float = 1.0) ->
         patch = _patch(x_t.shape[1], vae_channels(pipe)) if hasattr(pipe, "_unpatchify_latents") else 1
         grid = (1, x_t.shape[2], x_t.shape[3])
         return Layout("patched" if patch > 1 else "plain", grid, patch, scale=scale)
+    if x_t.ndim == 6 and x_t.shape[1] == 1:
+        return replace(_of_frames(x_t[:, 0], channels, scale), lone=True)
     if x_t.ndim == 5:
         return _of_frames(x_t, channels, scale)
     if x_t.ndim == 3:
@@ -161,8 +167,7 @@ def _grid(pipe: Any, tokens: int, hints: Hints) -> tuple[int, int, int] | None:
     """Return (frames, rows, columns) of a row of tokens; None where no such grid fits."""
     if hints.grid and math.prod(hints.grid) == tokens:
         return hints.grid
-    ratio = next((getattr(pipe, name) for name in _TEMPORAL if getattr(pipe, name, None)), 1)
-    frames = (hints.frames - 1) // int(ratio) + 1 if hints.frames else 1
+    frames = (hints.frames - 1) // frames_each(pipe) + 1 if hints.frames else 1
     if tokens % frames:
         return None
     wanted = (hints.height or 1) / (hints.width or 1)
@@ -172,7 +177,10 @@ def _grid(pipe: Any, tokens: int, hints: Hints) -> tuple[int, int, int] | None:
     return None if far else (frames, rows, each // rows)
 
 
-_TEMPORAL = ("vae_temporal_compression_ratio", "vae_scale_factor_temporal")
+def frames_each(pipe: Any) -> int:
+    """Return for how many frames of a clip one of its latents' frames stands; the first is one alone."""
+    names = ("vae_temporal_compression_ratio", "vae_scale_factor_temporal", "vae_temporal_scale_factor")
+    return int(next((getattr(pipe, name) for name in names if getattr(pipe, name, None)), 1))
 
 
 def _whole(value: Any) -> int | None:

@@ -20,6 +20,7 @@ from denoisecli.process.x0 import Levels
 from denoisecli.trace import Source, Trace
 
 from .branches import Mixture, measured_row, mixture
+from .canvas import FACTORS
 from .denoiser import denoiser_of
 from .families import family_named
 from .guidance import scale_at
@@ -38,10 +39,12 @@ def fill(trace: Trace, tape: Tape) -> None:
         raise UsageError("The scheduler was exchanged inside record().", "Set the scheduler first, then record.")
     runs = [run for run in tape.runs if run.steps]
     if not runs:
+        _not_stepped_elsewhere(tape)
         return
+    _same_shapes(tape.pipe, runs)
     _same_levels(runs)
     for step in (step for run in runs for step in run.steps):
-        step.made = mixture(step.branches, step.output)
+        step.made = mixture(step.branches, step.output, step.x_t)
         step.branches = []
     at = Levels.stack([*(step.level for step in runs[0].steps), runs[0].end or tape.clock.last])
     trace.arrays |= _arrays(runs)
@@ -129,6 +132,8 @@ def _guidance(run: Run) -> dict[str, Any]:
         entry["embedded_scale"] = run.told_scale
     if extras:
         entry["extra_branches"] = list(extras)
+    if both and both.preconditioned:
+        entry["preconditioned"] = True
     return entry
 
 
@@ -205,6 +210,27 @@ def _unpacked(run: Run, tensors: Sequence[torch.Tensor | None]) -> list[torch.Te
     return [run.layout.unpack(tensor.float()) for tensor in tensors if tensor is not None]
 
 
+def _not_stepped_elsewhere(tape: Tape) -> None:
+    """Raise UsageError where a denoiser was evaluated and the scheduler that is heard never stepped."""
+    if tape.pending:
+        raise UsageError(
+            f"{type(tape.pipe).__name__} never steps its own scheduler but copies of it (in diffusion forcing one for "
+            "each frame), each on levels of its own, so the whole clip has no state, and nothing was recorded.",
+            "Where the family has a pipeline whose frames share their levels (SkyReelsV2Pipeline), record that one.",
+        )
+
+
+def _same_shapes(pipe: Any, runs: list[Run]) -> None:
+    """Raise UsageError where one run's states are of several shapes: Cosmos 1 steps twice, once on both halves."""
+    shapes = {tuple(step.x_t.shape) for run in runs[:1] for step in run.steps}
+    if len(shapes) > 1:
+        named = " and ".join("×".join(map(str, shape)) for shape in sorted(shapes))
+        raise UsageError(
+            f"{type(pipe).__name__} hands its scheduler latents of several shapes in one run ({named}), "
+            "so they are no states of one picture, and nothing was recorded."
+        )
+
+
 def _same_levels(runs: list[Run]) -> None:
     """Raise UsageError where the calls inside one record() cannot share their axes."""
 
@@ -256,5 +282,4 @@ def _describe(pipe: Any, prediction_type: str, x_t: torch.Tensor, latent_shape: 
 
 
 def _scale_factor(pipe: Any) -> int | None:
-    names = ("vae_scale_factor", "vae_scale_factor_spatial", "vae_spatial_compression_ratio")
-    return next((int(getattr(pipe, name)) for name in names if getattr(pipe, name, None)), None)
+    return next((int(getattr(pipe, name)) for name in FACTORS if getattr(pipe, name, None)), None)

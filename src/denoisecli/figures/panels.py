@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from denoisecli.clips import frames_of, on_plane
 from denoisecli.errors import NotRecorded
 from denoisecli.scale import canvas_latents, latent_sizes
 from denoisecli.trace import Trace
@@ -82,10 +83,14 @@ class LatentView:
     title: str = "Latent"
     begins: tuple[int, int] | None = None
     """(h, w) that the first states were sampled at, where a phase enlarged the picture"""
+    shape: tuple[int, ...] = ()
+    """of a state, where it is not that of the latents: a clip's frames lie side by side in them"""
 
     @property
     def symbol(self) -> str:
-        """The shape, such as 4×32×32, or 4×32×32 to 48×48."""
+        """The shape, such as 4×32×32, or 4×32×32 to 48×48, or 4×5×32×32 of a clip."""
+        if self.shape:
+            return "×".join(map(str, self.shape))
         channels, *last = self.latents.shape[-3:]
         first = tuple(last) if self.begins is None else self.begins
         grows = [first, tuple(last)] if first != tuple(last) else [first]
@@ -144,8 +149,10 @@ def run_views(trace: Trace, pictures: Mapping[str, Any], theme: Theme, *, channe
         scales = drawn_scales(trace.record.get("runs", []), len(stack[0])) if name == "guess" else None
         views[name] = PictureView(title, symbol, stack, (width, height), scales, theme)
     if "latent" not in views and "x_t" in trace:
-        latents = canvas_latents(trace)
-        views["latent"] = LatentView(latents, robust_limits(latents), theme, channels, begins=latent_sizes(trace)[0])
+        latents = on_plane(canvas_latents(trace), trace.record)
+        shape = trace.x_t.shape[-4:] if frames_of(trace.record) > 1 else ()
+        begins = None if shape else latent_sizes(trace)[0]
+        views["latent"] = LatentView(latents, robust_limits(latents), theme, channels, begins=begins, shape=shape)
     if not views:
         raise NotRecorded("This trace holds nothing to show: no pictures and no x_t.")
     return views

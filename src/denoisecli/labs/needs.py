@@ -7,7 +7,7 @@ from typing import Any
 from denoisecli.config.base import LabConfig
 from denoisecli.diffusion import memory, models
 
-from .sampling import batch_size
+from .sampling import batch_size, frames_of
 
 
 def memory_needs(config: LabConfig) -> tuple[list[str], list[dict[str, Any]]]:
@@ -16,7 +16,8 @@ def memory_needs(config: LabConfig) -> tuple[list[str], list[dict[str, Any]]]:
         return [], []
     told: Any = config
     size = told.size or (512, 512)
-    at_once = getattr(told, "batch", None) or batch_size(size, len(getattr(told, "seeds", ())) or 1)
-    work = memory.Work(size, at_once, getattr(told, "steps", 1))
+    frames = frames_of(told)
+    at_once = getattr(told, "batch", None) or batch_size(size, len(getattr(told, "seeds", ())) or 1, frames)
+    work = memory.Work(size, at_once * frames, getattr(told, "steps", 1))
     found = memory.needs(models.locate(told.model), work, memory.Saving.of(told), told.device, told.dtype)
     return memory.needs_in_words(found, told.device), [one.record() for one in found]

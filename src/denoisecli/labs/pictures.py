@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from denoisecli import clips
 from denoisecli.config.phases import painted_size
 from denoisecli.metrics import rms, significant
 from denoisecli.scale import as_sampled, canvas_latents, drawn_scale, enlarged, latent_sizes, of_one_size
@@ -43,6 +44,8 @@ class Pictures:
     decoders: dict[str, str]
     drawn_scale: NDArray[np.float64] | None = None
     raw: Mapping[tuple[int, ...], NDArray[np.uint8]] = field(default_factory=dict)
+    clips: list[NDArray[np.uint8]] = field(default_factory=list)
+    """Of a run of clips, every frame of each finished one, (F, H, W, 3)."""
     preview_psnr: float | None = None
     """How near the states' decoder comes to the finals' one on the finished pictures, in decibels; None: the same."""
 
@@ -82,20 +85,56 @@ class Unscaled:
         return self.raw[place] if place in self.raw else self.drawn[place]
 
 
+@dataclass
+class Shown:
+    """A decoder of clips whose pictures are the frames that a run shows, side by side: (n, C, f, h, w) to (n, H, W, 3).
+
+    kept: hears every frame of each clip, (F, H, W, 3), where somebody wants them.
+    """
+
+    by: Decoder
+    show: clips.Show
+    kept: list[NDArray[np.uint8]] | None = None
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.name = self.by.name
+
+    def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return sRGB pictures, (n, H, W, 3), uint8."""
+        return np.concatenate([self._one(one) for one in latents])
+
+    def _one(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
+        chosen, clip = clips.shown_frames(latents.shape[1], self.show), getattr(self.by, "clip", None)
+        if clip is None:  # it knows pictures alone, so it draws the shown ones
+            return clips.side_by_side(self.by.decode(latents[None, :, chosen]))
+        whole = clip(latents)
+        if self.kept is not None:
+            self.kept.append(whole)
+        return clips.side_by_side(clips.first_of_each(whole, latents.shape[1])[None, chosen])
+
+
 def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     """Decode canvases and guesses with the states' decoder and the finished pictures with the finals' one.
 
-    States of a run that was enlarged on the way are decoded at their own size, and drawn as large as the last.
+    States of a run that was enlarged on the way are decoded at their own size, and drawn as large as the last. Of clips
+    the shown frames lie side by side in one picture.
     """
     from denoisecli.diffusion import fitted_colours
     from denoisecli.diffusion.decode import decoder
 
     canvases, sizes = canvas_latents(trace), latent_sizes(trace)
-    factors = drawn_scales(job, trace.x0, canvases[:, -1])
+    guessed, finals = (clips.frames_as_channels(array, trace.record) for array in (trace.x0, canvases[:, -1]))
+    factors = drawn_scales(job, guessed, finals)
     guesses = scaled(trace.x0, factors)
-    finished = decoder(model, job.config.decode.finals)
+    show = clips.show_of({"config": job.config.model_dump()}) if clips.frames_of(trace.record) > 1 else None
+    whole_clips: list[NDArray[np.uint8]] = []
+    finished = _shown(decoder(model, job.config.decode.finals), show, whole_clips)
     seeds, states = canvases.shape[:2]
     width, height = painted_size(job.config) or (0, 0)
+    if show:
+        down, across = clips.grid_of(len(clips.shown_frames(clips.frames_of(trace.record), show)), width / height)
+        width, height = across * width, down * height
     shape = (seeds, states, height, width, 3)
     canvas, guess = room(job, "canvas", shape), room(job, "guess", shape)
     changed = [(int(seed), int(state)) for seed, state in np.argwhere(factors < 1)]
@@ -105,7 +144,7 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
         for part, size in of_one_size(sizes[:-1]):
             ends = canvases[:, -1] if size == sizes[-1] else guesses[:, part.stop - 1]
             own = [as_sampled(latents, size) for latents in (canvases[:, part], guesses[:, part], ends)]
-            on_the_way = _drawer_of_states(job, model, *own)
+            on_the_way = _shown(_drawer_of_states(job, model, *own), show)
             _decode_into(canvas[:, part], own[0], on_the_way, progress)
             _decode_into(guess[:, part], own[1], on_the_way, progress)
             rows = [row for row, (_, state) in enumerate(changed) if part.start <= state < part.stop]
@@ -119,7 +158,12 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
             near = fitted_colours.psnr(on_the_way.decode(shown), canvas[: len(shown), -1])
     decoders = {"states": on_the_way.name, "finals": finished.name}
     whole = np.pad(factors, ((0, 0), (0, 1)), constant_values=1)  # the finished picture is drawn as it is
-    return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw, strict=True)), near)
+    return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw, strict=True)), whole_clips, near)
+
+
+def _shown(by: Decoder, show: clips.Show | None, kept: list[NDArray[np.uint8]] | None = None) -> Decoder:
+    """Return the decoder of what a run shows: of a clip, `show` says which frames."""
+    return Shown(by, show, kept) if show else by
 
 
 def _drawer_of_states(
@@ -161,10 +205,11 @@ def drawn_scales(job: Job[Any], guesses: NDArray[Any], finals: NDArray[Any]) -> 
 
 
 def scaled(latents: NDArray[Any], factors: NDArray[np.float64]) -> NDArray[Any]:
-    """Return latents (..., C, h, w) times their factors (...)."""
+    """Return latents (..., C, h, w), of clips (..., C, f, h, w), times their factors (...)."""
     if (factors == 1).all():
         return latents
-    changed: NDArray[Any] = latents * factors[..., None, None, None].astype(latents.dtype)
+    spread = factors.reshape(*factors.shape, *[1] * (latents.ndim - factors.ndim))
+    changed: NDArray[Any] = latents * spread.astype(latents.dtype)
     return changed
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from denoisecli.clips import frames_as_channels
 from denoisecli.scale import canvas_latents
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ LEVELS, FRAMES = "noise level", "share of the way"
 class Rows:
     """The comparable parts of a run: rows (seeds, scales) of states.
 
-    keys: (cfg, seed) of each row, as text. canvas: x_t ready for a decoder; guess: x̂₀; both (row, state, C, h, w).
+    keys: (cfg, seed) of each row, as text. canvas: x_t ready for a decoder; guess: x̂₀; both (row, state, C, h, w), of
+    clips each channel of each frame a channel.
     positions: log σ of each state, or a walk frame's share of the way; `clock` says which.
     """
 
@@ -38,8 +40,9 @@ def sampled(trace: Trace) -> Rows | None:
     """Take the states of every row (seed, or scale and seed); None for a run that keeps none."""
     if "x_t" not in trace or "x0" not in trace:
         return None
-    canvas, guess = (_flat(array) for array in (canvas_latents(trace), trace.x0))
-    guess = np.concatenate([guess, _flat(trace.x_t)[:, -1:]], axis=1)
+    arrays = (canvas_latents(trace), trace.x0, trace.x_t)
+    canvas, guess, own = (_flat(frames_as_channels(array, trace.record)) for array in arrays)
+    guess = np.concatenate([guess, own[:, -1:]], axis=1)
     sigmas = trace.sigmas.astype(np.float64)
     positions = np.log(np.maximum(sigmas, LEAST_SIGMA))
     return Rows(_keys(trace, len(canvas)), canvas, guess, sigmas, positions, LEVELS)

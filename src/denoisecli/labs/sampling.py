@@ -96,17 +96,23 @@ def native_size(path: Path) -> tuple[int, int]:
     return width * factor, height * factor
 
 
-def batch_size(size: tuple[int, int], samples: int) -> int:
+def batch_size(size: tuple[int, int], samples: int, frames: int = 1) -> int:
     """Return how many samples go at once where the config does not say: the same on every machine."""
-    pixels = size[0] * size[1] // 64
+    pixels = size[0] * size[1] // 64 * frames
     return max(1, min(samples, BATCH_LATENTS // pixels))
 
 
 def work_of(config: SamplingConfig) -> Work:
     """Return what a resolved config's model is to do at once."""
-    size = painted_size(config) or _size(config)
-    at_once = getattr(config, "batch", None) or batch_size(size, max(1, len(config.seeds)))
-    return Work(size, at_once, config.steps)
+    size, frames = painted_size(config) or _size(config), frames_of(config)
+    at_once = getattr(config, "batch", None) or batch_size(size, max(1, len(config.seeds)), frames)
+    return Work(size, at_once * frames, config.steps)  # a frame takes what a picture takes, at most
+
+
+def frames_of(config: Any) -> int:
+    """Return how many frames a config asks for: 1 for pictures."""
+    told = getattr(config, "frames", None)
+    return int(told.count) if told is not None else 1
 
 
 def with_batch(config: Config, samples: int) -> Config:
@@ -115,14 +121,14 @@ def with_batch(config: Config, samples: int) -> Config:
     size = painted_size(config)
     if told.batch is not None or not size:
         return config
-    return config.model_copy(update={"batch": batch_size(size, samples)})
+    return config.model_copy(update={"batch": batch_size(size, samples, frames_of(config))})
 
 
 def load(job: Job[Any]) -> Model:
     """Load the model with its LoRAs and sampler, and warn of words it will not hear."""
     from denoisecli.diffusion.adapters import add_loras, wear
     from denoisecli.diffusion.blame import blamed
-    from denoisecli.diffusion.canvas import check_size
+    from denoisecli.diffusion.canvas import check_frames, check_size
     from denoisecli.diffusion.scheduler import use_sampler
 
     config: SamplingConfig = job.config
@@ -140,6 +146,7 @@ def load(job: Job[Any]) -> Model:
                 wear(model, [(lora.file, lora.strengths) for lora in worn])
         elif config.loras:
             add_loras(model, [(lora.file, lora.strengths) for lora in config.loras])
+    check_frames(model.pipe, frames_of(config), config.model)
     for prompt in config.prompts:
         warn_of_lost_words(job, model, prompt)
     for words in dict.fromkeys((config.negative_prompt, *(phase.negative_prompt or "" for phase in config.phases))):
@@ -330,7 +337,7 @@ def _batch(model: Model, config: SamplingConfig, samples: Sequence[Sample], nois
 
     width, height = _size(config)
     if noise is None:
-        noise = noise_for(model.pipe, [sample.seed for sample in samples], (width, height))
+        noise = noise_for(model.pipe, [sample.seed for sample in samples], (width, height), frames=frames_of(config))
         for index, sample in enumerate(samples):
             if sample.noise is not None:
                 noise[index] = noise.new_tensor(sample.noise)
@@ -418,7 +425,8 @@ def _teller(job: Job[Any], model: Model, samples: list[Sample], done: int) -> On
         at = step
         job.report.step(made, step=step, steps=steps, seeds=seeds)
         if factors is not None:
-            job.report.guess(linear_rgb(np.concatenate(list(x0[:GUESSES]), axis=-1)[None], factors)[0])
+            still = x0[:, :, x0.shape[2] // 2] if x0.ndim == 5 else x0  # of a clip the middle frame
+            job.report.guess(linear_rgb(np.concatenate(list(still[:GUESSES]), axis=-1)[None], factors)[0])
 
     return tell
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from denoisecli.clips import frames_as_channels
 from denoisecli.errors import DenoiseError, NotRecorded
 from denoisecli.registry import ROOMS, part
 
@@ -50,7 +51,7 @@ def check_drawable(run: Path, trace: Trace, views: Shapes) -> None:
 
 def sampled_fault(trace: Trace, views: Shapes) -> str | None:
     """Return what does not fit in a run that keeps every state of every row, and a picture of each."""
-    places = tuple(trace.x_t.shape[:-3])
+    places = tuple(frames_as_channels(trace.x_t[..., :1, :1], trace.record).shape[:-3])
     runs = len(trace.record.get("runs") or [])
     if runs != math.prod(places[:-1]):
         return f"trace.json tells of {runs} runs, and states.safetensors holds {math.prod(places[:-1])}"

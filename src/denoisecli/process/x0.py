@@ -107,6 +107,7 @@ _X0: dict[tuple[str, str], Callable[[Any, Any, Level], Any]] = {
     ("ve", "v_prediction"): lambda x, out, at: x0_ve_v(x, out, at.sigma),
     ("ve", "sample"): lambda _, out, __: out,
     ("flow", "flow_prediction"): lambda x, out, at: x0_flow(x, out, at.sigma),
+    ("flow", "flow_reversed"): lambda x, out, at: x0_flow(x, -out, at.sigma),  # x0 − ε
 }
 
 
@@ -130,4 +131,6 @@ def true_output(prediction_type: str, x0: Any, eps: Any, alpha_bar: float) -> An
         return x0
     if prediction_type == "flow_prediction":
         return eps - x0
+    if prediction_type == "flow_reversed":
+        return x0 - eps
     return eps if prediction_type == "epsilon" else math.sqrt(alpha_bar) * eps - math.sqrt(1 - alpha_bar) * x0

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from denoisecli.config.base import LOOK, ROW, SPLIT, SamplingConfig
+from denoisecli.config.base import LOOK, ROW, SPLIT, Closed, SamplingConfig, without_usual
 from denoisecli.config.fields import Float, Int, Text, one_of
 
 VIEWS = ["canvas", "guess", "latent"]
+SHOWS = ["grid", "middle"]
+
+
+class Frames(Closed):
+    """A clip instead of a picture."""
+
+    count: Annotated[Int, Field(ge=1, le=1024)] = 1
+    """how many frames the model paints; most paint 1 more than a multiple of 4 or 8"""
+    show: Annotated[Literal["grid", "middle"], one_of(SHOWS)] = "grid"
+    """grid (up to 9 frames of a state's latents, from the first to the last) or middle (that one alone)"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_alone(cls, value: Any) -> Any:
+        """Take `17` for `{count: 17}`."""
+        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class SampleConfig(SamplingConfig):
@@ -22,10 +38,30 @@ class SampleConfig(SamplingConfig):
     batch: Annotated[Annotated[Int, Field(ge=1, le=1024)] | None, SPLIT] = None
     """seeds at once; null takes what fits. The split belongs to the run: it changes the last bits"""
 
+    frames: Frames | None = None
+    """a clip of a video model: {count: 17, show: grid}; null: one picture"""
+
+    without_flag: ClassVar[tuple[str, ...]] = ("frames",)
     draft: ClassVar[dict[str, Any]] = {"seeds": (7, 21), "steps": 12}
     draft_words: ClassVar[str] = (
         "two seeds of 12 steps instead of four of 20, a film of 960×540, no films of single views"
     )
+
+    @model_validator(mode="after")
+    def _clips_start_from_noise(self) -> SampleConfig:
+        if self.frames is None or self.frames.count == 1:
+            return self
+        if self.start is not None:
+            raise ValueError("start: a clip starts from noise alone; leave start or frames out")
+        if any(phase.scale not in (None, 1) for phase in self.phases):
+            raise ValueError("phases: a clip stays at one size; leave scale or frames out")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_frames(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `frames` out of the config of pictures, as in files from before it."""
+        told = without_usual(self, plain)
+        return {key: value for key, value in told.items() if key != "frames" or value}
 
     @field_validator("views")
     @classmethod

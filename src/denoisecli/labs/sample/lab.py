@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisecli.labs import job as plans
-from denoisecli.labs.images import save_images, seed_images
+from denoisecli.labs.images import save_clips, save_images, seed_images
 from denoisecli.labs.sampling import Sample, resolved, with_batch
 from denoisecli.trace import FILM_FILE, SHEET_FILE
 
@@ -36,6 +36,7 @@ def make(job: Job[SampleConfig]) -> Trace:
     pictures = decode_states(job, model, trace)
     describe(job, trace, pictures)
     save_images(job, seed_images(model, job.config, pictures.finals))
+    save_clips(job, model, pictures.clips, [f"seed-{seed}" for seed in job.config.seeds])
     with stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}) as kept:
         draw(job, trace, kept)
     return trace

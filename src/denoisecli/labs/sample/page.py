@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from denoisecli import glossary
+from denoisecli.clips import on_plane
 from denoisecli.figures.drawn import drawn_scales
 from denoisecli.figures.facts import Facts, Series, run_facts
 from denoisecli.figures.latent import levels, robust_limits
@@ -59,7 +60,7 @@ def sample_page(trace: Trace, shapes: Mapping[str, tuple[int, ...]]) -> Body:
         arrays["latents"] = _latents(trace, states)
         data["latents"] = {"shape": arrays["latents"].shape}
     data["views"] = [view for view in VIEWS if view in stored or (view == "latent" and arrays)]
-    height, width = shapes[stored[0]][-3:-1] if stored else trace.x_t.shape[-2:]
+    height, width = shapes[stored[0]][-3:-1] if stored else on_plane(trace.x_t[:1, :1], trace.record).shape[-2:]
     data["ratio"] = width / height
     pictures = [(view, seed, state) for view in stored for seed in range(len(facts.seeds)) for state in states]
     return Body(SCRIPT, data, pictures, arrays)
@@ -110,6 +111,6 @@ def _rows(series: Series | None, states: list[int]) -> list[list[float | None]] 
 
 def _latents(trace: Trace, states: list[int]) -> NDArray[np.uint8]:
     """Return the first three channels as grey levels, (seed, state, ≤3, h, w), on one scaling for the whole run."""
-    latents = canvas_latents(trace)
+    latents = on_plane(canvas_latents(trace), trace.record)
     limits = robust_limits(latents)
     return levels(latents[:, states, :3], limits[:3])

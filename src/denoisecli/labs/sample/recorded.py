@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from denoisecli.clips import frames_as_channels, frames_of
 from denoisecli.config.load import Layer, build
 from denoisecli.errors import DenoiseError, NotRecorded, RunFolderError
 from denoisecli.labs.job import Job, Plan
@@ -27,7 +28,7 @@ from denoisecli.trace import FILM_FILE, PAGE_FILE, SHEET_FILE, Trace
 from denoisecli.trace_files import TRACE_FILE, read_table
 
 from . import lab
-from .config import RecordedConfig, SampleConfig
+from .config import Frames, RecordedConfig, SampleConfig
 
 if TYPE_CHECKING:
     from denoisecli.config.base import Film
@@ -100,8 +101,8 @@ def _why_not(trace: Trace, pipe: Any) -> str | None:
         return "its pipeline is gone"
     if getattr(pipe, "vae", None) is None:
         return f"{type(pipe).__name__} has no decoder (vae)"
-    if trace.x_t.ndim != 5:
-        return "its latents are those of a video" if trace.x_t.ndim == 6 else "its latents have no rows and columns"
+    if frames_as_channels(trace.x_t, trace.record).ndim != 5:
+        return "its latents have no rows and columns"
     return None
 
 
@@ -127,15 +128,16 @@ class Studio:
 
     def _paint(self, model: Model) -> None:
         """Decode every state, measure, and keep the pictures."""
+        from denoisecli.labs.images import save_clips
         from denoisecli.labs.pictures import decode_states, describe, stored
 
         pictures = decode_states(self.job, model, self.trace)
         describe(self.job, self.trace, pictures)
-        self._save_finals(model, pictures)
+        save_clips(self.job, model, pictures.clips, self._save_finals(model, pictures))
         stored(self.job, {"canvas": pictures.canvas, "guess": pictures.guess}).close()
 
-    def _save_finals(self, model: Model, pictures: Pictures) -> None:
-        """Write the finished pictures, with their settings inside where all of them are known."""
+    def _save_finals(self, model: Model, pictures: Pictures) -> list[str]:
+        """Write the finished pictures, with their settings inside where all of them are known; return their names."""
         from PIL import Image
 
         from denoisecli.media.images import save_png
@@ -143,10 +145,13 @@ class Studio:
         runs, folder = self.trace.record["runs"], self.job.folder.partial / "images"
         folder.mkdir()
         count = Counter(run.get("seed") for run in runs)
+        names = []
         for row, (run, picture) in enumerate(zip(runs, pictures.finals, strict=True), 1):
             alone = run.get("seed") is not None and count[run["seed"]] == 1
-            path = folder / (f"seed-{run['seed']}.png" if alone else f"picture-{row}.png")
-            self.job.artifact(save_png(Image.fromarray(picture), path, self._inside(model, row - 1, picture)), "image")
+            names.append(f"seed-{run['seed']}" if alone else f"picture-{row}")
+            texts, path = self._inside(model, row - 1, picture), folder / f"{names[-1]}.png"
+            self.job.artifact(save_png(Image.fromarray(picture), path, texts), "image")
+        return names
 
     def _inside(self, model: Model, row: int, picture: np.ndarray[Any, Any]) -> dict[str, str]:
         from denoisecli.interop.recipe import Shot
@@ -219,13 +224,17 @@ class Aloud(Report):
 
 def config_of(trace: Trace) -> RecordedConfig:
     """Return what the pipeline was told, as a config."""
+    from denoisecli.diffusion.latent_layout import frames_each
+
     source, record = trace.source, trace.record
     assert source is not None
     runs = record.get("runs") or []
     seeds = [run.get("seed") for run in runs]
     scales = {float(run["cfg"]) if isinstance(run.get("cfg"), (int, float)) else None for run in runs}
     model = record.get("model") or {}
+    pipe, frames = source.pipe(), frames_of(record)
     return RecordedConfig(
+        frames=None if frames == 1 else Frames(count=(frames - 1) * (frames_each(pipe) if pipe else 1) + 1),
         model=model.get("ref") or source.pipeline,
         prompt=_together(source.prompts),
         negative_prompt=_together(source.negative_prompts),
@@ -255,12 +264,13 @@ def _about(trace: Trace, config: SampleConfig) -> dict[str, Any]:
 
 
 def _painted_size(model: Model, trace: Trace) -> tuple[int, int]:
-    """Return the (width, height) of the pictures that the decoder makes: one is decoded to see."""
+    """Return the (width, height) of the pictures that the decoder makes: one is decoded to see, of a clip one frame."""
     from denoisecli.diffusion.decode import decoder, layout_kept
     from denoisecli.scale import canvas_latents
 
+    last = canvas_latents(trace)[:1, -1]
     with layout_kept(model.pipe.vae):
-        picture = decoder(model, "vae").decode(canvas_latents(trace)[:1, -1])[0]
+        picture = decoder(model, "vae").decode(last if last.ndim == 4 else last[:, :, 0])[0]
     return int(picture.shape[1]), int(picture.shape[0])
 
 
