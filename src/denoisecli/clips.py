@@ -63,7 +63,7 @@ def frames_of(record: Mapping[str, Any]) -> int:
 
 def show_of(record: Mapping[str, Any]) -> Show:
     """Return how a run shows clips, by the config in its record."""
-    told = ((record.get("config") or {}).get("frames") or {}).get("show")
+    told = ((record.get("config") or {}).get("video") or {}).get("show")
     return "middle" if told == "middle" else "grid"
 
 

@@ -290,10 +290,10 @@ class Artifact(Part):
     kind: Name
 
 
-class FrameKeys(Part):
+class VideoKeys(Part):
     """How many frames a clip has, and how they are shown."""
 
-    count: Side | None = None
+    frames: Side | None = None
     show: Name | None = None
 
 
@@ -320,7 +320,8 @@ class Config(Part):
     cfg: Number | None = None
     sampler: Name | None = None
     loop: bool | None = None
-    frames: Count | FrameKeys | None = None
+    frames: Count | None = None
+    video: VideoKeys | None = None
     image: Text | None = None
     schedule: Name | None = None
     schedules: list[Name] | None = None

@@ -102,7 +102,7 @@ def test_a_grid_is_full_and_as_wide_as_a_panel(count, ratio, grid):
 
 
 def test_planes_of_latents_lie_as_those_of_pictures():
-    record = {"latents": {"frames": 4}, "config": {"frames": {"count": 13, "show": "grid"}}}
+    record = {"latents": {"frames": 4}, "config": {"video": {"frames": 13, "show": "grid"}}}
     latents = np.random.default_rng(0).normal(size=(2, 3, 5, 4, 6, 8))
     plane = clips.on_plane(latents, record)
     assert plane.shape == (2, 3, 5, 12, 16)
@@ -130,11 +130,11 @@ def clip_of(folders, tmp_path_factory):
 
 @pytest.mark.parametrize(("name", "frames", "latent"), [("wan", 9, 5), ("ltx", 5, 3)])
 def test_a_deck_of_clips_shows_their_frames_in_a_grid(clip_of, name, frames, latent):
-    folder = clip_of(name, f"frames={frames}")
+    folder = clip_of(name, f"video={frames}")
     trace = denoisecli.load(folder)
     assert trace.x_t.shape[:4] == (2, 4, trace.x_t.shape[2], latent)
     assert trace.record["latents"]["frames"] == latent
-    assert trace.record["config"]["frames"] == {"count": frames, "show": "grid"}
+    assert trace.record["config"]["video"] == {"frames": frames, "show": "grid"}
     assert repr(trace) == f"Trace(sample, 2 seeds, 4 states, {'×'.join(map(str, trace.x_t.shape[2:]))})"
     columns, rows = (2, 2) if latent == 5 else (3, 1)
     assert size_of(folder / "images" / "seed-1.png") == (64 * columns, 64 * rows)
@@ -147,7 +147,7 @@ def test_a_deck_of_clips_shows_their_frames_in_a_grid(clip_of, name, frames, lat
 def test_a_clip_plays_at_its_familys_pace_with_every_frame(clip_of):
     import subprocess
 
-    folder = clip_of("wan", "frames=9")
+    folder = clip_of("wan", "video=9")
     told = subprocess.run(
         [ffmpeg_path(), "-i", folder / "clips" / "seed-1.mp4", "-f", "null", "-"],
         capture_output=True,
@@ -159,30 +159,30 @@ def test_a_clip_plays_at_its_familys_pace_with_every_frame(clip_of):
 
 
 def test_the_middle_frame_alone_is_as_large_as_the_picture(clip_of):
-    folder = clip_of("wan", 'frames={count: 9, show: "middle"}')
+    folder = clip_of("wan", 'video={frames: 9, show: "middle"}')
     assert size_of(folder / "images" / "seed-1.png") == (64, 64)
-    grid, middle = (denoisecli.load(clip_of("wan", how)) for how in ("frames=9", 'frames={count: 9, show: "middle"}'))
+    grid, middle = (denoisecli.load(clip_of("wan", how)) for how in ("video=9", 'video={frames: 9, show: "middle"}'))
     np.testing.assert_array_equal(grid.x_t, middle.x_t)
     assert compare_runs(grid.folder, middle.folder, Told()).record["verdict"] == "bit-equal"
 
 
 def test_a_run_of_clips_is_drawn_again_without_the_model(clip_of, tmp_path):
-    folder = clip_of("wan", "frames=9")
+    folder = clip_of("wan", "video=9")
     render(folder, ["film.theme=light"], tmp_path / "again", force=False).make(Told())
     assert (tmp_path / "again" / "sheet.png").stat().st_size > 1000
 
 
-def test_a_command_makes_a_run_of_clips_again(clip_of):
-    told = json.loads((clip_of("wan", "frames=9") / "trace.json").read_text())
-    assert "frames" in told["config"]
-    assert "frames" not in CONFIGS["sample"]().model_dump()
+def test_pictures_have_no_video_in_their_config(clip_of):
+    told = json.loads((clip_of("wan", "video=9") / "trace.json").read_text())
+    assert told["config"]["video"]["frames"] == 9
+    assert "video" not in CONFIGS["sample"]().model_dump()
 
 
 @pytest.mark.parametrize(
     ("name", "count", "message"),
     [
-        ("wan", 6, "frames: this model paints 1 frame or 1 more than a multiple of 2"),
-        ("flux", 5, "frames: this model paints single pictures, no clips"),
+        ("wan", 6, "video: this model paints 1 frame or 1 more than a multiple of 2"),
+        ("flux", 5, "video: this model paints single pictures, no clips"),
     ],
 )
 def test_frames_that_a_model_does_not_paint_are_refused(name, count, message):
@@ -194,11 +194,11 @@ def test_frames_that_a_model_does_not_paint_are_refused(name, count, message):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("frames=0", "frames"),
-        ("frames={count: 5, show: film}", "show"),
-        ("frames={length: 5}", "length"),
-        ("frames={count: 5}\nstart=a.png", "a clip starts from noise alone"),
-        ("frames={count: 5}\nphases=[{until: 0.5}, {scale: 2}]", "a clip stays at one size"),
+        ("video=0", "frames"),
+        ("video={frames: 5, show: film}", "show"),
+        ("video={length: 5}", "length"),
+        ("video={frames: 5}\nstart=a.png", "a clip starts from noise alone"),
+        ("video={frames: 5}\nphases=[{until: 0.5}, {scale: 2}]", "a clip stays at one size"),
     ],
 )
 def test_what_frames_takes(given, message):
@@ -215,7 +215,7 @@ def test_a_recorded_clip_is_saved_with_its_pictures(name, tmp_path):
              generator=torch.Generator().manual_seed(1))  # fmt: skip
     folder = trace.save(tmp_path / "run", pictures=True, size="640x360", hold_s=0.1)
     read = denoisecli.load(folder)
-    assert read.record["config"]["frames"] == {"count": RECORDED[name], "show": "grid"}
+    assert read.record["config"]["video"] == {"frames": RECORDED[name], "show": "grid"}
     for file in ("film.mp4", "sheet.png", "page.html", "clips"):
         assert (folder / file).stat().st_size > 500
     named = [path.stem for path in (folder / "images").iterdir()]

@@ -79,10 +79,10 @@ def check_frames(pipe: Any, count: int, ref: str = "this model") -> None:
     """Raise UsageError where a pipeline paints no clip of `count` frames."""
     each = frames_each(pipe)
     if count > 1 and not _family(pipe).fps:
-        raise UsageError(f"frames: {ref} paints single pictures, no clips.", "Leave frames out.")
+        raise UsageError(f"video: {ref} paints single pictures, no clips.", "Leave video out.")
     if (count - 1) % each:
         near = max(1, round((count - 1) / each)) * each + 1
-        raise UsageError(f"frames: {ref} paints 1 frame or 1 more than a multiple of {each}.", f"Try {near}.")
+        raise UsageError(f"video: {ref} paints 1 frame or 1 more than a multiple of {each}.", f"Try {near}.")
 
 
 def from_given(pipe: Any, latents: torch.Tensor, sides: tuple[int, int]) -> torch.Tensor:

@@ -62,7 +62,7 @@ class Family:
 _MASKED = ("prompt_embeds", "prompt_attention_mask", "negative_prompt_embeds", "negative_prompt_attention_mask")
 _TOLD_MASK = ("prompt_embeds", "prompt_embeds_mask")
 _BOTH = ("prompt_embeds", "negative_prompt_embeds")
-_CLIPS = "paints clips: `sample` with `frames`; the other labs paint one frame"
+_CLIPS = "paints clips: `sample` with `video`; the other labs paint one frame"
 _UNBINNED: dict[str, object] = {"use_resolution_binning": False}  # or the size would be another one
 
 FAMILIES: tuple[Family, ...] = (

@@ -111,8 +111,8 @@ def work_of(config: SamplingConfig) -> Work:
 
 def frames_of(config: Any) -> int:
     """Return how many frames a config asks for: 1 for pictures."""
-    told = getattr(config, "frames", None)
-    return int(told.count) if told is not None else 1
+    told = getattr(config, "video", None)
+    return int(told.frames) if told is not None else 1
 
 
 def with_batch(config: Config, samples: int) -> Config:

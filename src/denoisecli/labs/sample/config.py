@@ -13,19 +13,19 @@ VIEWS = ["canvas", "guess", "latent"]
 SHOWS = ["grid", "middle"]
 
 
-class Frames(Closed):
+class Video(Closed):
     """A clip instead of a picture."""
 
-    count: Annotated[Int, Field(ge=1, le=1024)] = 1
+    frames: Annotated[Int, Field(ge=1, le=1024)] = 1
     """how many frames the model paints; most paint 1 more than a multiple of 4 or 8"""
     show: Annotated[Literal["grid", "middle"], one_of(SHOWS)] = "grid"
     """grid (up to 9 frames of a state's latents, from the first to the last) or middle (that one alone)"""
 
     @model_validator(mode="before")
     @classmethod
-    def _count_alone(cls, value: Any) -> Any:
-        """Take `17` for `{count: 17}`."""
-        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+    def _frames_alone(cls, value: Any) -> Any:
+        """Take `17` for `{frames: 17}`."""
+        return {"frames": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class SampleConfig(SamplingConfig):
@@ -38,10 +38,9 @@ class SampleConfig(SamplingConfig):
     batch: Annotated[Annotated[Int, Field(ge=1, le=1024)] | None, SPLIT] = None
     """seeds at once; null takes what fits. The split belongs to the run: it changes the last bits"""
 
-    frames: Frames | None = None
-    """a clip of a video model: {count: 17, show: grid}; null: one picture"""
+    video: Video | None = None
+    """a clip of a video model: {frames: 17, show: grid}; null: one picture"""
 
-    without_flag: ClassVar[tuple[str, ...]] = ("frames",)
     draft: ClassVar[dict[str, Any]] = {"seeds": (7, 21), "steps": 12}
     draft_words: ClassVar[str] = (
         "two seeds of 12 steps instead of four of 20, a film of 960×540, no films of single views"
@@ -49,19 +48,19 @@ class SampleConfig(SamplingConfig):
 
     @model_validator(mode="after")
     def _clips_start_from_noise(self) -> SampleConfig:
-        if self.frames is None or self.frames.count == 1:
+        if self.video is None or self.video.frames == 1:
             return self
         if self.start is not None:
-            raise ValueError("start: a clip starts from noise alone; leave start or frames out")
+            raise ValueError("start: a clip starts from noise alone; leave start or video out")
         if any(phase.scale not in (None, 1) for phase in self.phases):
-            raise ValueError("phases: a clip stays at one size; leave scale or frames out")
+            raise ValueError("phases: a clip stays at one size; leave scale or video out")
         return self
 
     @model_serializer(mode="wrap")
-    def _without_frames(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `frames` out of the config of pictures, as in files from before it."""
+    def _without_video(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `video` out of the config of pictures, as in files from before it."""
         told = without_usual(self, plain)
-        return {key: value for key, value in told.items() if key != "frames" or value}
+        return {key: value for key, value in told.items() if key != "video" or value}
 
     @field_validator("views")
     @classmethod

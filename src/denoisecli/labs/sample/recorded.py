@@ -28,7 +28,7 @@ from denoisecli.trace import FILM_FILE, PAGE_FILE, SHEET_FILE, Trace
 from denoisecli.trace_files import TRACE_FILE, read_table
 
 from . import lab
-from .config import Frames, RecordedConfig, SampleConfig
+from .config import RecordedConfig, SampleConfig, Video
 
 if TYPE_CHECKING:
     from denoisecli.config.base import Film
@@ -234,7 +234,7 @@ def config_of(trace: Trace) -> RecordedConfig:
     model = record.get("model") or {}
     pipe, frames = source.pipe(), frames_of(record)
     return RecordedConfig(
-        frames=None if frames == 1 else Frames(count=(frames - 1) * (frames_each(pipe) if pipe else 1) + 1),
+        video=None if frames == 1 else Video(frames=(frames - 1) * (frames_each(pipe) if pipe else 1) + 1),
         model=model.get("ref") or source.pipeline,
         prompt=_together(source.prompts),
         negative_prompt=_together(source.negative_prompts),
