@@ -265,6 +265,85 @@ def test_fork_shares_the_states_up_to_where_it_parts(opened):
     assert np.array_equal(live.picture(0), live.picture(1))
 
 
+def poke_said(live):
+    return live.page.locator(".poking .explained").inner_text()
+
+
+def at_state(live, state):
+    live.page.locator("body").click(position={"x": 700, "y": 5})
+    live.page.keyboard.press("Home")
+    for _ in range(state):
+        live.page.keyboard.press("ArrowRight")
+    live.done()
+
+
+def test_a_poke_leaves_the_states_before_it_and_heals_or_not_after_it(opened):
+    live = opened()
+    whole = live.picture()
+    live.choose("Poke")
+    live.done()
+    assert live.page.locator("figcaption").all_inner_texts() == ["seed 7", "poked at state 1", "how far apart they are"]
+    assert np.array_equal(live.picture(0), whole)
+    assert not np.array_equal(live.picture(1), whole)
+    assert re.fullmatch(r"Poked at state 1: \d+ % of the guess is another at state 4\.", poke_said(live))
+    at_state(live, 0)
+    assert np.array_equal(live.picture(0), live.picture(1))
+    assert poke_said(live) == "Before state 1 both are one run."
+    live.page.get_by_role("button", name="undo all").click()
+    live.page.keyboard.press("End")
+    live.done()
+    assert np.array_equal(live.picture(1), whole)
+    assert poke_said(live) == "Both runs are one until something is poked."
+
+
+def test_a_brush_pokes_the_state_that_is_shown(opened):
+    live = opened()
+    live.choose("Poke")
+    live.done()
+    at_state(live, 3)
+    box = live.page.locator("figure canvas").first.bounding_box()
+    x, y, wide = box["x"], box["y"], box["width"]
+    live.page.mouse.move(x + 0.2 * wide, y + 0.2 * wide)
+    live.page.mouse.down()
+    live.page.mouse.move(x + 0.4 * wide, y + 0.2 * wide, steps=4)
+    live.page.mouse.up()
+    live.done()
+    assert live.page.locator("figcaption").nth(1).inner_text() == "poked at state 3"
+    before, after = (live.picture(i).astype(int) for i in (0, 1))
+    side = before.shape[0] // 2
+    changed = np.abs(before - after).mean(axis=2)
+    assert changed[:side, :side].mean() > 4 * changed[side:, side:].mean()  # under the brush, and not far from it
+    live.page.get_by_role("button", name="undo all").click()
+
+
+def test_places_are_swapped_by_keyboard_and_by_finger(contexts, files):
+    page = contexts({"viewport": {"width": PHONE[0], "height": PHONE[1]}, "has_touch": True}).new_page()
+    page.goto(files().as_uri())
+    live = Live(page)
+    live.done()
+    live.choose("Poke")
+    live.done()
+    page.get_by_role("button", name="undo all").click()
+    page.get_by_role("group", name="tool").get_by_role("button", name="Swap").click()
+    for place in (0.25, 0.75):  # a tap here, a tap there
+        page.locator("figure canvas").first.scroll_into_view_if_needed()
+        box = page.locator("figure canvas").first.bounding_box()
+        page.touchscreen.tap(box["x"] + place * box["width"], box["y"] + place * box["width"])
+    live.done()
+    tapped = live.picture(1)
+    assert not np.array_equal(live.picture(0), tapped)
+    page.get_by_role("button", name="undo all").click()
+    page.get_by_role("heading").first.focus()
+    page.evaluate("document.activeElement.blur()")
+    for keys in ("w" + "a" * 8 + "w" * 7, "d" * 16 + "s" * 16):  # from the middle, as the taps
+        for key in keys:
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")
+    live.done()
+    assert np.array_equal(live.picture(1), tapped)
+    page.close()
+
+
 def test_noise_ends_in_the_finished_picture(opened):
     live = opened()
     live.choose("Noise")
@@ -306,7 +385,7 @@ def test_axe_finds_nothing(contexts, files, axe, theme, size):
     page.wait_for_selector("body[data-done]", state="attached", timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     page.evaluate(axe)
-    for name in ("Deck", "Walk", "Fork"):
+    for name in ("Deck", "Walk", "Fork", "Poke"):
         Live(page).choose(name)
         page.wait_for_timeout(200)
         found = [(row["id"], row["nodes"][0]["html"]) for row in page.evaluate(RUN)]

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 
 import { captionOf, picked, seedsIn } from "../../../src/denoisecli/tools/live/controls.js";
 import { commandOf, crc32 } from "../../../src/denoisecli/tools/live/handoff.js";
+import { changedShare, difference, poked } from "../../../src/denoisecli/tools/live/poke.js";
 import { randn, seedBits, slerp } from "../../../src/denoisecli/tools/live/randn.js";
 import { makeSampler } from "../../../src/denoisecli/tools/live/samplers.js";
 import { committedAt, makeSpectrum, settling } from "../../../src/denoisecli/tools/live/settle.js";
@@ -12,6 +13,12 @@ import { unwritten } from "../../../src/denoisecli/tools/live/stored.js";
 const f = Math.fround;
 const answers = {
   noise: ({ seeds, length }) => seeds.map((seed) => [...randn(seedBits(seed), length)]),
+  poked: ({ x, strokes, side, noise }) => {
+    const [before, made] = [Float32Array.from(x), Float32Array.from(x)];
+    const out = poked(made, strokes, side, Float32Array.from(noise));
+    const apart = difference(before, out, side);
+    return { out: [...out], kept: made.every((value, i) => value === before[i]), apart: [...apart], share: changedShare(apart) };
+  },
   slerp: ({ a, b, share }) => [...slerp(Float32Array.from(a), Float32Array.from(b), share)],
   tokens: ({ vocab, merges, length, texts }) => {
     const tokens = makeTokenizer(vocab, merges, length);

@@ -177,3 +177,32 @@ def test_stored_bytes_come_back():
     assert bytes(answer("unwritten", text=text)) == every
     assert not set(written(every)) & {0, 13, 60}
     assert answer("crc", text="denoisecli") == zlib.crc32(b"denoisecli")
+
+
+def test_a_brush_puts_noise_into_a_disc_of_cells_and_leaves_the_rest():
+    rng = np.random.default_rng(0)
+    x, noise = (rng.standard_normal((4, 8, 8)).astype(np.float32) for _ in range(2))
+    strokes = [{"x": 2, "y": 3, "r": 2}, {"x": 7, "y": 0, "r": 1}]
+    found = answer("poked", x=x.ravel().tolist(), strokes=strokes, side=8, noise=noise.ravel().tolist())
+    rows, columns = np.mgrid[:8, :8]
+    inside = np.zeros((8, 8), bool)
+    for stroke in strokes:
+        inside |= (columns - stroke["x"]) ** 2 + (rows - stroke["y"]) ** 2 <= (stroke["r"] + 0.3) ** 2
+    wanted = np.where(inside, noise, x)
+    assert np.array_equal(np.float32(found["out"]).reshape(x.shape), wanted)
+    assert found["kept"]
+    apart = np.linalg.norm((wanted - x).astype(np.float64), axis=0)
+    np.testing.assert_allclose(np.reshape(found["apart"], (8, 8)), apart, rtol=1e-5)
+    assert found["share"] == pytest.approx((apart > 0.5).mean())
+
+
+def test_two_places_change_places_where_both_are_in_the_picture():
+    x = np.arange(4 * 64, dtype=np.float32).reshape(4, 8, 8)
+    strokes = [{"x": 1, "y": 1, "r": 1, "to": {"x": 6, "y": 7}}]  # below the second place the picture ends
+    found = answer("poked", x=x.ravel().tolist(), strokes=strokes, side=8, noise=[0] * x.size)
+    wanted = x.copy()
+    for column, row in [(1, 0), (0, 1), (1, 1), (2, 1)]:
+        wanted[:, row, column], wanted[:, row + 6, column + 5] = x[:, row + 6, column + 5], x[:, row, column]
+    assert np.array_equal(np.reshape(found["out"], x.shape), wanted)
+    twice = answer("poked", x=x.ravel().tolist(), strokes=strokes * 2, side=8, noise=[0] * x.size)
+    assert np.array_equal(np.reshape(twice["out"], x.shape), x)

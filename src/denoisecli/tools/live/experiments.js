@@ -1,20 +1,24 @@
 /** What only a live page can show: which runs an experiment asks for, and which panels show them. */
 
+import { difference, poked } from "./poke.js";
 import { randn, seedBits, slerp } from "./randn.js";
 
 const CHANNELS = 4;
+const FAR = 3; // length of a cell's difference that is brightest: of two finished pictures most are below it
 
 export const EXPERIMENTS = {
   deck: { text: "Deck", title: "every state of a run, for each seed", said: "Change words, seeds or settings: the run starts again at once." },
   guidance: { text: "Guidance", title: "what the scale does inside a step", said: "One noise, predicted twice: drag cfg and see where the prompt makes the difference." },
   walk: { text: "Walk", title: "from one noise to another", said: "Drag from one noise to another: each place on the way is a run of its own." },
   fork: { text: "Fork", title: "other words from a state on", said: "Up to this state both are one run; from there on the second hears other words.", strip: 1 },
+  poke: { text: "Poke", title: "a state disturbed by hand", said: "Stop at a state and rub other noise into a picture: early wounds heal, late ones stay.", strip: 1, saved: 1 },
   noise: { text: "Noise", title: "the finished picture drowned again", said: "The run's states, and the finished picture under the very noise that it came from: the model does not go the straight way." },
 };
 
 /** What a page shows first when an experiment is chosen: the last state says nothing of guidance, nor of noise. */
 export function openingOf(experiment, steps) {
   if (experiment === "guidance") return { view: "guess", state: Math.round(steps / 4), follow: false };
+  if (experiment === "poke") return { view: "guess", follow: true };
   if (experiment === "noise") return { view: "canvas", state: Math.round(0.6 * steps), follow: false };
   return { follow: true };
 }
@@ -39,18 +43,28 @@ export function wishesOf(state, side) {
     const branch = { ...common, words: state.otherWords, from: { key: trunk.key, at: state.at } };
     return [trunk, { ...branch, key: JSON.stringify([trunk.key, state.otherWords, state.at]) }];
   }
+  if (state.experiment === "poke") {
+    const trunk = wish(first);
+    const { strokes, at } = state;
+    const edit = (x, by) => {
+      const unit = 1 / by.canvas(Float32Array.of(1), at)[0]; // Euler's latents grow with their noise
+      return poked(x, strokes, side, drawn(String(BigInt(first) + 1n)).map((value) => unit * value));
+    };
+    return [trunk, { ...common, key: JSON.stringify([trunk.key, strokes, at]), from: { key: trunk.key, at, edit } }];
+  }
   if (state.experiment === "guidance") return [wish(seeds[state.seed] ?? first)];
   if (state.experiment === "noise") return [wish(first)];
   return seeds.map(wish);
 }
 
 /**
- * Return the panels: {lane, caption, latents(k, view), heat, tell}. latents: what to draw of state k, in "canvas" and "latent"
- * x_t, in "guess" the guess; heat: they are lengths, one a cell; tell(): the caption where it changes.
+ * Return the panels: {lane, caption, latents(k, view), heat}. latents: what to draw of state k, in "canvas" and "latent"
+ * x_t, in "guess" the guess; heat: they are lengths, one a cell: the length that is brightest, or true for their own most.
  */
-export function panelsOf(state, lanes) {
+export function panelsOf(state, lanes, side) {
   if (state.experiment === "guidance") return guidancePanels(lanes[0]);
   if (state.experiment === "noise") return [plain(lanes[0], `seed ${state.seeds[0]}, the run`), drowned(lanes[0])];
+  if (state.experiment === "poke") return pokePanels(state, lanes, side);
   const percent = Math.round(100 * state.share);
   const captions = {
     walk: [percent % 100 ? `${percent} % of the way` : `seed ${endsOf(state.seeds)[percent / 100]}`],
@@ -91,6 +105,21 @@ function guidancePanels(lane) {
     { lane, caption: "without the prompt", latents: guess("uncond") },
     { lane, caption: "with the prompt", latents: guess("cond") },
   ];
+}
+
+/** The run, the run that was poked, and in each cell how far apart they are. */
+function pokePanels({ seeds, at }, [trunk, branch], side) {
+  const [one, other] = [plain(trunk, `seed ${seeds[0]}`), plain(branch, `poked at state ${at}`)];
+  const made = new WeakMap();
+  const apart = (k, view) => {
+    if (k >= Math.min(trunk.states.length, branch.states.length)) return null;
+    const [a, b] = [one, other].map((panel) => panel.latents(k, view));
+    if (!a || !b) return null;
+    if (!made.has(b)) made.set(b, new WeakMap());
+    if (!made.get(b).has(a)) made.get(b).set(a, difference(a, b, side));
+    return made.get(b).get(a);
+  };
+  return [one, other, { lane: branch, caption: "how far apart they are", latents: apart, heat: FAR }];
 }
 
 /** The forward process on the finished picture: x_t = √ᾱ · x₀ + √(1−ᾱ) · ε. */

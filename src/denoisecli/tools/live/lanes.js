@@ -9,7 +9,7 @@ const MOST = 24; // lanes whose states are remembered
  * output. told(lane, state): a state was made; failed(error).
  * Returns {sample, busy}. sample(wanted) → the lanes, which fill while it goes on; wanted:
  * [{key, noise, words, negative, cfg, steps, sampler, from: {key, at, edit}}]: of `from`, another wanted lane, the states
- * up to `at` are taken over, and edit(x) is x there. A lane is {key, wish, sampler, states: [{x, guess, uncond, cond}], done}.
+ * up to `at` are taken over, and edit(x, sampler) is x there. A lane is {key, wish, sampler, states: [{x, guess, uncond, cond}], done}.
  */
 export function makeLanes({ schedule, offset, engine, contextOf, told, failed }) {
   const known = new Map();
@@ -46,7 +46,7 @@ export function makeLanes({ schedule, offset, engine, contextOf, told, failed })
     const { key, at, edit } = lane.wish.from;
     const trunk = lanes.find((other) => other.key === key);
     if (k < at) lane.states[k] = trunk.states[k];
-    else if (k === at) lane.states[k] = { x: edit ? edit(trunk.states[k].x) : trunk.states[k].x };
+    else if (k === at) lane.states[k] = { x: edit ? edit(trunk.states[k].x, trunk.sampler) : trunk.states[k].x };
   };
 
   const sample = (wanted) => {

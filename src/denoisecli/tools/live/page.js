@@ -6,7 +6,7 @@ import { makeCompare, modesOf, seen } from "../../media/page/compare.js";
 import { makeCommand } from "../../media/page/copy.js";
 import { element } from "../../media/page/dom.js";
 import { listen } from "../../media/page/keys.js";
-import { decibels, threeFigures, timestep } from "../../media/page/numbers.js";
+import { decibels, percent, threeFigures, timestep } from "../../media/page/numbers.js";
 import { makeStage } from "../../media/page/panels.js";
 import { blit } from "../../media/page/pictures.js";
 import { makePlot } from "../../media/page/plot.js";
@@ -22,6 +22,7 @@ import { makeEngine } from "./engine.js";
 import { endsOf, EXPERIMENTS, openingOf, panelsOf, wishesOf } from "./experiments.js";
 import { canFilm, commandOf, download, filmed, withTexts } from "./handoff.js";
 import { makeLanes } from "./lanes.js";
+import { changedShare, EXAMPLE, makePoke } from "./poke.js";
 import { committedAt, makeSpectrum, settling } from "./settle.js";
 import { standIn } from "./standin.js";
 import { stored } from "./stored.js";
@@ -29,6 +30,10 @@ import { makeTokenizer } from "./tokens.js";
 
 const VIEWS = { canvas: "Canvas", guess: "Guess", latent: "Latent" };
 const MEASURES = [["layout", "amber"], ["detail", "teal"]];
+const KEYS = {
+  other: "← → step · space play · 1–3 view · s compare · ↑ ↓ seed · r roll",
+  poke: "← → step · space play · 1–3 view · w a s d ring · Enter poke · r roll",
+};
 const LAG = 8; // states that a picture on the screen may be behind the run
 const LATENT_RANGE = 3; // of the latents' values that are black and white
 
@@ -66,7 +71,7 @@ async function live(data) {
   const stage = makeStage();
   const views = makeTabs({ label: "view", choices: Object.entries(VIEWS).map(([value, text], i) => ({ value, text, key: String(i + 1) })), onChoose: (view) => store.change({ view }) });
   const words = makeWords({ grammar: data.grammar, tokens, extra: data.extra_words, onWords: (text) => store.change({ words: text }) });
-  const shell = makeShell({ data, title: words.node, stage, tabs: views.node, keys: "← → step · space play · 1–3 view · s compare · ↑ ↓ seed · r roll" });
+  const shell = makeShell({ data, title: words.node, stage, tabs: views.node, keys: KEYS.other });
   const settings = makeSettings({ onChange: (patch) => store.change({ ...patch, ...(patch.seeds ? { seed: 0, other: 0 } : {}) }) });
   const experiments = makeTabs({
     label: "experiment", choices: Object.entries(EXPERIMENTS).map(([value, { text, title }]) => ({ value, text, title })),
@@ -78,7 +83,10 @@ async function live(data) {
   const here = element("button", { type: "button", class: "here", text: "fork here", onclick: () => store.change({ at: store.state.state }) });
   const ends = [element("span"), element("span")];
   const way = element("div", { class: "between" }, ends[0], share.node, ends[1]);
-  const extra = element("div", { class: "extra" }, said, way, element("div", { class: "forking" }, other, here));
+  const poke = makePoke({ side, get: () => store.state, change: (patch) => store.change(patch) });
+  const poking = () => store.state.experiment === "poke";
+  poke.listen(stage.node, poking);
+  const extra = element("div", { class: "extra" }, said, way, element("div", { class: "forking" }, other, here), poke.node);
   const readout = makeReadout(["t", "σ", "ᾱ", "SNR"]);
   const engineTold = element("p", { class: "engine", "aria-live": "polite", text: "loading the model …" });
   const plot = makePlot({ onScrub: (part) => timeline.scrub(part * (count - 1)), hint: (part) => stateSaid(Math.round(part * (count - 1))) });
@@ -110,7 +118,7 @@ async function live(data) {
   const pictureOf = (panel, view, k) => {
     const latents = latentsOf(panel, view, k);
     if (!latents) return null;
-    if (panel.heat) return cells.heat(latents);
+    if (panel.heat) return cells.heat(latents, panel.heat === true ? null : panel.heat);
     return view === "latent" ? cells.colours(latents) : drawings.get(latents);
   };
   const drawings = makeDrawings({ side, decode: (z) => engine.decode(z), busy: () => lanes.busy(), told: () => store.change({ decoded: store.state.decoded + 1 }) });
@@ -194,11 +202,12 @@ async function live(data) {
 
   let drawn = {};
   const changed = (state, ...names) => names.some((name) => state[name] !== drawn[name]);
-  const RERUN = ["words", "negative", "seeds", "cfg", "steps", "sampler", "experiment", "share", "otherWords", "at"];
+  const RERUN = ["words", "negative", "seeds", "cfg", "steps", "sampler", "experiment", "share", "otherWords", "at", "strokes"];
   const config = data.config;
   const store = makeStore({
     words: config.prompt, negative: config.negative_prompt, seeds: config.seeds, cfg: config.cfg, steps: config.steps, sampler: config.sampler,
     experiment: "deck", share: 0.5, otherWords: data.other_words, at: Math.round(config.steps / 4),
+    strokes: EXAMPLE, tool: "noise", brush: EXAMPLE[0].r,
     view: "guess", seed: 0, other: 0, mode: "all", state: 0, follow: true, decoded: 0, made: 0,
   }, (state) => {
     const again = changed(state, ...RERUN) || (state.experiment === "guidance" && changed(state, "seed"));
@@ -214,7 +223,7 @@ async function live(data) {
         state.state = Math.min(state.state, state.steps);
       }
       document.body.removeAttribute("data-done");
-      shown = panelsOf(state, lanes.sample(wishesOf(state, side)));
+      shown = panelsOf(state, lanes.sample(wishesOf(state, side)), side);
       state.seed = Math.min(seedWas, Math.max(0, state.seeds.length - 1));
       said.textContent = EXPERIMENTS[state.experiment].said;
       extra.dataset.experiment = state.experiment;
@@ -222,6 +231,8 @@ async function live(data) {
       way.hidden = state.experiment !== "walk";
       endsOf(state.seeds).forEach((seed, i) => (ends[i].textContent = `seed ${seed}`));
       other.parentNode.hidden = state.experiment !== "fork";
+      stage.node.classList.toggle("poked", state.experiment === "poke");
+      document.querySelector("footer .keys").textContent = KEYS[state.experiment] ?? KEYS.other;
       if (other.value !== state.otherWords) other.value = state.otherWords;
       here.textContent = state.at === state.state ? `forks at state ${state.at}` : `fork here instead of at ${state.at}`;
       hand(state);
@@ -235,9 +246,11 @@ async function live(data) {
       const { panel, heat } = shownPanel;
       const picture = pictureOf(shownPanel, state.view, state.state);
       panel.blank(picture ? null : engine.isReady() ? "" : "loading the model …");
-      panel.canvas.classList.toggle("cells", heat === true || state.view === "latent");
+      panel.canvas.classList.toggle("cells", Boolean(heat) || state.view === "latent");
       blit(panel.canvas, picture);
     });
+    poke.set(shown.filter((panel) => panel.visible).map(({ panel }) => panel), state.experiment === "poke");
+    if (state.experiment === "poke") poke.tell(pokeSaid(shown[2], state));
     if (again || changed(state, "view", "made", "seed")) {
       views.set(state.view);
       drawPlot(state);
@@ -263,7 +276,7 @@ async function live(data) {
       ...(canFilm() ? [element("button", { type: "button", class: "save", text: "save film", onclick: (event) => saveFilm(event.target) })] : []));
     commandNode = command;
   };
-  const current = () => shown[shown.length > store.state.seed && store.state.experiment === "deck" ? store.state.seed : 0];
+  const current = () => shown[shown.length > store.state.seed && store.state.experiment === "deck" ? store.state.seed : EXPERIMENTS[store.state.experiment].saved ?? 0];
   const drawnNow = async (latents) => {
     await drawings.want([latents]);
     while (!drawings.has(latents)) await new Promise((done) => setTimeout(done, 40));
@@ -294,7 +307,8 @@ async function live(data) {
     ...Object.fromEntries(Object.keys(VIEWS).map((view, i) => [String(i + 1), () => store.change({ view })])),
     ArrowUp: () => store.change({ seed: (store.state.seed + store.state.seeds.length - 1) % store.state.seeds.length }),
     ArrowDown: () => store.change({ seed: (store.state.seed + 1) % store.state.seeds.length }),
-    s: () => store.change({ mode: modesOf(4)[(modesOf(4).indexOf(store.state.mode) + 1) % 3], other: (store.state.seed + 1) % store.state.seeds.length }),
+    ...Object.fromEntries(Object.entries(poke.keys).map(([key, action]) => [key, () => poking() && action()])),
+    s: () => (poking() ? poke.keys.s() : store.change({ mode: modesOf(4)[(modesOf(4).indexOf(store.state.mode) + 1) % 3], other: (store.state.seed + 1) % store.state.seeds.length })),
     r: () => settings.roll(), "/": () => words.focus(),
   });
   store.change();
@@ -308,6 +322,14 @@ async function unpacked(data) {
   await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   const parts = Object.fromEntries(await Promise.all(Object.entries(data.stored).map(async ([id, told]) => [id, await stored(id, told)])));
   return { source: [parts.engine, "\n", data.worker], wasm: parts.wasm, packs: parts };
+}
+
+/** What a poke did to the state that is looked at. */
+function pokeSaid({ latents }, { state, at, strokes, view }) {
+  if (!strokes.length) return "Both runs are one until something is poked.";
+  if (state < at) return `Before state ${at} both are one run.`;
+  const lengths = latents(state, view === "guess" ? "guess" : "canvas");
+  return lengths ? `Poked at state ${at}: ${percent(changedShare(lengths))} of the ${view === "guess" ? "guess" : "latents"} is another at state ${state}.` : "";
 }
 
 /** The texts in a saved picture: for other tools, and for `denoisecli import`, which gives the settings back. */
@@ -332,10 +354,10 @@ function makeCells(side) {
     return canvas;
   };
   const colours = (latents) => canvasOf(latents, (i) => [0, 1, 2].map((c) => 127.5 * (1 + latents[c * side * side + i] / LATENT_RANGE)));
-  const heat = (lengths) => {
+  const heat = (lengths, far) => {
     const table = heatTable();
-    const most = Math.max(...lengths) || 1;
-    return canvasOf(lengths, (i) => table.subarray(3 * Math.round(255 * lengths[i] / most)).subarray(0, 3));
+    const most = far ?? (Math.max(...lengths) || 1);
+    return canvasOf(lengths, (i) => table.subarray(3 * Math.round(255 * Math.min(1, lengths[i] / most))).subarray(0, 3));
   };
   return { colours, heat };
 }
