@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import results
+from denoisecli.batch.cluster import LOCAL
 from denoisecli.batch.messages import Outcome
 from denoisecli.batch.packing import sample_together
 from denoisecli.batch.place import Place
 from denoisecli.batch.processes import Stop, Workers
 from denoisecli.batch.queue import Engine, Schedule
-from denoisecli.batch.ray_engine import LOCAL, RayEngine
+from denoisecli.batch.ray_engine import RayEngine
 from denoisecli.batch.variations import product
 from denoisecli.diffusion.model_cache import ModelCache
 from denoisecli.labs.sample.config import SampleConfig

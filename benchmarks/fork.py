@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+import results
 from denoisecli.config.base import PROMPT
 from denoisecli.diffusion.batch import Batch, sample_batch
 from denoisecli.diffusion.models import Model, load_model
@@ -82,6 +83,12 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     ratios = [seconds(model, forks) / seconds(model, bare) for _ in range(rounds)]
     print(f"forks / bare pipeline calls    {statistics.median(ratios):.2f}  (CPU time, goal {GOAL_TIME})")
+    results.note(
+        "forks of four seeds",
+        "bare pipeline calls of as many steps, in batches of four",
+        statistics.median(ratios),
+        GOAL_TIME,
+    )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ from denoisecli.labs.job import Job
 from denoisecli.labs.walk.config import WalkConfig
 from denoisecli.labs.walk.frames import Walker
 from denoisecli.labs.walk.lab import plan
-from denoisecli.labs.walk.way import Way, even_places
+from denoisecli.labs.walk.places import even_places
+from denoisecli.labs.walk.way import Way
 from denoisecli.report import Report
 
 BATCH, DEFAULT = 8, (60, 20)

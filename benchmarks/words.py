@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
+import results
 from denoisecli.config.base import PROMPT
 from denoisecli.diffusion.models import load_model
 from denoisecli.diffusion.recorder import record
@@ -55,8 +56,10 @@ def main() -> None:
     told = {"prompt": PROMPT, "num_images_per_prompt": 4, "num_inference_steps": 20}
     found = ratio(pipe, told, rounds, words=True)
     print(f"built-in model, with words / without  {found:.2f}  (goal {GOAL_POCKET})", flush=True)
+    results.note("listening to words, built-in model", "the same call without", found, GOAL_POCKET)
     found = ratio(*large(pipe), 1, words=WORDS)
     print(f"SD 1.5's size, with words / without   {found:.2f}  (goal {GOAL_LARGE})")
+    results.note("listening to words, U-Net of SD 1.5's size", "the same call without", found, GOAL_LARGE)
 
 
 if __name__ == "__main__":
