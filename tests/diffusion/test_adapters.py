@@ -4,8 +4,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from denoisecli.diffusion.adapters import add_loras, set_strengths
-from denoisecli.diffusion.models import load_model
+from denoisecli.diffusion.adapters import add_loras, set_strengths, wear
+from denoisecli.diffusion.models import Model, ModelInfo, load_model
+from denoisecli.errors import ModelError
+from tests.families.makers import pixart
+from tests.lora.made import pocket_tensors, save
 
 
 def lora_of(pipe, path):
@@ -54,3 +57,12 @@ def test_a_built_in_lora_by_its_name():
     with pytest.raises(ModelError, match='no LoRA "woodct"') as told:
         lora_identity("pocket/woodct")
     assert "pocket/woodcut-print" in told.value.hint
+
+
+def test_loras_by_step_on_a_model_that_takes_none_are_refused(tmp_path):
+    """PixArt's pipeline has no loader of LoRAs; a phase without LoRAs has nothing to take off there."""
+    info = ModelInfo("tiny", "pixart", "0" * 64, "epsilon", (4, 8, 8), 2, (16, 16))
+    model = Model(pixart()[0], info, torch.device("cpu"), torch.float32)
+    wear(model, [])
+    with pytest.raises(ModelError, match="diffusers puts no LoRA onto models of the family pixart"):
+        wear(model, [(str(save(pocket_tensors(2), tmp_path / "bent.safetensors")), 1.0)])

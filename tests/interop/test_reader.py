@@ -282,3 +282,24 @@ def test_values_of_other_kinds(tmp_path, name, lab):
     config_of(path, tmp_path, lab)
     assert "half \ufffd of one" in str(found) or "half" not in name
     assert len(found.notes) > 0 or "loras" in name or "half" in name
+
+
+def test_a_picture_names_no_folder_of_this_machine_and_reads_none(tmp_path, monkeypatch):
+    """Pictures to start from, and LoRAs and models of phases: file names alone, looked for in this folder alone."""
+    monkeypatch.chdir(tmp_path)
+    phases = [{"until": 0.5}, {"loras": ["/home/me/ink.safetensors"], "model": "/home/me/fine.safetensors"}]
+    config = SampleConfig(phases=phases, start={"image": "/home/me/own.png", "mask": "/home/me/sky.png"})
+    texts = picture_texts(config, shot(config, 7, 7.5), (64, 64), SHA, "leading")
+    assert "/home" not in json.dumps(texts)
+    found = own.read(texts[own.KEY])
+    assert found.values["phases"] == [{"until": 0.5}, {"loras": []}]
+    assert found.elsewhere["start"]["image"] == "own.png"
+    assert any("ink.safetensors, fine.safetensors" in note for note in found.notes)
+    for name in ("ink.safetensors", "fine.safetensors", "own.png", "sky.png"):
+        (tmp_path / name).touch()
+    found = own.read(texts[own.KEY])
+    assert found.values["phases"][1]["loras"][0]["file"] == "ink.safetensors"
+    assert found.values["phases"][1]["model"] == "fine.safetensors"
+    assert (found.values["start"]["image"], found.values["start"]["mask"]) == ("own.png", "sky.png")
+    stranger = texts[own.KEY].replace('"own.png"', '"/etc/own.png"')
+    assert own.read(stranger).values["start"]["image"] == "own.png"

@@ -11,20 +11,26 @@ from PIL import Image
 from denoisecli.config.load import Layer, build
 from denoisecli.errors import DenoiseError
 from denoisecli.figures.facts import run_facts
+from denoisecli.interop import own_chunk
 from denoisecli.labs.cfg_sweep import lab as cfg_sweep
 from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
 from denoisecli.labs.fork import lab as fork
 from denoisecli.labs.fork.config import ForkConfig
+from denoisecli.labs.lora_rank import lab as lora_rank
+from denoisecli.labs.lora_rank.config import LoraRankConfig
 from denoisecli.labs.sample import lab as sample
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.labs.walk import lab as walk
 from denoisecli.labs.walk.config import WalkConfig
+from denoisecli.labs.words import lab as words
+from denoisecli.labs.words.config import WordsConfig
 from denoisecli.media.picture_file import PictureFile
 from denoisecli.report import Report
 from denoisecli.runs.course import phase_lines
 from denoisecli.runs.summary import summary
 from denoisecli.scale import as_sampled, latent_sizes
 from denoisecli.trace import load
+from tests.lora.made import pocket_tensors, save
 from tests.told import Told
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "trace.schema.json").read_text())
@@ -108,6 +114,54 @@ def test_every_lab_has_a_phase_of_a_larger_picture(lab, tmp_path):
     if lab != "walk":
         assert latent_sizes(trace) == [(8, 8)] * 2 + [(12, 12)] * 3
         assert run_facts(trace).turns == ((2, "96×96"),)
+
+
+@pytest.mark.parametrize("phases", [GROWS, [{"until": 0.5}, {"cfg": 3}]])
+def test_words_are_followed_in_a_run_of_one_piece(tmp_path, phases):
+    config = build(WordsConfig, [Layer(SMALL | {"phases": phases, "seeds": [7]}, source="test")])
+    with pytest.raises(DenoiseError, match="is recorded without words"):
+        words.plan(config, tmp_path / "run", None, force=False).make(Report())
+
+
+def test_a_picture_of_a_run_that_grows_says_the_size_that_it_begins_at(tmp_path):
+    """Else another tool would enlarge the enlarged size."""
+    run = made("sample", tmp_path / "run", phases=GROWS, seeds=[7])
+    with Image.open(run / "images" / "seed-7.png") as picture:
+        texts = picture.text
+        assert picture.size == (96, 96)
+    assert "Size: 64x64" in texts["parameters"]
+    latents = next(node for node in json.loads(texts["prompt"]).values() if "width" in node["inputs"])
+    assert (latents["inputs"]["width"], latents["inputs"]["height"]) == (64, 64)
+    assert json.loads(texts[own_chunk.KEY])["phases"] == [{"until": 0.5}, {"scale": 1.5}]
+
+
+def test_loras_by_step_of_another_model_are_refused(tmp_path):
+    tensors = pocket_tensors(2)
+    wider = {key: np.tile(own, 2) if "down.weight" in key else own for key, own in tensors.items()}
+    lora = save(wider, tmp_path / "other.safetensors")
+    phases = [{"until": 0.5}, {"loras": [str(lora)]}]
+    with pytest.raises(DenoiseError, match="other.safetensors does not fit the model pocket"):
+        made("sample", tmp_path / "run", phases=phases)
+
+
+def test_every_rank_has_the_phases(tmp_path):
+    """Of lora-rank's pictures: words that change on the way, at every rank; LoRAs are what it varies itself."""
+    own = SMALL | {"lora": "pocket/woodcut-print", "images": True, "ranks": [1], "seeds": [7]}
+
+    def run(name, phases):
+        config = build(LoraRankConfig, [Layer(own | {"phases": phases}, source="test")])
+        return lora_rank.plan(config, tmp_path / name, None, force=False).make(Report())
+
+    phased, plain = run("phased", PHASES[:1]), run("plain", [])
+    record = load(phased).record
+    jsonschema.validate(record, SCHEMA)
+    assert record["phases"][0]["prompt"] == "a castle at night"
+    pictures = sorted(path.name for path in (phased / "images").glob("*.png"))
+    assert len(pictures) == 3  # none, rank 1, whole
+    for name in pictures:
+        assert (phased / "images" / name).read_bytes() != (plain / "images" / name).read_bytes()
+    with pytest.raises(DenoiseError, match="phase 2 sets loras, which this run varies itself"):
+        run("loras", PHASES)
 
 
 def test_a_run_from_a_picture_grows(pictures, tmp_path):

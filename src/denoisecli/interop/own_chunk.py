@@ -10,11 +10,12 @@ import json
 import re
 from typing import Any
 
-from denoisecli.config.base import LOOK, MACHINE, Lora, SamplingConfig, keys
+from denoisecli.config.base import LOOK, MACHINE, Lora, Phase, SamplingConfig, keys
+from denoisecli.lora.built_in import name_of
 from denoisecli.registry import CONFIGS
 from denoisecli.safe_text import json_values
 
-from .files import base_name, in_hub_cache
+from .files import base_name, found_here, in_hub_cache, picture_here
 from .imported import Imported, number, rows_of
 from .recipe import Shot
 
@@ -31,7 +32,19 @@ def text(config: SamplingConfig, shot: Shot, size: tuple[int, int]) -> str:
     values |= {"prompt": shot.prompt, "seeds": [shot.seed], "cfg": shot.cfg, "size": list(size)}
     values["model"] = _shared(config.model)
     values["loras"] = [_lora(lora) for lora in shot.loras]
+    if config.start is not None:
+        named = {"image": config.start.image, "mask": config.start.mask}
+        values["start"] |= {key: name and base_name(name) for key, name in named.items()}
+    rows = values.get("phases") or []
+    if rows:
+        values["phases"] = [row | _shared_phase(phase) for phase, row in zip(config.phases, rows, strict=True)]
     return json.dumps({key: values[key] for key in SamplingConfig.model_fields if key in values})
+
+
+def _shared_phase(phase: Phase) -> dict[str, Any]:
+    """Return what a phase names, without the folders of this machine."""
+    loras = {} if phase.loras is None else {"loras": [_lora(lora) for lora in phase.loras]}
+    return loras | ({} if phase.model is None else {"model": _shared(phase.model)})
 
 
 def _lora(lora: Lora) -> dict[str, Any]:
@@ -63,4 +76,45 @@ def read(text: str) -> Imported | None:
     for row in rows_of(values.get("loras")):
         scale = number(row.get("scale", 1.0))
         imported.add_lora(str(row.get("file")), 1.0 if scale is None else scale, number(row.get("text_scale")))
+    _take_start(imported)
+    _take_phases(imported)
     return imported
+
+
+def _take_start(imported: Imported) -> None:
+    """Look for the picture that a run started from, and its mask, in this folder; else keep them as a comment."""
+    start = imported.values.pop("start", None)
+    if not isinstance(start, dict):
+        return
+    names = {key: base_name(str(start[key])) for key in ("image", "mask") if start.get(key)}
+    here = all(picture_here(name) for name in names.values())
+    place = imported.values if here else imported.elsewhere
+    place["start"] = {"strength": start.get("strength")} | names
+    if not here:
+        imported.note(f"It started from {' and '.join(names.values())}, not in this folder; put the path into `start`.")
+
+
+def _take_phases(imported: Imported) -> None:
+    """Look for what phases name in this folder alone; what is not there is left out of them, and said."""
+    phases = imported.values.pop("phases", None)
+    listed = rows_of([phases] if isinstance(phases, dict) else phases)
+    imported.values |= {"phases": listed} if listed else {}
+    for phase in listed:
+        loras = [lora for lora in rows_of(phase.get("loras")) if _found(lora.get("file"))]
+        lost = [lora.get("file") for lora in rows_of(phase.get("loras")) if not _found(lora.get("file"))]
+        if "loras" in phase:
+            phase["loras"] = [lora | {"file": _found(lora.get("file"))} for lora in loras]
+        model = str(phase.pop("model", ""))
+        if HUB_ID.fullmatch(model) and in_hub_cache(model):
+            phase["model"] = model
+        elif found := found_here(model) if model else None:
+            phase["model"] = found
+        elif model:
+            lost.append(model)
+        if lost:
+            names = ", ".join(base_name(str(name)) for name in lost)
+            imported.note(f"Of a phase are not in this folder: {names}; put their paths into `phases`.")
+
+
+def _found(file: Any) -> str | None:
+    return found_here(str(file)) or name_of(base_name(str(file)))

@@ -219,6 +219,8 @@ def settings_inside(model: Model, config: SamplingConfig, made: Shot, picture: N
     from denoisecli.interop.png_text import picture_texts
 
     size = (picture.shape[1], picture.shape[0])
+    if config.size is not None and size == painted_size(config):
+        size = config.size  # that at which the run begins, where a phase enlarges it
     return picture_texts(config, made, size, model.info.sha256, Clock(model.pipe.scheduler).spacing)
 
 
@@ -370,7 +372,8 @@ def _in_stretches(model: Model, config: SamplingConfig, samples: list[Sample], h
 
     if how.keywords.get("words") and (config.start or any(_paints_other(phase) for phase in config.phases)):
         raise UsageError(
-            "Words can be followed from the noise on, through one prompt.", "Leave start out, and prompts in phases."
+            "Words can be followed from the noise on, through one prompt of one model.",
+            "Leave start out, and prompts and models in phases.",
         )
     opening, picture = how.opened or (Opening(), None)
     if config.start is not None:
@@ -400,7 +403,7 @@ def _in_stretches(model: Model, config: SamplingConfig, samples: list[Sample], h
 
 
 def _paints_other(phase: Phase) -> bool:
-    return phase.prompt is not None or phase.negative_prompt is not None
+    return any(key is not None for key in (phase.prompt, phase.negative_prompt, phase.model))
 
 
 def _in_phase(sample: Sample, stretch: Stretch) -> Sample:

@@ -67,7 +67,7 @@ def paint(job: Job[LoraRankConfig], trace: Trace, path: Path) -> NDArray[np.uint
     wanted = variants(job.config, job.folder.partial, whole, [str(row["rule"]) for row in trace.record["runs"]])
     finals, record = sample_variants(job, model, wanted)
     trace.arrays["final"] = finals
-    trace.record |= {key: record[key] for key in ("model", "environment", "batches") if key in record}
+    trace.record |= {key: record[key] for key in HEARD if key in record}
     trace.record["variants"] = [variant.label for variant in wanted]
     pictures = decode_finals(job, model, finals)
     save_pictures(job, model, wanted, pictures)
@@ -122,6 +122,10 @@ def module_shapes(model: Model) -> dict[str, tuple[int, ...]]:
             if weight is not None and weight.ndim >= 2:
                 found[plain_name(f"{part}.{name}")] = tuple(weight.shape)
     return found
+
+
+HEARD = ("model", "environment", "batches", "start", "phases")
+"""What the sampler's record says of a run."""
 
 
 def sample_variants(
