@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from denoisecli.scale import BEYOND, RANGE, drawn_scale
+from denoisecli.scale import BEYOND, RANGE, as_sampled, drawn_scale, enlarged, repeated, sizes_told
 
 FINAL = np.random.default_rng(0).normal(size=(4, 16, 16)).astype(np.float32)
 
@@ -47,3 +48,31 @@ def test_what_was_scaled_reaches_as_far_as_the_finished_picture(contrast, seed):
     assert (factors <= 1).all()
     assert (reach <= BEYOND * own * (1 + 1e-6)).all()
     assert reach[factors < 1] == pytest.approx(own, rel=1e-5)
+
+
+@pytest.mark.parametrize("few", [1, 2, 5, 8])
+@pytest.mark.parametrize("many", [8, 12, 13])
+def test_repeated_cells_come_back(few, many):
+    """Every cell is there at least once, whatever the two sizes. Enlarging is torch's bilinear."""
+    own = np.random.default_rng(0).normal(size=(2, 3, few, few + 1)).astype(np.float32)
+    there = repeated(own, (many, many + 1))
+    assert there.shape == (2, 3, many, many + 1)
+    assert np.array_equal(as_sampled(there, (few, few + 1)), own)
+    larger = enlarged(own, (many, many + 1))
+    theirs = torch.nn.functional.interpolate(torch.from_numpy(own), size=(many, many + 1), mode="bilinear")
+    np.testing.assert_allclose(larger, theirs.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        ([], [(12, 12)] * 4),
+        ([{"first": 0, "until": 3, "size": None}], [(12, 12)] * 4),
+        ([{"first": 0, "until": 2, "size": [64, 64]}, {"first": 2, "until": 3, "size": [96, 96]}],
+         [(8, 8)] * 2 + [(12, 12)] * 2),
+        ([{"first": 0, "until": 9, "size": [960, 5]}, {"first": 9, "until": 99, "size": [1, 5]}], [(12, 12)] * 4),
+    ],
+    ids=["no phases", "of one size", "enlarged", "a damaged record"],
+)  # fmt: skip
+def test_which_size_each_state_was_sampled_at(rows, sizes):
+    assert sizes_told({"phases": rows}, (12, 12), 3) == sizes

@@ -113,8 +113,10 @@ def sizes_told(record: Mapping[str, Any], last: tuple[int, int], steps: int) -> 
     found = [last] * (steps + 1)
     rows = [row for row in record.get("phases") or [] if row.get("size")]
     for row in rows:
-        height, width = (row["size"][1 - axis] * last[axis] // rows[-1]["size"][1 - axis] for axis in (0, 1))
-        found[row["first"] : row["until"]] = [(height, width)] * (row["until"] - row["first"])
+        shares = (row["size"][1 - axis] / rows[-1]["size"][1 - axis] for axis in (0, 1))
+        height, width = (max(1, min(side, round(side * share))) for side, share in zip(last, shares, strict=True))
+        for state in range(row["first"], min(row["until"], steps)):
+            found[state] = (height, width)
     return found
 
 

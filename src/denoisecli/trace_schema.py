@@ -225,7 +225,7 @@ class PhaseRow(Part):
     loras: list[LoraKeys] | None = None
     scale: Positive | None = None
     """sides of the picture from here on, as a multiple of the run's"""
-    size: list[Count] | None = None
+    size: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)] | None = None
     """(width, height) in pixels at which it was sampled, where a run has states of several sizes"""
     model: Name | None = None
     """another model than the run's"""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from denoisecli.cache import cache_dir
+from denoisecli.config.phases import enlarged_size
 from denoisecli.registry import ROOMS, part
 from denoisecli.safe_files import read_file, write_file
 from denoisecli.safe_json import parse
@@ -64,7 +65,7 @@ def sampled(config: dict[str, Any]) -> Work:
 def painted(config: dict[str, Any], count: int, what: str = "picture") -> str:
     """Return so many pictures in words, with their size and steps."""
     steps = config.get("steps")
-    size = f" of {_pair(config.get('size')).replace('x', '×')}" if config.get("size") else ""
+    size = f" of {_pair(_painted_size(config)).replace('x', '×')}" if config.get("size") else ""
     return f"{count} {what}{'' if count == 1 else 's'}{size}, {steps} step{'' if steps == 1 else 's'} each"
 
 
@@ -84,7 +85,7 @@ def kind(config: dict[str, Any]) -> Kind:
     """Return what decides the cost of a piece."""
     film = config.get("film") or {}
     model = str(config.get("model")) if work(config).paints else ""
-    sizes = f"{_pair(config.get('size'))} {_pair(film.get('size'))} {config.get('quality') or ''}".rstrip()
+    sizes = f"{_pair(_painted_size(config))} {_pair(film.get('size'))} {config.get('quality') or ''}".rstrip()
     return str(config.get("lab")), model, sizes, str(config.get("device") or "")
 
 
@@ -139,6 +140,15 @@ def details(config: dict[str, Any], *, drawn: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {"makes": work(config).made, "seconds": None}
     each = sampling_rate(kind(config))
     return found if each is None else found | {"sampling_s": float(f"{each * pieces(config):.2g}")}
+
+
+def _painted_size(config: dict[str, Any]) -> Any:
+    """Return the (width, height) of a config's pictures, which a phase may have enlarged; what stands there else."""
+    size, phases = config.get("size"), config.get("phases")
+    scales = [phase.get("scale") or 1.0 for phase in phases or () if isinstance(phase, dict)]
+    if not scales or max(scales) == 1 or not isinstance(size, (list, tuple)):
+        return size
+    return enlarged_size((int(size[0]), int(size[1])), float(max(scales)))
 
 
 def _pair(size: Any) -> str:

@@ -126,6 +126,7 @@ def test_other_models_are_refused_in_a_sentence(other, spoil, said):
     [
         ({"sampler": "heun"}, "sampler: heun"), ({"seeds": (1, 2, 3, 4, 5)}, "seeds"), ({"steps": 101}, "steps"),
         ({"cfg": 31.0}, "cfg"), ({"eta": 0.5}, "eta"), ({"size": (512, 512)}, "size"),
+        ({"start": "own.png"}, "start"), ({"phases": [{"until": 0.5, "cfg": 2.0}]}, "phases"),
         ({"spacing": "trailing"}, "spacing"),
     ],
 )  # fmt: skip

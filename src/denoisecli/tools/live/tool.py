@@ -74,6 +74,8 @@ def check(config: SampleConfig) -> None:
         "eta: the live page adds no noise on the way": config.eta != 0,
         "guidance_rescale: the live page does not know it": config.guidance_rescale != 0,
         "spacing: the live page takes the model's own timesteps": config.spacing is not None,
+        "start: the live page begins with noise": config.start is not None,
+        "phases: the live page has the same settings in all steps": bool(config.phases),
         f"size: the live page paints {SIDE[0]}x{SIDE[1]} alone": config.size not in (None, SIDE),
     }
     found = next((fault for fault, there in faults.items() if there), None)
