@@ -1,6 +1,7 @@
 """Every sampling lab with a picture to start from, and with phases: what is recorded, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from denoisecli.config.load import Layer, build
+from denoisecli.diffusion.models import POCKET
 from denoisecli.errors import DenoiseError
 from denoisecli.figures.facts import run_facts
 from denoisecli.interop import own_chunk
@@ -142,6 +144,19 @@ def test_loras_by_step_of_another_model_are_refused(tmp_path):
     phases = [{"until": 0.5}, {"loras": [str(lora)]}]
     with pytest.raises(DenoiseError, match="other.safetensors does not fit the model pocket"):
         made("sample", tmp_path / "run", phases=phases)
+
+
+def test_another_model_wears_the_loras_of_its_phase(tmp_path):
+    """A copy of the model goes on as the model itself would, and the run's own LoRAs are not on it."""
+    copy, lora = tmp_path / "copy", "pocket/woodcut-print"
+    shutil.copytree(POCKET, copy)
+    for name, own in (("worn", {"loras": [lora]}), ("bare", {})):
+        told = {"seeds": [7], "loras": [] if name == "worn" else [lora]}
+        phases = [{"until": 0.5}, own | {"model": str(copy)}]
+        found = load(made("sample", tmp_path / name, phases=phases, **told))
+        same = [{"until": 0.5}, {"loras": own.get("loras", [])}]
+        expected = load(made("sample", tmp_path / f"{name}-same", phases=same, **told))
+        np.testing.assert_allclose(found.x_t, expected.x_t, atol=1e-4)
 
 
 def test_every_rank_has_the_phases(tmp_path):

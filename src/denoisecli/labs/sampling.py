@@ -142,8 +142,9 @@ def load(job: Job[Any]) -> Model:
                 use_sampler(pipe, own.sampler, own.spacing, own.schedule)
                 check_size(pipe, _size(own), own.model)
         if any(phase.loras for phase in config.phases):
-            for worn in (*(phase.loras or () for phase in config.phases), config.loras):
-                wear(model, [(lora.file, lora.strengths) for lora in worn])
+            own_loras = [(model.others.get(phase.model or "", model), phase.loras or ()) for phase in config.phases]
+            for wearer, worn in [*own_loras, (model, config.loras)]:
+                wear(wearer, [(lora.file, lora.strengths) for lora in worn])
         elif config.loras:
             add_loras(model, [(lora.file, lora.strengths) for lora in config.loras])
     check_frames(model.pipe, frames_of(config), config.model)

@@ -15,6 +15,7 @@ from denoisecli.labs.sample import lab as sample
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 from denoisecli.trace import load
+from denoisecli.trace_files import write_arrays
 from tests.told import Told
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
@@ -90,6 +91,34 @@ def test_what_cannot_be_forked_is_one_sentence(deck, tmp_path, values, said):
     values = {key: str(deck) if value == "DECK" else value for key, value in values.items()}
     with pytest.raises(DenoiseError, match=said):
         made(tmp_path / "run", **values)
+
+
+def copied(deck, folder, *names, **changes):
+    """Return a copy of a stored run with these files, and its record changed."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_bytes((deck / name).read_bytes())
+    record = json.loads((deck / "trace.json").read_text()) | changes
+    (folder / "trace.json").write_text(json.dumps({key: value for key, value in record.items() if value is not None}))
+    return folder
+
+
+def test_a_stored_run_without_its_states_is_refused(deck, tmp_path):
+    """Its file was deleted to save room, or it never kept x_t."""
+    with pytest.raises(DenoiseError, match="states.safetensors"):
+        made(tmp_path / "run", run=str(copied(deck, tmp_path / "gone", "config.yaml")))
+    without = copied(deck, tmp_path / "without", "config.yaml")
+    arrays = {name: array for name, array in load(deck).arrays.items() if name not in ("x_t", "x0")}
+    write_arrays(arrays, without / "states.safetensors")
+    with pytest.raises(DenoiseError, match="has kept no states, so there is nothing to take up"):
+        made(tmp_path / "run", run=str(without))
+
+
+def test_a_run_of_an_older_version_is_refused(deck, tmp_path):
+    """One that does not say what weights made it cannot be taken up as if it were of these."""
+    old = copied(deck, tmp_path / "old", "config.yaml", "states.safetensors", identity=None)
+    with pytest.raises(DenoiseError, match="made by pocket with weights of an unknown kind, and pocket here has"):
+        made(tmp_path / "run", run=str(old))
 
 
 def test_another_model_is_refused_by_both_names(deck, tmp_path):
