@@ -1,5 +1,6 @@
 """What a model needs of memory by its files' headers, how it is placed by that, and that it paints the same."""
 
+import importlib.metadata
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ from denoisecli.config.load import load_configs, settings
 from denoisecli.diffusion import loading, memory, placing
 from denoisecli.diffusion.adapters import add_loras
 from denoisecli.diffusion.decode import decoder
+from denoisecli.diffusion.denoiser import denoiser_of
 from denoisecli.diffusion.memory import CHOICES, Estimate, Part, Saving, Work, estimate
 from denoisecli.diffusion.models import Model, load_model
 from denoisecli.errors import ModelError, UsageError
@@ -203,6 +205,29 @@ def test_offloaded_models_paint_the_same_bit_for_bit(made, name, choice):
     assert "memory" not in trace.record["environment"]
 
 
+@pytest.mark.parametrize("name", ["sd1", "flux", "z-image"])
+def test_layer_by_layer_all_weights_wait_and_every_part_knows_where_it_computes(made, name):
+    """accelerate cannot paint so where the weights wait on the device that computes; that wants a card."""
+    model = load_model(str(made(name)), "cpu")
+    placed = placing.place(model.pipe, model.device, model.dtype, "sequential", Saving())
+    for part in (denoiser_of(placed), placed.vae, placed.text_encoder):
+        assert all(value.is_meta for value in part.parameters())
+        assert placing.computes_on(part).type == "cpu"
+
+
+def test_nf4_is_asked_of_diffusers_own_quantiser(monkeypatch):
+    """It quantises denoisers and large text encoders, and computes in the run's dtype. To ask, no package is needed."""
+    known = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.50.2" if name == "bitsandbytes" else known(name))
+    parts = {"transformer": 12, "text_encoder": 5, "text_encoder_2": 2 * memory.LARGE, "vae": 3}
+    found = placing.quantisation("nf4", parts, torch.bfloat16).quant_mapping
+    assert {name: type(how).__module__.partition(".")[0] for name, how in found.items()} == {
+        "transformer": "diffusers", "text_encoder_2": "transformers",
+    }  # fmt: skip
+    for how in found.values():
+        assert (how.load_in_4bit, how.bnb_4bit_quant_type, how.bnb_4bit_compute_dtype) == (True, "nf4", torch.bfloat16)
+
+
 @pytest.mark.parametrize(("quantize", "off"), [("fp8-layerwise", 0.05), ("int8", 0.01)])
 @pytest.mark.parametrize("name", ["sd1", "flux"])
 def test_quantised_models_are_this_far_off(made, name, quantize, off):
@@ -273,15 +298,16 @@ def test_gguf_files_that_are_none(gguf_file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("quantize", "sentence"),
+    ("quantize", "missing", "sentence"),
     [
-        ("gguf", "quantize: gguf is for a .gguf file"),
-        ("nf4", "quantize: nf4 needs a GPU, and this run is on cpu"),
-        ("int8", "quantize: int8 needs the package torchao"),
+        ("gguf", "", "quantize: gguf is for a .gguf file"),
+        ("nf4", "", "quantize: nf4 needs a GPU, and this run is on cpu"),
+        ("nf4", "bitsandbytes", "quantize: nf4 needs the package bitsandbytes"),
+        ("int8", "torchao", "quantize: int8 needs the package torchao"),
     ],
 )
-def test_what_cannot_be_quantised_is_told(made, monkeypatch, quantize, sentence):
-    monkeypatch.setattr(placing, "find_spec", lambda name: None if name == "torchao" else name)
+def test_what_cannot_be_quantised_is_told(made, monkeypatch, quantize, missing, sentence):
+    monkeypatch.setattr(placing, "find_spec", lambda name: None if name == missing else name)
     with pytest.raises((UsageError, ModelError), match=re.escape(sentence)):
         load_model(str(made("sd1")), "cpu", saving=Saving(quantize=quantize))
 
