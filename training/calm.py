@@ -30,7 +30,6 @@ from training.runs import Average, Log, by_steps_or_clock, device, load_checkpoi
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KEEP = 4.0  # weight of what has to stay: a picture's own latents are decoded most
 LIMIT = 3.0  # AutoencoderTiny's decoder takes 3 · tanh(latents / 3)
 
 
@@ -51,7 +50,8 @@ class Stage(nn.Module):
 class Lessons:
     """Draws what is given, what it means, and how much it weighs: about half of it stays as it is."""
 
-    def __init__(self, latents: Path, outside: Path, seed: tuple[int, ...], place: torch.device) -> None:
+    def __init__(self, latents: Path, outside: Path, keep: float, seed: tuple[int, ...], place: torch.device) -> None:
+        self.keep = keep
         data = load_latents(latents)
         self.clean = torch.from_numpy(data.latents[~data.held_out]).to(place)
         kept = [torch.load(path, weights_only=True) for path in sorted(outside.glob("*.pt"))]
@@ -79,7 +79,7 @@ class Lessons:
         stays = torch.cat([pictures + 0.03 * torch.randn_like(pictures), drawn, self.noised(noisy)])
         rows = self._some(self.given, max(1, count - len(stays)))
         weight = torch.ones(len(stays) + len(rows), device=self.place)
-        weight[: len(stays)] = KEEP
+        weight[: len(stays)] = self.keep
         given, meant = (torch.cat([stays, part[rows].float()]) for part in (self.given, self.meant))
         return given, meant, weight
 
@@ -115,7 +115,7 @@ def train(options: argparse.Namespace) -> None:
         step = int(state["step"])
     torch.manual_seed(options.seed + step)
     lessons, log = (
-        Lessons(options.latents, options.outside, (options.seed, step), place),
+        Lessons(options.latents, options.outside, options.keep, (options.seed, step), place),
         Log(options.out / "log.jsonl"),
     )
     scale = before(lessons.clean[:64].float()).var((0, 2, 3)).clamp_min(1e-4)[None, :, None, None]
@@ -153,6 +153,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/pocket/decoder"))
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=24, help="latents a step")
+    parser.add_argument("--keep", type=float, default=60.0, help="weight of what has to stay as it is")
     parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints")

@@ -78,9 +78,9 @@ chance).
 
 ### With few steps, many steps, and guidance
 
-{few} captions, one seed each; the share of attributes that the judge reads right, and the share of 16-pixel cells whose
-texture no render of that style has{arrow} (`training/texture.py`; one in a thousand of the renders' own). One attribute
-is {few_step:.1%}.
+The share of attributes that the judge reads right, and the share of 16-pixel cells whose texture no render of that
+style has{arrow} (`training/texture.py`; one in a thousand of the renders' own). {few} captions, one seed each: one
+attribute is up to {few_step:.1%}.
 
 {grid}
 
@@ -158,7 +158,7 @@ def card_text(
     before: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The card, from measurements and from what only people know (`notes`); grid, before: rows of `training.grid`."""
-    sizes = digests(folder)
+    sizes, counts = digests(folder), [row["captions"] for row in grid]
     unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
     megabytes = {name.split("/")[0]: size / 1e6 for name, (size, _) in sizes.items()}
     vocabulary = [["attribute", "words"], *([name, ", ".join(words)] for name, words in GRAMMAR.items())]
@@ -178,8 +178,8 @@ def card_text(
         captions=result["captions"],
         step=1 / result["captions"],
         accuracy=accuracy_table(result["by_guidance"]),
-        few=grid[0]["captions"],
-        few_step=1 / (grid[0]["captions"] * len(GRAMMAR)),
+        few=" to ".join(str(count) for count in dict.fromkeys((min(counts), max(counts)))),
+        few_step=1 / (min(counts) * len(GRAMMAR)),
         arrow=", before and after the decoder's last lap" if before else "",
         grid=few_steps(grid, before),
         psnr=result["autoencoder"]["psnr"],

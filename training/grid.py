@@ -3,9 +3,10 @@
     python -m training.grid --pipeline src/denoisecli/pocket --out build/pocket/grid
     python -m training.grid ... --decoder build/pocket/decoder/autoencoder    # the same latents, another decoder
 
-Latents are kept in `finals/`, one file a cell of the grid: the command goes on where it was killed, and other decoders
-draw the same ones. `NAME.json` has a row for each cell (probe accuracy; the mean share of hatched 16-pixel cells, and
-the share of pictures with more than one in a hundred; see `training.texture`), `NAME.md` a table for each sampler.
+Latents are kept in `finals/`, one file a cell of the grid, and judged cells in the JSON: the command goes on where it
+was killed, other decoders draw the same latents, and a larger `--count` adds to what is there. `NAME.json` has a row
+for each cell (probe accuracy; the mean share of hatched 16-pixel cells, and the share of pictures with more than one
+in a hundred; see `training.texture`), `NAME.md` a table for each sampler.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cfg", type=float, nargs="+", default=list(SCALES))
     parser.add_argument("--sample-only", action="store_true", help="keep the latents, judge later")
     options = parser.parse_args(argv)
-    grid, rows = Grid(options), []
+    grid, path = Grid(options), options.out / f"{options.name}.json"
     cells = list(product(options.cfg, options.steps, options.samplers))
     if options.sample_only:
         for cfg, steps, name in cells:
@@ -132,12 +133,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     texture, drawer = learn_texture(options.scenes, own), own
     if options.decoder:
         drawer = AutoencoderTiny.from_pretrained(options.decoder).to(device()).eval()
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    found = {(row["sampler"], row["steps"], row["cfg"]): row for row in rows}
     for cfg, steps, name in cells:
+        if found.get((name, steps, cfg), {"captions": 0})["captions"] >= options.count:
+            continue
         judged = grid.judge(decode(drawer, grid.finals(name, steps, cfg)), probe, texture)
-        rows.append({"sampler": name, "steps": steps, "cfg": cfg, "captions": options.count, **judged})
-        print(json.dumps(rows[-1]), flush=True)
-        (options.out / f"{options.name}.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-        (options.out / f"{options.name}.md").write_text(few_steps(rows) + "\n", encoding="utf-8")
+        row = {"sampler": name, "steps": steps, "cfg": cfg, "captions": options.count, **judged}
+        found[name, steps, cfg] = row
+        print(json.dumps(row), flush=True)
+        path.write_text(json.dumps([*found.values()], indent=1) + "\n", encoding="utf-8")
+        path.with_suffix(".md").write_text(few_steps([*found.values()]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

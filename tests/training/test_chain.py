@@ -227,6 +227,9 @@ def test_the_grid_keeps_its_latents_and_judges_them_by_any_decoder(chain):
     lines = (out / "other.md").read_text().splitlines()
     assert lines[0] == "| DDIM, steps | 1 | 7.5 |"
     assert lines[2].startswith("| 2 | ")
+    before = (out / "other.json").read_text()
+    grid.main([*arguments, "--count", "2", "--name", "other"])
+    assert (out / "other.json").read_text() == before  # nothing is judged twice
     first = torch.load(out / "finals" / "ddim-3-1.pt", weights_only=True)["latents"]
     grid.main([*arguments, "--count", "3", "--sample-only"])
     more = torch.load(out / "finals" / "ddim-3-1.pt", weights_only=True)["latents"]
