@@ -171,7 +171,11 @@ def test_guesses_are_scaled_into_range_and_never_up(factor, scaled):
 
 def calmed(chain, off, out, steps):
     arguments = ["--pipeline", str(chain.pipeline), "--latents", str(chain.latents), "--outside", str(off)]
-    calm.train(calm.parse([*arguments, "--out", str(out), "--steps", str(steps), "--batch", "8", "--lr", "1e-2"]))
+    calm.train(
+        calm.parse(
+            [*arguments, "--out", str(out), "--steps", str(steps), "--batch", "8", "--lr", "1e-2", "--keep", "4"]
+        )
+    )
     return AutoencoderTiny.from_pretrained(out / "autoencoder")
 
 
