@@ -10,11 +10,11 @@ from PIL import Image
 import denoisecli
 from denoisecli import clips
 from denoisecli.config.load import load_configs, settings
-from denoisecli.diffusion import models
+from denoisecli.diffusion import call, models
 from denoisecli.diffusion.batch import Batch, sample_batch
 from denoisecli.diffusion.canvas import as_given, check_frames, noise_for
 from denoisecli.diffusion.decode import decoder
-from denoisecli.diffusion.families import BY_CLASS
+from denoisecli.diffusion.families import BY_CLASS, FAMILIES
 from denoisecli.errors import ConfigError, UsageError
 from denoisecli.media.ffmpeg import ffmpeg_path
 from denoisecli.registry import CONFIGS, part
@@ -220,3 +220,12 @@ def test_a_recorded_clip_is_saved_with_its_pictures(name, tmp_path):
         assert (folder / file).stat().st_size > 500
     named = [path.stem for path in (folder / "images").iterdir()]
     assert [path.stem for path in (folder / "clips").iterdir()] == named
+
+
+@pytest.mark.parametrize(
+    "family", [family for family in FAMILIES if family.fps and family.labs], ids=lambda one: one.name
+)
+def test_where_no_clip_is_asked_for_one_frame_is_painted(family):
+    """The pipelines' own default is a clip of minutes; labs evaluate them for encodings and single guesses, too."""
+    pipe = type(family.pipelines[0], (), {})()
+    assert call.steps(pipe, 1)["num_frames"] == 1

@@ -140,14 +140,17 @@ def _calls(model: Model, batch: Batch, *, mixed: bool) -> Iterator[tuple[slice, 
     """
     pipe, start, factor = model.pipe, torch.as_tensor(batch.noise), model.info.scale_factor
     guided = mixed or guidance_of(pipe) == "own"
-    shared = {
-        "height": batch.height or start.shape[-2] * factor,
-        "width": batch.width or start.shape[-1] * factor,
-        "num_inference_steps": batch.steps,
-        "num_frames": clip_length(pipe, start),
-        "eta": batch.eta,
-        "output_type": "latent",
-    } | call.steps(pipe, batch.steps)
+    shared = (
+        {
+            "height": batch.height or start.shape[-2] * factor,
+            "width": batch.width or start.shape[-1] * factor,
+            "num_inference_steps": batch.steps,
+            "eta": batch.eta,
+            "output_type": "latent",
+        }
+        | call.steps(pipe, batch.steps)
+        | {"num_frames": clip_length(pipe, start)}
+    )
     for rows in [slice(0, len(batch.scales))] if mixed else call.of_one_scale(batch.scales):
         scales = batch.scales[rows]
         told = call.prompts(pipe, batch.prompt, batch.negative_prompt, len(scales), guided=guided)

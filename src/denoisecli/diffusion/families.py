@@ -63,6 +63,7 @@ _MASKED = ("prompt_embeds", "prompt_attention_mask", "negative_prompt_embeds", "
 _TOLD_MASK = ("prompt_embeds", "prompt_embeds_mask")
 _BOTH = ("prompt_embeds", "negative_prompt_embeds")
 _CLIPS = "paints clips: `sample` with `video`; the other labs paint one frame"
+_ONE_FRAME: dict[str, object] = {"num_frames": 1}  # where nobody asks for a clip
 _UNBINNED: dict[str, object] = {"use_resolution_binning": False}  # or the size would be another one
 
 FAMILIES: tuple[Family, ...] = (
@@ -163,14 +164,15 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "wan", "Wan 2.1, 2.2", ("WanPipeline",), patch=2, scale=5.0, sampler="flow_unipc", side=480, fps=16,
-        note=_CLIPS, embeds=_BOTH,
+        note=_CLIPS, extra=_ONE_FRAME, embeds=_BOTH,
     ),
     Family(
-        "ltx", "LTX-Video", ("LTXPipeline",), given="packed", scale=3.0, side=512, fps=25, note=_CLIPS, embeds=_MASKED
+        "ltx", "LTX-Video", ("LTXPipeline",), given="packed", scale=3.0, side=512, fps=25, note=_CLIPS,
+        extra=_ONE_FRAME, embeds=_MASKED,
     ),
     Family(
         "hunyuan-video", "HunyuanVideo", ("HunyuanVideoPipeline",), "embedded", patch=2, scale=6.0, side=720, fps=24,
-        note=_CLIPS, embeds=("prompt_embeds", "pooled_prompt_embeds", "prompt_attention_mask"),
+        note=_CLIPS, extra=_ONE_FRAME, embeds=("prompt_embeds", "pooled_prompt_embeds", "prompt_attention_mask"),
     ),
     Family(
         "cogvideox", "CogVideoX", ("CogVideoXPipeline",), patch=2, scale=6.0, sampler="ddim", side=480, fps=8,
