@@ -9,7 +9,19 @@ import torch
 from denoisecli.diffusion.recorder import record
 from denoisecli.errors import UsageError
 from tests.families.folders import FOLDERS
-from tests.families.test_words import CROSS, FILLED_UP, HALF, PICTURE_FIRST, STEPS, UNCUT, N, half, hooks_on, paint
+from tests.families.test_words import (
+    CROSS,
+    FILLED_UP,
+    HALF,
+    HEARD,
+    PICTURE_FIRST,
+    STEPS,
+    UNCUT,
+    N,
+    half,
+    hooks_on,
+    paint,
+)
 
 PROMPT, OTHER = "a red cube", "a hot soup"  # letter for letter on the same tokens
 pytestmark = pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning")
@@ -117,7 +129,7 @@ def mapped(reads, sides, size):
     return torch.nn.functional.interpolate(maps, tuple(size), mode="bilinear")[:, 0].numpy()
 
 
-@pytest.mark.parametrize("name", [name for name in FOLDERS if name not in CROSS])
+@pytest.mark.parametrize("name", [name for name in HEARD if name not in CROSS])
 def test_a_concept_reads_the_runs_picture_and_its_map_is_what_the_paper_reads(heard, name):
     """The prompt as a concept has the outputs that the prompt's own tokens had in the run."""
     _, _, trace, spy = heard(name)
