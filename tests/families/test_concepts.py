@@ -9,6 +9,7 @@ import torch
 from denoisecli.diffusion.recorder import record
 from denoisecli.errors import UsageError
 from tests.families.folders import FOLDERS
+from tests.families.full_attention import FullAttention, small
 from tests.families.test_words import (
     CROSS,
     FILLED_UP,
@@ -27,47 +28,15 @@ PROMPT, OTHER = "a red cube", "a hot soup"  # letter for letter on the same toke
 pytestmark = pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning")
 
 
-class Spy:
-    """Every call of the kernel by its layer: (layer, probabilities, values), (rows, heads, ...) in double precision."""
+class Spy(FullAttention):
+    """Every call of the kernel by its layer: (layer, scores, values)."""
 
     def __init__(self, pipe, patch):
-        self.calls, self.layer = [], None
-        kernel = torch.nn.functional.scaled_dot_product_attention
-        patch.setattr(torch.nn.functional, "scaled_dot_product_attention", self.full(kernel))
-        layers = [(name, module) for name, module in pipe.transformer.named_modules() if hasattr(module, "processor")]
-        self.hooks = [module.register_forward_pre_hook(self.enter(name)) for name, module in layers]
+        super().__init__(pipe, patch)
+        self.calls = []
 
-    def enter(self, name):
-        def hook(*_):
-            self.layer = name
-
-        return hook
-
-    def full(self, kernel):
-        def call(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
-            if self.layer is not None:
-                q, k, v = (
-                    one.double().repeat_interleave(query.shape[1] // one.shape[1], 1) for one in (query, key, value)
-                )
-                scores = q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale)
-                if attn_mask is not None:
-                    unread = torch.zeros_like(attn_mask, dtype=torch.float64).masked_fill(~attn_mask.bool(), -math.inf)
-                    scores = scores + (unread if attn_mask.dtype == torch.bool else attn_mask)
-                self.calls.append((self.layer, scores, v))
-                self.layer = None
-            return kernel(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
-
-        return call
-
-
-def small(name):
-    pipe = FOLDERS[name]()
-    pipe.set_progress_bar_config(disable=True)
-    if name == "hidream":
-        pipe.default_sample_size = 32
-    if name == "kandinsky5":
-        pipe.resolutions = [(64, 64)]
-    return pipe
+    def keep(self, layer, scores, values):
+        self.calls.append((layer, scores, values))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from denoisecli.diffusion.recorder import record
 from denoisecli.errors import UsageError
 from tests.families import makers, video_makers
 from tests.families.folders import FOLDERS
+from tests.families.full_attention import FullAttention, small
 
 HALF = {"rtol": 2**-10, "atol": 1e-5}  # float16 rounds at 2⁻¹¹ of a number
 N, STEPS = 2, 2
@@ -39,21 +40,16 @@ def paint(pipe, **more):
     return pipe(**call.known(pipe, told | more))[0]
 
 
-class Spy:
+class Spy(FullAttention):
     """What the encoders and the denoiser were given and gave, and every full matrix of attention by its layer."""
 
     def __init__(self, pipe, patch):
-        self.encoded, self.texts, self.matrices, self.layer = [], [], [], None
-        kernel = torch.nn.functional.scaled_dot_product_attention
-        patch.setattr(torch.nn.functional, "scaled_dot_product_attention", self.full(kernel))
-        self.hooks = []
+        super().__init__(pipe, patch)
+        self.encoded, self.texts, self.matrices = [], [], []
         for name in ("text_encoder", "text_encoder_2", "text_encoder_3", "text_encoder_4"):
             if getattr(pipe, name, None) is not None:
                 self.hooks.append(getattr(pipe, name).register_forward_hook(self.encode(name), with_kwargs=True))
         self.hooks.append(pipe.transformer.register_forward_pre_hook(self.evaluate, with_kwargs=True))
-        for name, module in pipe.transformer.named_modules():
-            if hasattr(module, "processor"):
-                self.hooks.append(module.register_forward_pre_hook(self.enter(name)))
 
     def encode(self, name):
         def hook(_, args, told, out):
@@ -68,26 +64,8 @@ class Spy:
         flat = [part for one in given for part in (one if isinstance(one, list) else [one])]
         self.texts += [one for one in flat if isinstance(one, torch.Tensor) and one.is_floating_point()]
 
-    def enter(self, name):
-        def hook(*_):
-            self.layer = name
-
-        return hook
-
-    def full(self, kernel):
-        def call(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
-            if self.layer is not None:
-                q, k = query.double(), key.double()
-                k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
-                scores = q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale)
-                if attn_mask is not None:
-                    unread = torch.zeros_like(attn_mask, dtype=torch.float64).masked_fill(~attn_mask.bool(), -math.inf)
-                    scores = scores + (unread if attn_mask.dtype == torch.bool else attn_mask)
-                self.matrices.append((self.layer, scores.softmax(-1).mean(1)))
-                self.layer = None
-            return kernel(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
-
-        return call
+    def keep(self, layer, scores, values):
+        self.matrices.append((layer, scores.softmax(-1).mean(1)))
 
 
 def hooks_on(pipe):
@@ -101,12 +79,7 @@ def heard():
 
     def of(name):
         if name not in known:
-            pipe = FOLDERS[name]()
-            pipe.set_progress_bar_config(disable=True)
-            if name == "hidream":
-                pipe.default_sample_size = 32
-            if name == "kandinsky5":
-                pipe.resolutions = [(64, 64)]
+            pipe = small(name)
             plain, hooks = paint(pipe), hooks_on(pipe)
             with pytest.MonkeyPatch.context() as patch:
                 spy = Spy(pipe, patch)
