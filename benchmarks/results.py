@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,9 @@ def busy() -> float:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and the libraries that do the work."""
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    """Return the versions of Python and of those libraries that do the work which are installed."""
+    installed = {found.name.lower(): found.version for found in distributions()}
+    return {"python": platform.python_version()} | {name: installed[name] for name in LIBRARIES if name in installed}
 
 
 def told(ratio: float) -> str:

@@ -37,7 +37,7 @@ def test_a_new_result_takes_the_place_of_the_old_one_and_the_table_follows(tmp_p
         results.note("a walk", "calls", ratio / 2)
     rows = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert [(row["what"], row["ratio"], row["goal"]) for row in rows] == [("a deck", 2.0, 1.8), ("a walk", 1.0, None)]
-    assert {"torch", "diffusers", "python"} <= set(rows[0]["versions"])
+    assert {"numpy", "pillow", "python"} <= set(rows[0]["versions"]), "torch may be absent"
     text = f"# Cost\n\n{results.HEAD}| a deck | a script | 2.47 | 1.80 |\n\nMore.\n"
     wanted = f"# Cost\n\n{results.HEAD}| a deck | a script | 2.00 | 1.80 |\n| a walk | calls | 1.00 |  |\n\nMore.\n"
     assert results.with_table(text, rows) == wanted
