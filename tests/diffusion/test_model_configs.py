@@ -16,7 +16,7 @@ from denoisecli.diffusion.decode import decoder
 from denoisecli.diffusion.model_configs import check_configs
 from denoisecli.diffusion.models import identity, load_model
 from denoisecli.errors import DenoiseError, ModelError
-from denoisecli.labs.sampling import native_size
+from denoisecli.labs.loading import native_size
 from tests.sampling import sample_batch
 from tests.tiny import noise, tiny_text_sd
 

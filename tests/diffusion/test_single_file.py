@@ -83,7 +83,7 @@ def test_the_marks_of_a_v_model_are_heard(opens, tmp_path):
 
 
 def test_what_size_it_paints(tmp_path):
-    from denoisecli.labs.sampling import native_size
+    from denoisecli.labs.loading import native_size
 
     path = tmp_path / "xl.safetensors"
     save_file({"model.diffusion_model.out.0.weight": np.zeros(1), "conditioner.embedders.1.x": np.zeros(1)}, path)

@@ -10,17 +10,11 @@ from safetensors.numpy import save_file
 
 from denoisecli.errors import SamplingError, UsageError
 from denoisecli.labs import room
+from denoisecli.labs.at_once import batch_size
 from denoisecli.labs.job import Job
+from denoisecli.labs.loading import load, native_size, resolved
 from denoisecli.labs.sample.config import SampleConfig
-from denoisecli.labs.sampling import (
-    Sample,
-    batch_size,
-    load,
-    native_size,
-    resolved,
-    sample_all,
-    sample_each,
-)
+from denoisecli.labs.sampling import Sample, sample_all, sample_each
 from denoisecli.report import Report
 from denoisecli.runs.folder import RunFolder
 from denoisecli.trace_files import write_arrays
@@ -77,6 +71,17 @@ def test_scale_0_is_told(tmp_path):
     notes = Notes()
     load(Job(SampleConfig(cfg=0, size=(64, 64)), RunFolder(tmp_path / "run", "0" * 8), notes))
     assert notes.warnings == ["cfg 0 ignores the prompt; no guidance, which other tools may call 0, is 1"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "cfg", "told"),
+    [(4, 7.5, ["the pocket model paints fewer than 10 steps cleaner at --cfg 3"]), (10, 7.5, []), (4, 3, [])],
+)
+def test_few_steps_want_less_guidance(tmp_path, monkeypatch, steps, cfg, told):
+    notes, heard = Notes(), []
+    monkeypatch.setattr(notes, "note", heard.append)
+    load(Job(SampleConfig(steps=steps, cfg=cfg, size=(64, 64)), RunFolder(tmp_path / "run", "0" * 8), notes))
+    assert heard == told
 
 
 def test_a_transformer_paints_whole_patches():
@@ -194,7 +199,7 @@ def test_out_of_memory_at_one_is_an_error(tmp_path, pocket):
 )
 def test_what_is_said_of_long_prompts_and_parts(syntax, prompt, said):
     from denoisecli.diffusion.models import load_model
-    from denoisecli.labs.sampling import warn_of_lost_words
+    from denoisecli.labs.loading import warn_of_lost_words
 
     warnings = []
     config = SimpleNamespace(prompt_syntax=syntax)

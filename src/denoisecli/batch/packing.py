@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from denoisecli.config.base import LOOK, PICTURES, ROW, SPLIT, LabConfig, keys
 from denoisecli.errors import DenoiseError
+from denoisecli.labs.at_once import batch_size
 from denoisecli.labs.job import Job, Plan
 from denoisecli.labs.sample.config import SampleConfig
-from denoisecli.labs.sampling import batch_size
 from denoisecli.report import Report
 
 from .messages import Pack, Run
@@ -117,7 +117,8 @@ def _sample_parts(
     parts: Sequence[tuple[Job[SampleConfig], list[int]]], report: Report, stopping: Callable[[], bool]
 ) -> None:
     """Sample the parts in one batch; in two halves where memory does not hold it."""
-    from denoisecli.labs.sampling import load, sampled
+    from denoisecli.labs.loading import load
+    from denoisecli.labs.sampling import sampled
 
     first = parts[0][0]
     model = load(first)

@@ -70,7 +70,7 @@ def _memory(path: Path) -> list[Any]:
     """Return what a model needs for one picture of its own size, on the CPU and on a card; nothing where unknown."""
     from denoisecli.diffusion.memory import Saving, Work, needs
     from denoisecli.errors import ModelError
-    from denoisecli.labs.sampling import native_size
+    from denoisecli.labs.loading import native_size
 
     try:
         return list(needs(path, Work(native_size(path)), Saving()))
@@ -97,7 +97,7 @@ def _tell_of(ref: str, *, json: bool) -> None:
     """Print one model: where it lies, what it is, which words it knows and which LoRAs it brings along."""
     from denoisecli.diffusion.memory import needs_in_words
     from denoisecli.diffusion.models import check, identity, locate, words_of
-    from denoisecli.labs.sampling import native_size
+    from denoisecli.labs.loading import native_size
     from denoisecli.lora import built_in
 
     check(ref)

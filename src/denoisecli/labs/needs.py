@@ -7,7 +7,7 @@ from typing import Any
 from denoisecli.config.base import LabConfig
 from denoisecli.diffusion import memory, models
 
-from .sampling import batch_size, frames_of
+from .at_once import batch_size, frames_of
 
 
 def memory_needs(config: LabConfig) -> tuple[list[str], list[dict[str, Any]]]:

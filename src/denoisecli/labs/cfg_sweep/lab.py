@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from denoisecli.labs import job as plans
+from denoisecli.labs.at_once import with_batch
 from denoisecli.labs.images import save_images
-from denoisecli.labs.sampling import SHARED, Sample, resolved, settings_inside, with_batch
+from denoisecli.labs.loading import resolved
+from denoisecli.labs.sampling import SHARED, Sample, settings_inside
 from denoisecli.trace import Trace
 
 from .config import CfgSweepConfig
@@ -36,8 +38,8 @@ def plan(config: CfgSweepConfig, out: Path | None, runs_dir: Path | None, *, for
 
 def make(job: Job[CfgSweepConfig]) -> Trace:
     """Sample every seed at every scale, measure, draw. This is the whole lab."""
+    from denoisecli.labs.loading import load
     from denoisecli.labs.pictures import decode_states, stored
-    from denoisecli.labs.sampling import load
 
     from .anatomy import taken_pictures
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from denoisecli.config.phases import painted_size
 from denoisecli.labs import job as plans
+from denoisecli.labs.at_once import batch_size
 from denoisecli.labs.images import save_images, seed_images
-from denoisecli.labs.sampling import batch_size, load
+from denoisecli.labs.loading import load
 
 from .branches import Branches, branched, changed_config, sampled_branches
 from .config import ForkConfig

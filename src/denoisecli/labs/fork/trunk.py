@@ -10,7 +10,8 @@ import numpy as np
 from denoisecli.config.load import Layer, build
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.errors import UsageError
-from denoisecli.labs.sampling import Sample, Told, resolved, sample_all
+from denoisecli.labs.loading import resolved
+from denoisecli.labs.sampling import Sample, Told, sample_all
 from denoisecli.runs.folder import run_hash
 from denoisecli.trace import Trace, load
 from denoisecli.trace_files import load_record

@@ -57,9 +57,9 @@ def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
     config = config.model_copy(update={"lora": ref, "ranks": ranks} | painted)
     identity = hashed([path])
     if config.paints:
-        from denoisecli.labs import sampling
+        from denoisecli.labs import loading
 
-        config, model = sampling.resolved(config)
+        config, model = loading.resolved(config)
         identity += model
     return config, identity
 

@@ -55,8 +55,8 @@ def warn_of_trigger_words(job: Job[LoraRankConfig], lora: LoraFile) -> None:
 
 def paint(job: Job[LoraRankConfig], trace: Trace, path: Path) -> NDArray[np.uint8]:
     """Paint all variants, (variant, seed, H, W, 3), and note in the trace how far each is from the whole LoRA."""
+    from denoisecli.labs.loading import load
     from denoisecli.labs.pictures import decode_finals
-    from denoisecli.labs.sampling import load
     from denoisecli.lora.file import open_lora
 
     model = load(job)
@@ -132,7 +132,8 @@ def sample_variants(
     job: Job[LoraRankConfig], model: Model, wanted: Sequence[Variant]
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Return the final latents, (variant, seed, C, h, w), on the unit-variance scale, and the sampler's record."""
-    from denoisecli.labs.sampling import Sample, batch_size, sample_all
+    from denoisecli.labs.at_once import batch_size
+    from denoisecli.labs.sampling import Sample, sample_all
     from denoisecli.scale import canvas_latents
 
     config = job.config

@@ -77,7 +77,7 @@ def _load(job: Job[NoiseConfig]) -> Model:
     from denoisecli.diffusion.memory import Saving, Work
     from denoisecli.diffusion.models import load_model
     from denoisecli.diffusion.one_step import AT_ONCE
-    from denoisecli.labs.sampling import warn_of_lost_words
+    from denoisecli.labs.loading import warn_of_lost_words
 
     config = job.config
     job.report.stage("load", 1)

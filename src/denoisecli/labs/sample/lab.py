@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from denoisecli.labs import job as plans
+from denoisecli.labs.at_once import with_batch
 from denoisecli.labs.images import save_clips, save_images, seed_images
-from denoisecli.labs.sampling import Sample, resolved, with_batch
+from denoisecli.labs.loading import resolved
+from denoisecli.labs.sampling import Sample
 from denoisecli.trace import FILM_FILE, SHEET_FILE
 
 from .config import SampleConfig
@@ -27,8 +29,9 @@ def plan(config: SampleConfig, out: Path | None, runs_dir: Path | None, *, force
 
 def make(job: Job[SampleConfig]) -> Trace:
     """Sample, measure, draw. This is the whole lab."""
+    from denoisecli.labs.loading import load
     from denoisecli.labs.pictures import decode_states, describe, stored
-    from denoisecli.labs.sampling import load, sample_all
+    from denoisecli.labs.sampling import sample_all
 
     model = load(job)
     samples = [Sample(seed, job.config.cfg) for seed in job.config.seeds]

@@ -13,9 +13,11 @@ from denoisecli.config.phases import painted_size, start_state
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.errors import UsageError
 from denoisecli.labs import job as plans
+from denoisecli.labs.at_once import with_batch
 from denoisecli.labs.images import save_images
+from denoisecli.labs.loading import resolved
 from denoisecli.labs.pages import resolved_keys, write_page
-from denoisecli.labs.sampling import resolved, settings_inside, with_batch
+from denoisecli.labs.sampling import settings_inside
 from denoisecli.media.picture_file import PictureFile
 from denoisecli.metrics import significant
 from denoisecli.trace import Trace
@@ -64,8 +66,8 @@ def check_pictures(config: WalkConfig) -> None:
 
 def make(job: Job[WalkConfig]) -> Trace:
     """Sample along the way, film it while it comes, say how it changed, draw the rest. This is the whole lab."""
+    from denoisecli.labs.loading import load
     from denoisecli.labs.pictures import storing
-    from denoisecli.labs.sampling import load
 
     from .figures.facts import walk_facts
     from .figures.sheet import sheet_frames, sheet_states

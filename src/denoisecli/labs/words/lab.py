@@ -9,17 +9,10 @@ import numpy as np
 
 from denoisecli.errors import UsageError
 from denoisecli.labs import job as plans
+from denoisecli.labs.at_once import with_batch
 from denoisecli.labs.images import save_images, seed_images
-from denoisecli.labs.sampling import (
-    Sample,
-    Told,
-    joined,
-    load,
-    resolved,
-    sample_each,
-    warn_of_lost_words,
-    with_batch,
-)
+from denoisecli.labs.loading import load, resolved, warn_of_lost_words
+from denoisecli.labs.sampling import Sample, Told, joined, sample_each
 from denoisecli.metrics import significant
 from denoisecli.trace import FILM_FILE, SHEET_FILE
 
