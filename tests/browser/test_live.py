@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from denoisecli.diffusion.models import POCKET
 from denoisecli.labs.pages import look_of
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.media.picture_file import webp
-from denoisecli.tools.live import pack
+from denoisecli.scale import drawn_scale
+from denoisecli.tools.live import tool
 from denoisecli.tools.live.page import Kept, live_html
 from tests.browser.conftest import PHONE, READ, RUN
 from tests.browser.pages import scene
@@ -33,18 +36,21 @@ PAIRS = [
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     """Return files(theme, exact) → a live page of one seed and four steps, each made once."""
-    tensors = pack.read_model(POCKET)
-    packs = {}
     made = {}
+    ways = {}
     folder = tmp_path_factory.mktemp("live")
     kept = [Kept(webp(np.uint8(scene(7) * 255)), "seed 7, finished")]
 
     def file(theme="dark", exact=False):
         if (theme, exact) not in made:
-            packs.setdefault(exact, pack.packed(tensors, exact))
+            if exact not in ways:
+                ways[exact] = next(tool.weights(SampleConfig(), POCKET, exact=exact))
+            way = ways[exact]
             path = folder / f"live-{theme}-{exact}.html"
             config = SampleConfig(seeds=(7,), steps=4, film={"theme": theme})
-            page = live_html(config, packs[exact], POCKET / "tokenizer", look_of(theme), kept, exact=exact)
+            page = live_html(
+                config, way.packs, POCKET / "tokenizer", look_of(theme), kept, exact=exact, sliders=way.sliders
+            )
             path.write_bytes(page)
             made[theme, exact] = path
         return made[theme, exact]
@@ -118,8 +124,32 @@ def opened(contexts, files):
 
 
 @pytest.fixture(scope="session")
-def painted():
-    """Return painted(prompt, seed, steps, cfg, sampler) → the picture of the Python run, (H, W, 3)."""
+def guessed(traced):
+    """Return guessed(cfg) → the factor that the first guess of seed 7 is drawn with, and its picture, (H, W, 3)."""
+
+    def guess(cfg):
+        trace, drawn = traced(cfg=cfg)
+        factor = drawn_scale(trace.x0[0, :1], trace.x_t[0, -1])
+        return factor[0], drawn.decode(trace.x0[0, :1] * np.float32(factor[0]))[0]
+
+    return guess
+
+
+@pytest.fixture(scope="session")
+def painted(traced):
+    """Return painted(...) → the finished picture of the Python run, (H, W, 3); as `traced`."""
+
+    def paint(*args, **keys):
+        trace, drawn = traced(*args, **keys)
+        return drawn.decode(trace.x_t[:, -1])[0]
+
+    return paint
+
+
+@pytest.fixture(scope="session")
+def traced():
+    """Return traced(prompt, seed, steps, cfg, sampler, loras) → the Python run and its decoder."""
+    from denoisecli.diffusion.adapters import wear
     from denoisecli.diffusion.decode import decoder
     from denoisecli.diffusion.models import load_model
     from denoisecli.diffusion.noise import starting_noise
@@ -128,14 +158,13 @@ def painted():
     model = load_model("pocket", "cpu", "float32")
     drawn = decoder(model, "vae")
 
-    def paint(prompt=PROMPT, seed=7, steps=4, cfg=7.5, sampler="ddim"):
+    def trace(prompt=PROMPT, seed=7, steps=4, cfg=7.5, sampler="ddim", loras=()):
+        wear(model, loras)
         noise = starting_noise([seed], model.info.latent_shape)
-        trace = sample_batch(
-            model, prompt=prompt, noise=noise, scales=[cfg], steps=steps, sampler=sampler, seeds=[seed]
-        )
-        return drawn.decode(trace.x_t[:, -1])[0]
+        run = sample_batch(model, prompt=prompt, noise=noise, scales=[cfg], steps=steps, sampler=sampler, seeds=[seed])
+        return run, drawn
 
-    return paint
+    return trace
 
 
 def psnr(a, b):
@@ -169,6 +198,67 @@ def test_samplers_scales_and_steps_are_those_of_the_command_line(opened, painted
     live = opened(exact=True)
     live.ask(**settings)
     assert psnr(live.picture(), painted(**settings)) >= 65  # four steps magnify the last bits
+
+
+SAID = {"hot-air balloon": "lighthouse", "woodcut print": "watercolor"}
+
+
+def _slow(exact, strength, least):
+    name = f"{'exact' if exact else 'int8'}-{strength}-of-20"
+    return pytest.param(exact, "hot-air balloon", strength, 20, least, id=name, marks=pytest.mark.slow)
+
+
+def with_lora(live, name, strength):
+    """Choose a LoRA on its tab and drag its strength."""
+    live.choose("LoRA")
+    live.page.get_by_role("group", name="LoRA", exact=True).get_by_role("button", name=name).click()
+    live.page.get_by_label("strength of the LoRA").fill(str(round(strength / 0.05)))
+    live.done()
+
+
+@pytest.mark.parametrize(
+    ("exact", "name", "strength", "steps", "least"),
+    [
+        pytest.param(True, "hot-air balloon", 0, 4, 65, id="exact-0"),  # four steps magnify the last bits
+        pytest.param(True, "hot-air balloon", 1.4, 4, 65, id="exact-1.4"),
+        pytest.param(False, "woodcut print", 1, 4, 25, id="int8-woodcut"),
+        *[_slow(True, strength, 75) for strength in (0.5, 1, 1.4)],
+        *[_slow(False, strength, 34) for strength in (0, 0.5, 1)],
+    ],
+)  # fmt: skip
+def test_a_lora_at_any_strength_paints_as_the_command_line(opened, painted, exact, name, strength, steps, least):
+    live = opened(exact)
+    words = "a lighthouse on a grassy hill at noon, clear sky, field of flowers, watercolor"
+    live.ask(prompt=words, steps=steps, seed=2)
+    with_lora(live, name, strength)
+    file = f"pocket/{name.replace(' ', '-')}"
+    prompt = words.replace(SAID[name], name)
+    wanted = [painted(prompt, 2, steps, loras=[(file, scale)] if scale else []) for scale in (0, strength)]
+    found = [psnr(live.picture(i), picture) for i, picture in enumerate(wanted)]
+    assert min(found) >= least, np.round(found, 1)
+    assert np.array_equal(live.picture(0), live.picture(1)) == (strength == 0)
+    command = shlex.split(live.page.locator(".command code").inner_text())
+    given = [word.removeprefix("loras=") for word in command if word.startswith("loras=")]
+    assert [json.loads(text) for text in given] == ([[{"file": file, "scale": strength}]] if strength else [])
+    assert command[command.index("--prompt") + 1] == prompt
+
+
+@pytest.mark.parametrize(("width", "height"), [(1400, 900), (1280, 720)])
+def test_every_tab_fits_the_window(contexts, files, width, height):
+    page = contexts({"viewport": {"width": width, "height": height}}).new_page()
+    page.goto(files().as_uri())
+    live = Live(page)
+    live.done()
+    tabs = page.get_by_role("group", name="experiment").get_by_role("button").all_inner_texts()
+    assert tabs == ["Deck", "Guidance", "Walk", "Fork", "Poke", "LoRA", "Noise"]
+    for name in tabs:
+        live.choose(name)
+        live.done()
+        size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+        assert size == [width, height], name
+        narrowest = min(page.locator("figure canvas").evaluate_all("all => all.map((one) => one.clientWidth)"))
+        assert narrowest >= 160, name
+    page.close()
 
 
 def test_a_change_restarts_at_once_and_ends_the_older_run(opened):
@@ -375,7 +465,64 @@ def test_a_film_is_recorded(opened):
     live = opened()
     with live.page.expect_download(timeout=PATIENCE) as found:
         live.page.get_by_text("save film").click()
-    assert re.fullmatch(r"film\.(mp4|webm)", found.value.suggested_filename)
+    assert re.fullmatch(r"seed-7\.(mp4|webm)", found.value.suggested_filename)
+
+
+@pytest.mark.parametrize("tab", ["Deck", "Guidance", "Walk", "Fork", "Poke", "LoRA", "Noise"])
+def test_what_is_saved_is_what_is_seen(opened, tmp_path, tab):
+    from denoisecli.interop.reader import import_image
+
+    live = opened()
+    live.ask(seed="7, 21" if tab == "Deck" else 7)
+    live.choose(tab)
+    live.done()
+    at_state(live, 2)
+    with live.page.expect_download() as found:
+        live.page.get_by_text("save picture").click()
+    path = tmp_path / "picture.png"
+    found.value.save_as(path)
+    image = Image.open(path)
+    saved, many = np.asarray(image.convert("RGB")), live.page.locator("figure canvas").count()
+    across = saved.shape[1] // 256
+    assert saved.shape[0] == 256 * -(-many // across)
+    for i in range(many):
+        seen = live.picture(i)
+        part = saved[i // across * 256 :, i % across * 256 :][:256, :256]
+        assert np.array_equal(part, seen.repeat(256 // len(seen), 0).repeat(256 // len(seen), 1)), i
+    told = json.loads(image.info["live"])
+    assert (told["tab"], told["state"], told["view"]) == (tab.lower(), 2, "canvas" if tab == "Noise" else "guess")
+    values = import_image(path, SampleConfig).values
+    assert values["seeds"] == ([7, 21] if tab == "Deck" else [7])
+    assert ("hot-air balloon" in values["prompt"]) == (tab == "LoRA")
+    wanted = [{"file": "pocket/hot-air-balloon", "scale": 1.0}] if tab == "LoRA" else None
+    assert (values.get("loras") or None) == wanted
+    live.page.keyboard.press("2")
+
+
+def test_guesses_beyond_the_range_of_pictures_are_drawn_scaled_into_it(opened, guessed):
+    live = opened(exact=True)
+    live.ask(cfg=30)
+    at_state(live, 0)
+    factor, picture = guessed(30)
+    assert factor < 1
+    assert live.page.locator("figcaption").inner_text() == f"seed 7 · drawn ×{float(f'{factor:.2g}')}"
+    assert psnr(live.picture(), picture) >= 60
+    live.page.keyboard.press("1")
+    live.done()
+    assert live.page.locator("figcaption").inner_text() == "seed 7"
+    live.page.keyboard.press("2")
+
+
+def test_the_command_of_a_fork_forks(opened):
+    live = opened()
+    live.choose("Fork")
+    live.fill("the other words", "a castle; it's night")
+    live.done()
+    words = shlex.split(live.page.locator(".command code").inner_text())
+    assert words[:2] == ["denoisecli", "fork"]
+    told = live.page.locator("figcaption").nth(1).inner_text().split(" · ")[0]
+    assert told == f"other words from state {words[words.index('--at') + 1]}"
+    assert words[words.index("--to") + 1] == "prompt=a castle; it's night"
 
 
 @pytest.mark.parametrize(("theme", "size"), [("dark", (1400, 900)), ("light", (1400, 900)), ("dark", PHONE)], ids=str)
@@ -385,9 +532,10 @@ def test_axe_finds_nothing(contexts, files, axe, theme, size):
     page.wait_for_selector("body[data-done]", state="attached", timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     page.evaluate(axe)
-    for name in ("Deck", "Walk", "Fork", "Poke"):
+    for name in ("Deck", "Walk", "Fork", "Poke", "LoRA"):
         Live(page).choose(name)
         page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], name
         found = [(row["id"], row["nodes"][0]["html"]) for row in page.evaluate(RUN)]
         assert found == [], name
     page.close()

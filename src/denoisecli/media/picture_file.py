@@ -63,7 +63,7 @@ def writing_pictures(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Itera
         yield PictureWriter(path, archive, dict(shapes))
 
 
-def webp(picture: Picture) -> bytes:
+def webp(picture: Picture, quality: int = QUALITY) -> bytes:
     """Return one picture as WebP. Raises MediaError where it is too large for that."""
     if max(picture.shape[:2]) > MOST_SIDE:
         raise MediaError(
@@ -71,7 +71,7 @@ def webp(picture: Picture) -> bytes:
         )
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(picture))
-    write_image(image, buffer, "WEBP", quality=QUALITY, method=EFFORT)
+    write_image(image, buffer, "WEBP", quality=quality, method=EFFORT)
     return buffer.getvalue()
 
 

@@ -5,6 +5,7 @@ import { captionOf, picked, seedsIn } from "../../../src/denoisecli/tools/live/c
 import { commandOf, crc32 } from "../../../src/denoisecli/tools/live/handoff.js";
 import { changedShare, difference, poked } from "../../../src/denoisecli/tools/live/poke.js";
 import { randn, seedBits, slerp } from "../../../src/denoisecli/tools/live/randn.js";
+import { drawnScale, reachOf } from "../../../src/denoisecli/tools/live/reach.js";
 import { makeSampler } from "../../../src/denoisecli/tools/live/samplers.js";
 import { committedAt, makeSpectrum, settling } from "../../../src/denoisecli/tools/live/settle.js";
 import { makeTokenizer } from "../../../src/denoisecli/tools/live/tokens.js";
@@ -43,6 +44,7 @@ const answers = {
     return { ...found, layoutAt: committedAt(found.layout, threshold) };
   },
   command: ({ state, defaults, loras }) => commandOf(state, defaults, loras),
+  scales: ({ guesses, final }) => guesses.map((guess) => drawnScale(Float32Array.from(guess), reachOf(Float32Array.from(final)))),
   seeds: ({ texts }) => texts.map(seedsIn),
   grammar: ({ words, grammar, prompt }) => [captionOf(words), picked(prompt, grammar)],
   crc: ({ text }) => crc32(new TextEncoder().encode(text)),

@@ -13,6 +13,7 @@ from training.captions import GRAMMAR as LEARNT
 
 from denoisecli.diffusion.models import POCKET
 from denoisecli.labs.sample.config import SampleConfig
+from denoisecli.scale import drawn_scale
 from denoisecli.tools.live import pack
 from denoisecli.tools.live.page import GRAMMAR, page_data, written
 from tests.browser.conftest import refuse
@@ -120,6 +121,16 @@ def test_settling_is_measured_as_in_the_trace():
     assert found["layoutAt"] == committed_at(layout[0], LAYOUT_COMMITTED)
 
 
+def test_guesses_are_scaled_into_range_as_in_python():
+    rng = np.random.default_rng(3)
+    final = rng.normal(size=(4, 8, 8)).astype(np.float32)
+    guesses = np.stack([rng.normal(size=(4, 8, 8)) * size for size in (0.5, 1, 1.1, 1.6, 5)]).astype(np.float32)
+    found = answer("scales", guesses=[guess.ravel().tolist() for guess in guesses], final=final.ravel().tolist())
+    wanted = drawn_scale(guesses, final)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert (wanted < 1).tolist() == [False, False, False, True, True]
+
+
 def test_the_command_makes_the_same_config_again(data):
     import shlex
 
@@ -129,7 +140,7 @@ def test_the_command_makes_the_same_config_again(data):
         "words": "it's a castle; $(rm -rf /) `x`", "negative": "grey, \"dull\"", "seeds": ["5", "1125899906842623"],
         "steps": 7, "cfg": 0, "sampler": "dpmpp_2m",
     }  # fmt: skip
-    words = shlex.split(answer("command", state=state, defaults=data["defaults"], loras=""))
+    words = shlex.split(answer("command", state=state, defaults=data["defaults"]["sample"], loras=[]))
     assert words[:2] == ["denoisecli", "sample"]
     pairs = list(zip(words[2::2], words[3::2], strict=True))
     given = {
@@ -152,7 +163,7 @@ def test_the_command_makes_the_same_config_again(data):
     assert [str(seed) for seed in config.seeds] == state["seeds"]
     assert (config.steps, config.cfg, config.sampler) == (7, 0, "dpmpp_2m")
     plain = {**data["config"], "words": data["config"]["prompt"], "negative": ""}
-    assert answer("command", state=plain, defaults=data["defaults"], loras="") == "denoisecli sample"
+    assert answer("command", state=plain, defaults=data["defaults"]["sample"], loras=[]) == "denoisecli sample"
 
 
 def test_seeds_are_read_whole_or_not_at_all():

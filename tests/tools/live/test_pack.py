@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from denoisecli.config.base import Lora
 from denoisecli.diffusion.models import POCKET
 from denoisecli.errors import ModelError, UsageError
 from denoisecli.labs.pages import look_of
 from denoisecli.labs.sample.config import SampleConfig
-from denoisecli.tools.live import pack, tool
+from denoisecli.tools.live import loras, pack, tool
 from denoisecli.tools.live.page import live_html
 
 
@@ -29,7 +30,7 @@ def unpacked(data):
     length = struct.unpack_from("<I", data)[0]
     header, body = json.loads(data[4 : 4 + length]), data[4 + length :]
     out = np.zeros(header["floats"], np.float32)
-    for start, count, kind, at, channels in header["tensors"]:
+    for start, count, kind, at, channels, *_ in header["tensors"]:
         if kind == pack.FLOAT16:
             values = np.frombuffer(body, "<f2", count, at)
         elif kind == pack.FLOAT32:
@@ -136,32 +137,87 @@ def test_settings_that_the_page_lacks_are_refused(keys, said):
     tool.check(SampleConfig(steps=1, cfg=0, seeds=(2**40,)))
 
 
-def test_a_lora_is_added_to_the_weights(tensors):
-    changed = {part: dict(held) for part, held in tensors.items()}
-    path = POCKET / "loras" / "woodcut-print.safetensors"
-    tool.add_lora(changed, path, 0.5)
-    held = load_file(path)
-    name = "lora_unet_down_blocks_1_attentions_0_proj_in"
+NAME = "lora_unet_down_blocks_1_attentions_0_proj_in"
+KEY = "down_blocks.1.attentions.0.proj_in.weight"
+WOODCUT = "pocket/woodcut-print"
+
+
+def change(file="woodcut-print", name=NAME):
+    """Return what a built-in LoRA adds to a weight at strength 1."""
+    held = load_file(POCKET / "loras" / f"{file}.safetensors")
     up, down, alpha = (
         held[f"{name}.{end}"].astype(np.float32) for end in ("lora_up.weight", "lora_down.weight", "alpha")
     )
-    key = "down_blocks.1.attentions.0.proj_in.weight"
-    wanted = tensors["unet"][key].astype(np.float32) + 0.5 * float(alpha) / len(down) * (up @ down)
-    np.testing.assert_allclose(changed["unet"][key], wanted, atol=1e-6)
+    return float(alpha) / len(down) * (up @ down)
+
+
+def test_a_lora_is_added_to_the_weights(tensors):
+    changed = {part: dict(held) for part, held in tensors.items()}
+    loras.add_lora(changed, Lora(file=WOODCUT, scale=0.5))
+    wanted = tensors["unet"][KEY].astype(np.float32) + 0.5 * change()
+    np.testing.assert_allclose(changed["unet"][KEY], wanted, atol=1e-6)
     moved = [key for key in tensors["unet"] if changed["unet"][key] is not tensors["unet"][key]]
-    assert len(moved) == len([key for key in held if key.endswith("alpha") and "_unet_" in key])
+    assert len(moved) == 84
+
+
+def unpacked_lora(data):
+    """Return ΔW (rows, columns) at strength 1 by the weight's name in the graph, as worker.js makes it."""
+    length = struct.unpack_from("<I", data)[0]
+    told = json.loads(data[4 : 4 + length])
+    step = told["step"]
+    numbers = np.frombuffer(data, "i1" if step else "<f2", offset=4 + length).astype(np.float32) * (step or 1)
+    found, at = {}, 0
+    for number in range(max(rank for _, rank, *_ in told["layers"])):
+        for name, rank, rows, columns, scale in told["layers"]:
+            if number < rank:
+                u, v = numbers[at : at + rows], numbers[at + rows : at + rows + columns]
+                found[name] = found.get(name, 0) + scale * np.outer(u, v)
+                at += rows + columns
+    assert at == len(numbers)
+    return found
+
+
+@pytest.mark.parametrize(("exact", "worst"), [(True, 1e-6), (False, 0.08)], ids=["exact", "int8"])
+def test_a_lora_is_carried_beside_the_weights(tensors, exact, worst):
+    found = unpacked_lora(loras.carried(Lora(file=WOODCUT), tensors, exact=exact).packed)
+    assert set(found) == set(pack.graphs().parts["unet"]["inputs"].values())
+    wanted = change()
+    given = found[pack.graphs().parts["unet"]["inputs"][KEY]]
+    assert np.linalg.norm(given - wanted) <= worst * np.linalg.norm(wanted)
+
+
+def test_loras_that_change_what_is_fixed_are_added(tensors, tmp_path):
+    path = tmp_path / "conv.safetensors"
+    ends = {"lora_up.weight": (48, 2, 1, 1), "lora_down.weight": (2, 4, 3, 3)}
+    rng = np.random.default_rng(0)
+    save_file(
+        {f"lora_unet_conv_in.{end}": rng.normal(size=size).astype(np.float32) for end, size in ends.items()}, path
+    )
+    assert loras.carried(Lora(file=str(path)), tensors, exact=False) is None
+    *_, last = tool.weights(SampleConfig(loras=[{"file": str(path)}, {"file": WOODCUT}]), POCKET, exact=False)
+    assert [lora.file for lora in last.added] == [str(path), WOODCUT]
+
+
+def test_a_page_has_sliders_for_its_own_loras_then_for_the_built_in_ones(tensors):
+    ways = [
+        way.sliders for way in tool.weights(SampleConfig(loras=[{"file": WOODCUT, "scale": 0.7}]), POCKET, exact=False)
+    ]
+    told = [[(one.file, one.scale, one.from_config) for one in sliders] for sliders in ways]
+    own, more = (WOODCUT, 0.7, True), ("pocket/hot-air-balloon", 0, False)
+    assert told == [[own, more], [own], []]
+    assert [one.words for one in ways[0]] == ["woodcut print", "hot-air balloon"]
 
 
 def test_a_lora_of_another_model_is_refused(tensors, tmp_path):
     path = tmp_path / "big.safetensors"
-    name = "lora_unet_down_blocks_1_attentions_0_proj_in"
     arrays = {
-        f"{name}.lora_up.weight": np.zeros((320, 4), np.float32),
-        f"{name}.lora_down.weight": np.zeros((4, 320), np.float32),
+        f"{NAME}.lora_up.weight": np.zeros((320, 4), np.float32),
+        f"{NAME}.lora_down.weight": np.zeros((4, 320), np.float32),
     }
     save_file(arrays, path)
-    with pytest.raises(ModelError, match="LoRA of another model"):
-        tool.add_lora(tensors, path, 1.0)
+    for way in (loras.add_lora, lambda *given: loras.carried(*given[::-1], exact=False)):
+        with pytest.raises(ModelError, match="LoRA of another model"):
+            way(tensors, Lora(file=str(path)))
 
 
 HOSTILE = "</script><script>alert(1)</script> <!-- \u2028 \N{SNOWMAN} 'q'"
@@ -187,7 +243,7 @@ def test_the_page_is_small_closed_and_ascii_but_for_what_is_stored(html):
 
         assert base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() in policy
     assert "alert(1)</script>" not in head
-    assert head.count("<script") == html.count(b"<script") - 5 == 3
+    assert head.count("<script") == html.count(b"<script") - 5 - len(look_of("dark").fonts) == 3
 
 
 def test_the_same_config_gives_the_same_page(html, tensors):

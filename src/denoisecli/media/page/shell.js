@@ -9,13 +9,16 @@ const SIDE = 380; // pixels that the side has at least, beside the stage
 const GAP = 32; // between them, as in style.css
 const LEAST = 320; // pixels that the stage has, however narrow its pictures
 const GAIN = 1.25; // pictures that much smaller are fine beside a wider side, with nothing blank below them
+const YIELDS = [1, 0.9, 0.8, 0.72, 0.65, 0.58, 0.52, 0.46, 0.4]; // shares of its room that a stage takes, the largest beside which all of the side fits
 const NARROW = 820; // narrower windows have one column
 
 /**
  * data: {title, settings, command, note?, terms?}; terms: of the legend that "?" opens. title: what stands in the head instead of them. tabs: the switch beside it, or nothing. keys: the line of keys.
+ * yields: whether the stage gives up width for a side that fits the window.
+ * @param {{data: any, title?: any, stage: any, tabs?: any, keys: string, yields?: boolean}} wanted
  * Returns {side, foot, fit}; fit() lays the stage out again.
  */
-export function makeShell({ data, title = makeTitle(data), stage, tabs, keys }) {
+export function makeShell({ data, title = makeTitle(data), stage, tabs, keys, yields = false }) {
   const head = element("header", {}, title, tabs ?? null);
   const side = element("section", { class: "side", "aria-label": "numbers" });
   const foot = element("section", { class: "foot", "aria-label": "timeline" });
@@ -29,11 +32,16 @@ export function makeShell({ data, title = makeTitle(data), stage, tabs, keys }) 
     const narrow = window.innerWidth < NARROW;
     const room = main.clientWidth - (narrow ? 0 : SIDE + GAP);
     const height = narrow ? window.innerHeight * 0.6 : window.innerHeight - outside(main, foot);
-    const layOut = (high) => {
-      const taken = stage.layOut(room, high, narrow ? 1 : GAIN, narrow);
+    const layOut = (high, share = 1) => {
+      const taken = stage.layOut(share * room, high, narrow ? 1 : GAIN, narrow);
       main.style.setProperty("--stage", `${Math.max(taken, Math.min(room, LEAST))}px`);
     };
     main.style.setProperty("--room", narrow ? "0px" : `${height}px`);
+    const fits = (share) => {
+      layOut(height, share);
+      return narrow || side.offsetHeight <= height;
+    };
+    if (yields && YIELDS.some(fits)) return;
     layOut(height);
     if (!narrow && side.offsetHeight > height) layOut(side.offsetHeight); // the page is higher than the window anyway
   };

@@ -11,7 +11,8 @@ export const EXPERIMENTS = {
   guidance: { text: "Guidance", title: "what the scale does inside a step", said: "One noise, predicted twice: drag cfg and see where the prompt makes the difference." },
   walk: { text: "Walk", title: "from one noise to another", said: "Drag from one noise to another: each place on the way is a run of its own." },
   fork: { text: "Fork", title: "other words from a state on", said: "Up to this state both are one run; from there on the second hears other words.", strip: 1 },
-  poke: { text: "Poke", title: "a state disturbed by hand", said: "Stop at a state and rub other noise into a picture: early wounds heal, late ones stay.", strip: 1, saved: 1 },
+  poke: { text: "Poke", title: "a state disturbed by hand", said: "Stop at a state and rub other noise into a picture: early wounds heal, late ones stay.", strip: 1 },
+  lora: { text: "LoRA", title: "a LoRA at any strength", said: "One noise without and with a LoRA: drag its strength, and see what was added to the model.", strip: 1 },
   noise: { text: "Noise", title: "the finished picture drowned again", said: "The run's states, and the finished picture under the very noise that it came from: the model does not go the straight way." },
 };
 
@@ -28,10 +29,30 @@ export function endsOf([first, second]) {
   return [first, second ?? String(BigInt(first) + 1n)];
 }
 
-/** Return the lanes (lanes.js) that a state of the page asks for. */
-export function wishesOf(state, side) {
-  const { words, negative, cfg, steps, sampler, seeds } = state;
-  const common = { words, negative, cfg, steps, sampler };
+/** What of a prompt a LoRA's own words stand for: others of their kind, "" at its end, null where they are there. */
+export function placeOf(prompt, { words, instead }) {
+  if (!words || prompt.toLowerCase().includes(words.toLowerCase())) return null;
+  return instead.find((other) => prompt.includes(other)) ?? "";
+}
+
+/** A prompt that holds a LoRA's own words (lora/built_in.py). */
+export function withWords(prompt, lora) {
+  const place = placeOf(prompt, lora);
+  return place === null ? prompt : place ? prompt.replace(place, () => lora.words) : `${prompt}, ${lora.words}`;
+}
+
+/** The run that a tab shows: its words, and each LoRA's strength, which is the config's but for the one on its own tab. */
+export function settingsOf({ experiment, words, lora, strength }, sliders) {
+  const scales = sliders.map(({ scale }) => scale);
+  if (experiment !== "lora") return { words, strengths: scales };
+  return { words: withWords(words, sliders[lora]), strengths: scales.map((scale, i) => (i === lora ? strength : scale)) };
+}
+
+/** Return the lanes (lanes.js) that a state of the page asks for. sliders: [{file, scale, name, words, instead}], the LoRAs. */
+export function wishesOf(state, side, sliders) {
+  const { negative, cfg, steps, sampler, seeds } = state;
+  const { words, strengths } = settingsOf(state, sliders);
+  const common = { words, negative, cfg, steps, sampler, strengths };
   const drawn = (seed) => randn(seedBits(seed), CHANNELS * side * side);
   const wish = (seed) => ({ ...common, key: JSON.stringify([seed, common]), noise: drawn(seed) });
   const [first, second] = endsOf(seeds);
@@ -52,6 +73,10 @@ export function wishesOf(state, side) {
     };
     return [trunk, { ...common, key: JSON.stringify([trunk.key, strokes, at]), from: { key: trunk.key, at, edit } }];
   }
+  if (state.experiment === "lora") {
+    const without = { ...common, strengths: strengths.map((scale, i) => (i === state.lora ? 0 : scale)) };
+    return [{ ...without, key: JSON.stringify([first, without]), noise: drawn(first) }, wish(first)];
+  }
   if (state.experiment === "guidance") return [wish(seeds[state.seed] ?? first)];
   if (state.experiment === "noise") return [wish(first)];
   return seeds.map(wish);
@@ -61,7 +86,7 @@ export function wishesOf(state, side) {
  * Return the panels: {lane, caption, latents(k, view), heat}. latents: what to draw of state k, in "canvas" and "latent"
  * x_t, in "guess" the guess; heat: they are lengths, one a cell: the length that is brightest, or true for their own most.
  */
-export function panelsOf(state, lanes, side) {
+export function panelsOf(state, lanes, side, sliders) {
   if (state.experiment === "guidance") return guidancePanels(lanes[0]);
   if (state.experiment === "noise") return [plain(lanes[0], `seed ${state.seeds[0]}, the run`), drowned(lanes[0])];
   if (state.experiment === "poke") return pokePanels(state, lanes, side);
@@ -69,6 +94,7 @@ export function panelsOf(state, lanes, side) {
   const captions = {
     walk: [percent % 100 ? `${percent} % of the way` : `seed ${endsOf(state.seeds)[percent / 100]}`],
     fork: [`seed ${state.seeds[0]}`, `other words from state ${state.at}`],
+    lora: [`seed ${state.seeds[0]}, without`, `${sliders[state.lora]?.name} at ${state.strength}`],
   }[state.experiment] ?? state.seeds.map((seed) => `seed ${seed}`);
   return lanes.map((lane, i) => plain(lane, captions[i]));
 }

@@ -5,16 +5,17 @@ import { element } from "../../media/page/dom.js";
 const FRAME_MS = 120;
 const LAST_MS = 1400;
 
-/** The command line of a run; `defaults` are left out. loras: what `--set loras=` takes, or "". */
-export function commandOf({ words, negative, seeds, steps, cfg, sampler }, defaults, loras) {
-  const parts = ["denoisecli", "sample"];
+/** The command line of a run; `defaults` are left out. loras: [{file, scale}]; fork: {at, to}, where other words begin. */
+export function commandOf({ words, negative, seeds, steps, cfg, sampler, fork = null }, defaults, loras, lab = "sample") {
+  const parts = ["denoisecli", fork ? "fork" : lab];
   if (words !== defaults.prompt) parts.push("--prompt", quoted(words));
   if (seeds.join() !== defaults.seeds.join()) parts.push(...seeds.flatMap((seed) => ["--seed", seed]));
   if (steps !== defaults.steps) parts.push("--steps", String(steps));
   if (cfg !== defaults.cfg) parts.push("--cfg", String(cfg));
   if (sampler !== defaults.sampler) parts.push("--sampler", sampler);
   if (negative) parts.push("--set", quoted(`negative_prompt=${negative}`));
-  if (loras) parts.push("--set", quoted(`loras=${loras}`));
+  if (loras.length) parts.push("--set", quoted(`loras=${JSON.stringify(loras)}`));
+  if (fork) parts.push("--at", String(fork.at), "--to", quoted(`prompt=${fork.to}`));
   return parts.join(" ");
 }
 
@@ -64,24 +65,24 @@ export function canFilm() {
   return typeof MediaRecorder === "function" && "captureStream" in HTMLCanvasElement.prototype;
 }
 
-/** Record frames, a promise of a picture each, as a video: {blob, extension}. Draws at `side` pixels. */
-export async function filmed(frames, side) {
-  const canvas = element("canvas", { width: side, height: side });
-  const ink = canvas.getContext("2d", { alpha: false });
-  ink.imageSmoothingQuality = "high";
+/** Record frames, a promise of a picture each, all of one size, as a video: {blob, extension}. */
+export async function filmed(frames) {
   const kind = ["video/mp4;codecs=avc1.42E01E", "video/webm;codecs=vp9", "video/webm"].find((type) => MediaRecorder.isTypeSupported(type));
   const pictures = [];
   for (const frame of frames) pictures.push(await frame());
+  const { width, height } = pictures[0];
+  const canvas = element("canvas", { width, height });
+  const ink = canvas.getContext("2d", { alpha: false });
   const stream = canvas.captureStream(30);
   const recorder = new MediaRecorder(stream, { mimeType: kind, videoBitsPerSecond: 8_000_000 });
   const parts = [];
   recorder.ondataavailable = ({ data }) => parts.push(data);
   const stopped = new Promise((done) => (recorder.onstop = done));
-  ink.drawImage(pictures[0], 0, 0, side, side);
+  ink.drawImage(pictures[0], 0, 0);
   recorder.start();
   for (const [i, picture] of pictures.entries()) {
     for (let shown = 0; shown < (i === pictures.length - 1 ? LAST_MS : FRAME_MS); shown += 33) {
-      ink.drawImage(picture, 0, 0, side, side);
+      ink.drawImage(picture, 0, 0);
       await new Promise((done) => setTimeout(done, 33));
     }
   }

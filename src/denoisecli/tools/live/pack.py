@@ -4,9 +4,10 @@ Weights are storage only: the page makes float32 of them once, and every engine 
 for each output channel, step = max|w| / 127, so that w ≈ q · step with |error| ≤ step / 2.
 
 There is a pack for each part of the model: uint32 length of the header, the header (JSON), then the bytes, in
-little-endian. The header says where the graph lies, how many floats the weights are, and of each tensor
-[first float, count, kind, first byte, channels]; kinds are FLOAT16, FLOAT32, and ROWS and COLUMNS, int8 whose channel
-is the slow or the fast axis, with the steps as float32 behind the numbers.
+little-endian. The header says where the graph lies, how many floats the weights are, how many of them are fixed, and of
+each tensor [first float, count, kind, first byte, channels]; kinds are FLOAT16, FLOAT32, and ROWS and COLUMNS, int8
+whose channel is the slow or the fast axis, with the steps as float32 behind the numbers. Tensors behind the fixed ones
+are inputs of the graph, since LoRAs change them: [..., name in the graph, shape there]; tuner: the graph that does.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     Tensors = dict[str, NDArray[Any]]
 
 FLOAT16, ROWS, COLUMNS, FLOAT32 = range(4)
+ROW = 5  # what the header tells of any tensor
 LEAST = 2048  # numbers: smaller tensors, biases and norms above all, stay as they are
 KEPT = ("vae",)  # the decoder is 0.5 MB smaller in int8 and 36 dB instead of exact
 WEIGHTS = {
@@ -47,15 +49,16 @@ OTHER = "The live page carries models of the pocket's shape only: use model: poc
 class Graphs:
     """What `training/live.py` wrote: the graphs, and where in them each tensor of the model goes.
 
-    parts: by name {folder, floats, tensors: [[key, "as it is" or "transposed", first float, shape]]}; models: what
-    the configs of the parts and of the scheduler have to say; schedule: ᾱ, √ᾱ and √(1−ᾱ) of each timestep, float32,
-    as torch computes them.
+    parts: by name {folder, floats, tensors: [[key, "as it is" or "transposed", first float, shape]], inputs: {key: name
+    in the graph} of the last of them}; models: what the configs of the parts and of the scheduler have to say;
+    schedule: ᾱ, √ᾱ and √(1−ᾱ) of each timestep, float32, as torch computes them; tuner: the graph of w + a · b.
     """
 
     parts: Mapping[str, Any]
     models: Mapping[str, Any]
     onnx: Mapping[str, bytes]
     schedule: bytes
+    tuner: bytes
 
 
 @cache
@@ -64,7 +67,7 @@ def graphs() -> Graphs:
     with zipfile.ZipFile(BytesIO(_resource("graphs.zip"))) as archive:
         told = json.loads(archive.read("graphs.json"))
         onnx = {name: archive.read(f"{name}.onnx") for name in told["parts"]}
-        return Graphs(told["parts"], told["models"], onnx, archive.read("schedule.f32"))
+        return Graphs(told["parts"], told["models"], onnx, archive.read("schedule.f32"), archive.read("tuner.onnx"))
 
 
 @dataclass(frozen=True)
@@ -142,11 +145,21 @@ def packed(tensors: Mapping[str, Tensors], exact: bool = False) -> dict[str, byt
 def _packed(name: str, tensors: Tensors, exact: bool) -> bytes:
     blob, part = BytesIO(), graphs().parts[name]
     whole = exact or part["folder"] in KEPT
-    rows = [_put(blob, tensors[key], how == "transposed", start, whole) for key, how, start, _ in part["tensors"]]
-    told = {"graph": _placed(blob, graphs().onnx[name]), "floats": part["floats"], "tensors": rows}
+    rows = [
+        [*_put(blob, tensors[key], how == "transposed", start, whole), *_as_input(part["inputs"], key, shape)]
+        for key, how, start, shape in part["tensors"]
+    ]
+    fixed = min((row[0] for row in rows if len(row) > ROW), default=part["floats"])
+    told = {"graph": _placed(blob, graphs().onnx[name]), "floats": part["floats"], "fixed": fixed, "tensors": rows}
+    if part["inputs"]:
+        told["tuner"] = _placed(blob, graphs().tuner)
     header = json.dumps(told, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 4)
     return struct.pack("<I", len(header)) + header + blob.getvalue()
+
+
+def _as_input(inputs: Mapping[str, str], key: str, shape: Sequence[int]) -> list[Any]:
+    return [inputs[key], shape] if key in inputs else []
 
 
 def _put(blob: BytesIO, tensor: NDArray[Any], transposed: bool, start: int, whole: bool) -> list[int]:

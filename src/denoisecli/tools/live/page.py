@@ -7,12 +7,13 @@ where base64 takes a third. Text and scripts are ASCII with escapes, so that has
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import html
 import json
+import re
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from denoisecli import glossary
 from denoisecli.config.samplers import SAMPLERS as KNOWN
 from denoisecli.figures.facts import settings_line
 from denoisecli.interop import own_chunk
+from denoisecli.lora.built_in import INSTEAD_OF
 from denoisecli.media import page as pages
 from denoisecli.metrics import DETAIL_COMMITTED, LAYOUT_COMMITTED
 from denoisecli.runs.summary import named
@@ -28,13 +30,33 @@ from denoisecli.runs.summary import named
 from . import pack
 
 if TYPE_CHECKING:
+    from denoisecli.config.base import Lora, SamplingConfig
     from denoisecli.labs.sample.config import SampleConfig
     from denoisecli.media.page import Look
 
+    from .loras import Carried
+
 HERE = Path(__file__).parent
 SHIFT, ESCAPE, BEHIND = 42, b"=", 64
+REACH = 2.9  # range of the pocket model's finished pictures (denoisecli.scale), until a page knows one of its own
+MOST_MEMORY = 9  # that zlib takes
 FORBIDDEN = (0, 13, 60)  # NUL, CR and "<", which HTML reads otherwise
-TERMS = ("state", "canvas", "guess", "latent", "cfg", "t", "σ", "ᾱ", "SNR", "layout", "detail", "fixed", "seed")
+TERMS = (
+    "state",
+    "canvas",
+    "guess",
+    "drawn ×",
+    "latent",
+    "cfg",
+    "t",
+    "σ",
+    "ᾱ",
+    "SNR",
+    "layout",
+    "detail",
+    "fixed",
+    "seed",
+)
 SAMPLERS = {name: KNOWN[name].label for name in ("ddim", "euler", "dpmpp_2m")}
 GRAMMAR = {
     "landmark": ("lighthouse", "castle", "windmill", "cottage", "pine tree", "stone tower"),
@@ -58,51 +80,68 @@ class Kept:
 
 def live_html(
     config: SampleConfig, packs: Mapping[str, bytes], tokenizer: Path, look: Look, kept: Sequence[Kept] = (),
-    *, exact: bool = False,
+    *, exact: bool = False, sliders: Sequence[Carried] = (), added: Sequence[Lora] = (),
 ) -> bytes:  # fmt: skip
     """Return the page; the same config and model give the same bytes.
 
     packs: of `pack.packed`. tokenizer: a folder with vocab.json and merges.txt. kept: the run as pictures.
+    sliders: LoRAs whose strength the page changes; added: those that are in the packs.
     """
     engine = pack.engine()
     stored = {"engine": engine.script, "wasm": engine.wasm}
-    stored |= {name: gzip.compress(data, 9, mtime=0) for name, data in packs.items()}
-    data = page_data(config, tokenizer, kept, exact=exact)
+    stored |= {f"font/{number}": zipped(font) for number, font in enumerate(look.fonts.values())}
+    stored |= {name: zipped(data) for name, data in packs.items()}
+    stored |= {f"lora/{number}": zipped(lora.packed) for number, lora in enumerate(sliders)}
+    data = page_data(config, tokenizer, kept, exact=exact, sliders=sliders, added=added)
+    data["fonts"] = [{"family": family, "weight": str(weight)} for family, weight in look.fonts]
     data["stored"] = {
         name: {"sha256": hashlib.sha256(coded).hexdigest(), "length": len(coded)} for name, coded in stored.items()
     }
-    style = _css(pages.style(look) + (HERE / "style.css").read_text(encoding="utf-8"))
+    style = _css(pages.style(replace(look, fonts={})) + (HERE / "style.css").read_text(encoding="utf-8"))
     script = _js(pages.script(HERE / "page.js"))
-    pictures = {f"kept/{number}": base64.b64encode(one.coded).decode() for number, one in enumerate(kept)}
+    pictures = {f"kept/{number}": one.coded for number, one in enumerate(kept)}
     text = Template((HERE / "template.html").read_text(encoding="utf-8")).substitute(
         policy=_policy(style, script), scheme="dark" if look.dark else "light",
         title=_ascii(config.prompt or "live deck"),
-        style=style, script=script, data=_json(data), blobs=_json({"pictures": pictures, "arrays": {}}),
+        style=style, script=script, data=_json(data), blobs=_json({"pictures": {}, "arrays": {}}),
         noscript="This page draws itself: switch JavaScript on to see the run.", stored="\0",
     )  # fmt: skip
     head, tail = text.encode("ascii").split(b"\0")
-    return head + b"\n".join(_element(name, coded) for name, coded in stored.items()) + tail
+    return head + b"\n".join(_element(name, coded) for name, coded in {**pictures, **stored}.items()) + tail
 
 
-def page_data(config: SampleConfig, tokenizer: Path, kept: Sequence[Kept], *, exact: bool) -> dict[str, Any]:
+def zipped(data: bytes) -> bytes:
+    """Return `data` gzipped: rounded weights hardly repeat, and take fewer bytes where no repeats are looked for."""
+    ways = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY)
+    coders = [zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, MOST_MEMORY, way) for way in ways]
+    return min((coder.compress(data) + coder.flush() for coder in coders), key=len)
+
+
+def page_data(
+    config: SampleConfig, tokenizer: Path, kept: Sequence[Kept],
+    *, exact: bool, sliders: Sequence[Carried] = (), added: Sequence[Lora] = (),
+) -> dict[str, Any]:  # fmt: skip
     """Return what the page's script reads."""
+    from denoisecli.labs.fork.config import ForkConfig
     from denoisecli.labs.sample.config import SampleConfig
+    from denoisecli.labs.walk.config import WalkConfig
 
+    labs = {"sample": SampleConfig(), "fork": ForkConfig(), "walk": WalkConfig()}
     vocabulary = json.loads((tokenizer / "vocab.json").read_text(encoding="utf-8"))
     merges = (tokenizer / "merges.txt").read_text(encoding="utf-8").strip().split("\n")[1:]
     models, about = pack.graphs().models, pack.engine().about
-    loras = [{"file": lora.file, "scale": lora.scale} for lora in config.loras]
     side, length = models["unet"]["sample_size"], models["text_encoder"]["max_position_embeddings"]
     return {
         "title": config.prompt, "settings": _settings(config), "command": None, "note": None,
-        "config": _keys(config), "defaults": _keys(SampleConfig()), "grammar": GRAMMAR,
-        "other_words": _other(config.prompt), "extra_words": _words_of(config),
+        "config": _keys(config), "defaults": {lab: _keys(default) for lab, default in labs.items()}, "grammar": GRAMMAR,
+        "other_words": _other(config.prompt), "extra_words": _words_of(config, sliders),
         "side": side, "size": side * 2 ** sum(1 for blocks in models["vae"]["num_decoder_blocks"] if blocks != 0),
         "offset": models["scheduler"]["steps_offset"], "schedule": base64.b64encode(pack.graphs().schedule).decode(),
         "tokenizer": {"vocab": vocabulary, "merges": merges, "length": length},
         "worker": (HERE / "worker.js").read_text(encoding="utf-8"), "weights": "float16" if exact else "int8",
         "engine": f"ONNX Runtime Web {about['version']}", "sampler_names": SAMPLERS,
-        "loras": json.dumps(loras) if loras else "", "own": _own(config),
+        "loras": [lora.model_dump() for lora in added], "sliders": [_slider(lora) for lora in sliders],
+        "own": _own(config), "reach": REACH,
         "terms": glossary.terms(*TERMS),
         "captions": glossary.captions("settling"),
         "thresholds": [{"value": LAYOUT_COMMITTED, "role": "amber"}, {"value": DETAIL_COMMITTED, "role": "teal"}],
@@ -110,7 +149,7 @@ def page_data(config: SampleConfig, tokenizer: Path, kept: Sequence[Kept], *, ex
     }  # fmt: skip
 
 
-def _keys(config: SampleConfig) -> dict[str, Any]:
+def _keys(config: SamplingConfig) -> dict[str, Any]:
     """Return what the page may change; seeds as text, since JavaScript's numbers end at 2^53."""
     return {
         "prompt": config.prompt, "negative_prompt": config.negative_prompt, "steps": config.steps,
@@ -140,14 +179,22 @@ def _other(prompt: str) -> str:
     return prompt + ", pencil sketch"
 
 
-def _words_of(config: SampleConfig) -> list[str]:
-    """Return the words that LoRAs brought: those of their files' names."""
-    return [word for lora in config.loras for word in Path(lora.file).stem.lower().replace("_", "-").split("-")]
+def _slider(lora: Carried) -> dict[str, Any]:
+    """Return what the page says of a LoRA; instead: the words of the grammar in whose place its own words stand."""
+    place = INSTEAD_OF.get(lora.words, "")
+    instead = next((words for words in GRAMMAR.values() if place in words), ())
+    return {"file": lora.file, "scale": lora.scale, "name": lora.name, "words": lora.words, "instead": instead}
+
+
+def _words_of(config: SampleConfig, sliders: Sequence[Carried]) -> list[str]:
+    """Return the words that LoRAs brought: their own, and those of their files' names."""
+    names = [Path(lora.file).stem for lora in config.loras] + [lora.words for lora in sliders]
+    return [word for name in names for word in re.split(r"[-_\s]+", name.lower()) if word]
 
 
 def _policy(style: str, script: str) -> str:
     return (
-        "default-src 'none'; img-src data: blob:; font-src data:; worker-src blob:; "
+        "default-src 'none'; img-src data: blob:; worker-src blob:; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}' 'wasm-unsafe-eval'; "
         "base-uri 'none'; form-action 'none'"
     )

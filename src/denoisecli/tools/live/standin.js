@@ -1,14 +1,16 @@
 /** What is there where the model cannot run: one sentence, and the run that the file was made from as pictures. */
 
-import { bytesOf } from "../../media/page/bytes.js";
 import { element } from "../../media/page/dom.js";
+import { unwritten } from "./stored.js";
 
-/** error: what went wrong; blobs.pictures: base64 WebPs by name. Replaces the page. */
-export function standIn(data, blobs, error) {
-  const coded = blobs?.pictures ?? JSON.parse(document.getElementById("blobs").textContent).pictures;
-  const pictures = data.kept.map(({ name, caption }) => {
-    const text = coded[coded[name].as ?? name];
-    const image = element("img", { src: URL.createObjectURL(new Blob([bytesOf(text)], { type: "image/webp" })), alt: caption });
+const shown = new Map();
+
+/** error: what went wrong. Replaces the page; its pictures are WebPs that the file carries, those that arrived. */
+export function standIn(data, error) {
+  const arrived = data.kept.map(({ name, caption }) => ({ node: document.getElementById(name) ?? shown.get(name), name, caption })).filter(({ node }) => node);
+  const pictures = arrived.map(({ node, name, caption }) => {
+    shown.set(name, node); // the page may fail once more
+    const image = element("img", { src: URL.createObjectURL(new Blob([unwritten(node.textContent)], { type: "image/webp" })), alt: caption });
     return element("figure", {}, image, element("figcaption", { text: caption }));
   });
   document.body.replaceChildren(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,15 @@ import numpy as np
 
 from denoisecli.errors import ModelError, RunFolderError, UsageError
 from denoisecli.labs.sample.config import SampleConfig
+from denoisecli.lora import built_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from denoisecli.config.base import Lora
     from denoisecli.report import Report
 
-    from .pack import Tensors
+    from .loras import Carried
     from .page import Kept
 
 PAGE = Path("live.html")
@@ -25,6 +29,7 @@ HEAD = 1 << 12  # bytes at the start of a page that hold the mark
 MOST_BYTES = {False: 15_000_000, True: 25_000_000}
 MOST_SEEDS, MOST_STEPS, MOST_SCALE = 4, 100, 30.0
 SHOWN_STATES = 8  # of the first seed, for browsers in which the model does not run
+KEPT_QUALITY = 75  # of those pictures, as WebP counts it
 SIDE = (256, 256)
 
 
@@ -47,12 +52,22 @@ def make_live(config: SampleConfig, path: Path, report: Report, *, exact: bool =
         report.start(path, "live", config.prompt)
         report.stage("load", 1)
         folder = locate(config.model)
-        packs = weights(config, folder, exact=exact)
+        ways = weights(config, folder, exact=exact)
+        first = next(ways)  # before the run is sampled, so that a model or LoRA of another shape is told at once
         kept = pictures(config, report)
         report.stage("encode", 1)
-        data = live_html(config, packs, folder / "tokenizer", look_of(config.film.theme), kept, exact=exact)
-        if len(data) > MOST_BYTES[exact]:
+        for way in chain([first], ways):
+            data = live_html(
+                config, way.packs, folder / "tokenizer", look_of(config.film.theme), kept,
+                exact=exact, sliders=way.sliders, added=way.added,
+            )  # fmt: skip
+            if len(data) <= MOST_BYTES[exact]:
+                break
+        else:
             report.warn(f"The page has {len(data) / 1e6:.1f} MB, more than some mail servers take.")
+        if way.added:
+            names = ", ".join(Path(lora.file).name for lora in way.added)
+            report.note(f"Added to the page's weights, without a slider: {names}.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial:
             partial.write_bytes(data)
@@ -83,44 +98,41 @@ def check(config: SampleConfig) -> None:
         raise UsageError(f"{found}.", f"Samplers: {', '.join(SAMPLERS)}. Others: denoisecli sample.")
 
 
-def weights(config: SampleConfig, folder: Path, *, exact: bool) -> dict[str, bytes]:
-    """Return the packs of the model in `folder` with the config's LoRAs added to its weights. Needs no torch."""
+@dataclass(frozen=True)
+class Weights:
+    """The model as one page carries it. packs: as `pack.packed` makes them; added: LoRAs that are in them."""
+
+    packs: Mapping[str, bytes]
+    sliders: Sequence[Carried]
+    added: Sequence[Lora]
+
+
+def weights(config: SampleConfig, folder: Path, *, exact: bool) -> Iterator[Weights]:
+    """Yield the model in `folder` with the config's LoRAs, each time in fewer bytes. Needs no torch.
+
+    First with a slider for each LoRA that can have one, and for the built-in ones; then without these, last one first;
+    at last with all LoRAs added to the weights.
+    """
+    from .loras import add_lora, built_ins, carried
     from .pack import OTHER, packed, read_model
 
     if not folder.is_dir():
         raise ModelError(f"{folder} is one file.", OTHER)
     tensors = read_model(folder)
-    for lora in config.loras:
-        add_lora(tensors, Path(lora.file), lora.scale)
-    return packed(tensors, exact)
-
-
-def add_lora(tensors: Mapping[str, Tensors], path: Path, strength: float) -> None:
-    """Add strength · scale · up · down of a LoRA's layers to the weights. Raises ModelError if one does not fit."""
-    from denoisecli.lora.file import open_lora
-    from denoisecli.lora.fit import misfits, plain_name
-
-    places = {
-        plain_name(f"{part}.{key.removesuffix('.weight')}"): (part, key)
-        for part in ("unet", "text_encoder") for key in tensors[part] if key.endswith(".weight")
-    }  # fmt: skip
-    if not path.is_file():
-        raise ModelError(f"There is no LoRA file at {path}.")
-    with open_lora(path) as lora:
-        shapes = {name: tensors[part][key].shape for name, (part, key) in places.items()}
-        wrong = misfits(lora.layers, shapes) | {
-            layer.name: "no such layer" for layer in lora.layers if plain_name(layer.name) not in places
-        }
-        if wrong:
-            name, why = next(iter(wrong.items()))
-            raise ModelError(
-                f"{path} is a LoRA of another model: {name}: {why}.", "Use one that was made for this model."
-            )
-        for layer in lora.layers:
-            part, key = places[plain_name(layer.name)]
-            up, down = lora.factors(layer)
-            change = strength * lora.scale(layer) * (up.astype(np.float32) @ down.astype(np.float32))
-            tensors[part][key] = tensors[part][key].astype(np.float32) + change.reshape(tensors[part][key].shape)
+    found = [(lora, carried(lora, tensors, exact=exact)) for lora in config.loras]
+    sliders, added = [one for _, one in found if one], [lora for lora, one in found if one is None]
+    for lora in added:
+        add_lora(tensors, lora)
+    packs = packed(tensors, exact)
+    taken = [lora.file for lora in config.loras]
+    more = built_ins(tensors, taken, exact=exact) if folder == built_in.FOLDER.parent else []
+    for many in range(len(more), -1, -1):
+        yield Weights(packs, [*sliders, *more[:many]], added)
+    for lora, one in found:
+        if one:
+            add_lora(tensors, lora)
+    if sliders:
+        yield Weights(packed(tensors, exact), [], config.loras)
 
 
 def pictures(config: SampleConfig, report: Report) -> list[Kept]:
@@ -134,7 +146,7 @@ def pictures(config: SampleConfig, report: Report) -> list[Kept]:
     chosen = sorted({round(k) for k in np.linspace(0, config.steps - 1, min(SHOWN_STATES, config.steps))})
     told = [(picture, f"seed {seed}, finished") for seed, picture in zip(config.seeds, finals, strict=True)]
     told += [(guesses[k], f"seed {config.seeds[0]}, guess at state {k}") for k in chosen]
-    return [Kept(webp(picture), caption) for picture, caption in told]
+    return [Kept(webp(picture, KEPT_QUALITY), caption) for picture, caption in told]
 
 
 def _run(config: SampleConfig, report: Report) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -148,7 +160,7 @@ def _run(config: SampleConfig, report: Report) -> tuple[NDArray[np.uint8], NDArr
 
     model = load_model(config.model, config.device, config.dtype, saving=Saving.of(config), told=report.note)
     if config.loras:
-        add_loras(model, [(lora.file, lora.scale) for lora in config.loras])
+        add_loras(model, [(lora.file, lora.strengths) for lora in config.loras])
     many = len(config.seeds)
 
     def told(step: int, _steps: int, _x0: Any) -> None:
