@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -64,6 +67,14 @@ def brief(text: str, most: int = 60) -> str:
     """Return text from elsewhere in so many characters, for a sentence that says it again."""
     text = safe(text)
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def some_shown(texts: Sequence[str], most: int = 8, *, quoted: bool = True) -> str:
+    """Return the first few of many texts from elsewhere, and how many more there are: 'sky', 'sea' and 190 more."""
+    known = [shown(text) if quoted else brief(text) for text in texts]
+    if len(known) > most:
+        return f"{', '.join(known[:most])} and {len(known) - most} more"
+    return " and ".join(filter(None, [", ".join(known[:-1]), *known[-1:]]))
 
 
 def _kind(value: Any) -> str:

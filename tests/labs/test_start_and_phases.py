@@ -41,8 +41,10 @@ LABS = {
     "cfg-sweep": (cfg_sweep, CfgSweepConfig, {"seeds": [7], "scales": [1, 7.5]}),
     "walk": (walk, WalkConfig, {"frames": 2}),
     "fork": (fork, ForkConfig, {"at": [2, 3], "to": {"prompt": "a castle"}}),
+    "words": (words, WordsConfig, {}),
 }
 SMALL = {"film": {"size": "640x360", "fps": 5, "hold_s": 0.2}, "size": 64, "steps": 4, "seeds": [7, 21]}
+ONE_PROMPT = [{"until": 0.5, "cfg": 3.0}, {"until": 0.75, "loras": ["pocket/woodcut-print"]}]  # of words
 PHASES = [{"until": 0.5, "prompt": "a castle at night"}, {"until": 0.75, "loras": ["pocket/woodcut-print"]}]
 
 
@@ -72,6 +74,14 @@ def made(lab, folder, report=None, **values):
     return module.plan(config, folder, None, force=False).make(report or Report())
 
 
+def named(values, folder):
+    """Return settings with the paths of the pictures that they name in capitals."""
+    text = json.dumps(values)
+    for name, file in {"OWN": "own.png", "NO": "no.png", "BLACK": "black.png", "SMALL": "small.png"}.items():
+        text = text.replace(f'"{name}"', json.dumps(str(folder / file)))
+    return json.loads(text)
+
+
 @pytest.mark.parametrize("lab", LABS)
 def test_every_lab_starts_from_a_picture(lab, pictures, tmp_path):
     trace = load(made(lab, tmp_path / "run", start={"image": str(pictures / "own.png"), "strength": 0.5}))
@@ -88,12 +98,12 @@ def test_every_lab_starts_from_a_picture(lab, pictures, tmp_path):
 
 @pytest.mark.parametrize("lab", LABS)
 def test_every_lab_has_phases(lab, tmp_path):
-    trace = load(made(lab, tmp_path / "run", phases=PHASES))
+    trace = load(made(lab, tmp_path / "run", phases=ONE_PROMPT if lab == "words" else PHASES))
     jsonschema.validate(trace.record, SCHEMA)
     rows = trace.record["phases"]
     assert [(row["first"], row["until"]) for row in rows] == [(0, 2), (2, 3), (3, 4)]
     assert rows[1]["begins"] == rows[0]["ends"]
-    assert rows[0]["prompt"] == "a castle at night"
+    assert rows[0].get("prompt") == (None if lab == "words" else "a castle at night")
     assert [lora["file"] for lora in rows[1]["loras"]] == ["pocket/woodcut-print"]
     assert "3 phases" in summary(trace.record).line
     if lab != "walk":
@@ -118,11 +128,125 @@ def test_every_lab_has_a_phase_of_a_larger_picture(lab, tmp_path):
         assert run_facts(trace).turns == ((2, "96×96"),)
 
 
-@pytest.mark.parametrize("phases", [GROWS, [{"until": 0.5}, {"cfg": 3}]])
-def test_words_are_followed_in_a_run_of_one_piece(tmp_path, phases):
-    config = build(WordsConfig, [Layer(SMALL | {"phases": phases, "seeds": [7]}, source="test")])
-    with pytest.raises(DenoiseError, match="is recorded without words"):
-        words.plan(config, tmp_path / "run", None, force=False).make(Report())
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "heun"])
+def test_words_in_a_phase_that_changes_nothing_are_those_of_the_run(tmp_path, sampler):
+    """Maps and numbers, those of concepts and of the negative prompt too, to the bit."""
+    told = {"sampler": sampler, "negative_prompt": "castle", "concepts": ["boat"]}
+    found, expected = (
+        load(made("words", tmp_path / str(len(phases)), phases=phases, **told)) for phases in ([{"until": 0.5}, {}], [])
+    )
+    for name in ("x_t", "words", "negative_words"):
+        assert np.array_equal(found[name], expected[name])
+    for name in ("words", "words_rest", "words_pool", "word_pairs"):
+        assert found.record[name] == expected.record[name]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"phases": GROWS}, {"phases": [{"until": 0.5}, {"cfg": 1.0}], "negative_prompt": "castle"}, {"start": "OWN"}],
+    ids=["grows", "without guidance", "start"],
+)
+def test_words_are_followed_in_phases_and_from_a_picture(tmp_path, pictures, values):
+    """The run is the deck's; where nothing reads the words, before a start or without a half, their maps are empty."""
+    told = values | ({"start": {"image": str(pictures / "own.png"), "strength": 0.5}} if "start" in values else {})
+    trace, deck = (load(made(lab, tmp_path / lab, **told)) for lab in ("words", "sample"))
+    jsonschema.validate(trace.record, SCHEMA)
+    assert np.array_equal(trace.x_t, deck.x_t)
+    assert trace["words"].shape == (
+        2,
+        4,
+        len(trace.record["words"]) - ("negative_prompt" in values),
+        *trace.x_t.shape[3:],
+    )
+    heard = trace["words"].any(axis=(0, 2, 3, 4)).tolist()
+    assert heard == ([False, False, True, True] if "start" in values else [True] * 4)
+    assert [share > 0 for share in trace.record["words_rest"]["share"]] == heard
+    if "start" in values:
+        assert all(state is None or state >= 2 for row in trace.record["words"] for state in row["found_at"])
+    if "negative_prompt" in values:
+        assert trace["negative_words"].any(axis=(0, 2, 3, 4)).tolist() == [True, True, False, False]
+
+
+@pytest.fixture
+def nothing_loaded(monkeypatch):
+    """Have a run that comes as far as loading weights fail."""
+
+    def loaded(*_, **__):
+        pytest.fail("a model was loaded")
+
+    monkeypatch.setattr("denoisecli.diffusion.models.load_model", loaded)
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+@pytest.mark.parametrize(
+    ("lab", "values", "message"),
+    [
+        ("sample", {"phases": [{"until": 0.5}, {"sampler": "flow_euler"}]}, "'flow_euler' does not fit this model"),
+        ("sample", {"sampler": "scm"}, "'scm' does not fit this model"),
+        ("sample", {"phases": [{"until": 0.5}, {"sampler": "euler_karras"}]}, "do not meet at state 2: σ is"),
+        ("sample", {"phases": [{"until": 0.5}, {"sampler": "pndm"}]}, "pndm cannot begin on the way"),
+        ("sample", {"phases": [{"until": 0.5}, {"scale": 2}], "sampler": "pndm"}, "pndm cannot begin on the way"),
+        ("sample", {"start": "OWN", "sampler": "pndm"}, "pndm cannot begin on the way"),
+        ("sample", {"start": "NO"}, "not a picture in a format we can read"),
+        ("sample", {"start": {"image": "OWN", "mask": "SMALL"}}, "has 32×32 and the picture 64×64 pixels"),
+        ("sample", {"video": 17}, "paints single pictures, no clips"),
+        ("walk", {"between": {"images": ["OWN", "SMALL"]}, "seeds": [7], "sampler": "pndm"}, "pndm cannot begin"),
+        ("walk", {"between": {"images": ["OWN", "NO"]}, "seeds": [7]}, "not a picture in a format we can read"),
+        ("fork", {"to": {"sampler": "euler_karras"}}, "do not meet at state 2: σ is"),
+        ("fork", {"to": {"sampler": "pndm"}}, "pndm cannot begin on the way"),
+        ("fork", {"to": {"sampler": "flow_euler"}}, "does not fit this model"),
+        ("fork", {"to": {"noise": 3}, "sampler": "pndm"}, "pndm cannot begin on the way"),
+        ("fork", {"to": {"loras": ["nowhere.safetensors"]}}, "There is no LoRA at nowhere.safetensors"),
+        ("words", {"phases": [{"until": 0.5}, {"prompt": "a castle"}]}, "phase 2 sets prompt, and words are followed"),
+        ("words", {"words": []}, "the list is empty"),
+        ("words", {"concepts": ["!!"]}, '"!!" is no word'),
+        ("sample", {"start": ""}, "start.image: is empty"),
+        ("sample", {"phases": [{"until": 0.5}, {"model": ""}]}, "model: is empty"),
+    ],
+)  # fmt: skip
+def test_what_contradicts_itself_is_told_before_a_model_is_loaded(pictures, tmp_path, lab, values, message):
+    with pytest.raises(DenoiseError, match=message):
+        made(lab, tmp_path / "run", **named(values, pictures))
+    assert not (tmp_path / "run").exists()
+
+
+def test_samplers_that_meet_and_those_that_begin_at_the_start_are_planned():
+    """What is told beforehand is what the run would tell: no more."""
+    for values in (
+        {"phases": [{"until": 0.5}, {"sampler": "euler"}]},
+        {"phases": [{"until": 0.5}, {"sampler": "heun"}, ]},
+        {"phases": [{"until": 0.5, "sampler": "pndm"}]},
+        {"phases": [{"until": 0.5}, {"cfg": 3}], "sampler": "pndm"},
+    ):  # fmt: skip
+        config = build(SampleConfig, [Layer(SMALL | values, source="test")])
+        assert sample.plan(config, None, None, force=False).config.steps == 4
+    config = build(ForkConfig, [Layer(SMALL | {"at": [0], "to": {"sampler": "pndm"}}, source="test")])
+    assert fork.plan(config, None, None, force=False).config.at == (0,)
+
+
+def test_a_fork_to_another_lora_under_the_same_name_is_another_run(tmp_path):
+    hashes = []
+    for rank in (2, 3):
+        lora = save(pocket_tensors(rank), tmp_path / "own.safetensors")
+        config = build(ForkConfig, [Layer(SMALL | {"to": {"loras": [str(lora)]}}, source="test")])
+        hashes.append(fork.plan(config, None, tmp_path, force=False).folder.hash)
+    assert hashes[0] != hashes[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"to": {"cfg": 7.5}}, "every fork will be the run itself"),
+        ({"to": {"cfg": 1.0}, "phases": [{"until": 0.75}, {"cfg": 1.0}]}, "at 3 to names what the run has already"),
+        ({"to": {"cfg": 1.0}}, ""),
+    ],
+)
+def test_a_fork_that_changes_nothing_behind_it_is_told(tmp_path, values, said):
+    report = Told()
+    made("fork", tmp_path / "run", report, seeds=[7], **values)
+    assert [text for text in report.warnings if text.startswith(("to names", "at "))] == (
+        [next(text for text in report.warnings if said in text)] if said else []
+    )
 
 
 def test_a_picture_of_a_run_that_grows_says_the_size_that_it_begins_at(tmp_path):
@@ -281,9 +405,5 @@ def test_another_picture_under_the_same_name_is_another_run(pictures, tmp_path):
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_said_in_a_sentence(pictures, tmp_path, lab, values, message):
-    names = {"OWN": "own.png", "NO": "no.png", "BLACK": "black.png", "SMALL": "small.png"}
-    text = json.dumps(values)
-    for name, file in names.items():
-        text = text.replace(f'"{name}"', json.dumps(str(pictures / file)))
     with pytest.raises(DenoiseError, match=message):
-        made(lab, tmp_path / "run", **json.loads(text))
+        made(lab, tmp_path / "run", **named(values, pictures))

@@ -19,7 +19,20 @@ from pydantic import (
 
 from denoisecli.safe_text import brief, shown
 
-from .fields import FilmSize, Float, Int, PictureSize, Scale, Seeds, Steps, Text, did_you_mean, one_of, whole_texts
+from .fields import (
+    FilmSize,
+    Float,
+    Int,
+    Name,
+    PictureSize,
+    Scale,
+    Seeds,
+    Steps,
+    Text,
+    did_you_mean,
+    one_of,
+    whole_texts,
+)
 from .samplers import SAMPLERS, SCHEDULES
 
 DRAFT_FILM = {"size": "960x540"}
@@ -157,7 +170,7 @@ def without_usual(config: BaseModel, plain: SerializerFunctionWrapHandler) -> di
 class Lora(Closed):
     """One LoRA file and its strength."""
 
-    file: Text
+    file: Name
     """path of a .safetensors LoRA, or a built-in one: pocket/woodcut-print"""
     scale: Annotated[Float, Field(ge=-10, le=10)] = 1.0
     """strength; 1 is what it was trained for"""
@@ -184,11 +197,11 @@ class Lora(Closed):
 class Start(Closed):
     """A picture that a run starts from, instead of noise alone."""
 
-    image: Text
+    image: Name
     """path of a picture; another shape than `size` is cut to its middle"""
     strength: Annotated[Float, Field(gt=0, le=1)] = 0.6
     """share of the steps that are taken; the picture is noised to the level where they begin. 1 is all"""
-    mask: Text | None = None
+    mask: Name | None = None
     """path of a mask, as large as the picture: white is painted anew, black is kept"""
 
     @model_validator(mode="before")
@@ -215,7 +228,7 @@ class Phase(Closed):
     """its sampler; it begins without a history, at the same noise level"""
     scale: Annotated[Float, Field(ge=1, le=MOST_SCALE)] | None = None
     """sides of the picture, as a multiple of the run's, from here on: the guess is enlarged and noised anew"""
-    model: Text | None = None
+    model: Name | None = None
     """another model of the same latent space, such as a refiner; LoRAs on it are those that the phase names"""
 
     @property
@@ -317,11 +330,16 @@ class SamplingConfig(LabConfig):
         return tuple((key, image) for key, image in named.items() if image is not None)
 
     @property
+    def worn(self) -> tuple[Lora, ...]:
+        """All LoRAs that it names, wherever."""
+        return (*self.loras, *(lora for phase in self.phases for lora in phase.loras or ()))
+
+    @property
     def varied(self) -> tuple[str, ...]:
         """The keys that the lab itself varies from picture to picture, so that no phase can set them."""
         return ()
 
-    model: Text = "pocket"
+    model: Name = "pocket"
     """pocket (built in, offline), a hub id, a diffusers folder, or one .safetensors file"""
     prompt: Annotated[Text, Field(max_length=100_000), ROW] = PROMPT
     """what to paint"""

@@ -153,6 +153,8 @@ class OneOf:
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Text = Annotated[str, Strict()]
+Name = Annotated[Text, Field(min_length=1)]
+"""The name of a file, a folder or a model."""
 Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]
 PictureSize = Annotated[tuple[int, int], BeforeValidator(_picture_size)]
 FilmSize = Annotated[tuple[int, int], BeforeValidator(_film_size)]

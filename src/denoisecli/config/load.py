@@ -246,13 +246,24 @@ def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
         return f"{shown(value)} is out of range (want {_bounds(lab, error['loc'])})"
     words = {
         "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
-        "string_type": "text", "finite_number": "a finite number", "tuple_type": "a list",
+        "string_type": "text", "finite_number": "a finite number", "tuple_type": "a list", "bool_type": "true or false",
         "model_type": "a block of keys", "model_attributes_type": "a block of keys",
     }  # fmt: skip
     if kind in words:
         known = keys_at(lab, error["loc"]) if kind.startswith("model") else []
         return f"{shown(value)} is not {words[kind]}" + (f" (want {', '.join(known)})" if known else "")
+    if kind in _LENGTHS:
+        return _LENGTHS[kind].format(**{"actual_length": len(value)} | context)
     return f"{error['msg']} (got {shown(value)})"
+
+
+_LENGTHS = {
+    "string_too_short": "is empty",
+    "string_too_long": "{actual_length} characters are too many (at most {max_length})",
+    "too_short": "is empty",
+    "too_long": "{actual_length} entries are too many (at most {max_length})",
+}
+"""What is said of a text or a list of a wrong length, by pydantic's name of the fault."""
 
 
 def _bounds(lab: type[BaseModel], loc: Key) -> str:

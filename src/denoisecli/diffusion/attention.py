@@ -92,7 +92,9 @@ class Ear:
         prompt: Callable[[], Sequence[int]],
     ) -> None:
         self.denoisers, self.axis, self.groups, self.prompt = denoisers, axis, groups, prompt
-        self.layers = {name: layer for name, layer in _layers(denoisers) if chosen(name)}
+        found = dict(_layers(denoisers))
+        self.names = list(found)
+        self.layers = {name: layer for name, layer in found.items() if chosen(name)}
         self.concepts: Sequence[Concept | Evaluated] = ()
         self.beside: Evaluated | None = None  # the concept whose own evaluation runs
         self.streams: Streams | None = None
@@ -102,6 +104,8 @@ class Ear:
         self.stream: int | None = None
         self.joint: str | None = None  # a layer that reads text in an order that nobody knows
         self.thread = threading.get_ident()
+        self.asleep: Callable[[], bool] = lambda: False
+        """whether the evaluation that comes is none of the run's: a step that is passed over, or replayed"""
 
     def taps(self) -> Iterator[AbstractContextManager[None]]:
         """Yield every tap: they come on together and off together."""
@@ -123,7 +127,7 @@ class Ear:
 
         def begin(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
             self.picture = picture_tokens(denoiser, args, told)
-            due[:] = self._due(denoiser, args, told)
+            due[:] = () if self.asleep() else self._due(denoiser, args, told)
             if due and self.axis.order == "cross":
                 self._evaluate(denoiser, due)
             elif due:
@@ -193,6 +197,8 @@ class Ear:
         """Note which layer runs, and what it was told."""
 
         def enter(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
+            if self.asleep():
+                return
             own = args[0] if args else told.get("hidden_states")
             text = args[1] if len(args) > 1 else told.get("encoder_hidden_states")
             if isinstance(own, torch.Tensor):

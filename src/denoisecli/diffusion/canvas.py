@@ -13,6 +13,7 @@ from denoisecli.errors import UsageError
 from .families import Family, Latents, family_named
 from .latent_layout import Layout, frames_each, vae_channels
 from .noise import starting_noise
+from .sampler_rules import no_clips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ def check_frames(pipe: Any, count: int, ref: str = "this model") -> None:
     """Raise UsageError where a pipeline paints no clip of `count` frames."""
     each = frames_each(pipe)
     if count > 1 and not _family(pipe).fps:
-        raise UsageError(f"video: {ref} paints single pictures, no clips.", "Leave video out.")
+        raise no_clips(ref)
     if (count - 1) % each:
         near = max(1, round((count - 1) / each)) * each + 1
         raise UsageError(f"video: {ref} paints 1 frame or 1 more than a multiple of {each}.", f"Try {near}.")

@@ -22,7 +22,8 @@ from .adapters import wear
 from .batch import sample_batch
 from .noise import generators_after_start
 from .noised import enlarged
-from .take_up import Handed, TakeUp, name_of, on_scale
+from .sampler_rules import name_of
+from .take_up import Handed, TakeUp, on_scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -244,6 +245,7 @@ def joined(parts: Sequence[Trace]) -> Trace:
     first, last = parts[0], parts[-1]
     if first is last:
         return first
+    _fill_silence(parts)
     arrays = {name: np.concatenate([*(part[name][:-1] for part in parts[:-1]), last[name]]) for name in LEVELS}
     size = last.x_t.shape[-2], last.x_t.shape[-1]
     rows = [repeated(_on_scale_of(first, part), size) for part in parts]
@@ -261,9 +263,29 @@ def joined(parts: Sequence[Trace]) -> Trace:
         (part.record["guidance"] for part in parts if part.record["guidance"]["kind"] == "two halves"),
         record["guidance"],
     )
+    if "words_rest" in record:
+        record |= _told_of_words(parts)
     if extra := [*_extra(parts)]:
         record["extra_evaluations"] = extra
     return Trace(first.lab, arrays, record)
+
+
+def _fill_silence(parts: Sequence[Trace]) -> None:
+    """Give the stretches in which no half read the words of a prompt maps of zeros."""
+    for name in ("words", "negative_words"):
+        like = next((part.arrays[name] for part in parts if name in part), None)
+        for part in parts if like is not None else ():
+            if like is not None and name not in part:
+                shape = len(like), part.steps, like.shape[2], *part.x_t.shape[3:]
+                part.arrays[name] = np.zeros(shape, like.dtype)
+
+
+def _told_of_words(parts: Sequence[Trace]) -> dict[str, Any]:
+    """Return what a run's record says of its words, stretch by stretch; what is measured of their maps is not in it."""
+    records = [part.record for part in parts]
+    rest = {name: [share for one in records for share in one["words_rest"][name]] for name in records[0]["words_rest"]}
+    pool = dict.fromkeys(layer for one in records for layer in one["words_pool"])
+    return {"words": max((one["words"] for one in records), key=len), "words_rest": rest, "words_pool": [*pool]}
 
 
 def _states(rows: Sequence[NDArray[np.float32]], parts: Sequence[Trace]) -> list[NDArray[np.float32]]:

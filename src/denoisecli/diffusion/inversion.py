@@ -16,6 +16,7 @@ from denoisecli.errors import UsageError
 from .batch import Batch, painted
 from .clock import Clock
 from .families import family_named
+from .quiet import quiet
 from .scheduler import process_of
 from .start import mode_of
 
@@ -59,7 +60,8 @@ def _backwards(scheduler: Any) -> Any:
     if process == "noise":
         spacing = scheduler.config.get("timestep_spacing")
         spaced = spacing if spacing == "trailing" else "leading"
-        return DDIMInverseScheduler.from_config(scheduler.config, clip_sample=False, timestep_spacing=spaced)
+        with quiet():  # the options of this scheduler that the other has not
+            return DDIMInverseScheduler.from_config(scheduler.config, clip_sample=False, timestep_spacing=spaced)
     if process != "flow":
         raise UsageError("This model's process cannot be inverted.", "Leave inversion out: its pictures are noised.")
     shift = 1 / float(scheduler.config.get("shift") or 1.0)  # of the levels counted from the other end

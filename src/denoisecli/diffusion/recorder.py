@@ -75,7 +75,8 @@ def record(
     tape = Tape(pipe, on_step, scales, guidance_rescale, seeds, stop_on_nan)
     tape.take_up, tape.keeps_outputs = take_up, outputs
     if words or concepts:
-        tape.listener = listener_of(pipe, Asked(words, concepts, pool, max_map_bytes), take_up)
+        tape.listener = listener_of(pipe, Asked(words, concepts, pool, max_map_bytes))
+        tape.listener.ear.asleep = tape.passes_over
     with all_on(tape.taps()):
         yield trace
     fill(trace, tape)

@@ -6,10 +6,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from denoisecli.config.samplers import SAMPLERS, Sampler
-from denoisecli.errors import UsageError
 
 from .clock import Clock
 from .flow_solvers import solver_on
+from .sampler_rules import check_sampler
 
 _CAME_FROM: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 """The model's own scheduler for each one made here, so that one sampler's options do not stick to the next."""
@@ -22,17 +22,8 @@ def use_sampler(pipe: Any, name: str, spacing: str | None = None, schedule: str 
     and flow samplers choose their levels themselves. schedule: ComfyUI's levels instead, "comfy-normal" and so on.
     Raises UsageError for an unknown name, and where the model is of the other family.
     """
-    if name not in SAMPLERS:
-        raise UsageError(f"There is no sampler {name!r}.", f"Choose one of: {', '.join(SAMPLERS)}.")
+    check_sampler(name, process_of(Clock(pipe.scheduler)), type(pipe).__name__)
     sampler = SAMPLERS[name]
-    process = process_of(Clock(pipe.scheduler))
-    if sampler.process != process:
-        wants = {"noise": "ddim", "flow": "flow_euler", "trigflow": "scm"}[process]
-        raise UsageError(f"The sampler {name!r} does not fit this model.", f"Choose {wants!r} for it.")
-    if type(pipe).__name__ == "LatentConsistencyModelPipeline" and name != "lcm":
-        raise UsageError(
-            f"A latent consistency model is not sampled by {name!r}.", "Choose 'lcm' for it, and 4 to 8 steps."
-        )
     own = _CAME_FROM.get(pipe.scheduler, pipe.scheduler)
     pipe.scheduler = _on_comfyuis(own, sampler, schedule) if schedule else _solver(own, sampler, spacing)
     _CAME_FROM[pipe.scheduler] = own

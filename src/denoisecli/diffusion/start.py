@@ -179,10 +179,14 @@ def with_way(trace: Trace, before: Levels, picture: Picture) -> Trace:
     x0, noise = (part.float().numpy() for part in (picture.x0, picture.noise))
     levels = [*zip(before.sigmas, before.alpha_bars, strict=True)]
     said = np.stack([true_output(trace.record["model"]["prediction_type"], x0, noise, a) for _, a in levels], 1)
-    first = {
-        "x_t": np.stack([corrupt(x0, noise, *factors(kind, s, a)) for s, a in levels], 1),
-        "x0": np.stack([x0] * len(levels), 1),
-    } | dict.fromkeys(("eps_cond", "eps_uncond"), said)
+    first = (
+        _unheard(trace, len(levels))
+        | {
+            "x_t": np.stack([corrupt(x0, noise, *factors(kind, s, a)) for s, a in levels], 1),
+            "x0": np.stack([x0] * len(levels), 1),
+        }
+        | dict.fromkeys(("eps_cond", "eps_uncond"), said)
+    )
     size = trace.x_t.shape[-2], trace.x_t.shape[-1]
     arrays = {
         name: np.concatenate([repeated(first[name], size).astype(array.dtype), array], axis=1)
@@ -196,9 +200,17 @@ def with_way(trace: Trace, before: Levels, picture: Picture) -> Trace:
     record = dict(trace.record)
     record["schedule"] = schedule_rows(Levels(arrays["timesteps"], arrays["sigmas"], arrays["alpha_bars"]))
     record["guidance_measured"] = [*asked, *record.get("guidance_measured", [])]
+    if "words_rest" in record:
+        record["words_rest"] = {name: [*[0.0] * len(levels), *row] for name, row in record["words_rest"].items()}
     for row in record.get("extra_evaluations", []):
         row["step"] += len(levels)
     return Trace(trace.lab, arrays, record)
+
+
+def _unheard(trace: Trace, steps: int) -> dict[str, NDArray[np.float32]]:
+    """Return the maps of words in steps that no model took: zeros."""
+    found = {name: trace[name] for name in ("words", "negative_words") if name in trace}
+    return {name: np.zeros((len(maps), steps, *maps.shape[2:]), np.float32) for name, maps in found.items()}
 
 
 def factors(kind: ScheduleKind, sigma: float, alpha_bar: float) -> tuple[float, float]:

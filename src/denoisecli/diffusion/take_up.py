@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from denoisecli.config.samplers import SAMPLERS
-from denoisecli.errors import UsageError
-
 from .guidance import guided, rescaled
+from .sampler_rules import check_begins, check_meet
 from .shared_rows import Sources, evaluate, rows_of
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from .latent_layout import Layout
 
 _ROWS = ("hidden_states", "sample", "x")
-MEET = 1e-3  # of σ: two samplers' levels closer than this are the same
 
 
 class Entrance(Protocol):
@@ -75,20 +72,9 @@ class Handed:
 
     def latents(self, clock: Clock, state: int) -> torch.Tensor:
         """Return them on the other's scale. Raises UsageError where the two are not at the same level."""
-        there = float(clock.levels.sigmas[state])
-        if abs(self.sigma - there) > MEET * max(self.sigma, there):
-            gives, takes = map(name_of, self.samplers)
-            raise UsageError(
-                f"{gives} and {takes} do not meet at state {state}: σ is {self.sigma:.4g} in one and {there:.4g} "
-                "in the other.",
-                "Change the sampler at state 0, or choose one with the same levels (spacing, Karras).",
-            )
+        gives, takes = self.samplers
+        check_meet((gives, self.sigma), (takes, float(clock.levels.sigmas[state])), state)
         return torch.from_numpy(np.ascontiguousarray(on_scale(self.x_t, self.sigma, self.kind, clock.kind)))
-
-
-def name_of(sampler: str) -> str:
-    """Return what a sampler is called."""
-    return SAMPLERS[sampler].label if sampler in SAMPLERS else sampler
 
 
 def on_scale(x_t: NDArray[Any], sigma: Any, kind: str, other: str) -> NDArray[np.float32]:
@@ -165,8 +151,8 @@ class TakeUp:
     def entered(self, clock: Clock, like: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Return the latents to begin with, and tell a scheduler whose earlier steps were passed over where it is."""
         scheduler = clock.scheduler
-        if self.begin and hasattr(scheduler, "ets"):
-            raise UsageError("The sampler pndm cannot begin on the way.", "Choose ddim or dpmpp_2m for it.")
+        if hasattr(scheduler, "ets"):
+            check_begins("pndm", self.begin)
         if self.begin and hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(clock.openings[self.begin])
         if hasattr(scheduler, "_step_index"):

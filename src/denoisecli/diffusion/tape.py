@@ -210,6 +210,10 @@ class Tape:
         asked = functools.partial(self.evaluate, original) if thrifty else original
         return self.take_up.evaluate(denoiser, asked, self._step_now(), args, kwargs)
 
+    def passes_over(self) -> bool:
+        """Whether no row of the next evaluation is the model's own to answer: the step is passed over, or replayed."""
+        return self.take_up is not None and not any(self.take_up.left(self._step_now()))
+
     def _step_now(self) -> int:
         """Return the number of the step that the next evaluation belongs to, counted from 0."""
         opened = self.runs[-1].opened
@@ -221,7 +225,7 @@ class Tape:
         extra = next((what for word, what in EXTRA_ARGUMENTS.items() if told.get(word) is not None), None)
         told_scale = told.get("guidance") is not None or told.get("timestep_cond") is not None
         context = self.contexts[-1] if self.contexts else None
-        read = self.listener.take() if self.listener is not None else None
+        read = self.listener.take() if self.listener is not None and not self.passes_over() else None
         self.pending.append((name, context, {"extra": extra, "embedded": told_scale, "heard": read}, output))
 
     def _outputs(self, x_t: torch.Tensor) -> list[Output]:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from denoisecli.amounts import size_words
 from denoisecli.errors import UsageError
 from denoisecli.process.words import found_at
+from denoisecli.safe_text import shown, some_shown
 
 from .attention import Ear, Heard
 from .concept_evaluations import evaluated_concepts, told_of_calls, without_bar
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .branches import Branch
-    from .take_up import TakeUp
 
 MAX_MAP_BYTES = 1 << 30
 NEARLY = 0.8
@@ -209,8 +210,10 @@ class Listener:
         if isinstance(self.asked.pool, str) and self.asked.pool != "mean":
             raise UsageError(f'pool: {self.asked.pool!r} is not "mean" or a list of layers.')
         if not self.ear.layers:
+            blocks = dict.fromkeys(name.rpartition(".")[0] for name in self.ear.names)
             raise UsageError(
-                f"This {type(self.pipe).__name__} has no attention layer of these names: {self.asked.pool}."
+                f"pool: this {type(self.pipe).__name__} has no attention layer in {some_shown(self.asked.pool)}.",
+                f"It has layers in {some_shown([*blocks], quoted=False)}." if blocks else "",
             )
 
     def _arranged(self) -> _Words:
@@ -279,10 +282,10 @@ class Listener:
         words = len(self.words.all)
         self.bytes += len(maps) * steps * words * int(np.prod(size)) * 2
         if self.bytes > self.asked.max_map_bytes:
-            needed, most = (f"{number / 1e6:,.1f} MB" for number in (self.bytes, self.asked.max_map_bytes))
+            needed, most = map(size_words, (self.bytes, self.asked.max_map_bytes))
             raise UsageError(
                 f"The maps of {words} words would take {needed}, and {most} is the most they may.",
-                "Name fewer words, take fewer seeds at once, or allow more: max_map_bytes.",
+                f"Name fewer words, take fewer seeds at once, or allow more: max_map_bytes={self.bytes}.",
             )
 
     def _resized(self, heard: Heard, groups: Sequence[int], size: Sequence[int]) -> torch.Tensor:
@@ -335,16 +338,11 @@ class Listener:
                 ]
         beside = torch.stack([torch.stack([step.beside for step in steps]) for steps in runs]).mean(dim=0).cpu().numpy()
         rest = {"share": _short(beside[:, 1]), "other": _short(beside[:, 0])}
-        notes = [
-            f"{text!r} is not in the prompt: it was heard as a concept, which nothing reads." for text in self.taken
-        ]
-        return {"words": rows, "words_rest": rest, "words_pool": list(self.pooled), "notes": notes}
+        return {"words": rows, "words_rest": rest, "words_pool": list(self.pooled), "notes": _told_of(self.taken)}
 
 
-def listener_of(pipe: Any, asked: Asked, take_up: TakeUp | None) -> Listener:
+def listener_of(pipe: Any, asked: Asked) -> Listener:
     """Return a pipeline's listener. Raises UsageError where its words cannot be heard."""
-    if take_up is not None:
-        raise UsageError("A run that is taken up on the way is recorded without words.", "Leave out words.")
     for name, told in (("words", asked.words), ("concepts", asked.concepts)):
         if isinstance(told, str):
             raise UsageError(f"{name}: {told!r} is not a list of words.", f"Write {name}=[{told!r}].")
@@ -356,6 +354,15 @@ def _found_at(maps: NDArray[Any], words: Sequence[Word]) -> list[list[int | None
     own = sum(not word.concept for word in words)
     parts = [part for part in (maps[:, :, :own], maps[:, :, own:]) if part.shape[2]]
     return [states for part in parts for states in found_at(part)]
+
+
+def _told_of(taken: Sequence[str]) -> list[str]:
+    """Return the note on words that are in no prompt; none where there are none."""
+    if not taken:
+        return []
+    if len(taken) == 1:
+        return [f"{shown(taken[0])} is not in the prompt: it was heard as a concept, which nothing reads."]
+    return [f"{some_shown(taken)} are not in the prompt: they were heard as concepts, which nothing reads."]
 
 
 def _short(values: Any) -> list[float]:

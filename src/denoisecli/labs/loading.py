@@ -13,10 +13,12 @@ from denoisecli.diffusion.memory import Saving
 from denoisecli.diffusion.prompt_syntax import parts_apart
 from denoisecli.errors import ModelError
 from denoisecli.runs.folder import run_hash
+from denoisecli.safe_text import brief, some_shown
 
+from .agreement import check_agreement
 from .at_once import frames_of, size_of, work_of
 from .own_pictures import picture_sha256
-from .start import check_entrance, first_state, tell
+from .start import check_entrance, check_pictures, first_state, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +36,7 @@ def resolved(config: Config) -> tuple[Config, str]:
     path = models.locate(config.model)
     size = config.size or native_size(path)  # its configs are checked before all is hashed
     pictures = [picture_sha256(key, image) for key, image in config.pictures]
-    worn = [*config.loras, *(lora for phase in config.phases for lora in phase.loras or ())]
-    loras = dict.fromkeys(lora.file for lora in worn)
+    loras = dict.fromkeys(lora.file for lora in config.worn)
     weights = [*map(models.identity, (config.model, *other_models(config))), *map(models.lora_identity, loras)]
     weights += pictures
     identity = weights[0] if len(weights) == 1 else run_hash({"weights": weights}, "")
@@ -43,7 +44,10 @@ def resolved(config: Config) -> tuple[Config, str]:
     known = {key: value for key, value in usual.items() if getattr(config, key, None) is not None}
     config = config.model_copy(update=known | {"size": size})
     painted_size(config)  # raise ConfigError before anything is loaded
-    check_entrance(config, first_state(config))
+    begins = first_state(config)
+    check_entrance(config, begins)
+    check_agreement(config, begins)
+    check_pictures(config)
     return config, identity
 
 
@@ -122,7 +126,7 @@ def loaded(config: SamplingConfig, told: Callable[[str], None]) -> Model:
     from denoisecli.diffusion.placing import check_loras
 
     saving = Saving.of(config)
-    if config.loras or any(phase.loras for phase in config.phases):
+    if config.worn:
         check_loras(saving.quantize)
     how: dict[str, Any] = {"saving": saving, "work": work_of(config), "told": told}
     place = config.device, config.dtype
@@ -160,11 +164,20 @@ def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "th
         prompt = " ".join(parts)
     if syntax == "a1111":
         prompt = prompt.replace("BREAK", " ")
-    if syntax == "plain" and (lost := models.truncated(model.pipe, prompt)):
-        words = " ".join(lost.split())
-        shown = words if len(words) <= 80 else words[:77] + "..."
-        job.report.warn(f"{what} is too long for this model; cut off: {shown}")
-    if unknown := models.unknown_words(model.pipe, prompt):
-        shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
+    if syntax == "plain":
+        warn_of_cut_words(job, model, prompt, what)
+    warn_of_unknown_words(job, model, prompt, what)
+
+
+def warn_of_cut_words(job: Job[Any], model: Model, prompt: str, what: str) -> None:
+    """Tell what a prompt that is longer than the model reads has lost."""
+    if lost := models.truncated(model.pipe, prompt):
+        job.report.warn(f"{what} is too long for this model; cut off: {brief(' '.join(lost.split()), 80)}")
+
+
+def warn_of_unknown_words(job: Job[Any], model: Model, text: str, what: str) -> None:
+    """Tell which words of a text mean nothing to a model with words of its own."""
+    if unknown := models.unknown_words(model.pipe, text):
         known = f"`denoisecli models {model.info.ref}` lists those it knows"
-        job.report.warn(f"words of {what} that the model {model.info.ref} does not know: {shown} ({known})")
+        words = some_shown(unknown, quoted=False)
+        job.report.warn(f"words of {what} that the model {model.info.ref} does not know: {words} ({known})")

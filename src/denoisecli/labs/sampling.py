@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from denoisecli.config.base import Phase, SamplingConfig
+from denoisecli.config.base import SamplingConfig
 from denoisecli.config.phases import Stretch, painted_size, stretches
-from denoisecli.errors import UsageError
 from denoisecli.metrics import significant
 from denoisecli.trace import Trace
 
@@ -198,11 +197,6 @@ def _in_stretches(model: Model, config: SamplingConfig, samples: list[Sample], h
     from denoisecli.diffusion.chain import Link, Opening, sample_chain
     from denoisecli.diffusion.start import with_way
 
-    if how.keywords.get("words") and (config.start or any(_paints_other(phase) for phase in config.phases)):
-        raise UsageError(
-            "Words can be followed from the noise on, through one prompt of one model.",
-            "Leave start out, and prompts and models in phases.",
-        )
     opening, picture = how.opened or (Opening(), None)
     if config.start is not None:
         seeds, own = [sample.seed for sample in samples], [sample.noise for sample in samples]
@@ -228,10 +222,6 @@ def _in_stretches(model: Model, config: SamplingConfig, samples: list[Sample], h
         trace.record |= {"start": start_row(config, trace)} if config.start else {}
         trace.record |= {"phases": phase_rows(config, trace)} if config.phases else {}
     return trace
-
-
-def _paints_other(phase: Phase) -> bool:
-    return any(key is not None for key in (phase.prompt, phase.negative_prompt, phase.model))
 
 
 def _in_phase(sample: Sample, stretch: Stretch) -> Sample:

@@ -94,6 +94,14 @@ def _shape(size: tuple[int, int]) -> str:
     return "×".join(map(str, size))
 
 
+def check_pictures(config: SamplingConfig) -> None:
+    """Raise ConfigError or MediaError for a picture that cannot be read, and for a mask that does not fit it."""
+    if config.start is not None and config.size is not None:
+        opened(config.start, config.size)
+    for key, image in config.pictures if config.start is None else ():
+        opened_picture(key, image, config.size or (64, 64))
+
+
 def first_state(config: SamplingConfig) -> int:
     """Return the state at which a run begins to be sampled: 0 unless it starts from a picture."""
     return start_state(config.start.strength, config.steps, config.sampler) if config.start else 0

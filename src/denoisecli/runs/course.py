@@ -30,6 +30,12 @@ def course(config: Mapping[str, Any], record: Mapping[str, Any] | None = None) -
     return said
 
 
+def begins(record: Mapping[str, Any]) -> int:
+    """Return the state at which a run begins to be sampled: 0 unless it starts from a picture."""
+    start = record.get("start")
+    return int(start.get("state") or 0) if isinstance(start, Mapping) else 0
+
+
 def turns(record: Mapping[str, Any]) -> list[tuple[int, str]]:
     """Return where a run begins on the way or changes: the state, and what it is from there on."""
     start, config = record.get("start"), record.get("config") or {}

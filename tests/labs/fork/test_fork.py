@@ -84,7 +84,7 @@ def test_a_stored_run_is_taken_up_where_it_is(deck, tmp_path, to):
         ({"run": "DECK", "at": 4}, "state 4 is the finished picture"),
         ({"to": {"sampler": "euler_karras"}, "at": [2]}, "do not meet at state 2: σ is"),
         ({"to": {"sampler": "pndm"}, "at": [2]}, "pndm cannot begin on the way"),
-        ({"to": {"loras": ["nothing.safetensors"]}}, "no LoRA file at nothing.safetensors"),
+        ({"to": {"loras": ["nothing.safetensors"]}}, "no LoRA at nothing.safetensors"),
     ],
 )
 def test_what_cannot_be_forked_is_one_sentence(deck, tmp_path, values, said):

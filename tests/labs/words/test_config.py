@@ -38,7 +38,7 @@ def test_words_may_be_the_negative_prompts():
         ({"words": ["ligthouse"]}, 'words: "ligthouse" is not in the prompt; did you mean "lighthouse"?'),
         ({"words": ["..."]}, 'words: "..." is no word'),
         ({"words": [""]}, "words"),
-        ({"words": ["lighthouse"] * 300}, "words"),
+        ({"words": [f"word{number}" for number in range(300)]}, "words: 300 entries are too many (at most 256)"),
         ({"prompt": ""}, "prompt: there is no word in it to follow; give it some, or name concepts"),
         ({"prompt": " ,. "}, "there is no word in it to follow"),
         ({"shown_seed": 5}, "shown_seed: 5 is none of the seeds"),

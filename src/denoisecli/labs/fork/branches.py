@@ -12,7 +12,7 @@ from denoisecli.labs.sampling import Sample, Told, sample_each
 from denoisecli.process.forward import corrupt
 from denoisecli.scale import as_sampled, latent_sizes, to_unit_variance
 
-from .config import ForkConfig
+from .config import ForkConfig, changed_config
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,13 +50,6 @@ def sampled_branches(job: Job[ForkConfig], model: Model, trunk: Trace) -> Branch
 def branched(config: ForkConfig) -> tuple[int, ...]:
     """Return the states of all branches: those of the forks, and the one that the run begins at."""
     return tuple(sorted({config.begins, *config.forks}))
-
-
-def changed_config(config: ForkConfig) -> ForkConfig:
-    """Return the settings behind a fork: what is changed there holds in every phase that follows."""
-    named = {key: value for key, value in config.to.changed.items() if key != "noise"}
-    phases = tuple(phase.model_copy(update=named) for phase in config.phases)
-    return config.model_copy(update=named | {"phases": phases})
 
 
 def _put_on(model: Model, config: ForkConfig) -> None:

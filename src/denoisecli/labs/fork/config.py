@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from denoisecli.config.base import SPLIT, Closed, Lora, SamplerName, SamplingConfig
-from denoisecli.config.fields import MAX_SEED, Int, Scale, Text, number_text
+from denoisecli.config.fields import MAX_SEED, Int, Name, Scale, Text, did_you_mean, number_text
 from denoisecli.config.phases import start_state
-from denoisecli.safe_text import shown
+from denoisecli.safe_text import brief, shown
 
 TO_PROMPT = "a castle on a rocky cliff at night, clear sky, calm sea, oil painting"
 MOST_FORKS = 64
@@ -51,6 +52,8 @@ class Change(Closed):
         for text in texts:
             key, equals, rest = text.partition("=")
             known = bool(equals) and key.strip() in cls.model_fields
+            if equals and not known and (guess := _slip(key, list(cls.model_fields))):
+                raise ValueError(f'"{key.strip()}" is no key of it{guess} For a prompt, write prompt={brief(text)}')
             changed[key.strip() if known else "prompt"] = _read(key.strip(), rest.strip()) if known else text
         return changed
 
@@ -73,6 +76,11 @@ class Change(Closed):
         return {key: value for key in type(self).model_fields if (value := getattr(self, key)) is not None}
 
 
+def _slip(key: str, known: list[str]) -> str:
+    """Return '; did you mean "cfg"?' for what stands before an = and is nearly a key; '' for other words."""
+    return did_you_mean(key.strip(), known) if re.fullmatch(r"\s*[a-z_]{2,20}\s*", key) else ""
+
+
 def _read(key: str, text: str) -> Any:
     """Return the value that `key=text` means: numbers where the key has them, else the text."""
     kind = {"cfg": float, "noise": int}.get(key)
@@ -87,7 +95,7 @@ class ForkConfig(SamplingConfig):
 
     lab: Literal["fork"] = "fork"
     """which instrument this config is for"""
-    run: Text | None = None
+    run: Name | None = None
     """a stored run of sample or fork to take up, instead of the settings below; they are then that run's"""
     at: Annotated[tuple[int, ...], BeforeValidator(_states)] | None = None
     """states at which the run is taken up, 0 the noise; null: every other one"""
@@ -140,6 +148,11 @@ class ForkConfig(SamplingConfig):
         return (*super().prompts, *([self.to.prompt] if self.to.prompt is not None else []))
 
     @property
+    def worn(self) -> tuple[Lora, ...]:
+        """All LoRAs that it names, wherever."""
+        return (*super().worn, *(self.to.loras or ()))
+
+    @property
     def begins(self) -> int:
         """The state at which the run begins to be sampled: 0 unless it starts from a picture."""
         return start_state(self.start.strength, self.steps, self.sampler) if self.start else 0
@@ -155,6 +168,13 @@ class ForkConfig(SamplingConfig):
         if late is not None and self.run is None:
             raise ValueError(no_state(late, self.steps))
         return self
+
+
+def changed_config(config: ForkConfig) -> ForkConfig:
+    """Return the settings behind a fork: what is changed there holds in every phase that follows."""
+    named = {key: value for key, value in config.to.changed.items() if key != "noise"}
+    phases = tuple(phase.model_copy(update=named) for phase in config.phases)
+    return config.model_copy(update=named | {"phases": phases})
 
 
 def no_state(state: int, steps: int) -> str:

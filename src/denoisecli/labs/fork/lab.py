@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from denoisecli.config.phases import painted_size
+from denoisecli.config.phases import painted_size, stretches
 from denoisecli.labs import job as plans
 from denoisecli.labs.at_once import batch_size
 from denoisecli.labs.images import save_images, seed_images
 from denoisecli.labs.loading import load
 
-from .branches import Branches, branched, changed_config, sampled_branches
-from .config import ForkConfig
+from .branches import Branches, branched, sampled_branches
+from .config import ForkConfig, changed_config
 from .numbers import record, shares
 from .trunk import of_run, sampled_trunk
 
@@ -61,11 +61,24 @@ def make(job: Job[ForkConfig]) -> Trace:
 
 
 def warn_of_no_change(job: Job[ForkConfig]) -> None:
-    """Tell of a change that is none: every fork is then the trunk again."""
+    """Tell of forks that change nothing of what the run has behind them anyway: they are the run again."""
     config = job.config
-    same = all(getattr(config, key, None) == value for key, value in config.to.changed.items())
-    if same and config.to.noise is None:
+    if config.to.noise is not None:
+        return
+    same = [state for state in config.forks if not _changes(config, state)]
+    if len(same) == len(config.forks):
         job.report.warn("to names what the run has already: every fork will be the run itself")
+    elif same:
+        states = ", ".join(map(str, same))
+        job.report.warn(f"at {states} to names what the run has already: these forks will be the run itself")
+
+
+def _changes(config: ForkConfig, state: int) -> bool:
+    """Return whether a fork at a state has another setting than the run, in any stretch that follows."""
+    ways = [(one, stretches(one.phases, one.steps)) for one in (config, changed_config(config))]
+    settings = [[stretch.config(one) for stretch in way if stretch.until > state] for one, way in ways]
+    pairs = zip(*settings, strict=True)
+    return any(getattr(own, key) != getattr(other, key) for own, other in pairs for key in config.to.changed)
 
 
 def decode_ways(

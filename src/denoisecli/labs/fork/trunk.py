@@ -9,14 +9,16 @@ import numpy as np
 
 from denoisecli.config.load import Layer, build
 from denoisecli.config.samplers import SAMPLERS
+from denoisecli.diffusion.sampler_rules import check_begins
 from denoisecli.errors import UsageError
+from denoisecli.labs.agreement import at, check_agreement, check_handed, solvers
 from denoisecli.labs.loading import resolved
 from denoisecli.labs.sampling import Sample, Told, sample_all
 from denoisecli.runs.folder import run_hash
 from denoisecli.trace import Trace, load
 from denoisecli.trace_files import load_record
 
-from .config import Change, ForkConfig, no_state
+from .config import Change, ForkConfig, changed_config, no_state
 
 if TYPE_CHECKING:
     from denoisecli.diffusion.models import Model
@@ -39,6 +41,7 @@ def of_run(config: ForkConfig) -> tuple[ForkConfig, str]:
     if config.run is None:
         config, identity = resolved(config)
         _check_early(config)
+        _check_change(config)
         return config, identity
     record = load_record(Path(config.run).expanduser())
     if record.get("lab") not in ("sample", "fork"):
@@ -56,6 +59,7 @@ def of_run(config: ForkConfig) -> tuple[ForkConfig, str]:
     if late is not None:
         raise UsageError(no_state(late, taken.steps))
     _check_early(taken)
+    _check_change(taken)
     return taken, run_hash({"run": str(record.get("hash")), "identity": identity}, "")
 
 
@@ -67,6 +71,17 @@ def _check_early(config: ForkConfig) -> None:
             f"at: state {early} lies before the start: at strength {config.start and config.start.strength:g} the run "
             f"begins at state {config.begins} of {config.steps}.",
         )
+
+
+def _check_change(config: ForkConfig) -> None:
+    """Raise UsageError for a change that cannot take over at one of the states, before anything is loaded."""
+    before, behind = solvers(config), solvers(changed_config(config))
+    check_agreement(changed_config(config), config.begins)
+    for state in config.forks:
+        if config.to.noise is not None:
+            check_begins(at(state, behind).sampler, state)
+        elif state:
+            check_handed(at(state, before), at(state, behind), state, config.steps)
 
 
 def _settings(config: ForkConfig, record: dict[str, Any]) -> ForkConfig:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from denoisecli.config.base import LabConfig, SamplingConfig
-from denoisecli.config.fields import Float, Text
+from denoisecli.config.fields import Float, Name
 from denoisecli.safe_text import brief, shown
 
 MAX_RANK = 4096
@@ -61,9 +61,9 @@ class _RankKeys(LabConfig):
 
     lab: str
     """which instrument this config is for"""
-    lora: Text | None = None
+    lora: Name | None = None
     """a LoRA (.safetensors), or pocket: the embedded model's own; null is the toy, one small matrix"""
-    matrix: Text | None = None
+    matrix: Name | None = None
     """for the toy: a picture or .npy matrix to be ΔW; null is the built-in 16×16 bolt"""
     ranks: Ranks = None
     """ranks to cut to: [1, 2, 4], 4 or "1-16"; null takes 1, 2, 4, ... up to the file's (the toy: each)"""

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from denoisecli.config.base import LOOK, MEMORY, PROMPT, QUANTIZE, Film, LabConfig, Vae, without_usual_memory
-from denoisecli.config.fields import MAX_SEED, Int, PictureSize, Text, did_you_mean, one_of
+from denoisecli.config.fields import MAX_SEED, Int, Name, PictureSize, Text, did_you_mean, one_of
 from denoisecli.safe_text import shown
 
 SCHEDULES = ("scaled_linear", "linear", "cosine", "zero_snr", "karras", "rectified_flow")
@@ -49,7 +49,7 @@ class NoiseConfig(LabConfig):
 
     lab: Literal["noise"] = "noise"
     """which instrument this config is for"""
-    image: Text | None = None
+    image: Name | None = None
     """path of a picture; null is the built-in lighthouse"""
     size: PictureSize | None = None
     """width x height in pixels, multiples of 8, filled by the picture; null takes what fills the film's panel"""
@@ -71,7 +71,7 @@ class NoiseConfig(LabConfig):
     """latent: the same in a model's latent space, decoded, beside the pixels"""
     guess: bool = False
     """put the model beside it: its one-jump guess of the clean picture at each noise level, and the guess's error"""
-    model: Text = "pocket"
+    model: Name = "pocket"
     """for latent and guess: pocket (built in, offline), a hub id, a diffusers folder, or one .safetensors file"""
     prompt: Annotated[Text, Field(max_length=100_000)] | None = None
     """for guess: what the model is told; null is the usual lighthouse prompt, or nothing for a picture of yours"""

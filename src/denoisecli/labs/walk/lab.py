@@ -49,6 +49,7 @@ def plan(config: WalkConfig, out: Path | None, runs_dir: Path | None, *, force: 
 
 def check_pictures(config: WalkConfig) -> None:
     """Raise ConfigError or UsageError for a walk between pictures that could not be made."""
+    from denoisecli.labs.agreement import check_agreement
     from denoisecli.labs.start import check_entrance
 
     between = config.between
@@ -57,6 +58,7 @@ def check_pictures(config: WalkConfig) -> None:
     if not between.inversion:
         state = start_state(between.share, config.steps, config.sampler, "between")
         check_entrance(config, state, "between")
+        check_agreement(config, state)
     elif SAMPLERS[config.sampler].stochastic or config.eta:
         raise UsageError(
             f"{SAMPLERS[config.sampler].label} draws noise on the way, so no noise leads back to a picture.",

@@ -18,7 +18,9 @@ _WORD = re.compile(r"\w+")
 
 
 def _several(value: Any) -> Any:
-    """Take one text for a list of one."""
+    """Take one text for a list of one, and each text once."""
+    if isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value):
+        return tuple(dict.fromkeys(value))
     return (value,) if isinstance(value, str) else value
 
 
@@ -69,11 +71,28 @@ class WordsConfig(SamplingConfig):
         return self
 
     @model_validator(mode="after")
+    def _one_prompt_of_one_model(self) -> WordsConfig:
+        other = ("prompt", "negative_prompt", "model")
+        both = [(number, key) for number, phase in enumerate(self.phases, 1) for key in phase.changed if key in other]
+        if both:
+            number, key = both[0]
+            raise ValueError(
+                f"phases: phase {number} sets {key}, and words are followed through one prompt of one model; "
+                "leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _words_that_are_there(self) -> WordsConfig:
         """Refuse a word that is nearly in a prompt, before a model is loaded; others are heard as concepts."""
         texts = (self.prompt, self.negative_prompt)
-        if not self.words and not self.concepts and not any(_WORD.search(text) for text in texts):
+        spoken = any(_WORD.search(text) for text in texts)
+        if not self.concepts and not spoken and not self.words:
             raise ValueError("prompt: there is no word in it to follow; give it some, or name concepts")
+        if not self.concepts and self.words is not None and not self.words:
+            raise ValueError("words: the list is empty; name some, leave it out for all, or name concepts")
+        if wrong := next((_wrong(word, ()) for word in self.concepts if word.isascii() and not _split(word)), None):
+            raise ValueError(f"concepts: {wrong}")
         for word in self.words or ():
             if not any(_holds(text, word) for text in texts) and (wrong := _wrong(word, texts)):
                 raise ValueError(f"words: {wrong}")

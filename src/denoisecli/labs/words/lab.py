@@ -11,9 +11,10 @@ from denoisecli.errors import UsageError
 from denoisecli.labs import job as plans
 from denoisecli.labs.at_once import with_batch
 from denoisecli.labs.images import save_images, seed_images
-from denoisecli.labs.loading import load, resolved, warn_of_lost_words
+from denoisecli.labs.loading import load, resolved, warn_of_cut_words, warn_of_unknown_words
 from denoisecli.labs.sampling import Sample, Told, joined, sample_each
 from denoisecli.metrics import significant
+from denoisecli.safe_text import shown
 from denoisecli.trace import FILM_FILE, SHEET_FILE
 
 from .config import WordsConfig
@@ -65,9 +66,10 @@ def sampled(job: Job[WordsConfig], model: Model) -> Trace:
     trace.record["words_rest"] = _rest(parts)
     for note in trace.record.get("notes") or []:
         job.report.warn(note)
-    for row in trace.record["words"]:
-        if row["concept"]:
-            warn_of_lost_words(job, model, row["text"], "the concepts")
+    concepts = [row["text"] for row in trace.record["words"] if row["concept"]]
+    for concept in concepts:
+        warn_of_cut_words(job, model, concept, f"the concept {shown(concept)}")
+    warn_of_unknown_words(job, model, " ".join(concepts), "the concepts")
     return trace
 
 
@@ -110,7 +112,7 @@ def slow_states(trace: Trace) -> dict[int, int]:
 
     facts = words_facts(trace)
     found = [facts.found(word) for word in facts.words if not word.negative]
-    return slow_at(tuple(sorted({state for state in found if state})))
+    return slow_at(tuple(sorted({state for state in found if state is not None and state > facts.begins})))
 
 
 def draw(job: Job[WordsConfig], trace: Trace, pictures: PictureFile) -> None:

@@ -107,14 +107,15 @@ export function lab(data, blobs) {
     if (view === "words") store.change({ chosen: [index], two: false, view: "one" });
     if (view === "seeds") store.change({ seed: index, view: "one" });
   };
-  /** Under the slider: where the shown words found their places, a tick for each seed. */
+  const turns = data.turns.map(({ index, text }) => ({ index, role: "quiet", text, onclick: () => timeline.scrub(index) }));
+  /** Under the slider: where the run begins or changes, and where the shown words found their places, a tick for each seed. */
   const mark = (state) => {
     const places = (row) => row.found_at.filter((at) => at !== null).map((at) => states.findIndex(({ index }) => index >= at));
     const rows = shown(state).map((word) => words[word]).filter((row) => places(row).length);
-    timeline.mark(rows.map((row) => ({
+    timeline.mark([...turns, ...rows.map((row) => ({
       index: Math.max(...places(row)), role: `hue-${row.hue}`, text: `${row.label} found ${range(places(row).map((k) => states[k].index))}`,
       onclick: () => timeline.scrub(Math.max(...places(row))),
-    })), rows.flatMap((row) => places(row).map((index) => ({ index, role: `hue-${row.hue}` }))));
+    }))], rows.flatMap((row) => places(row).map((index) => ({ index, role: `hue-${row.hue}` }))));
   };
 
   const step = (by) => choose((store.state.chosen[store.state.chosen.length - 1] + words.length + by) % words.length);

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from denoisecli import glossary
 from denoisecli.figures.drawn import drawn_scales
-from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word, shown_states
+from denoisecli.figures.page_body import Body, drawn_words, model_word, notes, seeds_word, shown_states, turn_places
 from denoisecli.metrics import significant
 from denoisecli.process.words import FOUND
 from denoisecli.trace import Trace
@@ -54,6 +54,7 @@ def _data(trace: Trace, facts: WordsFacts, states: list[int]) -> dict[str, Any]:
         "seeds": list(run.seeds),
         "last": run.steps,
         "states": [{"index": k} | {name: run.rows[k].get(name) for name in names} for k in states],
+        "turns": turn_places(run, states),
         "words": [_word(word, steps) for word in facts.words],
         "prompt": _pieces(record, facts, negative=False),
         "negative": _pieces(record, facts, negative=True),
@@ -73,6 +74,7 @@ def _word(word: Word, steps: list[int]) -> dict[str, Any]:
         "text": word.text,
         "label": word.label,
         "hue": word.hue,
+        "begins": word.first,
         "negative": word.negative,
         "concept": word.concept,
         "by_outputs": word.by_outputs,

@@ -33,8 +33,8 @@ export function makeSentence({ prompt, negative, words }, { choose, over }) {
   return { heading, below, tell };
 }
 
-function titleOf({ silent, found, label: text }) {
+function titleOf({ silent, found, begins, label: text }) {
   if (silent) return `${text}: hardly speaks`;
   if (found === null) return `${text}: has no place`;
-  return found === 0 ? `${text}: in its place from the start` : `${text}: found its place by state ${Number(found.toFixed(1))}`;
+  return found <= begins ? `${text}: in its place from the start` : `${text}: found its place by state ${Number(found.toFixed(1))}`;
 }

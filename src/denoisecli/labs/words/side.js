@@ -70,11 +70,11 @@ function sentenceOf({ words, pairs, last }, shown, k) {
   const rows = shown.map((word) => words[word]);
   if (rows.length === 2) return ofPair(pairs.find(({ words: two }) => shown.every((word) => two.includes(word))), shown, rows, k);
   if (!rows.length) return "";
-  const [{ label: text, silent, found, found_at }] = rows;
+  const [{ label: text, silent, found, begins, found_at }] = rows;
   if (silent) return `“${text}” hardly speaks: nowhere does it get much beside the loudest word.`;
   const each = found_at.length > 1 ? ` (by seed: ${found_at.map((at) => at ?? "–").join(", ")})` : "";
   const where = found === null ? `“${text}” has no place of its own${each}.`
-    : `“${text}” ${found === 0 ? "was in its place from the start" : `found its place by state ${Number(found.toFixed(1))} of ${last}`}${each}.`;
+    : `“${text}” ${found <= begins ? "was in its place from the start" : `found its place by state ${Number(found.toFixed(1))} of ${last}`}${each}.`;
   const [near] = pairs.filter((row) => row.words.includes(shown[0])).map((row) => ({ ...row, end: row.overlap[row.overlap.length - 1] }))
     .sort((a, b) => b.end - a.end);
   const other = near && near.end >= 0.25 ? words[near.words.find((word) => word !== shown[0])] : null;

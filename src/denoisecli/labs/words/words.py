@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from denoisecli.runs.course import begins
 from denoisecli.runs.summary import Words, extras, figure, named, sampling, seeds_of
 
 MOST_NAMED = 3
@@ -13,7 +14,7 @@ MOST_NAMED = 3
 def words(record: dict[str, Any], config: dict[str, Any]) -> Words:
     """Return the title, the settings and the findings of a run."""
     cfg = figure(config.get("cfg"))
-    parts = [*sampling(config), f"cfg {cfg}" if cfg else "", named("seed", seeds_of(config)), *extras(config)]
+    parts = [*sampling(config), f"cfg {cfg}" if cfg else "", named("seed", seeds_of(config)), *extras(config, record)]
     return str(config.get("prompt") or "a run without a prompt"), parts, findings(record)
 
 
@@ -25,7 +26,7 @@ def findings(record: dict[str, Any]) -> list[str]:
     if late := _latest(found):
         when = (
             f"found its place by state {late['found']:g} of {last}"
-            if late["found"]
+            if late["found"] > begins(record)
             else "was in its place from the start"
         )
         said.append(f"{quoted(late)} {when}")

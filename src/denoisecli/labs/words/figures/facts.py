@@ -17,6 +17,7 @@ from denoisecli.figures.text import clean
 from denoisecli.figures.theme import RGB, Theme
 from denoisecli.glossary import caption_line
 from denoisecli.process.words import FOUND
+from denoisecli.runs.course import begins
 from denoisecli.trace import Trace
 
 from ..levels import levels, scale_of
@@ -45,6 +46,8 @@ class Word:
     overlap: NDArray[np.float64]
     strength: float
     silent: bool
+    first: int = 0
+    """the state at which the run begins to be sampled"""
 
     @property
     def label(self) -> str:
@@ -57,12 +60,12 @@ class Word:
         """What was measured of it, in a few letters."""
         if self.silent:
             return "hardly speaks"
-        return "no place" if self.found is None else found_word(self.found)
+        return "no place" if self.found is None else found_word(self.found, self.first)
 
 
-def found_word(state: float) -> str:
-    """Return when a word found its place, in a few letters."""
-    return "from the start" if state == 0 else f"found {state:g}"
+def found_word(state: float, first: int = 0) -> str:
+    """Return when a word found its place, in a few letters. first: the state at which the run begins."""
+    return "from the start" if state <= first else f"found {state:g}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class WordsFacts:
     drawn: NDArray[np.float64]
     seed: int = 0
     """number of the one that film and sheet show"""
+    begins: int = 0
+    """the state at which the run begins to be sampled; words that are in their places there are so from the start"""
 
     @property
     def said_seed(self) -> str:
@@ -103,12 +108,14 @@ def words_facts(trace: Trace) -> WordsFacts:
     run = run_facts(trace)
     rows = [*_rows(record, negative=False), *_rows(record, negative=True)]
     turns = _hues([row for _, row in rows])
-    words = tuple(_word(row, hue, index) for hue, (index, row) in zip(turns, rows, strict=True))
+    first = begins(record)
+    words = tuple(_word(row, hue, index, first) for hue, (index, row) in zip(turns, rows, strict=True))
     rest = np.array((record.get("words_rest") or {}).get("share") or [], np.float64)
     wanted = (record.get("config") or {}).get("shown_seed")
     seeds = [row.get("seed") for row in record.get("runs", [])]
     seed = seeds.index(wanted) if wanted is not None and wanted in seeds else 0
-    return WordsFacts(run, words, rest, drawn_scales(record.get("runs", []), len(run.rows)), seed)
+    drawn = drawn_scales(record.get("runs", []), len(run.rows))
+    return WordsFacts(run, words, rest, drawn, seed, first)
 
 
 def _rows(record: dict[str, Any], *, negative: bool) -> list[tuple[int, dict[str, Any]]]:
@@ -123,7 +130,7 @@ def _hues(rows: Sequence[dict[str, Any]]) -> list[int]:
     return [order.index(number) % COUNT for number in range(len(rows))]
 
 
-def _word(row: dict[str, Any], hue: int, index: int) -> Word:
+def _word(row: dict[str, Any], hue: int, index: int, first: int) -> Word:
     found_at = tuple(row.get("found_at") or ())
     return Word(
         text=clean(str(row["text"])),
@@ -139,6 +146,7 @@ def _word(row: dict[str, Any], hue: int, index: int) -> Word:
         overlap=np.array(row.get("overlap") or [], np.float64),
         strength=float(row.get("strength") or 0),
         silent=bool(row.get("silent")),
+        first=first,
     )
 
 

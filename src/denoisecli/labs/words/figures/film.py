@@ -17,7 +17,7 @@ from denoisecli.figures.paint import paste_rounded
 from denoisecli.figures.panels import framed
 from denoisecli.figures.text import draw_text, measure, shorten
 from denoisecli.figures.theme import HERO, MONO, PLAIN, STRONG, FilmStyle, Theme, mix
-from denoisecli.figures.timeline import Mark, Timeline
+from denoisecli.figures.timeline import Mark, Timeline, turn_marks
 from denoisecli.trace import Trace
 
 from .facts import Word, WordsFacts, finding_plot, found_word, hue_of, seed_levels, words_facts
@@ -70,9 +70,10 @@ def _loudness(word: Word, drawn: Levels, step: int) -> float:
 
 
 def _marks(facts: WordsFacts, theme: Theme) -> tuple[Mark, ...]:
-    late = [word for word in facts.words if word.found and not word.negative and not word.silent]
+    late = [word for word in facts.words if (word.found or 0) > facts.begins and not word.negative and not word.silent]
     late = sorted(late, key=lambda word: -(word.found or 0))[:MARKS]
-    return tuple(Mark(f"{word.label} found", hue_of(word, theme), (round(word.found or 0),)) for word in reversed(late))
+    found = [Mark(f"{word.label} found", hue_of(word, theme), (round(word.found or 0),)) for word in reversed(late)]
+    return (*turn_marks(facts.run.turns, theme), *found)
 
 
 def _settings(facts: WordsFacts, shown: list[Word], fits: Callable[[str], bool]) -> str:
@@ -124,9 +125,9 @@ def _draw_panels(
         picture = tinted(guess, drawn[word.negative][step, word.index][None], [hue], theme, size)
         paste_rounded(image, (box.x, box.y), picture, radius)
         found = facts.found(word)
-        said = "hardly speaks" if word.silent else found_word(found) if found and found <= state else ""
+        said = "hardly speaks" if word.silent else found_word(found, facts.begins) if found and found <= state else ""
         _label(image, over, word.label, said, hue, theme, measures.text)
-        if found is not None and found == state and state > 0:
+        if found is not None and found == state and state > facts.begins:
             framed(image, box, "found", hue, theme, measures)
 
 
