@@ -30,21 +30,22 @@ def test_where_configs_say_nothing_nothing_is_refused(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def pipe():
-    return tiny_sd()
+def saved(tmp_path_factory):
+    """A pipeline, and a folder with the config of its own scheduler."""
+    pipe, folder = tiny_sd(), tmp_path_factory.mktemp("model")
+    pipe.scheduler.save_pretrained(folder / "scheduler")
+    return pipe, folder
 
 
 @pytest.mark.parametrize("name", [name for name, row in SAMPLERS.items() if row.process == "noise"])
-def test_levels_by_the_configs_are_those_of_the_run(tmp_path, pipe, name):
-    pipe.scheduler.save_pretrained(tmp_path / "scheduler")
-    found = beforehand.levels_in(tmp_path, name, None, None, 4)
+def test_levels_by_the_configs_are_those_of_the_run(saved, name):
+    pipe, folder = saved
+    found = beforehand.levels_in(folder, name, None, None, 4)
     use_sampler(pipe, name)
     with record(pipe) as trace:
         pipe(**embeds(pipe), num_inference_steps=4, output_type="latent", height=64, width=64)
     np.testing.assert_allclose(found.sigmas, trace.sigmas, rtol=1e-6)
 
 
-def test_steps_that_a_sampler_cannot_take_are_the_runs_own_to_say(tmp_path, pipe):
-    use_sampler(pipe, "lcm")
-    pipe.scheduler.save_pretrained(tmp_path / "scheduler")
-    assert beforehand.levels_in(tmp_path, "lcm", None, None, 900) is None
+def test_steps_that_a_sampler_cannot_take_are_the_runs_own_to_say(saved):
+    assert beforehand.levels_in(saved[1], "lcm", None, None, 900) is None
