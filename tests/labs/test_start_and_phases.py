@@ -61,6 +61,10 @@ def pictures(tmp_path_factory):
     Image.new("L", (64, 64)).save(folder / "black.png")
     Image.new("L", (32, 32), 255).save(folder / "small.png")
     (folder / "no.png").write_text("no picture")
+    Image.new("RGB", (64, 64)).save(
+        folder / "moves.gif", save_all=True, append_images=[Image.new("RGB", (64, 64), 255)]
+    )
+    Image.new("LA", (64, 64), (0, 0)).save(folder / "hole.png")
     turned = Image.new("RGB", (64, 128), (10, 200, 10))
     exif = turned.getexif()
     exif[0x0112] = 6
@@ -355,6 +359,21 @@ def test_what_becomes_of_the_picture_is_told(pictures, tmp_path, image, said):
     about = [text for text in report.warnings if text.startswith("start.image")]
     assert len(about) == len(said)
     assert all(words in text for words, text in zip(said, about, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ({"image": "moves.gif"}, "start.image is an animation; its first picture is taken"),
+        ({"image": "own.png", "mask": "hole.png"}, "start.mask is transparent in places; they count as white"),
+    ],
+)
+def test_what_is_taken_of_odd_pictures_is_told(pictures, tmp_path, start, said):
+    report = Told()
+    made(
+        "sample", tmp_path / "run", report, start={key: str(pictures / name) for key, name in start.items()}, seeds=[7]
+    )
+    assert [said in text for text in report.warnings if text.startswith("start.")] == [True]
 
 
 def test_a_turned_picture_is_upright(pictures, tmp_path):

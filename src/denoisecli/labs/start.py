@@ -39,6 +39,7 @@ class Opened:
     mask: NDArray[np.uint8] | None
     size: tuple[int, int]
     flattened: bool
+    animated: bool
 
 
 def opened(start: Start, size: tuple[int, int]) -> Opened:
@@ -60,7 +61,8 @@ def opened_picture(key: str, image: str, size: tuple[int, int]) -> Opened:
     from denoisecli.media.images import open_picture
 
     own = open_picture(picture_path(key, image))
-    return Opened(np.asarray(cut(own, size)), None, own.size, bool(own.info.get("flattened")))
+    told = {name: bool(own.info.get(name)) for name in ("flattened", "animated")}
+    return Opened(np.asarray(cut(own, size)), None, own.size, **told)
 
 
 def _mask(mask: Image.Image, name: str, own: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -79,9 +81,13 @@ def tell(job: Job[Any]) -> None:
     if size is None:
         return
     for key, image in job.config.pictures:
-        if key == "start.mask":
+        found, mask = opened_picture(key, image, size), key == "start.mask"
+        if found.animated:
+            job.report.warn(f"{key} is an animation; its first picture is taken")
+        if found.flattened and mask:
+            job.report.warn(f"{key} is transparent in places; they count as white, which is painted anew")
+        if mask:
             continue
-        found = opened_picture(key, image, size)
         if found.size[0] * size[1] != found.size[1] * size[0]:
             job.report.warn(f"{key} is {_shape(found.size)} and the run {_shape(size)}: cut to its middle")
         elif found.size[0] < size[0]:

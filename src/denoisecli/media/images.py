@@ -55,6 +55,8 @@ def open_picture(
 ) -> Image.Image:
     """Return a user's picture upright, as 8-bit RGB; what is transparent becomes white (`info["flattened"]`).
 
+    Of an animation its first picture (`info["animated"]`).
+
     links: whether `path` may be one. kinds: of `formats` that are taken. Raises MediaError for what is no picture, is
     damaged, or is larger than `most_pixels`, or is no file but a pipe, a device or a folder.
     """
@@ -69,7 +71,9 @@ def open_picture(
                 if image.width * image.height > most_pixels:
                     raise _too_large(path, f"{image.width} × {image.height} pixels", most_pixels)
                 image.load()
-                return _on_white(_eight_bits(_upright(image)))
+                found = _on_white(_eight_bits(_upright(image)))
+                found.info["animated"] = getattr(image, "n_frames", 1) > 1
+                return found
     except UnidentifiedImageError:
         raise MediaError(f"{path} is not a picture in a format we can read.", "Use PNG, JPEG or WebP.") from None
     except Image.DecompressionBombError:
