@@ -7,6 +7,7 @@ is in its own room (`labs/<lab>/record.py`, `registry.Lab.record`); what a drawi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union
 
@@ -409,7 +410,8 @@ def record_fault(record: dict[str, Any]) -> str | None:
         record_type(record.get("lab", "sample")).model_validate(record)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        said = str(first["msg"]).replace("Input should", "should")
+        said = re.sub("dictionary or instance of [A-Za-z]+", "table", str(first["msg"]))
+        said = said.replace("Input should", "should").replace("Field required", "is missing")
         return f"{_key(first['loc'])} {said[:1].lower()}{said[1:]}"
     return None
 

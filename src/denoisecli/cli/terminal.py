@@ -32,14 +32,18 @@ def bounded(text: str) -> str:
 def hint_of_setting(error: Any) -> None:
     """Have the error of an unknown flag name the setting that is called so, where the lab has one."""
     from denoisecli.config.command import FLAGS
+    from denoisecli.config.load import keys_at
     from denoisecli.registry import CONFIGS
 
     lab = str(getattr(getattr(error, "ctx", None), "info_name", None))
     asked = str(getattr(error, "option_name", "")).lstrip("-").replace("-", "_")
     if not hasattr(error, "possibilities") or lab not in CONFIGS or not asked:
         return
-    film = CONFIGS[lab].model_fields["film"].annotation
-    keys = [*CONFIGS[lab].model_fields, *(f"film.{key}" for key in getattr(film, "model_fields", ()))]
+    blocks = [key for key in ("film", "start", "video", "vae", "between") if key in CONFIGS[lab].model_fields]
+    keys = [
+        *CONFIGS[lab].model_fields,
+        *(f"{block}.{key}" for block in blocks for key in keys_at(CONFIGS[lab], (block,))),
+    ]
     exact = [key for key in keys if key.rpartition(".")[2] == asked]
     found = exact[:1] or [key for key in keys if key.startswith(f"{asked}_")]
     if len(found) == 1:

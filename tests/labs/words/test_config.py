@@ -37,6 +37,7 @@ def test_words_may_be_the_negative_prompts():
     [
         ({"words": ["ligthouse"]}, 'words: "ligthouse" is not in the prompt; did you mean "lighthouse"?'),
         ({"words": ["..."]}, 'words: "..." is no word'),
+        ({"words": ["lighthouse, cliff"]}, "is several words; give each by itself: [lighthouse, cliff]"),
         ({"words": [""]}, "words"),
         ({"words": [f"word{number}" for number in range(300)]}, "words: 300 entries are too many (at most 256)"),
         ({"prompt": ""}, "prompt: there is no word in it to follow; give it some, or name concepts"),

@@ -123,6 +123,9 @@ def _wrong(word: str, texts: tuple[str, ...]) -> str | None:
     """Return the sentence for what is no word, or one that is nearly in the prompt; None for another word."""
     if not _split(word):
         return f'"{brief(word)}" is no word'
+    parts = [part.strip() for part in word.split(",")]
+    if len(parts) > 1 and all(any(_holds(text, part) for text in texts) for part in parts):
+        return f'"{brief(word)}" is several words; give each by itself: [{brief(", ".join(parts))}]'
     known = [other for text in texts for other in _split(text)]
     close = get_close_matches(word.lower(), known, n=1, cutoff=NEARLY)
     return f'"{brief(word)}" is not in the prompt; did you mean "{close[0]}"?' if close else None
