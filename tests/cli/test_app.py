@@ -25,7 +25,7 @@ from denoisecli.cli.app import app
         pytest.param(["noise", "photo.JPG"], 2, "denoisecli noise --image", id="a picture for a config"),
         pytest.param(["sample", "my.safetensors"], 2, "given with --model", id="a model for a config"),
         pytest.param(["sample", "--size", "512"], 2, "no flag --size, but a setting: --set size=...", id="a setting"),
-        pytest.param(["sample", "--strength", "0.5"], 2, "but a setting: --set start.strength=...", id="a setting inside"),
+        pytest.param(["sample", "--strength", "0.5"], 2, "but a setting: --set start.strength=...", id="a part"),
         pytest.param(["sample", "--negative=fog"], 2, "--set negative_prompt=...", id="a setting's beginning"),
         pytest.param(["noise", "--fps", "5"], 2, "--set film.fps=...", id="a setting of the film"),
         pytest.param(["sample", "--seeds", "7"], 2, "no flag --seeds; it is called --seed.", id="nearly a flag"),
