@@ -19,6 +19,7 @@ from denoisecli.diffusion.recorder import record
 from denoisecli.diffusion.scheduler import use_sampler
 from denoisecli.errors import SamplingError, UsageError
 from denoisecli.process.x0 import Level, predicted_x0
+from denoisecli.scale import canvas_latents
 from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "trace.schema.json"
@@ -439,6 +440,17 @@ def test_nan_is_raised_in_the_lab_and_let_be_elsewhere(pipes):
     with record(pipe) as trace:
         call(pipe, latents=broken)
     assert np.isnan(trace.x_t).any()
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "euler", "heun"])
+def test_on_state_tells_every_state_once_as_it_is_decoded(pipes, scheduler):
+    pipe = prepared(pipes, "sd", scheduler)
+    told = []
+    with record(pipe, on_state=lambda x_t, x0: told.append((x_t, x0))) as trace:
+        call(pipe, n=2)
+    canvases, guesses = (np.stack(track, axis=1) for track in zip(*told, strict=True))
+    np.testing.assert_array_equal(canvases, canvas_latents(trace)[:, :-1])
+    np.testing.assert_array_equal(guesses, trace.x0)
 
 
 def test_on_step_tells_every_step_once(pipes):

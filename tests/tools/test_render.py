@@ -93,6 +93,16 @@ def test_views_may_change(runs, tmp_path):
     assert [path.name for path in (drawn / "views").iterdir()] == ["guess.mp4"]
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_no_format_leaves_films_away_and_nothing_else(runs, tmp_path, name):
+    drawn = render.plan(runs[name], ["film.formats=[]"], runs_dir=tmp_path).make(Report())
+    whole = content(runs[name])
+    assert content(drawn).keys() == {path for path in whole if not path.endswith(".mp4")}
+    assert (drawn / "sheet.png").read_bytes() == whole["sheet.png"]
+    again = render.plan(drawn, ["film.formats=[mp4]"], tmp_path / "again").make(Report())
+    assert (again / "film.mp4").read_bytes() == whole["film.mp4"]
+
+
 @pytest.mark.parametrize(
     ("name", "pair", "said"),
     [

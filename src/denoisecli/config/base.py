@@ -117,7 +117,7 @@ class Film(Closed):
     theme: Annotated[Literal["dark", "light", "contrast"], one_of(["dark", "light", "contrast"])] = "dark"
     """dark, light or contrast"""
     formats: tuple[Annotated[str, one_of(FORMATS)], ...] = ("mp4",)
-    """mp4 (always there), and any of webm, gif, webp beside it"""
+    """mp4 (there in any case), and any of webm, gif, webp beside it; [] leaves films away"""
     title: Annotated[bool, Strict()] = False
     """begin with a card that says what the run is"""
     lesson: Annotated[bool, Strict()] = True

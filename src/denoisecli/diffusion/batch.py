@@ -76,6 +76,7 @@ def sample_batch(
     batch: Batch,
     *,
     on_step: Callable[[int, int, NDArray[np.float32]], None] | None = None,
+    on_state: Callable[[NDArray[np.float32], NDArray[np.float32]], None] | None = None,
     outputs: bool = False,
     take_up: TakeUp | None = None,
     words: Words = None,
@@ -83,7 +84,7 @@ def sample_batch(
     pool: str | Sequence[str] = "mean",
     max_map_bytes: int = MAX_MAP_BYTES,
 ) -> Trace:
-    """Return the trace of one batch; on_step, outputs, take_up, words, concepts, pool, max_map_bytes: see `record`.
+    """Return the trace of one batch; the other arguments: see `record`.
 
     Samples of a stochastic sampler draw from a generator each, so a batch does not couple them. A pipeline that mixes
     by itself, or is told the scale, is called once for each run of equal scales.
@@ -97,6 +98,7 @@ def sample_batch(
     tap = record(
         pipe,
         on_step=on_step,
+        on_state=on_state,
         scales=list(batch.scales) if mixed else None,
         guidance_rescale=batch.guidance_rescale,
         seeds=batch.seeds,

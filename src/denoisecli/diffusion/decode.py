@@ -129,10 +129,14 @@ class VaeDecoder:
             frames = latents.shape[2]
             return np.stack([first_of_each(self.clip(one), frames) for one in latents])
         size = self._batch(latents.shape)
-        if size > 1 and self._takes_several():
+        if min(size, len(latents)) > 1 and self._takes_several():
             return np.concatenate(list(side_by_side(self._decode, np.split(latents, len(latents)), size)))
         parts = [self._decode(latents[i : i + size]) for i in range(0, len(latents), size)]
         return np.concatenate(parts)
+
+    def decodes_each_alone(self, shape: Sequence[int]) -> bool:
+        """Tell whether latents of this shape, (C, h, w), may be decoded one by one by several threads, in any order."""
+        return len(shape) == 3 and self._batch(shape) > 1 and self._takes_several()
 
     def _takes_several(self) -> bool:
         """Tell whether threads may decode at once: on a CPU, where nothing of the autoencoder changes meanwhile.
@@ -152,7 +156,7 @@ class VaeDecoder:
             return self.decode(np.ascontiguousarray(latents.swapaxes(0, 1)))
         return self._decode(latents[None])
 
-    def _batch(self, shape: tuple[int, ...]) -> int:
+    def _batch(self, shape: Sequence[int]) -> int:
         return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * self.scale_factor**2))
 
     def _decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
@@ -185,6 +189,27 @@ class VaeDecoder:
             made = autoencoder.decoded(self.vae, x)
         # of one clip, its frames are the pictures
         return made[0].swapaxes(0, 1) if latents.ndim == 5 else autoencoder.pixels_out(self.vae, made)
+
+
+def can_draw_ahead(model: Model, kind: Kind, shape: Sequence[int]) -> bool:
+    """Tell whether threads may draw states, of latents (C, h, w), while others are sampled.
+
+    A linear preview is fitted to the finished pictures; and what decodes on a card has no need of it.
+    """
+    vae = model.pipe.vae
+    if kind != "vae" and type(vae).__name__ != "AutoencoderTiny":
+        return False
+    return VaeDecoder(vae, "", model.info.scale_factor, model.info.ref).decodes_each_alone(shape)
+
+
+def use_one_thread() -> None:
+    """Let what the calling thread computes take one thread; those that begin later take one, too."""
+    torch.set_num_threads(1)
+
+
+def use_all_threads() -> None:
+    """Let threads that begin later take as many as the calling one, after others were told to take one."""
+    torch.set_num_threads(torch.get_num_threads())
 
 
 def _frame_by_frame(decode: Callable[[NDArray[Any]], NDArray[np.uint8]], latents: NDArray[Any]) -> NDArray[np.uint8]:

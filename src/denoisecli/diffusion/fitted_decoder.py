@@ -9,6 +9,7 @@ differs from the full one by 35 to 40 dB PSNR, which nobody sees in a film.
 from __future__ import annotations
 
 import copy
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +27,13 @@ EVERY = 5  # feature pixels taken, one in so many; odd, so that every column of 
 RIDGE = 1e-8  # of the mean feature power, for features that never vary
 
 
-def examples(latents: Sequence[NDArray[Any]]) -> NDArray[Any] | None:
-    """Return EXAMPLES latents (n, C, h, w) spread evenly over arrays (seed, state, C, h, w); None for few pictures."""
+def examples(latents: Sequence[NDArray[Any]], pictures: int | None = None) -> NDArray[Any] | None:
+    """Return EXAMPLES latents (n, C, h, w) spread evenly over arrays (seed, state, C, h, w); None for few pictures.
+
+    pictures: that are to be decoded; by default these latents are all.
+    """
     places = [(array, place) for array in latents for place in np.ndindex(array.shape[:2])]
-    if len(places) < WORTH_IT:
+    if not places or (len(places) if pictures is None else pictures) < WORTH_IT:
         return None
     chosen = np.linspace(0, len(places) - 1, EXAMPLES).round().astype(int)
     return np.stack([places[index][0][places[index][1]] for index in chosen])
@@ -91,9 +95,15 @@ def _heard(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Decode one latent in full; return what goes into `before` and what comes out of `after`, in float64."""
     heard: list[torch.Tensor] = []
+    here = threading.get_ident()
+
+    def hear(tensor: torch.Tensor) -> None:
+        if threading.get_ident() == here:  # others may decode meanwhile
+            heard.append(tensor)
+
     hooks = [
-        before.register_forward_pre_hook(lambda _, arguments: heard.append(arguments[0])),
-        after.register_forward_hook(lambda _, __, output: heard.append(output)),
+        before.register_forward_pre_hook(lambda _, arguments: hear(arguments[0])),
+        after.register_forward_hook(lambda _, __, output: hear(output)),
     ]
     try:
         vae.decode(torch.from_numpy(latent[None]).to(vae.device, vae.dtype) / vae.config.scaling_factor)

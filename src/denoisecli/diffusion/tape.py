@@ -20,6 +20,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerOutput
 
 from denoisecli.errors import SamplingError, UsageError
 from denoisecli.process.x0 import Level, predicted_x0
+from denoisecli.scale import to_unit_variance
 
 from .branches import Branch, Mixture, Output, branches_of, mixture
 from .clock import Clock, first
@@ -102,6 +103,7 @@ class Tape:
         self.pending: list[tuple[str, str | None, dict[str, Any], Any]] = []
         self.contexts: list[str] = []
         self.steps = 0
+        self.on_state: Callable[[NDArray[np.float32], NDArray[np.float32]], None] | None = None
         self.take_up: TakeUp | None = None
         self.keeps_outputs = False
         self.listener: Listener | None = None
@@ -337,8 +339,14 @@ class Tape:
         else:
             x_t, output = step.x_t.float(), step.output.float()
             step.x0 = predicted_x0(self.clock.kind, self.clock.prediction, x_t, output, step.level)
+        if self.on_step is None and self.on_state is None:
+            return
+        x0 = as_array(run.layout.unpack(step.x0))
         if self.on_step is not None:
-            self.on_step(run.opened, self.steps, as_array(run.layout.unpack(step.x0)))
+            self.on_step(run.opened, self.steps, x0)
+        if self.on_state is not None:
+            state, sigma = as_array(run.layout.unpack(step.x_t)), np.array([step.level.sigma])
+            self.on_state(to_unit_variance(state[:, None], sigma, self.clock.kind, state.ndim - 1)[:, 0], x0)
 
     def _mixed(self, branches: list[Branch], own: torch.Tensor, step: int) -> torch.Tensor:
         """Return uncond + scale · (cond − uncond), each sample with its own scale, in the pipeline's arithmetic.

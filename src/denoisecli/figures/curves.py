@@ -321,11 +321,18 @@ def _label_place(
 
 def _gaps(corners: Values, width: int, height: int, line: Values) -> Values:
     """Return the distance in pixels between boxes at `corners` (k, 2) and the nearest point of `line` (n, 2)."""
-    left, top = corners[:, 0, None], corners[:, 1, None]
-    dx = np.maximum(np.maximum(left - line[:, 0], line[:, 0] - left - width), 0)
-    dy = np.maximum(np.maximum(top - line[:, 1], line[:, 1] - top - height), 0)
-    gaps: Values = np.sqrt((dx * dx + dy * dy).min(axis=1))
+    columns, column_of = np.unique(corners[:, 0], return_inverse=True)
+    rows, row_of = np.unique(corners[:, 1], return_inverse=True)
+    dx, dy = _beyond(columns, width, line[:, 0]), _beyond(rows, height, line[:, 1])
+    gaps: Values = np.sqrt((dx[column_of] + dy[row_of]).min(axis=1))
     return gaps
+
+
+def _beyond(starts: Values, length: int, points: Values) -> Values:
+    """Return the squared distances (k, n) of points (n,) from stretches of this length that begin at starts (k,)."""
+    before = starts[:, None] - points
+    beyond = np.maximum(np.maximum(before, -before - length), 0)
+    return np.square(beyond, out=beyond)
 
 
 def draw_labels(image: Image.Image, frame: PlotFrame, theme: Theme, text: float) -> None:

@@ -74,7 +74,12 @@ def encode_film(
     path: Path,
     record: Record | None = None,
 ) -> list[Path]:
-    """Write frames as `write_film` does and return the files, which are not noted yet."""
+    """Write frames as `write_film` does and return the files, which are not noted yet.
+
+    Where the config asks for no format, none is drawn.
+    """
+    if not job.config.film.formats:
+        return []
     notes = {"title": job.config.title, "comment": f"denoisecli {job.config.lab}"}
     tick = math.gcd(*repeats)
     held = zip(_until_ended(frames, job.ended), repeats, strict=True)

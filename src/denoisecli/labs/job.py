@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from denoisecli import __version__
 from denoisecli.config.base import LabConfig
@@ -27,6 +27,9 @@ from denoisecli.safe_files import write_file
 from denoisecli.safe_text import safe, utf8
 from denoisecli.trace import Trace
 from denoisecli.trace_files import STATES_FILE, TRACE_FILE
+
+if TYPE_CHECKING:
+    from .ahead import Ahead
 
 Config = TypeVar("Config", bound=LabConfig)
 MOST_SHOWN = 12  # characters that have no font
@@ -43,6 +46,8 @@ class Job(Generic[Config]):
     timings: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     ended: threading.Event = field(default_factory=threading.Event)
     """set where the run fails, for threads that are still at work on it"""
+    ahead: Ahead | None = None
+    """decodes states while others are sampled"""
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -16,6 +16,7 @@ from denoisecli.config.phases import painted_size
 from denoisecli.metrics import rms, significant
 from denoisecli.scale import as_sampled, canvas_latents, drawn_scale, enlarged, latent_sizes, of_one_size
 
+from .ahead import Ahead, early_examples, early_steps
 from .room import room
 
 if TYPE_CHECKING:
@@ -114,6 +115,20 @@ class Shown:
         return clips.side_by_side(clips.first_of_each(whole, latents.shape[1])[None, chosen])
 
 
+@contextlib.contextmanager
+def decoding_ahead(job: Job[Any], model: Model, rows: int) -> Iterator[None]:
+    """Let the states of a run of so many rows be decoded as they come, where that costs its sampling nothing.
+
+    Once decoded they are taken from there (`decode_states`).
+    """
+    job.ahead = Ahead(model, job.config.decode.states, rows, job.config.steps)
+    try:
+        yield
+    finally:
+        job.ahead.stop()
+        job.ahead = None
+
+
 def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     """Decode canvases and guesses with the states' decoder and the finished pictures with the finals' one.
 
@@ -144,7 +159,7 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
         for part, size in of_one_size(sizes[:-1]):
             ends = canvases[:, -1] if size == sizes[-1] else guesses[:, part.stop - 1]
             own = [as_sampled(latents, size) for latents in (canvases[:, part], guesses[:, part], ends)]
-            on_the_way = _shown(_drawer_of_states(job, model, *own), show)
+            on_the_way = _shown(_drawer_of_states(job, model, trace, part, own), show)
             _decode_into(canvas[:, part], own[0], on_the_way, progress)
             _decode_into(guess[:, part], own[1], on_the_way, progress)
             rows = [row for row, (_, state) in enumerate(changed) if part.start <= state < part.stop]
@@ -166,19 +181,21 @@ def _shown(by: Decoder, show: clips.Show | None, kept: list[NDArray[np.uint8]] |
     return Shown(by, show, kept) if show else by
 
 
-def _drawer_of_states(
-    job: Job[Any], model: Model, canvases: NDArray[Any], guesses: NDArray[Any], ends: NDArray[Any]
-) -> Decoder:
-    """Return the decoder of states of one size, fitted to them where it can be.
+def _drawer_of_states(job: Job[Any], model: Model, trace: Trace, part: slice, own: Sequence[NDArray[Any]]) -> Decoder:
+    """Return the decoder of a part of the states, all of one size, fitted to them where it can be.
 
-    canvases, guesses: (seed, state, C, h, w); ends: what they come to, (seed, C, h, w).
+    own: their canvases and guesses as they are drawn, (seed, state, C, h, w), and what they come to, (seed, C, h, w).
     """
     from denoisecli.diffusion import fitted_colours
     from denoisecli.diffusion.decode import decoder
-    from denoisecli.diffusion.fitted_decoder import examples
 
-    own = fitted_colours.examples(guesses, ends)
-    return decoder(model, job.config.decode.states, examples([canvases, guesses]), own)
+    canvases, guesses, ends = own
+    rows = len((trace.record.get("batches") or [canvases])[0])  # of the first batch
+    early = slice(early_steps(canvases.shape[1]))
+    first_guesses = as_sampled(trace.x0[:rows, part][:, early], (canvases.shape[-2], canvases.shape[-1]))
+    examples = early_examples(canvases[:rows, early], first_guesses, 2 * canvases.shape[0] * canvases.shape[1])
+    ahead = job.ahead.fitted_to(examples) if job.ahead else None
+    return ahead or decoder(model, job.config.decode.states, examples, fitted_colours.examples(guesses, ends))
 
 
 def decode_finals(job: Job[Any], model: Model, finals: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -219,7 +236,7 @@ def stored(job: Job[Any], views: Mapping[str, Any]) -> PictureFile:
 
     path = job.folder.partial / PICTURES_FILE
     with job.timed("encode"):
-        write_pictures(path, views)
+        write_pictures(path, views, job.ahead.webp if job.ahead else None)
     job.artifact(path, "pictures")
     return PictureFile.open(path)
 

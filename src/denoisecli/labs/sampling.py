@@ -109,15 +109,24 @@ def sample_each(
             how = told(indices) if told else Told()
             whole = sampled(job, model, [samples[i] for i in indices], (at - uncounted) * steps, how)
             if whole is None:
+                _not_ahead(job)
                 size = len(indices) // 2
                 job.report.warn(f"not enough memory for {len(indices)} at once; going on with {size}")
                 store.keep_split(size)
                 continue
             part = thin(whole) if thin else whole
             store.put(indices, part.arrays, part.record)
+        else:
+            _not_ahead(job)
         at += len(indices)
         job.report.step((at - uncounted) * steps)
         yield indices, part
+
+
+def _not_ahead(job: Job[Any]) -> None:
+    """Let nothing be decoded ahead: not all states are heard as they come."""
+    if job.ahead is not None:
+        job.ahead.stop()
 
 
 @dataclass(frozen=True)
@@ -147,10 +156,12 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: 
         set_strengths(model, [(unet * share, text * share) for unet, text in (lora.strengths for lora in config.loras)])
     heard = _teller(job, model, samples, done)
     whole = not (config.phases or config.start or how.leaving or how.begins or how.opened)
+    ahead = job.ahead.hear if job.ahead and whole else None
     try:
         with job.timed("sample"):
             if whole:
-                return sample_batch(model, _batch(model, config, samples), on_step=heard, **how.keywords)
+                batch = _batch(model, config, samples)
+                return sample_batch(model, batch, on_step=heard, on_state=ahead, **how.keywords)
             return _in_stretches(model, config, samples, how, heard)
     except OutOfMemory:
         if len(samples) == 1:

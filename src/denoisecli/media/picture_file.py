@@ -13,7 +13,7 @@ import json
 import math
 import threading
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -41,16 +41,18 @@ MOST_KEPT = 256
 
 Picture = NDArray[np.uint8]  # (H, W, 3), sRGB
 Place = tuple[int, ...]
+Code = Callable[[Picture], bytes]
 
 
-def write_pictures(path: Path, views: Mapping[str, Any]) -> Path:
+def write_pictures(path: Path, views: Mapping[str, Any], code: Code | None = None) -> Path:
     """Write views, each (…, H, W, 3) uint8, and return `path`; the same pictures give the same bytes.
 
-    A view needs `.shape` and indexing by a whole place alone, so it may read its pictures from a disk.
+    A view needs `.shape` and indexing by a whole place alone, so it may read its pictures from a disk. code: what makes
+    a picture a WebP, by default `webp`; for those who have it already.
     """
     with writing_pictures(path, {name: tuple(map(int, view.shape)) for name, view in views.items()}) as file:
         for name, view in views.items():
-            file.add(name, ((place, view[place]) for place in np.ndindex(*view.shape[:-3])))
+            file.add(name, ((place, view[place]) for place in np.ndindex(*view.shape[:-3])), code or webp)
     return path
 
 
@@ -149,9 +151,9 @@ class PictureWriter(PictureFile):
         super().__init__(path, archive, shapes)
         self._one_at_a_time = threading.Lock()  # a ZipFile refuses to read in one thread while it writes in another
 
-    def add(self, name: str, pictures: Iterable[tuple[Place, Picture]]) -> None:
+    def add(self, name: str, pictures: Iterable[tuple[Place, Picture]], code: Code = webp) -> None:
         """Put pictures of a view at their places; each place once."""
-        for place, coded in _coded_side_by_side(pictures):
+        for place, coded in in_order(lambda one: (one[0], code(one[1])), pictures):
             with self._one_at_a_time:
                 self._archive.writestr(_entry(_name(name, place)), coded)
 
@@ -214,10 +216,6 @@ class Encoded:
     def coded(self, *place: int) -> bytes:
         """Return the picture at `place` as WebP."""
         return webp(self.pictures[place])
-
-
-def _coded_side_by_side(pictures: Iterable[tuple[Place, Picture]]) -> Iterator[tuple[Place, bytes]]:
-    return in_order(lambda one: (one[0], webp(one[1])), pictures)
 
 
 @contextlib.contextmanager

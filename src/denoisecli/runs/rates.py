@@ -85,7 +85,8 @@ def kind(config: dict[str, Any]) -> Kind:
     """Return what decides the cost of a piece."""
     film = config.get("film") or {}
     model = str(config.get("model")) if work(config).paints else ""
-    sizes = f"{_pair(_painted_size(config))} {_pair(film.get('size'))} {config.get('quality') or ''}".rstrip()
+    drawn = "no films" if film.get("formats") == [] else _pair(film.get("size"))
+    sizes = f"{_pair(_painted_size(config))} {drawn} {config.get('quality') or ''}".rstrip()
     return str(config.get("lab")), model, sizes, str(config.get("device") or "")
 
 

@@ -81,6 +81,13 @@ def test_the_run_says_what_the_call_said(runs, pipe):
     np.testing.assert_array_equal(back.x_t, runs.trace.x_t)
 
 
+def test_a_film_is_drawn_for_who_asks_though_the_look_leaves_films_away(pipe, tmp_path):
+    trace = recorded(pipe, seeds=(7,))
+    folder = trace.save(tmp_path / "run", **LOOK, formats=[])
+    assert sorted(path.suffix for path in folder.rglob("*.*") if path.suffix in (".mp4", ".png")) == [".png", ".png"]
+    assert trace.film(tmp_path / "own.mp4").stat().st_size
+
+
 def test_every_command_takes_it(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     drawn = Path(run("render", runs.one, "--runs-dir", tmp_path, *SMALL).out)

@@ -39,20 +39,22 @@ def plan(config: CfgSweepConfig, out: Path | None, runs_dir: Path | None, *, for
 def make(job: Job[CfgSweepConfig]) -> Trace:
     """Sample every seed at every scale, measure, draw. This is the whole lab."""
     from denoisecli.labs.loading import load
-    from denoisecli.labs.pictures import decode_states, stored
+    from denoisecli.labs.pictures import decode_states, decoding_ahead, stored
 
     from .anatomy import taken_pictures
 
     model = load(job)
     scales = possible_scales(job, model)
-    trace = sample_sweep(job, model, scales)
-    pictures = decode_states(job, model, trace)
-    describe(job, trace, pictures, scales)
-    save_finals(job, model, pictures, scales)
-    views = {"canvas": pictures.canvas, "guess": pictures.guess}
-    views |= taken_pictures(job, model, trace, taken_apart(job.config, scales))
+    with decoding_ahead(job, model, len(scales) * len(job.config.seeds)):
+        trace = sample_sweep(job, model, scales)
+        pictures = decode_states(job, model, trace)
+        describe(job, trace, pictures, scales)
+        save_finals(job, model, pictures, scales)
+        views = {"canvas": pictures.canvas, "guess": pictures.guess}
+        views |= taken_pictures(job, model, trace, taken_apart(job.config, scales))
+        kept = stored(job, views)
     folded = fold(trace, len(scales))
-    with stored(job, views) as kept:
+    with kept:
         draw(job, folded, kept)
     return folded
 

@@ -41,21 +41,22 @@ def plan(config: ForkConfig, out: Path | None, runs_dir: Path | None, *, force: 
 
 def make(job: Job[ForkConfig]) -> Trace:
     """Sample the trunk and its branches, measure, draw. This is the whole lab."""
-    from denoisecli.labs.pictures import decode_finals, decode_states, stored
+    from denoisecli.labs.pictures import decode_finals, decode_states, decoding_ahead, stored
 
     model = load(job)
     warn_of_no_change(job)
-    trunk = sampled_trunk(job, model)
-    branches = sampled_branches(job, model, trunk)
-    for name in [name for name in trunk.arrays if name.startswith("outputs")]:
-        del trunk.arrays[name]
-    pictures = decode_states(job, model, trunk)
-    ends = decode_finals(job, model, branches.final)
-    ways = decode_ways(job, model, trunk, branches, pictures, ends)
-    describe_forks(job, trunk, branches, pictures, ends)
-    save_finals(job, model, pictures, ends)
-    views = {"canvas": pictures.canvas, "guess": pictures.guess, "branch": ways, "final": ends}
-    with stored(job, views) as kept:
+    with decoding_ahead(job, model, len(job.config.seeds)):
+        trunk = sampled_trunk(job, model)
+        branches = sampled_branches(job, model, trunk)
+        for name in [name for name in trunk.arrays if name.startswith("outputs")]:
+            del trunk.arrays[name]
+        pictures = decode_states(job, model, trunk)
+        ends = decode_finals(job, model, branches.final)
+        ways = decode_ways(job, model, trunk, branches, pictures, ends)
+        describe_forks(job, trunk, branches, pictures, ends)
+        save_finals(job, model, pictures, ends)
+        kept = stored(job, {"canvas": pictures.canvas, "guess": pictures.guess, "branch": ways, "final": ends})
+    with kept:
         draw(job, trunk, kept)
     return trunk
 

@@ -30,17 +30,19 @@ def plan(config: SampleConfig, out: Path | None, runs_dir: Path | None, *, force
 def make(job: Job[SampleConfig]) -> Trace:
     """Sample, measure, draw. This is the whole lab."""
     from denoisecli.labs.loading import load
-    from denoisecli.labs.pictures import decode_states, describe, stored
+    from denoisecli.labs.pictures import decode_states, decoding_ahead, describe, stored
     from denoisecli.labs.sampling import sample_all
 
     model = load(job)
     samples = [Sample(seed, job.config.cfg) for seed in job.config.seeds]
-    trace = sample_all(job, model, samples, job.config.batch or 1)
-    pictures = decode_states(job, model, trace)
-    describe(job, trace, pictures)
-    save_images(job, seed_images(model, job.config, pictures.finals))
-    save_clips(job, model, pictures.clips, [f"seed-{seed}" for seed in job.config.seeds])
-    with stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}) as kept:
+    with decoding_ahead(job, model, len(samples)):
+        trace = sample_all(job, model, samples, job.config.batch or 1)
+        pictures = decode_states(job, model, trace)
+        describe(job, trace, pictures)
+        save_images(job, seed_images(model, job.config, pictures.finals))
+        save_clips(job, model, pictures.clips, [f"seed-{seed}" for seed in job.config.seeds])
+        kept = stored(job, {"canvas": pictures.canvas, "guess": pictures.guess})
+    with kept:
         draw(job, trace, kept)
     return trace
 

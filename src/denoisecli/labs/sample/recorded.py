@@ -11,6 +11,7 @@ import warnings
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,8 +172,16 @@ class Studio:
         if not path.is_file():
             timed = contextlib.nullcontext() if name == PAGE_FILE else self.job.timed("figures")  # a page times itself
             with self._pictures() as pictures, timed:
-                DRAWN[name](self.job, self.trace, pictures)
+                DRAWN[name](self._that_films() if name == FILM_FILE else self.job, self.trace, pictures)
         return path
+
+    def _that_films(self) -> Job[SampleConfig]:
+        """Return the job with a film in it: who asks for one by name gets it, though the look leaves films away."""
+        config = self.job.config
+        if config.film.formats:
+            return self.job
+        film = config.film.model_copy(update={"formats": ("mp4",)})
+        return replace(self.job, config=config.model_copy(update={"film": film}))
 
     def look_like(self, film: Film) -> None:
         """Draw in another look from now on; what was drawn in the old one is forgotten."""
@@ -191,11 +200,13 @@ class Studio:
 
     def finished(self, job: Job[Any]) -> Trace:
         """Draw what is missing, put all files into the folder of `job`, and return the measured trace."""
+        films = bool(self.job.config.film.formats)
         for name in DRAWN:
-            self.drawn(name)
+            if films or name != FILM_FILE:
+                self.drawn(name)
         with self._pictures() as pictures, self.job.timed("figures"):
             for view in self.job.config.views:
-                if not (self.job.folder.partial / "views" / f"{view}.mp4").is_file():
+                if films and not (self.job.folder.partial / "views" / f"{view}.mp4").is_file():
                     lab.draw_view(self.job, self.trace, pictures, view)
         for row in self.job.folder.artifacts:
             target = job.folder.partial / row["path"]

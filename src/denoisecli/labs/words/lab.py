@@ -36,14 +36,16 @@ def plan(config: WordsConfig, out: Path | None, runs_dir: Path | None, *, force:
 
 def make(job: Job[WordsConfig]) -> Trace:
     """Sample with the words heard, measure, draw. This is the whole lab."""
-    from denoisecli.labs.pictures import decode_states, stored
+    from denoisecli.labs.pictures import decode_states, decoding_ahead, stored
 
     model = load(job)
-    trace = sampled(job, model)
-    pictures = decode_states(job, model, trace)
-    describe_words(job, trace, pictures)
-    save_images(job, seed_images(model, job.config, pictures.finals))
-    with stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}) as kept:
+    with decoding_ahead(job, model, len(job.config.seeds)):
+        trace = sampled(job, model)
+        pictures = decode_states(job, model, trace)
+        describe_words(job, trace, pictures)
+        save_images(job, seed_images(model, job.config, pictures.finals))
+        kept = stored(job, {"canvas": pictures.canvas, "guess": pictures.guess})
+    with kept:
         draw(job, trace, kept)
     return trace
 

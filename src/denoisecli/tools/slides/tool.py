@@ -98,7 +98,8 @@ def slide_of(run: Path, script: Script | None = None) -> Slide:
     name = script.film if script else FILM
     film = run / name
     if not os.path.lexists(film):
-        raise MediaError(f"{run} holds no {name}.", "Make it with `denoisecli render`, or the run again with --force.")
+        hint = "Make it with `denoisecli render`, or the run again with --force; film.formats: [] leaves films away."
+        raise MediaError(f"{run} holds no {name}.", hint)
     with as_written(run):
         words = summary(record)
         title = script.title if script else words.title
