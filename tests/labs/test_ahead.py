@@ -7,10 +7,10 @@ import pytest
 from denoisecli.diffusion.decode import can_draw_ahead
 from denoisecli.labs import ahead
 from denoisecli.labs.job import Job
-from denoisecli.labs.loading import load
+from denoisecli.labs.loading import load, resolved
 from denoisecli.labs.pictures import decode_states, decoding_ahead, stored
 from denoisecli.labs.sample.config import SampleConfig
-from denoisecli.labs.sampling import Sample, resolved, sample_all
+from denoisecli.labs.sampling import Sample, sample_all
 from denoisecli.report import Report
 from denoisecli.runs.folder import RunFolder
 
