@@ -54,21 +54,27 @@ function makeSketcher(side) {
   const cells = side * side;
   let [sums, towards, fit, age] = [null, null, null, 0];
   const made = new WeakMap();
-  const rowOf = (latents, i) => [...Array.from({ length: latents.length / cells }, (_, c) => latents[c * cells + i]), 1];
+  /** Write a cell's latents and a 1 into `row`: it is called a thousand times a picture, and must leave nothing behind. */
+  const fill = (row, latents, i) => {
+    for (let c = 0; c < row.length - 1; c++) row[c] = latents[c * cells + i];
+    row[row.length - 1] = 1;
+    return row;
+  };
   const learn = (latents, rgba, wide) => {
     if (age >= LEARNT) return;
     const size = latents.length / cells + 1;
     sums ??= Array.from({ length: size }, () => new Float64Array(size));
     towards ??= Array.from({ length: size }, () => new Float64Array(3));
-    const scale = wide / side;
+    const [scale, row] = [wide / side, new Float64Array(size)];
+    const clips = (value) => value === 0 || value === 255;
     for (let i = 0; i < cells; i++) {
-      const row = rowOf(latents, i);
       const middle = 4 * (Math.floor((Math.floor(i / side) + 0.5) * scale) * wide + Math.floor(((i % side) + 0.5) * scale));
-      const clipped = [0, 1, 2].some((c) => rgba[middle + c] === 0 || rgba[middle + c] === 255);
-      if (!clipped) row.forEach((a, p) => {
-        row.forEach((b, q) => (sums[p][q] += a * b));
-        for (let c = 0; c < 3; c++) towards[p][c] += a * rgba[middle + c];
-      });
+      if (clips(rgba[middle]) || clips(rgba[middle + 1]) || clips(rgba[middle + 2])) continue;
+      fill(row, latents, i);
+      for (let p = 0; p < size; p++) {
+        for (let q = 0; q < size; q++) sums[p][q] += row[p] * row[q];
+        for (let c = 0; c < 3; c++) towards[p][c] += row[p] * rgba[middle + c];
+      }
     }
     fit = solved(sums, towards);
     age += 1;
@@ -78,10 +84,14 @@ function makeSketcher(side) {
     const before = made.get(latents);
     if (before?.age === age) return before.canvas;
     const canvas = before?.canvas ?? element("canvas", { width: side, height: side });
-    const image = new ImageData(side, side);
+    const [image, row] = [new ImageData(side, side), new Float64Array(fit.length)];
     for (let i = 0; i < cells; i++) {
-      const row = rowOf(latents, i);
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = row.reduce((sum, value, p) => sum + value * fit[p][c], 0);
+      fill(row, latents, i);
+      for (let c = 0; c < 3; c++) {
+        let sum = 0;
+        for (let p = 0; p < row.length; p++) sum += row[p] * fit[p][c];
+        image.data[4 * i + c] = sum;
+      }
       image.data[4 * i + 3] = 255;
     }
     canvas.getContext("2d").putImageData(image, 0, 0);

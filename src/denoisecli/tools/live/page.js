@@ -226,7 +226,7 @@ async function live(data) {
       title: first.lane.done ? "distance of the guess to the final picture" : "distance of the guess to the newest one",
       caption: data.captions.settling,
       ends: ["noise", "picture"], top: 1, thresholds: data.thresholds.map(({ value, role }) => ({ value, role, text: `${role === "amber" ? "layout" : "detail"} fixed: under ${value}` })),
-      curves: MEASURES.map(([label, role]) => ({ label: found[label].length > 2 ? label : "", role, values: pad(found[label]) })),
+      curves: MEASURES.map(([label, role]) => ({ label: first.lane.done && found[label].length > 2 ? label : "", role, values: pad(found[label]) })),
     });
     const fixed = first.lane.done ? MEASURES.map(([name, role], i) => ({ name, role, index: committedAt(found[name], data.thresholds[i].value) })) : [];
     timeline.mark(fixed.map(({ name, role, index }) => ({ index, role, text: `${name} fixed ${index}`, onclick: () => timeline.scrub(index) })), fixed.map(({ role, index }) => ({ index, role })));
