@@ -127,6 +127,18 @@ def test_phases(lab, name):
 
 
 @pytest.mark.parametrize("name", TRIED)
+def test_words_and_concepts_in_phases(lab, name):
+    """In one that changes nothing their maps are those of the run, of concepts that are evaluated beside it too."""
+    words = ("prompt=cat dogs", "seeds=[3]", "steps=2", "concepts=[sky]")
+    whole, _, _ = lab("words", name, *words)
+    cut, _, _ = lab("words", name, *words, "phases=[{until: 0.5}, {}]")
+    for array in ("x_t", "words"):
+        np.testing.assert_array_equal(cut[array], whole[array])
+    assert cut.record["words"] == whole.record["words"]
+    assert cut.record["words_rest"] == whole.record["words_rest"]
+
+
+@pytest.mark.parametrize("name", TRIED)
 def test_noise_and_the_guess(lab, name):
     trace, _, _ = lab("noise", name, "frames=3", "space=latent", "guess=true", "prompt=cat")
     assert trace["guess_error"].shape == (3,)
