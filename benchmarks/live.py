@@ -20,8 +20,8 @@ from playwright.sync_api import sync_playwright
 from denoisecli.diffusion.models import POCKET
 from denoisecli.labs.pages import look_of
 from denoisecli.labs.sample.config import SampleConfig
-from denoisecli.tools.live import pack
 from denoisecli.tools.live.page import live_html
+from denoisecli.tools.live.tool import weights
 
 GOALS = {"first guess": 0.5, "20 steps": 2.5, "frame p95": 0.020, "ready": 3.0, "memory": 600.0}
 PROMPT = "a castle on a grassy hill at noon, clear sky, field of flowers, watercolor"
@@ -49,10 +49,11 @@ ROUND = """async (prompt) => {
 
 
 def page(folder: str) -> Path:
-    """Write the live page of one seed and return it."""
-    packs = pack.packed(pack.read_model(POCKET))
+    """Write the live page of one seed, with its LoRAs, and return it."""
+    config = SampleConfig(seeds=(7,))
+    model = next(weights(config, POCKET, exact=False))
     path = Path(folder) / "live.html"
-    path.write_bytes(live_html(SampleConfig(seeds=(7,)), packs, POCKET / "tokenizer", look_of("dark")))
+    path.write_bytes(live_html(config, model.packs, POCKET / "tokenizer", look_of("dark"), sliders=model.sliders))
     return path
 
 
