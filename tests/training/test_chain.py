@@ -18,7 +18,20 @@ from training.critic import Critic
 from training.models import TINY, build_autoencoder
 from training.runs import load_checkpoint
 
-from training import autoencoder, calm, denoiser, evaluate, export, grid, latents, lora, outside, probe, scenes
+from training import (
+    autoencoder,
+    calm,
+    denoiser,
+    evaluate,
+    export,
+    grid,
+    latents,
+    lora,
+    outside,
+    probe,
+    scenes,
+    soften,
+)
 
 ROWS = ["--shards", "2", "--per-shard", "12", "--workers", "1"]
 
@@ -210,6 +223,38 @@ def test_the_stage_is_what_the_decoder_computes_before_its_first_upsampling(chai
     with torch.no_grad():
         decoder(latents)
         assert torch.allclose(calm.Stage(decoder)(latents), seen[0], atol=1e-6)
+
+
+def test_softening_goes_on_where_it_was_killed(chain, tmp_path):
+    arguments = ["--pipeline", str(chain.pipeline), "--out", str(tmp_path), "--files", "2", "--runs", "1"]
+    soften.main(["states", *arguments])
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "states").iterdir()}
+    soften.main(["states", *arguments])
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert len(kept) == 2
+    for steps in (6, 12):
+        soften.main(["train", *arguments, "--steps", str(steps), "--lr", "3e-3", "--batch", "8", "--every", "0"])
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert {name for name in rows[0] if name not in ("at", "samples_per_s")} == {
+        "step",
+        "train",
+        "with",
+        "without",
+        "gap",
+    }
+
+
+def test_states_are_what_the_weights_guess_and_targets_lie_a_share_of_the_way(chain, tmp_path):
+    arguments = ["--pipeline", str(chain.pipeline), "--out", str(tmp_path), "--files", "2", "--runs", "1"]
+    soften.main(["states", *arguments])
+    run = soften.Softening(soften.parse(["train", *arguments]))
+    assert run.errors()["without"] < 1e-5, "the weights are still those that made the states"
+    chosen = torch.arange(4)
+    cond, cond_wanted = run.guess(chosen, without=False)
+    uncond, uncond_wanted = run.guess(chosen, without=True)
+    assert torch.allclose(cond_wanted, uncond + soften.SHARE * (cond - uncond), atol=2e-3)  # they are kept in half
+    assert torch.allclose(uncond_wanted, uncond, atol=2e-3)
 
 
 def test_the_grid_keeps_its_latents_and_judges_them_by_any_decoder(chain):
