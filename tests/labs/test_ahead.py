@@ -17,6 +17,17 @@ from denoisecli.runs.folder import RunFolder
 STEPS, SEEDS = 8, (7, 21, 42)
 
 
+@pytest.fixture(autouse=True)
+def several_threads():
+    """Sums are added up in another order by several threads than by one, whatever OMP_NUM_THREADS says."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     config, _ = resolved(SampleConfig(size=(64, 64), steps=STEPS, seeds=SEEDS))

@@ -129,13 +129,13 @@ class VaeDecoder:
             frames = latents.shape[2]
             return np.stack([first_of_each(self.clip(one), frames) for one in latents])
         size = self._batch(latents.shape)
-        if min(size, len(latents)) > 1 and self._takes_several():
+        if size > 1 and self._takes_several():
             return np.concatenate(list(side_by_side(self._decode, np.split(latents, len(latents)), size)))
         parts = [self._decode(latents[i : i + size]) for i in range(0, len(latents), size)]
         return np.concatenate(parts)
 
     def decodes_each_alone(self, shape: Sequence[int]) -> bool:
-        """Tell whether latents of this shape, (C, h, w), may be decoded one by one by several threads, in any order."""
+        """Tell whether latents of this shape, (C, h, w), are decoded one by one, whatever they come with."""
         return len(shape) == 3 and self._batch(shape) > 1 and self._takes_several()
 
     def _takes_several(self) -> bool:
@@ -202,16 +202,6 @@ def can_draw_ahead(model: Model, kind: Kind, shape: Sequence[int]) -> bool:
     return VaeDecoder(vae, "", model.info.scale_factor, model.info.ref).decodes_each_alone(shape)
 
 
-def use_one_thread() -> None:
-    """Let what the calling thread computes take one thread; those that begin later take one, too."""
-    torch.set_num_threads(1)
-
-
-def use_all_threads() -> None:
-    """Let threads that begin later take as many as the calling one, after others were told to take one."""
-    torch.set_num_threads(torch.get_num_threads())
-
-
 def _frame_by_frame(decode: Callable[[NDArray[Any]], NDArray[np.uint8]], latents: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the pictures (n, f, H, W, 3) of clips (n, C, f, h, w) by a decoder that knows pictures alone."""
     n, frames = latents.shape[0], latents.shape[2]
@@ -222,9 +212,12 @@ def _frame_by_frame(decode: Callable[[NDArray[Any]], NDArray[np.uint8]], latents
 def side_by_side(
     work: Callable[[NDArray[Any]], NDArray[np.uint8]], items: Sequence[NDArray[Any]], most: int
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield work(item) for every item, up to `most` at once; torch's threads are divided among them meanwhile."""
+    """Yield work(item) for every item, up to `most` at once; torch's threads are divided among them meanwhile.
+
+    Each has as many threads as among many items, however few there are: the last bits hang on it.
+    """
     threads = torch.get_num_threads()
-    workers = max(1, min(threads, most, len(items)))
+    workers = max(1, min(threads, most))
     torch.set_num_threads(max(1, threads // workers))  # holds for threads that begin now
     try:
         yield from in_order(work, items, workers)

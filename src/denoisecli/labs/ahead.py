@@ -52,7 +52,7 @@ class Ahead:
         self.heard: list[tuple[Latents, Latents]] = []
         self.key = b""  # of what the decoder was fitted to
         self.drawer: Future[Decoder] | None = None
-        self.made: dict[bytes, Future[Made]] = {}
+        self.made: dict[bytes, tuple[Future[list[Made]], int]] = {}
         self.coded: dict[bytes, bytes] = {}
         self.pool: ThreadPoolExecutor | None = None
 
@@ -77,7 +77,6 @@ class Ahead:
         self.over = True
         if self.pool is not None:
             self.pool.shutdown(cancel_futures=True)
-            _give_threads_back()
         self.pool, self.drawer = None, None
         self.made.clear()
         self.heard.clear()
@@ -102,7 +101,7 @@ class Ahead:
 
     def _begin(self) -> None:
         """Fit the decoder, and decode what has been heard so far."""
-        from denoisecli.diffusion.decode import can_draw_ahead, decoder, use_one_thread
+        from denoisecli.diffusion.decode import can_draw_ahead, decoder
 
         canvases, guesses = (np.stack(track, axis=1) for track in zip(*self.heard, strict=True))
         if not can_draw_ahead(self.model, self.kind, canvases.shape[2:]):
@@ -110,7 +109,7 @@ class Ahead:
             return
         examples = early_examples(canvases, guesses, self.pictures)
         self.key = _digest(examples)
-        self.pool = ThreadPoolExecutor(cores.count(), "ahead", use_one_thread)
+        self.pool = ThreadPoolExecutor(1, "ahead")  # the decoder spreads its work itself, as it does after
         self.drawer = self.pool.submit(decoder, self.model, self.kind, examples)
         for x_t, x0 in self.heard:
             self._decode(x_t, x0)
@@ -119,16 +118,17 @@ class Ahead:
     def _decode(self, x_t: Latents, x0: Latents) -> None:
         side = self.model.info.scale_factor
         most = MOST_BYTES // (x_t.shape[-1] * x_t.shape[-2] * side**2 * 3)
-        for latents in [*x_t, *x0]:
-            if self.pool is not None and len(self.made) < most:
-                self.made[_digest(latents)] = self.pool.submit(self._make, latents)
+        latents = np.concatenate([x_t, x0])
+        if self.pool is not None and len(self.made) + len(latents) <= most:
+            made = self.pool.submit(self._make, latents)
+            self.made |= {_digest(one): (made, row) for row, one in enumerate(latents)}
 
-    def _make(self, latents: NDArray[np.float32]) -> Made:
+    def _make(self, latents: Latents) -> list[Made]:
         from denoisecli.media.picture_file import webp
 
         assert self.drawer is not None
-        picture = self.drawer.result().decode(latents[None])[0]
-        return Made(picture, webp(picture))
+        pictures = self.drawer.result().decode(latents)
+        return [*cores.in_order(lambda picture: Made(picture, webp(picture)), pictures)]
 
 
 class _AtHand:
@@ -140,12 +140,17 @@ class _AtHand:
     def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
         """Return sRGB pictures, (n, H, W, 3), uint8, for latents (n, C, h, w)."""
         found = [self.ahead.made.pop(_digest(one), None) for one in latents]
-        left = [row for row, future in enumerate(found) if future is None]
-        drawn = dict(zip(left, self.by.decode(latents[left]), strict=True)) if left else {}
-        return np.stack([drawn[row] if future is None else self._taken(future) for row, future in enumerate(found)])
+        left = [row for row, place in enumerate(found) if place is None]
+        drawn = dict(zip(left, self._decoded(latents[left]), strict=True)) if left else {}
+        return np.stack([drawn[row] if place is None else self._taken(*place) for row, place in enumerate(found)])
 
-    def _taken(self, future: Future[Made]) -> NDArray[np.uint8]:
-        made = future.result()
+    def _decoded(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
+        """Decode what was not made, behind what is being made: two at once would share the threads otherwise."""
+        pool = self.ahead.pool
+        return self.by.decode(latents) if pool is None else pool.submit(self.by.decode, latents).result()
+
+    def _taken(self, future: Future[list[Made]], row: int) -> NDArray[np.uint8]:
+        made = future.result()[row]
         self.ahead.coded[_digest(made.picture)] = made.coded
         return made.picture
 
@@ -164,12 +169,6 @@ def early_examples(canvases: NDArray[Any], guesses: NDArray[Any], pictures: int)
     from denoisecli.diffusion.fitted_decoder import examples
 
     return examples([canvases.swapaxes(0, 1), guesses.swapaxes(0, 1)], pictures)
-
-
-def _give_threads_back() -> None:
-    from denoisecli.diffusion.decode import use_all_threads
-
-    use_all_threads()
 
 
 def _digest(array: NDArray[Any] | None) -> bytes:
