@@ -1,6 +1,7 @@
 """Runs sampled together are the runs that they would have been alone."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import denoisecli
 from denoisecli.batch.messages import Outcome, Run, Warned
 from denoisecli.batch.packing import sample_together
 from denoisecli.batch.place import Place
-from denoisecli.batch.worker import MODELS, make_pack
+from denoisecli.batch.worker import BESIDE, MODELS, begin_pack, make_pack
 from denoisecli.diffusion.models import POCKET, load_model
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
@@ -26,14 +27,14 @@ def deck(**keys):
 
 
 def make(root, configs, force=False, stopping=lambda: False):
-    """Give the configs to a worker as one pack; return what it told."""
+    """Give the configs to a worker as one pack; return what became of each, in their order."""
     place, told = Place(root, force), []
     runs = []
     for number, config in enumerate(configs):
         plan = place.plan(config)
         runs.append(Run(number, f"{number}", plan.config, str(plan.folder.path)))
     make_pack(tuple(runs), place, 1, told.append, stopping)
-    return [message for message in told if isinstance(message, Outcome)]
+    return sorted((message for message in told if isinstance(message, Outcome)), key=lambda one: one.number)
 
 
 def alone(root, config):
@@ -121,6 +122,62 @@ def test_nothing_sticks_from_run_to_run(tmp_path):
         assert digests(made, but="trace.json") == digests(whole, but="trace.json"), config
     assert kept is not None
     assert MODELS.model is kept
+
+
+def test_runs_drawn_beside_others_are_the_same_to_the_byte(tmp_path):
+    configs = [deck(), deck(sampler="heun"), deck(seeds=(3,), steps=2)]
+    place, told = Place(tmp_path / "batch"), []
+    for number, config in enumerate(configs):
+        plan = place.plan(config)
+        begin_pack((Run(number, "", plan.config, str(plan.folder.path)),), place, 1, told.append, lambda: False)
+    BESIDE.wait()
+    outcomes = {one.number: one for one in told if isinstance(one, Outcome)}
+    assert [outcomes[number].state for number in range(3)] == ["made"] * 3
+    for number, config in enumerate(configs):
+        whole, made = alone(tmp_path / "alone", config), Path(outcomes[number].path)
+        assert digests(made, but="trace.json") == digests(whole, but="trace.json")
+        first, *_, last = [one for one in told if getattr(one, "number", None) == number]
+        assert (first.event, last) == ("start", outcomes[number])
+
+
+def test_run_that_cannot_be_drawn_fails_alone(tmp_path, monkeypatch):
+    from denoisecli.errors import MediaError
+    from denoisecli.labs.sample import lab
+
+    original = lab.draw_sheet
+
+    def fails(job, trace, pictures):
+        if job.config.seeds == (2,):
+            raise MediaError("sheet.png cannot be drawn.")
+        original(job, trace, pictures)
+
+    monkeypatch.setattr(lab, "draw_sheet", fails)
+    outcomes = make(tmp_path, [deck(seeds=(seed,)) for seed in (1, 2, 3)])
+    assert [outcome.state for outcome in outcomes] == ["made", "failed", "made"]
+    partial = Path(f"{outcomes[1].path}.partial")
+    assert (
+        json.loads((partial / "error.json").read_text())["error"] == outcomes[1].error == "sheet.png cannot be drawn."
+    )
+    assert list((partial / "work").glob("batch-*.safetensors"))  # it goes on with what was sampled
+
+
+def test_disk_that_is_full_for_all_is_told_once(tmp_path, monkeypatch):
+    """Runs that are drawn beside each other meet the full disk at once; only one says so, and nothing more begins."""
+    from denoisecli.errors import DiskFull
+    from denoisecli.labs.sample import lab
+
+    together, begun = threading.Barrier(2, timeout=60), []
+
+    def full(job, trace, pictures):
+        begun.append(job.config.seeds)
+        together.wait()
+        raise DiskFull("The disk is full.")
+
+    monkeypatch.setattr(lab, "draw_sheet", full)
+    outcomes = make(tmp_path, [deck(seeds=(seed,), steps=2) for seed in (1, 2, 3, 4, 5)])
+    assert [(one.state, one.fatal) for one in outcomes if one.state == "failed"] == [("failed", True)]
+    assert {one.state for one in outcomes} == {"failed", "stopped"}
+    assert (len(begun), len(outcomes)) == (2, 5)
 
 
 def test_model_is_loaded_once(tmp_path, monkeypatch):

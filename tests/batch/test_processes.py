@@ -93,6 +93,39 @@ def hanging(tmp_path, stop):
     yield (run,)
 
 
+def test_next_pack_is_taken_beside_the_last_one(tmp_path):
+    """Each run ends only when the one behind it has begun, though a worker has one pack at a time."""
+    packs = [(run,) for run in runs(tmp_path, 6)]
+    (tmp_path / "run-6").touch()
+    outcomes = told(tmp_path, bodies.go_on_beside, packs, jobs=1)
+    assert sorted((outcome.number, outcome.state) for outcome in outcomes) == [(n, "made") for n in range(6)]
+
+
+def test_run_that_kills_beside_another_takes_none_along(tmp_path):
+    packs = [(run,) for run in runs(tmp_path, 5)]
+    outcomes = {outcome.number: outcome for outcome in told(tmp_path, bodies.die_beside, packs, jobs=1)}
+    states = [outcomes[number].state for number in range(5)]
+    assert states == ["made", "failed", "made", "made", "made"]
+    assert "died 2 times in this run (killed by SIGKILL)" in outcomes[1].error
+    assert not (tmp_path / "not-alone").exists()
+
+
+def test_asked_twice_what_goes_on_beside_ends_too(tmp_path):
+    stop = Stop()
+    two = runs(tmp_path, 2)
+
+    def packs():
+        yield from ((run,) for run in two)
+        wait_until(lambda: all(Path(run.path).exists() and Path(run.path).read_text() for run in two))
+        stop.asked = 2
+
+    engine = Workers(1, Place(tmp_path), stop, bodies.hang_beside)
+    messages = [message for message in engine.run(packs()) if isinstance(message, Outcome)]
+    assert sorted((message.number, message.state) for message in messages) == [(0, "stopped"), (1, "stopped")]
+    assert all((tmp_path / f"ended-{number}").exists() for number in range(2))
+    assert not alive(int((tmp_path / "run-0").read_text()))
+
+
 ORPHAN = """
 import sys
 from pathlib import Path

@@ -90,7 +90,7 @@ def test_same_bytes_as_on_a_disk(url, tmp_path):
     place = Place(tmp_path / "runs")
     (config,) = [c for _, _, c in Schedule([product(read_documents(NOISE, "x")[0], [], ["seed=1"])], place).configs()]
     plan = place.plan(config)
-    place.make(plan, Report())
+    place.begin(plan, Report()).finish()
     disk = {path.relative_to(plan.folder.path).as_posix(): path.read_bytes()
             for path in plan.folder.path.rglob("*") if path.is_file()}  # fmt: skip
     store = files(outcome.path)

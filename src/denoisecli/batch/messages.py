@@ -85,8 +85,15 @@ class Settled:
 
 
 @dataclass(frozen=True)
+class Free:
+    """A worker takes the next pack: what it still has in hand needs its model no longer."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
 class Waiting:
     """No run is there to be made until more configs come."""
 
 
-Message = Outcome | Progress | Warned | Told | Settled | Waiting
+Message = Outcome | Progress | Warned | Told | Settled | Free | Waiting

@@ -10,7 +10,7 @@ from typing import Any
 
 from denoisecli.config.base import LabConfig
 from denoisecli.errors import DenoiseError, DiskFull
-from denoisecli.labs.job import Plan
+from denoisecli.labs.job import Begun, Plan
 from denoisecli.registry import part
 from denoisecli.report import Report
 from denoisecli.runs.folder import RUNS_DIR
@@ -87,9 +87,9 @@ class Place:
         """Return whether the run was tried and failed."""
         return plan.folder.error is not None
 
-    def make(self, plan: Plan[Any], report: Report) -> None:
-        """Make the run, unless it is there."""
-        plan.make(report)
+    def begin(self, plan: Plan[Any], report: Report) -> Begun:
+        """Do what needs the model, unless the run is there, and return the rest."""
+        return plan.begin(report)
 
     def fail(self, plan: Plan[Any], error: str, hint: str) -> None:
         """Leave `error.json` where the run would have been."""

@@ -20,10 +20,10 @@ from typing import Any
 
 from denoisecli.cores import wait_patiently
 
-from .messages import Message, Outcome, Pack, Run, Waiting
+from .messages import Free, Message, Outcome, Pack, Run, Waiting
 from .place import Place
 from .retry import tried
-from .worker import make_pack
+from .worker import BESIDE, begin_pack
 
 Body = Callable[[Pack, Place, int, Callable[[Message], None], Callable[[], bool]], None]
 POLL_S = 0.2
@@ -41,25 +41,26 @@ class Stop:
 
 @dataclass
 class _Worker:
-    """One process, its pipe, and the runs it has not told the end of."""
+    """One process, its pipe, and the runs it has not told the end of. free: whether it takes a pack beside those."""
 
     number: int
     process: Any
     pipe: Connection
     stopping: Any
     open: dict[int, Run] = field(default_factory=dict)
+    free: bool = True
 
 
 class Workers:
-    """An engine of `jobs` processes. `body` is what each does with a pack."""
+    """An engine of `jobs` processes. `body` is what each does with a pack; what it leaves may be told later."""
 
-    def __init__(self, jobs: int, place: Place, stop: Stop, body: Body = make_pack) -> None:
+    def __init__(self, jobs: int, place: Place, stop: Stop, body: Body = begin_pack) -> None:
         self.place, self.stop, self.body, self.jobs = place, stop, body, jobs
         self.context = mp.get_context("spawn")
         self.again: deque[Pack] = deque()
 
     def run(self, packs: Iterator[Pack]) -> Iterator[Message]:
-        """Hand out the packs, one to a worker at a time, and yield what the workers tell."""
+        """Hand out the packs, the next to a worker as soon as it is free, and yield what the workers tell."""
         workers = {number: self._spawn(number) for number in range(1, self.jobs + 1)}
         asked = 0
         try:
@@ -69,9 +70,9 @@ class Workers:
                     self._pass_on(workers)
                 pack: Pack | None = None
                 for worker in workers.values() if not asked else ():
-                    if not worker.open and (pack := self._next(packs)):
+                    if self._takes_more(worker) and (pack := self._next(packs)):
                         self._give(worker, pack)
-                if pack is None and not any(worker.open for worker in workers.values()):
+                if pack is None and not any(worker.open or not (worker.free or asked) for worker in workers.values()):
                     return
                 if pack == ():
                     yield Waiting()
@@ -79,12 +80,18 @@ class Workers:
         finally:
             _end(list(workers.values()))
 
+    def _takes_more(self, worker: _Worker) -> bool:
+        """Tell whether a worker gets a pack now. A run that one died in is alone from then on, and takes none along."""
+        alone = bool(self.again) or any(run.tries for run in worker.open.values())
+        return worker.free and not (alone and worker.open)
+
     def _next(self, packs: Iterator[Pack]) -> Pack | None:
         """Return the next pack, an empty one where it has to be waited for, None where there are no more."""
         return self.again.popleft() if self.again else next(packs, None)
 
     def _give(self, worker: _Worker, pack: Pack) -> None:
-        worker.open = {run.number: run for run in pack}
+        worker.open |= {run.number: run for run in pack}
+        worker.free = False
         try:
             worker.pipe.send(pack)
         except (BrokenPipeError, ConnectionResetError):
@@ -140,6 +147,9 @@ def _told(worker: _Worker) -> Iterator[Message]:
     try:
         while worker.pipe.poll():
             message: Message = worker.pipe.recv()
+            if isinstance(message, Free):
+                worker.free = True
+                continue
             if isinstance(message, Outcome):
                 worker.open.pop(message.number, None)
             yield message
@@ -185,12 +195,30 @@ def _serve(pipe: Connection, stopping: Any, number: int, jobs: int, place: Place
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.dup2(2, 1)  # stdout is the parent's alone
     share_machine(number, jobs)
+    tell = _teller(pipe)
     try:
         while True:
-            body(pipe.recv(), place, number, pipe.send, lambda: bool(stopping.value))
-    except (EOFError, BrokenPipeError, ConnectionResetError, _Ended):
+            body(pipe.recv(), place, number, tell, lambda: bool(stopping.value))
+            tell(Free(number))
+    except (EOFError, ConnectionResetError, _Ended):
+        if not BESIDE.end(PATIENCE_S / 2):
+            os._exit(0)  # a thread that hangs in a store, say, would not let go
         gc.freeze()  # else Python takes a second and more to look through torch for what nobody needs any longer
         sys.exit(0)
+
+
+def _teller(pipe: Connection) -> Callable[[Message], None]:
+    """Return what sends messages, one at a time, for every thread; it ends a thread that nobody hears any more."""
+    one_at_a_time = threading.Lock()
+
+    def tell(message: Message) -> None:
+        with one_at_a_time:
+            try:
+                pipe.send(message)
+            except (BrokenPipeError, ConnectionResetError):
+                raise _Ended from None
+
+    return tell
 
 
 def _end_now(_number: int, _frame: object) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from denoisecli.cache import cache_dir
 from denoisecli.errors import DenoiseError, RemoteError, UsageError
-from denoisecli.labs.job import Plan
+from denoisecli.labs.job import Begun, Plan
 from denoisecli.report import Report
 from denoisecli.runs.files import ERROR_FILE
 from denoisecli.runs.folder import failure_note
@@ -90,12 +90,21 @@ class RemotePlace(Place):
         """Return whether the run was tried and failed."""
         return self._has(_failure(plan))
 
-    def make(self, plan: Plan[Any], report: Report) -> None:
-        """Make the run in the staging folder, put it into the store, and clear the staging folder of it."""
+    def begin(self, plan: Plan[Any], report: Report) -> Begun:
+        """Begin the run in the staging folder; the rest ends with putting it into the store."""
         if self.done(plan):
             report.done(plan.folder.path, fresh=False)
-            return
-        plan.make(report)
+            return Begun(lambda: None)
+        begun = plan.begin(report)
+
+        def finish() -> None:
+            begun.finish()
+            self._take(plan, report)
+
+        return Begun(finish, begun.ended)
+
+    def _take(self, plan: Plan[Any], report: Report) -> None:
+        """Put a run of the staging folder into the store, and clear the staging folder of it."""
         report.stage("put", 1)
         with self._store() as (store, root):
             target = f"{root}/{_below(plan)}"

@@ -1,4 +1,4 @@
-"""The batch on a terminal: one row a worker, and under them how far the whole is."""
+"""The batch on a terminal: a row for each thing a worker has in hand, and under them how far the whole is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TableLook(Look):
     def __init__(self, console: Console, total: int | None) -> None:
         super().__init__(console, total)
         self.failed = 0
-        self.at: dict[int, Progress] = {}
+        self.at: dict[tuple[int, ...], Progress] = {}  # by the numbers of its runs
         self.rich = RichConsole(stderr=True, highlight=False)
         self.live = RichLive(
             console=self.rich,
@@ -42,12 +42,17 @@ class TableLook(Look):
         self.live.start()
 
     def show(self, message: Message) -> None:
-        """Move a worker's row, or settle a run."""
+        """Move the row of a run, or of those that are sampled at once; settle a run."""
         if isinstance(message, Progress):
-            self.at[message.worker] = message
+            self.leave(*message.numbers)
+            self.at[message.numbers] = message
         elif isinstance(message, Settled):
-            self.at.pop(message.worker, None)
+            self.leave(message.number)
         super().show(message)
+
+    def leave(self, *numbers: int) -> None:
+        """Take away the rows in which any of these runs is."""
+        self.at = {mine: row for mine, row in self.at.items() if not set(mine) & set(numbers)}
 
     def outcome(self, outcome: Outcome) -> None:
         """Count failures too."""
@@ -71,9 +76,9 @@ class TableLook(Look):
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=self.rich.width // 2)
         table.add_column(no_wrap=True, style="dim")
         table.add_column()
-        for worker, now in sorted(self.at.items())[:MOST_ROWS]:
+        for now in sorted(self.at.values(), key=lambda now: (now.worker, now.numbers))[:MOST_ROWS]:
             bar = ProgressBar(total=max(now.total, 1), completed=now.done, width=20)
-            table.add_row(str(worker), plain(now.label), WORDS.get(now.stage, now.stage), bar)
+            table.add_row(str(now.worker), plain(now.label), WORDS.get(now.stage, now.stage), bar)
         return Group(table, self.line())
 
     def line(self) -> Text:

@@ -48,6 +48,8 @@ class Job(Generic[Config]):
     """set where the run fails, for threads that are still at work on it"""
     ahead: Ahead | None = None
     """decodes states while others are sampled"""
+    left: list[Callable[[], object]] = field(default_factory=list)
+    """what comes behind the recipe, see `leave`"""
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -75,12 +77,38 @@ class Job(Generic[Config]):
                 kept.tell(self.report)
                 self.report.step(done)
 
+    def leave(self, work: Callable[..., object], *given: object) -> None:
+        """Leave for last what needs the model no longer: in a batch another run takes it meanwhile, see `Plan.begin`.
+
+        work: is called with this job and what is given; a file that is open among that is closed behind it.
+        """
+
+        def done() -> None:
+            with contextlib.ExitStack() as opened:
+                for file in given:
+                    if isinstance(file, contextlib.AbstractContextManager):
+                        opened.enter_context(file)
+                work(self, *given)
+
+        self.left.append(done)
+
     def artifact(self, path: Path, kind: str) -> None:
         """Note a finished file of the run, and tell of it."""
         self.report.artifact(self.folder.path, self.folder.add(path, kind))
 
 
 Recipe = Callable[[Job[Config]], Trace]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that needs its model no longer. `finish` makes the rest of it, once, in whichever thread.
+
+    ended: set where nobody waits for it any more; films then end with their next frame, and `finish` raises.
+    """
+
+    finish: Callable[[], object]
+    ended: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -98,39 +126,55 @@ class Plan(Generic[Config]):
 
     def make(self, report: Report) -> Path:
         """Make the run unless it is done, and return its folder. Interrupted, it goes on at the last whole batch."""
+        self.begin(report).finish()
+        return self.folder.path
+
+    def begin(self, report: Report) -> Begun:
+        """Do what needs the model, and return the rest; where the run is there already, nothing is left to be done."""
         if self.folder.done:
             if missing := missing_files(self.folder.path):
                 report.warn(
                     f"{self.folder.path} lacks {some_of(missing)}; `denoisecli render` draws films and sheets again"
                 )
             report.done(self.folder.path, fresh=False)
-            return self.folder.path
-        try:
-            with self.folder.open():
-                write_file(self.folder.partial / CONFIG_FILE, utf8(plain_yaml(self.config)))
-                resumed = any(self.folder.work.glob("*.safetensors"))
-                told = json.loads(self.config.model_dump_json())
-                report.start(
-                    self.folder.path,
-                    self.config.lab,
-                    self.config.title,
-                    **rates.details(told, drawn=self.drawn),
-                    **draft_note(self.config),
-                )
-                _warn_of_undrawable(report, self.config.title)
-                job = Job(self.config, self.folder, report)
-                trace = self.recipe(job)
-                self._write(trace, job)
-                self.folder.finish()
-                if not (resumed or self.drawn) and self.config.by_command:
-                    rates.learn(told, job.timings, sum(int(row["bytes"]) for row in self.folder.artifacts))
-        except BaseException:
+            return Begun(lambda: None)
+        with contextlib.ExitStack() as held:
+            held.callback(report.close)
+            held.push(self._failed)
+            held.enter_context(self.folder.open())
+            write_file(self.folder.partial / CONFIG_FILE, utf8(plain_yaml(self.config)))
+            resumed = any(self.folder.work.glob("*.safetensors"))
+            told = json.loads(self.config.model_dump_json())
+            report.start(
+                self.folder.path,
+                self.config.lab,
+                self.config.title,
+                **rates.details(told, drawn=self.drawn),
+                **draft_note(self.config),
+            )
+            _warn_of_undrawable(report, self.config.title)
+            job = Job(self.config, self.folder, report)
+            trace = self.recipe(job)
+            rest = held.pop_all()
+        learns = not (resumed or self.drawn) and self.config.by_command
+        return Begun(lambda: self._finish(trace, job, rest, told if learns else None), job.ended)
+
+    def _failed(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
             self.folder.discard_if_empty()
-            raise
-        finally:
-            report.close()
-        report.done(self.folder.path, fresh=True)
-        return self.folder.path
+
+    def _finish(
+        self, trace: Trace, job: Job[Config], held: contextlib.ExitStack, learns: dict[str, Any] | None
+    ) -> None:
+        """Draw what was left, write the trace and give the folder its name. held: what ends with the run."""
+        with held:
+            for work in job.left:
+                work()
+            self._write(trace, job)
+            self.folder.finish()
+            if learns is not None:
+                rates.learn(learns, job.timings, sum(int(row["bytes"]) for row in self.folder.artifacts))
+        job.report.done(self.folder.path, fresh=True)
 
     def _write(self, trace: Trace, job: Job[Config]) -> None:
         """Write states.safetensors and trace.json; the trace comes last and lists the others."""

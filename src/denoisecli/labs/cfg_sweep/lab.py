@@ -54,8 +54,7 @@ def make(job: Job[CfgSweepConfig]) -> Trace:
         views |= taken_pictures(job, model, trace, taken_apart(job.config, scales))
         kept = stored(job, views)
     folded = fold(trace, len(scales))
-    with kept:
-        draw(job, folded, kept)
+    job.leave(draw, folded, kept)
     return folded
 
 

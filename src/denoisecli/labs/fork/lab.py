@@ -56,8 +56,7 @@ def make(job: Job[ForkConfig]) -> Trace:
         describe_forks(job, trunk, branches, pictures, ends)
         save_finals(job, model, pictures, ends)
         kept = stored(job, {"canvas": pictures.canvas, "guess": pictures.guess, "branch": ways, "final": ends})
-    with kept:
-        draw(job, trunk, kept)
+    job.leave(draw, trunk, kept)
     return trunk
 
 

@@ -93,14 +93,14 @@ def make(job: Job[LoraRankConfig]) -> Trace:
         keep_subject(trace, subject)
         keep_piece(trace, lora, values, job.config.ranks or ())
     if not job.config.paints:
-        draw(job, trace)
+        job.leave(draw, trace)
         return trace
     from denoisecli.labs.pictures import stored
 
     from .images import paint
 
-    with stored(job, {"final": paint(job, trace, path)}) as kept:
-        draw(job, trace, kept)
+    kept = stored(job, {"final": paint(job, trace, path)})
+    job.leave(draw, trace, kept)
     return trace
 
 

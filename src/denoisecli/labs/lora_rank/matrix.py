@@ -149,7 +149,7 @@ def make(job: Job[LoraRankConfig]) -> Trace:
     record = {"runs": list(subject.rows), "matrix": {"name": config.title, "shape": list(matrix.shape),
               "rank": int(np.linalg.matrix_rank(matrix))}}  # fmt: skip
     trace = Trace("lora-rank", arrays, record)
-    draw(job, trace)
+    job.leave(draw, trace)
     return trace
 
 

@@ -62,8 +62,8 @@ def make(job: Job[NoiseConfig]) -> Trace:
 
         add_model_views(job, trace, picture, levels[0])
     trace.record["config"] = json.loads(job.config.model_dump_json())
-    draw(job, trace)
-    save_stills(job, trace, schedules)
+    job.leave(draw, trace)
+    job.leave(save_stills, trace, schedules)
     return trace
 
 

@@ -42,8 +42,7 @@ def make(job: Job[SampleConfig]) -> Trace:
         save_images(job, seed_images(model, job.config, pictures.finals))
         save_clips(job, model, pictures.clips, [f"seed-{seed}" for seed in job.config.seeds])
         kept = stored(job, {"canvas": pictures.canvas, "guess": pictures.guess})
-    with kept:
-        draw(job, trace, kept)
+    job.leave(draw, trace, kept)
     return trace
 
 

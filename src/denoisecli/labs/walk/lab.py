@@ -89,8 +89,8 @@ def make(job: Job[WalkConfig]) -> Trace:
             add_guesses(walker, places, pictures, trace)
     describe(trace, walker, places, facts.jumps)
     save_ends(walker, places)
-    with PictureFile.open(pictures.path) as kept:
-        draw_rest(job, trace, kept)
+    kept = PictureFile.open(pictures.path)
+    job.leave(draw_rest, trace, kept)
     return trace
 
 

@@ -45,8 +45,7 @@ def make(job: Job[WordsConfig]) -> Trace:
         describe_words(job, trace, pictures)
         save_images(job, seed_images(model, job.config, pictures.finals))
         kept = stored(job, {"canvas": pictures.canvas, "guess": pictures.guess})
-    with kept:
-        draw(job, trace, kept)
+    job.leave(draw, trace, kept)
     return trace
 
 
