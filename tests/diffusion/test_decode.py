@@ -73,10 +73,10 @@ def test_small_pictures_are_decoded_side_by_side_within_bounds(
     one = np.concatenate([vae.decode(latent[None]) for latent in noise(7).numpy()])
     run = vae._run
 
-    def watched(latents):
+    def watched(latents, place):
         under_way.append(len(latents))
         seen.append((sum(under_way), torch.get_num_threads()))
-        pictures = run(latents)
+        pictures = run(latents, place)
         under_way.pop()
         return pictures
 
@@ -93,7 +93,7 @@ def test_batches_of_what_must_not_be_shared_are_bounded(tiny_autoencoder, monkey
     vae, sizes = VaeDecoder(tiny_autoencoder, "x"), []
     run = vae._run
     monkeypatch.setattr(vae, "_takes_several", lambda: False)
-    monkeypatch.setattr(vae, "_run", lambda latents: sizes.append(len(latents)) or run(latents))
+    monkeypatch.setattr(vae, "_run", lambda latents, place: sizes.append(len(latents)) or run(latents, place))
     monkeypatch.setattr("denoisecli.diffusion.decode.PIXELS_PER_BATCH", 3 * 64 * 64)
     latents = noise(7).numpy()
     parts = vae.decode(latents)
@@ -105,7 +105,7 @@ def test_batches_of_what_must_not_be_shared_are_bounded(tiny_autoencoder, monkey
 @pytest.mark.usefixtures("three_threads")
 def test_threads_are_given_back_where_a_decoder_fails(tiny_autoencoder, monkeypatch):
     vae = VaeDecoder(tiny_autoencoder, "x")
-    monkeypatch.setattr(vae, "_run", lambda latents: 1 // 0)
+    monkeypatch.setattr(vae, "_run", lambda latents, place: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         vae.decode(noise(2).numpy())
     assert torch.get_num_threads() == 3

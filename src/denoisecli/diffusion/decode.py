@@ -7,6 +7,7 @@ autoencoder where it has one (then both are the same), else the least-squares li
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .models import Model
 
 Kind = Literal["preview", "vae"]
+Place = tuple[torch.device, torch.dtype]  # where an autoencoder computes, and in what
 
 PIXELS_PER_BATCH = 4 * 256 * 256
 """Pixels decoded at once, in a batch or side by side: more fall out of a CPU's caches, and cost memory."""
@@ -130,7 +132,8 @@ class VaeDecoder:
             return np.stack([first_of_each(self.clip(one), frames) for one in latents])
         size = self._batch(latents.shape)
         if size > 1 and self._takes_several():
-            return np.concatenate(list(side_by_side(self._decode, np.split(latents, len(latents)), size)))
+            work = partial(self._decode, place=self._place())  # to look for it walks through all modules
+            return np.concatenate(list(side_by_side(work, np.split(latents, len(latents)), size)))
         parts = [self._decode(latents[i : i + size]) for i in range(0, len(latents), size)]
         return np.concatenate(parts)
 
@@ -159,11 +162,14 @@ class VaeDecoder:
     def _batch(self, shape: Sequence[int]) -> int:
         return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * self.scale_factor**2))
 
-    def _decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
-        config, dtype = self.vae.config, self.vae.dtype
+    def _place(self) -> Place:
+        return computes_on(self.vae), self.vae.dtype
+
+    def _decode(self, latents: NDArray[Any], place: Place | None = None) -> NDArray[np.uint8]:
+        config, (device, dtype) = self.vae.config, place or self._place()
         if dtype == torch.float16 and config.get("force_upcast"):
             return self._decode_float32(latents, dtype)
-        pictures = self._run(latents)
+        pictures = self._run(latents, (device, dtype))
         if not bool(torch.isfinite(pictures).all()):
             return self._decode_float32(latents, dtype)
         return to_uint8(pictures)
@@ -172,7 +178,7 @@ class VaeDecoder:
         """Decode once more in float32: half precision overflows in some decoders, SDXL's first of all."""
         with quiet():
             try:
-                pictures = self._run(latents) if self.vae.to(torch.float32) else None
+                pictures = self._run(latents, self._place()) if self.vae.to(torch.float32) else None
             finally:
                 self.vae.to(dtype)
         if pictures is None or not bool(torch.isfinite(pictures).all()):
@@ -180,8 +186,8 @@ class VaeDecoder:
         return to_uint8(pictures)
 
     @torch.inference_mode()
-    def _run(self, latents: NDArray[Any]) -> torch.Tensor:
-        x = torch.from_numpy(np.ascontiguousarray(latents)).to(computes_on(self.vae), self.vae.dtype)
+    def _run(self, latents: NDArray[Any], place: Place) -> torch.Tensor:
+        x = torch.from_numpy(np.ascontiguousarray(latents)).to(*place)
         with blamed(self.ref):
             x = autoencoder.to_decoder(self.vae, x)
             if type(self.vae).__name__ == "AutoencoderTiny":
