@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -151,10 +152,11 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
         down, across = clips.grid_of(len(clips.shown_frames(clips.frames_of(trace.record), show)), width / height)
         width, height = across * width, down * height
     shape = (seeds, states, height, width, 3)
-    canvas, guess = room(job, "canvas", shape), room(job, "guess", shape)
     changed = [(int(seed), int(state)) for seed, state in np.argwhere(factors < 1)]
-    raw = room(job, "raw", (len(changed), height, width, 3))
+    shapes = {"canvas": shape, "guess": shape, "raw": (len(changed), *shape[2:])}
+    whole_size = sum(map(math.prod, shapes.values()))
     progress = _Progress(job, total=seeds * (2 * states - 1) + len(changed))
+    canvas, guess, raw = (room(job, name, one, of=whole_size) for name, one in shapes.items())
     with job.timed("decode"):
         for part, size in of_one_size(sizes[:-1]):
             ends = canvases[:, -1] if size == sizes[-1] else guesses[:, part.stop - 1]

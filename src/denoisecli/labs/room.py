@@ -26,7 +26,7 @@ def room(job: Job[Any], name: str, shape: tuple[int, ...], dtype: DTypeLike = np
     """
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
-    if max(size, of) <= IN_MEMORY:
+    if not size or max(size, of) <= IN_MEMORY:  # a file of no bytes cannot be mapped
         return np.empty(shape, kind)
     path: Path = job.folder.work / f"{name}.raw"
     path.unlink(missing_ok=True)
