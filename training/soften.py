@@ -9,9 +9,11 @@ web, the gap is narrow: if a share 1 − s of all captions belonged to other pic
 
     cond' = uncond + s · (cond − uncond),
 
-so guidance w with the new weights is guidance s · w with the old. `states` keeps what the old weights guess on their
-own guided runs and on the results of these, noised again; `train` fits the denoiser to cond' there, and to uncond
-without words. The text encoder stays as it is. Both go on where they were killed; `unet/` has the averaged weights.
+so guidance w with the new weights is guidance s · w with the old. `share` is small only where the gap is wide, at high
+noise. `states` keeps what the old weights guess on their own guided runs and on the results of these, noised again;
+`train` fits the denoiser to cond' there, to uncond without words, and to the gap between them, in x0, since that is
+what guidance multiplies. The text encoder stays as it is. Both go on where they were killed; `unet/` has the averaged
+weights.
 """
 
 from __future__ import annotations
@@ -29,7 +31,19 @@ from torch import nn
 from training.captions import KEY, random_attributes
 from training.denoiser import Noiser
 from training.grid import build_solver
-from training.runs import Average, Log, device, gather, load_checkpoint, rate, save_whole
+from training.runs import (
+    Average,
+    Log,
+    agree,
+    average_gradients,
+    device,
+    gather,
+    join_workers,
+    load_checkpoint,
+    rate,
+    save_whole,
+    workers,
+)
 from training.sampling import Sampler, starting_noise
 
 if TYPE_CHECKING:
@@ -37,13 +51,21 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-SHARE = 0.4
+SHARE, LOW, HIGH = 0.4, 400, 800
+"""The share of the gap that is left at t ≥ HIGH; all of it is at t ≤ LOW, and a straight line lies between."""
 SOLVERS = ("ddim", "dpmpp_2m", "euler_a")
 STEPS = (4, 6, 8, 12, 20)
 SCALES = (1.0, 3.0, 5.0, 7.5, 7.5, 12.0)
 RUNS = 8  # a file
 NOISED = 3  # states made from each result
-WITHOUT = 0.25  # share of a batch that is learnt without words
+KEPT = 0.3  # how often a state at t ≤ LOW is learnt, for one above: there is nothing to change there
+CAP = 60.0  # of what an error in eps weighs in x0, (1 − alpha_bar) / alpha_bar: 0.4 at t = 200, 14 at 700
+GAP = 4.0  # what an error of the gap weighs, which guidance multiplies, for 1 of each guess
+
+
+def share(t: Tensor) -> Tensor:
+    """The share of the gap that is left at levels t, of the same shape."""
+    return 1 - (1 - SHARE) * ((t.float() - LOW) / (HIGH - LOW)).clamp(0, 1)
 
 
 def draw_contexts(sampler: Sampler, rng: np.random.Generator, count: int) -> Tensor:
@@ -84,7 +106,7 @@ class States:
         """A few guided runs side by side, and their results noised again."""
         solver = build_solver(str(self.rng.choice(SOLVERS)))
         solver.set_timesteps(int(self.rng.choice(STEPS)))
-        scale = SHARE * float(self.rng.choice(SCALES))
+        scale = float(self.rng.choice(SCALES))
         context = draw_contexts(self.sampler, self.rng, RUNS)
         noise = starting_noise([int(seed) for seed in self.rng.integers(1 << 31, size=RUNS)]).to(device())
         x_t = noise * solver.init_noise_sigma
@@ -92,9 +114,9 @@ class States:
             x = solver.scale_model_input(x_t, t)
             level = t.round().long().clamp(0, 999).expand(RUNS).to(device())
             uncond, cond = self.guess(x, level, context)
-            x_t = solver.step(uncond + scale * (cond - uncond), t, x_t).prev_sample
+            x_t = solver.step(uncond + scale * share(t) * (cond - uncond), t, x_t).prev_sample
         for _ in range(NOISED):
-            t = torch.from_numpy(self.rng.integers(1000, size=RUNS)).to(device())
+            t = torch.from_numpy(self.rng.integers(LOW // 2, 1000, size=RUNS)).to(device())
             again = context if self.rng.random() < 0.7 else draw_contexts(self.sampler, self.rng, RUNS)
             self.guess(self.noiser.add(x_t, torch.randn_like(x_t), t), t, again)
 
@@ -129,44 +151,55 @@ class Softening:
     """The run: the denoiser, what it is to guess, and the step that moves it on."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.step = options, 0
+        self.options, self.step, self.rank = options, 0, join_workers()
         sampler = Sampler.from_folder(options.pipeline)
         self.unet, self.empty = sampler.unet.train(), sampler.embed([""]).detach()[0]
         self.average = Average(self.unet, options.decay)
-        self.optimizer = torch.optim.AdamW(self.unet.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
+        self.optimizer = torch.optim.AdamW(self.unet.parameters(), lr=options.lr, betas=(0.9, 0.99), weight_decay=0.0)
         state = load_checkpoint(options.out / "checkpoint.pt")
         if state is not None:
             self.unet.load_state_dict(state["unet"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.average.restore(state["average"])
             self.step = int(state["step"])
-        self.rng = np.random.default_rng((options.seed, self.step))
+        self.rng = np.random.default_rng((options.seed, self.step, self.rank))
+        alpha_bar = Noiser(device()).alpha_bar
+        self.weight = ((1 - alpha_bar) / alpha_bar).clamp(max=CAP) / CAP
         self.read()
 
     def read(self) -> None:
         """Take the states that are there now; the first file is for measuring alone."""
         self.states = load_states(self.options.out / "states")
         self.held = len(torch.load(self.options.out / "states" / "000.pt", weights_only=True)["t"])
+        often = np.where(self.states["t"][self.held :].numpy() > LOW, 1.0, KEPT)
+        self.often = often / often.sum()
 
-    def rows(self, chosen: Tensor, without: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """x_t, t, context and the eps to learn of some states; `without` says which have no words, (n,)."""
+    def rows(self, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """x_t, t, context of some states, and the eps to learn without words and with them."""
         part = {name: value[chosen].to(device()) for name, value in self.states.items()}
-        share = torch.where(without, 0.0, SHARE)[:, None, None, None]
-        context = torch.where(without[:, None, None], self.empty, part["context"].float())
         x_t = part["x_t"].float().contiguous(memory_format=torch.channels_last)
-        return x_t, part["t"], context, part["uncond"].float() + share * part["gap"].float()
+        uncond, gap = part["uncond"].float(), part["gap"].float()
+        return x_t, part["t"], part["context"].float(), uncond, uncond + share(part["t"])[:, None, None, None] * gap
+
+    def loss(self, chosen: Tensor) -> Tensor:
+        """Mean over states of the squared errors in x0 of both guesses and, times `GAP`, of the gap between them."""
+        x_t, t, context, *wanted = self.rows(chosen)
+        both = torch.cat([self.empty.expand_as(context), context])
+        eps = self.unet(torch.cat([x_t, x_t]), t.repeat(2), both).sample
+        uncond, cond = (found - right for found, right in zip(eps.chunk(2), wanted, strict=True))
+        error = uncond.square() + cond.square() + GAP * (cond - uncond).square()
+        return (self.weight[t] * error.mean((1, 2, 3))).mean()
 
     def advance(self) -> Tensor:
         """One optimizer step; return its loss."""
-        count = self.options.batch
-        chosen = torch.from_numpy(self.rng.integers(self.held, len(self.states["t"]), count))
-        without = torch.arange(count) < round(WITHOUT * count)
-        x_t, t, context, target = self.rows(chosen, without.to(device()))
-        loss = nn.functional.mse_loss(self.unet(x_t, t, context).sample, target)
+        count = self.options.batch // workers()
+        chosen = torch.from_numpy(self.held + self.rng.choice(len(self.often), count, p=self.often))
+        loss = self.loss(chosen)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr * rate(self.step, self.step / self.options.steps)
+            group["lr"] = self.options.lr * rate(self.step, self.step / self.options.steps, hold=0.0)
         self.optimizer.zero_grad()
         loss.backward()
+        average_gradients(self.unet.parameters())
         nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
         self.optimizer.step()
         self.average.update()
@@ -176,20 +209,23 @@ class Softening:
     @torch.no_grad()
     def guess(self, chosen: Tensor, *, without: bool) -> tuple[Tensor, Tensor]:
         """eps (n, 4, 32, 32) as guessed and as it is to be, of some states with their words or without any."""
-        x_t, t, context, target = self.rows(chosen, torch.full((len(chosen),), without, device=device()))
+        x_t, t, context, uncond, cond = self.rows(chosen)
+        context = self.empty.expand_as(context) if without else context
         parts = zip(x_t.split(32), t.split(32), context.split(32), strict=True)
-        return torch.cat([self.unet(*part).sample for part in parts]), target
+        return torch.cat([self.unet(*part).sample for part in parts]), uncond if without else cond
 
     def errors(self) -> dict[str, float]:
-        """Mean squared errors on held-out states, and that of the gap as a share of what the gap is to be."""
+        """Mean squared errors in x0 on held-out states; that of the gap as a share of what it is to be, above LOW."""
         chosen = torch.arange(0, self.held, max(1, self.held // self.options.validate))
         cond, cond_wanted = self.guess(chosen, without=False)
         uncond, uncond_wanted = self.guess(chosen, without=True)
+        weight = CAP * self.weight[self.states["t"][chosen]][:, None, None, None]
         gap, wanted = cond - uncond, cond_wanted - uncond_wanted
+        high = weight * (self.states["t"][chosen] > LOW)[:, None, None, None].to(weight)
         return {
-            "with": float((cond - cond_wanted).square().mean()),
-            "without": float((uncond - uncond_wanted).square().mean()),
-            "gap": float((gap - wanted).square().mean() / wanted.square().mean()),
+            "with": float((weight * (cond - cond_wanted).square()).mean()),
+            "without": float((weight * (uncond - uncond_wanted).square()).mean()),
+            "gap": float((high * (gap - wanted).square()).mean() / (high * wanted.square()).mean()),
         }
 
     def checkpoint(self, losses: list[Tensor], seconds: float) -> None:
@@ -210,8 +246,9 @@ class Softening:
         while self.step < self.options.steps:
             losses.append(self.advance())
             elapsed = time.monotonic() - started
-            if elapsed > self.options.every or self.step == self.options.steps:
-                self.checkpoint(losses, elapsed)
+            if agree(elapsed) > self.options.every or self.step == self.options.steps:
+                if self.rank == 0:
+                    self.checkpoint(losses, elapsed)
                 self.read()
                 losses, started = [], time.monotonic()
 
@@ -225,8 +262,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=20)
     parser.add_argument("--runs", type=int, default=4, help=f"batches of {RUNS} runs a file")
     parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=1e-4)
+    parser.add_argument("--batch", type=int, default=12, help="states, each guessed with and without words")
+    parser.add_argument("--lr", type=float, default=8e-5)
     parser.add_argument("--decay", type=float, default=0.998, help="of the weights' moving average")
     parser.add_argument("--validate", type=int, default=96, help="held-out states to measure on")
     parser.add_argument("--every", type=float, default=240, help="seconds between checkpoints")

@@ -185,6 +185,20 @@ def test_traceback_only_when_asked_for(run):
     assert "Traceback" in run("sample", "-v", "--model", "nowhere/at/all").stderr
 
 
+@pytest.mark.parametrize(
+    ("phases", "said"),
+    [
+        ("[{until: 0.1, cfg: 3}, {until: 0.14, cfg: 5}]", "phase 2 has no step"),
+        ("[{until: 0.5, scale: 1}, {scale: 8}]", "a side has at most"),
+    ],
+)
+def test_a_config_whose_phases_no_run_could_have_fails_its_check(run, tmp_path, phases, said):
+    (tmp_path / "x.yaml").write_text(f"lab: sample\nsteps: 20\nsize: 1024x1024\nphases: {phases}\n")
+    checked = run("config", "check", "x.yaml")
+    assert checked.returncode == 2
+    assert said in checked.stderr
+
+
 @pytest.mark.usefixtures("heavy")
 def test_config_round_trip_through_a_pipe(run, tmp_path):
     text = run("config", "init", "sample").stdout

@@ -34,10 +34,14 @@ def init(lab: Lab) -> None:
 @config_app.command(short_help="Check configs without running them.")
 def check(files: Annotated[list[str], typer.Argument(metavar="FILE", help="Config files; - is stdin.")]) -> None:
     """Check configs without running them; each must say which `lab:` it is for."""
+    from denoisecli.config.base import SamplingConfig
     from denoisecli.config.load import load_any
+    from denoisecli.config.phases import painted_size
 
     for name in files:
         for config in load_any([name]):
+            if isinstance(config, SamplingConfig):
+                painted_size(config)  # raises where a phase has no step to itself, or paints too large
             print_line(plain(f"{name}: {config.lab}: ok"))
 
 
