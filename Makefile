@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: scripts families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket calm soften clean docs
+.PHONY: scripts families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket calm clean docs
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -142,7 +142,7 @@ APART    := --shards 4 --per-shard 300
 FIRST    := --steps 5000 --batch 64 --crop 128
 SECOND   := --steps 3000 --batch 12 --crop 128 --lr 8e-4
 CALMED   := --steps 2000
-SOFTENED := --files 20 --steps 5000
+SOFTENED := --files 20 --steps 2100
 LEARNED  := --samples 1500000 --batch 512 --lr 1.5e-3 --decay 0.999
 STRAYED  := --files 40 --per-file 12
 LORA     := --samples 120000 --batch 256 --lr 2e-3
@@ -170,6 +170,9 @@ pocket: $(STAMP)
 		--work $(POCKET)/lora-woodcut --trigger "woodcut print" --out $(POCKET)/model/loras/woodcut-print.safetensors $(LORA)
 	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-balloon --base $(POCKET)/latents-scenes \
 		--work $(POCKET)/lora-balloon --trigger "hot-air balloon" --out $(POCKET)/model/loras/hot-air-balloon.safetensors $(LORA)
+	for what in states train; do $(TRAIN).soften $$what --pipeline $(POCKET)/model --out $(POCKET)/softened $(SOFTENED) \
+		|| exit 1; done
+	cp -r $(POCKET)/softened/unet/. $(POCKET)/model/unet/
 	$(TRAIN).probe $(SCENES) --out $(POCKET)/probe.pt $(JUDGED)
 	$(TRAIN).evaluate --pipeline $(POCKET)/model --probe $(POCKET)/probe.pt --out $(POCKET)/evaluation $(MEASURED)
 	$(TRAIN).guesses --pipeline $(POCKET)/model --latents $(POCKET)/latents-scenes
@@ -185,11 +188,6 @@ calm: $(STAMP)
 		--out $(POCKET)/calm $(CALMED)
 	$(TRAIN).grid --pipeline $(POCKET)/model --decoder $(POCKET)/calm/autoencoder --name calm \
 		--probe $(POCKET)/probe.pt $(SCENES) --out $(POCKET)/grid $(FEW)
-
-# Likewise: guidance 7.5 as the package's weights paint at 3.
-soften: $(STAMP)
-	for what in states train; do $(TRAIN).soften $$what --pipeline $(POCKET)/model --out $(POCKET)/softened $(SOFTENED) \
-		|| exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache

@@ -253,8 +253,28 @@ def test_states_are_what_the_weights_guess_and_targets_lie_a_share_of_the_way(ch
     chosen = torch.arange(4)
     cond, cond_wanted = run.guess(chosen, without=False)
     uncond, uncond_wanted = run.guess(chosen, without=True)
-    assert torch.allclose(cond_wanted, uncond + soften.SHARE * (cond - uncond), atol=2e-3)  # they are kept in half
+    left = soften.share(run.states["t"][chosen])[:, None, None, None]
+    assert torch.allclose(cond_wanted, uncond + left * (cond - uncond), atol=2e-3)  # they are kept in half
     assert torch.allclose(uncond_wanted, uncond, atol=2e-3)
+
+
+def test_a_share_of_the_gap_is_left_at_high_noise_and_all_of_it_at_low():
+    levels = torch.tensor([0, soften.LOW, (soften.LOW + soften.HIGH) // 2, soften.HIGH, 999])
+    left = soften.share(levels)
+    assert left.tolist() == pytest.approx([1, 1, (1 + soften.SHARE) / 2, soften.SHARE, soften.SHARE])
+
+
+def test_softening_heeds_the_gap_more_than_what_both_guesses_share(chain, tmp_path):
+    arguments = ["--pipeline", str(chain.pipeline), "--out", str(tmp_path), "--files", "2", "--runs", "1"]
+    soften.main(["states", *arguments])
+    run, chosen = soften.Softening(soften.parse(["train", *arguments])), torch.arange(6)
+    run.weight = torch.ones(1000)
+    x_t, _, _, uncond, cond = run.rows(chosen)
+    losses = {}
+    for name, moved in (("both", (0.1, 0.1)), ("apart", (-0.1, 0.1))):
+        run.unet = lambda *_, moved=moved: SimpleNamespace(sample=torch.cat([uncond + moved[0], cond + moved[1]]))
+        losses[name] = float(run.loss(chosen))
+    assert losses == pytest.approx({"both": 0.02, "apart": 0.02 + soften.GAP * 0.04}, rel=1e-3)
 
 
 def test_the_grid_keeps_its_latents_and_judges_them_by_any_decoder(chain):
