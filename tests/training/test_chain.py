@@ -269,7 +269,7 @@ def test_softening_heeds_the_gap_more_than_what_both_guesses_share(chain, tmp_pa
     soften.main(["states", *arguments])
     run, chosen = soften.Softening(soften.parse(["train", *arguments])), torch.arange(6)
     run.weight = torch.ones(1000)
-    x_t, _, _, uncond, cond = run.rows(chosen)
+    *_, uncond, cond = run.rows(chosen)
     losses = {}
     for name, moved in (("both", (0.1, 0.1)), ("apart", (-0.1, 0.1))):
         run.unet = lambda *_, moved=moved: SimpleNamespace(sample=torch.cat([uncond + moved[0], cond + moved[1]]))
