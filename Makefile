@@ -172,7 +172,7 @@ pocket: $(STAMP)
 		--work $(POCKET)/lora-balloon --trigger "hot-air balloon" --out $(POCKET)/model/loras/hot-air-balloon.safetensors $(LORA)
 	for what in states train; do $(TRAIN).soften $$what --pipeline $(POCKET)/model --out $(POCKET)/softened $(SOFTENED) \
 		|| exit 1; done
-	cp -r $(POCKET)/softened/unet/. $(POCKET)/model/unet/
+	cp $(POCKET)/softened/unet/diffusion_pytorch_model.safetensors $(POCKET)/model/unet/
 	$(TRAIN).probe $(SCENES) --out $(POCKET)/probe.pt $(JUDGED)
 	$(TRAIN).evaluate --pipeline $(POCKET)/model --probe $(POCKET)/probe.pt --out $(POCKET)/evaluation $(MEASURED)
 	$(TRAIN).guesses --pipeline $(POCKET)/model --latents $(POCKET)/latents-scenes
