@@ -20,7 +20,7 @@ from denoisecli.labs.loading import native_size
 from tests.sampling import sample_batch
 from tests.tiny import noise, tiny_text_sd
 
-POCKET_IDENTITY = "7ff659b45e9a1eac55d3ab0f86ad5e0eaf210ab621beb6e60b0f86f0b08f8a64"
+POCKET_IDENTITY = "c2f38e45e191f32b97bcca0e4e2948fab3d5f9c5be873b388b78cd79123441a5"
 
 
 @pytest.fixture(scope="module")
