@@ -75,7 +75,7 @@ def test_scale_0_is_told(tmp_path):
 
 @pytest.mark.parametrize(
     ("steps", "cfg", "told"),
-    [(4, 7.5, ["the pocket model paints fewer than 10 steps cleaner at --cfg 3"]), (10, 7.5, []), (4, 3, [])],
+    [(4, 7.5, ["the pocket model paints fewer than 6 steps cleaner at --cfg 3"]), (6, 7.5, []), (4, 3, [])],
 )
 def test_few_steps_want_less_guidance(tmp_path, monkeypatch, steps, cfg, told):
     notes, heard = Notes(), []

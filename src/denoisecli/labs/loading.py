@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .job import Job
 
 Config = TypeVar("Config", bound=SamplingConfig)
-FEW_STEPS, CLEAN_SCALE = 10, 3  # where the pocket model hatches, and where it does not: the table of its model card
+FEW_STEPS, CLEAN_SCALE = 6, 3  # where the pocket model hatches, and where it does not: the table of its model card
 
 
 def resolved(config: Config) -> tuple[Config, str]:
