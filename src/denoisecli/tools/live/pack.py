@@ -197,13 +197,14 @@ def quantised(tensor: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float3
 
 
 def too_much(errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what to take from numbers (groups, n) with errors of half at most: 1 or -1 of the worst, until they cancel.
+    """Return what to take from numbers (groups, n) with errors of half at most: 1 or -1 of the worst till they cancel.
 
     Behind it the errors of a group add up to half at most.
     """
     count = np.rint(errors.sum(axis=1, keepdims=True))
     place = (-errors * np.sign(count)).argsort(axis=1, kind="stable").argsort(axis=1)
-    return np.sign(count) * (place < np.abs(count))
+    taken: NDArray[np.float64] = np.sign(count) * (place < np.abs(count))
+    return taken
 
 
 def _placed(blob: BytesIO, data: bytes) -> list[int]:
