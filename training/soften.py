@@ -1,7 +1,7 @@
 """Teach the denoiser to follow its words a part of the way, so that usual guidance stays within what pictures have.
 
     python -m training.soften states --pipeline build/pocket/model --out build/pocket/softened --files 20
-    python -m training.soften train --pipeline build/pocket/model --out build/pocket/softened --steps 5000
+    python -m training.soften train --pipeline build/pocket/model --out build/pocket/softened
 
 A caption says nearly all there is to say of a scene, so the gap between the guesses with and without it is wide, and
 7.5 times that gap is no picture any more (`training.guesses`). Where captions say little of their pictures, as on the
@@ -164,7 +164,7 @@ class Softening:
             self.step = int(state["step"])
         self.rng = np.random.default_rng((options.seed, self.step, self.rank))
         alpha_bar = Noiser(device()).alpha_bar
-        self.weight = ((1 - alpha_bar) / alpha_bar).clamp(max=CAP) / CAP
+        self.weight = ((1 - alpha_bar) / alpha_bar).clamp(max=CAP)
         self.read()
 
     def read(self) -> None:
@@ -182,13 +182,13 @@ class Softening:
         return x_t, part["t"], part["context"].float(), uncond, uncond + share(part["t"])[:, None, None, None] * gap
 
     def loss(self, chosen: Tensor) -> Tensor:
-        """Mean over states of the squared errors in x0 of both guesses and, times `GAP`, of the gap between them."""
+        """Mean over states of the squared errors in x0, by `CAP`, of both guesses and, `GAP` times, of the gap."""
         x_t, t, context, *wanted = self.rows(chosen)
         both = torch.cat([self.empty.expand_as(context), context])
         eps = self.unet(torch.cat([x_t, x_t]), t.repeat(2), both).sample
         uncond, cond = (found - right for found, right in zip(eps.chunk(2), wanted, strict=True))
         error = uncond.square() + cond.square() + GAP * (cond - uncond).square()
-        return (self.weight[t] * error.mean((1, 2, 3))).mean()
+        return (self.weight[t] * error.mean((1, 2, 3))).mean() / CAP
 
     def advance(self) -> Tensor:
         """One optimizer step; return its loss."""
@@ -219,9 +219,10 @@ class Softening:
         chosen = torch.arange(0, self.held, max(1, self.held // self.options.validate))
         cond, cond_wanted = self.guess(chosen, without=False)
         uncond, uncond_wanted = self.guess(chosen, without=True)
-        weight = CAP * self.weight[self.states["t"][chosen]][:, None, None, None]
+        levels = self.states["t"][chosen]
+        weight = self.weight[levels][:, None, None, None]
         gap, wanted = cond - uncond, cond_wanted - uncond_wanted
-        high = weight * (self.states["t"][chosen] > LOW)[:, None, None, None].to(weight)
+        high = weight * (levels > LOW)[:, None, None, None]
         return {
             "with": float((weight * (cond - cond_wanted).square()).mean()),
             "without": float((weight * (uncond - uncond_wanted).square()).mean()),
@@ -261,7 +262,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/pocket/softened"))
     parser.add_argument("--files", type=int, default=20)
     parser.add_argument("--runs", type=int, default=4, help=f"batches of {RUNS} runs a file")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=2100)
     parser.add_argument("--batch", type=int, default=12, help="states, each guessed with and without words")
     parser.add_argument("--lr", type=float, default=8e-5)
     parser.add_argument("--decay", type=float, default=0.998, help="of the weights' moving average")

@@ -94,7 +94,7 @@ class RemotePlace(Place):
         """Begin the run in the staging folder; the rest ends with putting it into the store."""
         if self.done(plan):
             report.done(plan.folder.path, fresh=False)
-            return Begun(lambda: None)
+            return Begun()
         begun = plan.begin(report)
 
         def finish() -> None:

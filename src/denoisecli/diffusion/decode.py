@@ -131,10 +131,11 @@ class VaeDecoder:
             frames = latents.shape[2]
             return np.stack([first_of_each(self.clip(one), frames) for one in latents])
         size = self._batch(latents.shape)
+        place = self._place()  # once for all: to look for it walks through all modules
         if size > 1 and self._takes_several():
-            work = partial(self._decode, place=self._place())  # to look for it walks through all modules
+            work = partial(self._decode, place=place)
             return np.concatenate(list(side_by_side(work, np.split(latents, len(latents)), size)))
-        parts = [self._decode(latents[i : i + size]) for i in range(0, len(latents), size)]
+        parts = [self._decode(latents[i : i + size], place) for i in range(0, len(latents), size)]
         return np.concatenate(parts)
 
     def decodes_each_alone(self, shape: Sequence[int]) -> bool:
@@ -157,7 +158,7 @@ class VaeDecoder:
         """
         if not autoencoder.has_frames(self.vae):
             return self.decode(np.ascontiguousarray(latents.swapaxes(0, 1)))
-        return self._decode(latents[None])
+        return self._decode(latents[None], self._place())
 
     def _batch(self, shape: Sequence[int]) -> int:
         return max(1, PIXELS_PER_BATCH // (shape[-1] * shape[-2] * self.scale_factor**2))
@@ -165,11 +166,11 @@ class VaeDecoder:
     def _place(self) -> Place:
         return computes_on(self.vae), self.vae.dtype
 
-    def _decode(self, latents: NDArray[Any], place: Place | None = None) -> NDArray[np.uint8]:
-        config, (device, dtype) = self.vae.config, place or self._place()
+    def _decode(self, latents: NDArray[Any], place: Place) -> NDArray[np.uint8]:
+        config, (_, dtype) = self.vae.config, place
         if dtype == torch.float16 and config.get("force_upcast"):
             return self._decode_float32(latents, dtype)
-        pictures = self._run(latents, (device, dtype))
+        pictures = self._run(latents, place)
         if not bool(torch.isfinite(pictures).all()):
             return self._decode_float32(latents, dtype)
         return to_uint8(pictures)

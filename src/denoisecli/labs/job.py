@@ -102,12 +102,12 @@ Recipe = Callable[[Job[Config]], Trace]
 
 @dataclass(frozen=True)
 class Begun:
-    """A run that needs its model no longer. `finish` makes the rest of it, once, in whichever thread.
+    """A run that needs its model no longer. `finish` makes the rest, if any is left, once, in whichever thread.
 
     ended: set where nobody waits for it any more; films then end with their next frame, and `finish` raises.
     """
 
-    finish: Callable[[], object]
+    finish: Callable[[], object] = lambda: None
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -137,7 +137,7 @@ class Plan(Generic[Config]):
                     f"{self.folder.path} lacks {some_of(missing)}; `denoisecli render` draws films and sheets again"
                 )
             report.done(self.folder.path, fresh=False)
-            return Begun(lambda: None)
+            return Begun()
         with contextlib.ExitStack() as held:
             held.callback(report.close)
             held.push(self._failed)

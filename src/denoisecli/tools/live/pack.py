@@ -191,7 +191,7 @@ def quantised(tensor: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float3
     numbers -= too_much((numbers - exact).reshape(-1, kernels.shape[2])).reshape(numbers.shape)
     errors = numbers - exact
     for_all = too_much(errors.sum(axis=2))  # -1, 0 or 1 of each kernel
-    worst = (errors * np.sign(for_all)[..., None]).argmax(axis=2)[..., None]
+    worst = (errors * for_all[..., None]).argmax(axis=2)[..., None]
     np.put_along_axis(numbers, worst, np.take_along_axis(numbers, worst, 2) - for_all[..., None], 2)
     return numbers.reshape(len(tensor), -1).astype(np.int8), steps
 
