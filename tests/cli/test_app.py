@@ -186,17 +186,25 @@ def test_traceback_only_when_asked_for(run):
 
 
 @pytest.mark.parametrize(
-    ("phases", "said"),
+    ("keys", "said"),
     [
-        ("[{until: 0.1, cfg: 3}, {until: 0.14, cfg: 5}]", "phase 2 has no step"),
-        ("[{until: 0.5, scale: 1}, {scale: 8}]", "a side has at most"),
+        ("steps: 20\nsize: 1024x1024\nphases: [{until: 0.1, cfg: 3}, {until: 0.14, cfg: 5}]", "phase 2 has no step"),
+        ("steps: 20\nsize: 1024x1024\nphases: [{until: 0.5, scale: 1}, {scale: 8}]", "a side has at most"),
+        ("steps: 20\nphases: [{until: 0.1, cfg: 3}, {until: 0.14, cfg: 5}]", "phase 2 has no step"),
+        ("phases: [{until: 0.01, cfg: 3}]", "phase 1 has no step"),
+        ("steps: 8\nstart: {image: x.png, strength: 0.1}", "is less than one of 8 steps"),
     ],
 )
-def test_a_config_whose_phases_no_run_could_have_fails_its_check(run, tmp_path, phases, said):
-    (tmp_path / "x.yaml").write_text(f"lab: sample\nsteps: 20\nsize: 1024x1024\nphases: {phases}\n")
+def test_a_config_whose_states_no_run_could_have_fails_its_check(run, tmp_path, keys, said):
+    (tmp_path / "x.yaml").write_text(f"lab: sample\n{keys}\n")
     checked = run("config", "check", "x.yaml")
     assert checked.returncode == 2
     assert said in checked.stderr
+
+
+def test_steps_that_are_the_models_to_say_are_not_checked_without_it(run, tmp_path):
+    (tmp_path / "x.yaml").write_text("lab: sample\nmodel: some/model\nphases: [{until: 0.04, cfg: 3}]\n")
+    assert run("config", "check", "x.yaml").stdout == "x.yaml: sample: ok\n"
 
 
 @pytest.mark.usefixtures("heavy")

@@ -37,11 +37,13 @@ def check(files: Annotated[list[str], typer.Argument(metavar="FILE", help="Confi
     from denoisecli.config.base import SamplingConfig
     from denoisecli.config.load import load_any
     from denoisecli.config.phases import painted_size
+    from denoisecli.labs.start import first_state
 
     for name in files:
         for config in load_any([name]):
-            if isinstance(config, SamplingConfig):
-                painted_size(config)  # raises where a phase has no step to itself, or paints too large
+            if isinstance(config, SamplingConfig) and ("steps" in config.model_fields_set or config.model == "pocket"):
+                painted_size(config)  # these raise where a phase or a start has no step, or a picture is too large
+                first_state(config)
             print_line(plain(f"{name}: {config.lab}: ok"))
 
 

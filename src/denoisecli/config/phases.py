@@ -74,8 +74,12 @@ def enlarged_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def painted_size(config: SamplingConfig) -> tuple[int, int] | None:
-    """Return the (width, height) of a run's pictures, which a phase may have enlarged."""
-    return config.size and enlarged_size(config.size, stretches(config.phases, config.steps)[-1].scale)
+    """Return the (width, height) of a run's pictures, which a phase may have enlarged; None where a model says it.
+
+    Raises ConfigError for phases that no run could have, whether the size is known or not.
+    """
+    scale = stretches(config.phases, config.steps)[-1].scale
+    return config.size and enlarged_size(config.size, scale)
 
 
 def share_of(state: int, steps: int) -> float:
