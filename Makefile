@@ -127,6 +127,7 @@ FIRST    := --steps 6 --batch 4 --validate 4
 SECOND   := --steps 4 --batch 4 --validate 4
 CALMED   := --steps 4 --batch 8
 SOFTENED := --files 2 --runs 1 --steps 4
+WORDED   := --files 2 --steps 4
 LEARNED  := --samples 32 --batch 8 --validate 4
 STRAYED  := --files 1 --per-file 2
 LORA     := --samples 16 --batch 8 --rank 4
@@ -143,6 +144,7 @@ FIRST    := --steps 5000 --batch 64 --crop 128
 SECOND   := --steps 3000 --batch 12 --crop 128 --lr 8e-4
 CALMED   := --steps 2000
 SOFTENED := --files 20 --steps 2100
+WORDED   := --files 16 --steps 1000
 LEARNED  := --samples 1500000 --batch 512 --lr 1.5e-3 --decay 0.999
 STRAYED  := --files 40 --per-file 12
 LORA     := --samples 120000 --batch 256 --lr 2e-3
@@ -173,6 +175,10 @@ pocket: $(STAMP)
 	for what in states train; do $(TRAIN).soften $$what --pipeline $(POCKET)/model --out $(POCKET)/softened $(SOFTENED) \
 		|| exit 1; done
 	cp $(POCKET)/softened/unet/diffusion_pytorch_model.safetensors $(POCKET)/model/unet/
+	for what in states train; do $(TRAIN).wording $$what --pipeline $(POCKET)/model --out $(POCKET)/wording $(WORDED) \
+		|| exit 1; done
+	cp $(POCKET)/wording/text_encoder/model.safetensors $(POCKET)/model/text_encoder/
+	$(TRAIN).synonyms --pipeline $(POCKET)/model
 	$(TRAIN).probe $(SCENES) --out $(POCKET)/probe.pt $(JUDGED)
 	$(TRAIN).evaluate --pipeline $(POCKET)/model --probe $(POCKET)/probe.pt --out $(POCKET)/evaluation $(MEASURED)
 	$(TRAIN).guesses --pipeline $(POCKET)/model --latents $(POCKET)/latents-scenes

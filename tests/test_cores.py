@@ -67,3 +67,8 @@ def test_who_stops_asking_ends_them_too():
     found.close()
     wait_until(lambda: said)
     assert set(said) == {True}
+
+
+def test_one_worker_is_the_caller():
+    found = cores.in_order(lambda item: (item, threading.get_ident()), range(3), 1)
+    assert list(found) == [(item, threading.get_ident()) for item in range(3)]

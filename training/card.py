@@ -15,6 +15,7 @@ from PIL import Image
 from denoisecli.config.samplers import SAMPLERS
 from training.captions import GRAMMAR, HELD_OUT, KEY
 from training.export import digests
+from training.synonyms import SYNONYMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,9 +51,13 @@ Pictures are 256 × 256, latents 4 × 32 × 32. Weights are float16 safetensors.
 
 {vocabulary}
 
-Each caption it was trained on has this form, one in ten was empty. Any other word is split into letters: it does no
-harm, and it means nothing. Two LoRAs add what the base model has never seen, "{lora_style}" (style) and
-"{lora_object}" (landmark); they are in `loras/`.
+Each caption it was trained on has this form, one in ten was empty. A last lap taught its text encoder that phrases may
+come in any order, in part, and in short ("tower" for "stone tower"). These words are read as others:
+
+{synonyms}
+
+Any other word is split into letters: it does no harm, and it means nothing. Two LoRAs add what the base model has
+never seen, "{lora_style}" (style) and "{lora_object}" (landmark); they are in `loras/`.
 
 ## Data
 
@@ -162,6 +167,7 @@ def card_text(
     unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
     megabytes = {name.split("/")[0]: size / 1e6 for name, (size, _) in sizes.items()}
     vocabulary = [["attribute", "words"], *([name, ", ".join(words)] for name, words in GRAMMAR.items())]
+    synonyms = [["word", "read as it"], *([word, ", ".join(others)] for word, others in SYNONYMS.items())]
     weights = [["file", "bytes", "sha256"], *([f"`{n}`", f"{s:,}", f"`{d}`"] for n, (s, d) in sizes.items())]
     return TEXT.format(
         caption=KEY.caption,
@@ -172,6 +178,7 @@ def card_text(
         unet_mb=megabytes["unet"],
         vae_mb=megabytes["vae"],
         vocabulary=table(vocabulary),
+        synonyms=table(synonyms),
         lora_style=HELD_OUT["style"],
         lora_object=HELD_OUT["landmark"],
         probe=result["probe"]["mean"],

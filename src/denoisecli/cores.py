@@ -45,6 +45,9 @@ def in_order(
     begun are then left out, and those that have are waited for. ended: is set before, so that they can hear of it.
     """
     workers = workers or count()
+    if workers == 1:  # a thread beside the caller's would only cost
+        yield from map(work, items)
+        return
     under_way: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, "core") as pool:
         try:

@@ -20,7 +20,7 @@ from denoisecli.labs.loading import native_size
 from tests.sampling import sample_batch
 from tests.tiny import noise, tiny_text_sd
 
-POCKET_IDENTITY = "c2f38e45e191f32b97bcca0e4e2948fab3d5f9c5be873b388b78cd79123441a5"
+POCKET_IDENTITY = "c2740e5d6af8804a8b5dec4387c3e880d6cbba70f67c7d631b48c67012ac3541"
 
 
 @pytest.fixture(scope="module")

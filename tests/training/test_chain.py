@@ -31,6 +31,7 @@ from training import (
     probe,
     scenes,
     soften,
+    wording,
 )
 
 ROWS = ["--shards", "2", "--per-shard", "12", "--workers", "1"]
@@ -359,3 +360,20 @@ def test_a_lora_has_kohyas_layout_and_loads(chain):
     again = lora.to_kohya(lora.from_kohya(weights, unet), 4)
     assert again.keys() == weights.keys()
     assert all(torch.equal(again[name], weights[name]) for name in weights)
+
+
+def test_wording_goes_on_where_it_was_killed_and_keeps_captions_nearest(chain, tmp_path):
+    arguments = ["--pipeline", str(chain.pipeline), "--out", str(tmp_path), "--files", "2"]
+    wording.main(["states", *arguments])
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "states").iterdir()}
+    wording.main(["states", *arguments])
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert len(kept) == 2
+    for steps in (20, 40):
+        wording.main(["train", *arguments, "--steps", str(steps), "--batch", "4", "--texts", "16", "--every", "1000"])
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 20, 20, 40]
+    assert rows[0]["caption_words"] == 0
+    assert rows[0]["caption"] < 1e-5 < rows[0]["other_words"], "the weights are still those that made the states"
+    assert rows[-1]["caption_words"] < rows[-1]["other_words"] < rows[0]["other_words"]
+    assert (tmp_path / "text_encoder" / "model.safetensors").exists()

@@ -96,26 +96,30 @@ def _list_found(folder: Path, found: list[Any], *, json: bool) -> None:
 def _tell_of(ref: str, *, json: bool) -> None:
     """Print one model: where it lies, what it is, which words it knows and which LoRAs it brings along."""
     from denoisecli.diffusion.memory import needs_in_words
-    from denoisecli.diffusion.models import check, identity, locate, words_of
+    from denoisecli.diffusion.models import check, identity, locate, synonyms_of, words_of
     from denoisecli.labs.loading import native_size
     from denoisecli.lora import built_in
 
     check(ref)
-    path, words = locate(ref), words_of(ref)
+    path, words, synonyms = locate(ref), words_of(ref), synonyms_of(ref)
     width, height = native_size(path)
     loras = built_in.names() if ref == "pocket" else []
     memory = _memory(path)
     if json:
         print_json({"ref": ref, "path": str(path), "sha256": identity(ref), "size": [width, height], "words": words,
-                    "loras": loras, "memory": [one.record() for one in memory]})  # fmt: skip
+                    "synonyms": synonyms, "loras": loras, "memory": [one.record() for one in memory]})  # fmt: skip
         return
     print_line(plain(f"{ref}  {width}×{height}  sha256 {identity(ref)[:12]}  {path}"))
     for line in needs_in_words(memory):
         print_line(plain(line))
     if words:
-        print_line("It knows these words, and no others:")
+        print_line("It knows these words:" if synonyms else "It knows these words, and no others:")
     for name, known in words.items():
         print_line(plain(f"  {name:<10}  {', '.join(known)}"))
+    if synonyms:
+        print_line("It reads these as the word before them, and knows no others:")
+    for name, others in synonyms.items():
+        print_line(plain(f"  {name:<10}  {', '.join(others)}"))
     if loras:
         print_line(f"LoRAs, for loras: and lora-rank: {', '.join(loras)}")
 

@@ -242,12 +242,24 @@ def words_of(ref: str) -> dict[str, list[str]]:
     if not vocabulary or len(vocabulary) > OWN_WORDS:
         return {}
     words = sorted(token.removesuffix("</w>") for token in vocabulary if token.endswith("</w>") and len(token) > 5)
+    return _card_table(path, "attribute", "words") or {"words": words}
+
+
+def synonyms_of(ref: str) -> dict[str, list[str]]:
+    """Return the words that a model reads as others, by the word that they are read as, where its card lists them."""
+    path = locate(ref)
+    return _card_table(path, "word", "read as it") if path.is_dir() else {}
+
+
+def _card_table(path: Path, name: str, listed: str) -> dict[str, list[str]]:
+    """Return the rows of a table of a model's card, by its headings; empty where it has none."""
     try:
         card = read_file(path / "MODEL_CARD.md", MOST_CARD).decode("utf-8", "replace")
     except OSError:
-        return {"words": words}
-    rows = re.findall(r"^\| ([a-z ]+) \| ([a-z, -]+) \|$", card.partition("| attribute | words |")[2], re.MULTILINE)
-    return {name: listed.split(", ") for name, listed in rows} or {"words": words}
+        return {}
+    table = card.partition(f"| {name} | {listed} |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| ([a-z ,]+) \| ([a-z, -]+) \|$", table, re.MULTILINE)
+    return {name: words.split(", ") for name, words in rows}
 
 
 def usual(path: Path) -> dict[str, Any]:
