@@ -276,7 +276,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pipeline", type=Path, default=Path("build/pocket/model"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket/wording"))
     parser.add_argument("--files", type=int, default=20, help=f"of {RUNS * STEPS} states")
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=520)
     parser.add_argument("--batch", type=int, default=12, help="states a step")
     parser.add_argument("--texts", type=int, default=64, help="texts a step, for their words alone")
     parser.add_argument("--lr", type=float, default=6e-4)
