@@ -346,7 +346,8 @@ def test_a_phase_acts_in_its_steps_and_its_loras_nowhere_else(tmp_path):
 @pytest.mark.parametrize("phases", [[{"until": 0.5, "cfg": 3.0}, {"until": 0.75, "sampler": "ddim"}], GROWS])
 def test_a_fork_of_a_run_in_phases_that_changes_nothing_is_that_run(tmp_path, phases):
     trace = load(made("fork", tmp_path / "run", phases=phases, to={"loras": []}, seeds=[7]))
-    np.testing.assert_allclose(trace["final"][0], trace.x_t[:, -1], atol=1e-5)
+    # rows are sampled in batches of other shapes, and another shape takes other kernels: on Zen 2 2e-5 off
+    np.testing.assert_allclose(trace["final"][0], trace.x_t[:, -1], atol=1e-4)
 
 
 @pytest.mark.parametrize(
