@@ -16,6 +16,7 @@ from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 from denoisecli.trace import load
 from denoisecli.trace_files import write_arrays
+from tests.sampling import OTHER_SHAPE
 from tests.told import Told
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
@@ -63,7 +64,7 @@ def test_a_change_that_is_none_is_told_and_gives_the_run_again(tmp_path):
     report = Told()
     trace = load(made(tmp_path / "run", report, at=[2], to={"prompt": ForkConfig().prompt}, seeds=[7]))
     assert any("every fork will be the run itself" in text for text in report.warnings)
-    np.testing.assert_allclose(trace["final"][0], trace.x_t[:, -1], atol=1e-5)
+    np.testing.assert_allclose(trace["final"][0], trace.x_t[:, -1], atol=OTHER_SHAPE)
 
 
 @pytest.mark.parametrize("to", [{"prompt": "a castle"}, {"cfg": 1.0}, {"noise": 5}, {"sampler": "euler"}])
@@ -72,7 +73,7 @@ def test_a_stored_run_is_taken_up_where_it_is(deck, tmp_path, to):
     stored = load(made(tmp_path / "stored", Told(), run=str(deck), at=[1, 3], to=to))
     fresh = load(made(tmp_path / "fresh", Told(), at=[1, 3], to=to))
     assert np.array_equal(stored.x_t, load(deck).x_t)
-    np.testing.assert_allclose(stored["final"], fresh["final"], atol=1e-5)
+    np.testing.assert_allclose(stored["final"], fresh["final"], atol=OTHER_SHAPE)
     assert stored.record["command"] != load(deck).record["command"] or stored.record["lab"] == "fork"
 
 
