@@ -110,7 +110,7 @@ pythons: dist
 	.ci/pythons dist/*.whl
 
 # The others take files from elsewhere, or hours: each says how it is called.
-BENCH := sample hidden batch cfg_sweep fork live lora noise walk words
+BENCH := sample hidden batch cfg_sweep fork live lora memory noise walk words
 bench: $(STAMP)
 	for name in $(BENCH); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 	$(BIN)/python benchmarks/results.py  # the table in docs/cost.md
