@@ -20,7 +20,7 @@ LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow")
 
 
 def note(what: str, against: str, ratio: float, goal: float | None = None) -> None:
-    """Keep a ratio, of times mostly, what was measured over what it stands against, in place of an older one of the same."""
+    """Keep a ratio, what was measured over what it stands against, in place of an older one of the same."""
     found = read()
     measured = {"date": dt.date.today().isoformat(), "machine": machine(), "busy": busy(), "versions": versions()}
     row = {"what": what, "against": against, "ratio": float(f"{ratio:.3g}"), "goal": goal} | measured
