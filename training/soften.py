@@ -29,7 +29,7 @@ import torch
 from torch import nn
 
 from training.captions import KEY, random_attributes
-from training.denoiser import Noiser
+from training.denoiser import X0_CAP, Noiser
 from training.grid import build_solver
 from training.runs import (
     Average,
@@ -59,7 +59,6 @@ SCALES = (1.0, 3.0, 5.0, 7.5, 7.5, 12.0)
 RUNS = 8  # a file
 NOISED = 3  # states made from each result
 KEPT = 0.3  # how often a state at t ≤ LOW is learnt, for one above: there is nothing to change there
-CAP = 60.0  # of what an error in eps weighs in x0, (1 − alpha_bar) / alpha_bar: 0.4 at t = 200, 14 at 700
 GAP = 4.0  # what an error of the gap weighs, which guidance multiplies, for 1 of each guess
 
 
@@ -163,8 +162,7 @@ class Softening:
             self.average.restore(state["average"])
             self.step = int(state["step"])
         self.rng = np.random.default_rng((options.seed, self.step, self.rank))
-        alpha_bar = Noiser(device()).alpha_bar
-        self.weight = ((1 - alpha_bar) / alpha_bar).clamp(max=CAP)
+        self.weight = Noiser(device()).in_x0
         self.read()
 
     def read(self) -> None:
@@ -182,13 +180,13 @@ class Softening:
         return x_t, part["t"], part["context"].float(), uncond, uncond + share(part["t"])[:, None, None, None] * gap
 
     def loss(self, chosen: Tensor) -> Tensor:
-        """Mean over states of the squared errors in x0, by `CAP`, of both guesses and, `GAP` times, of the gap."""
+        """Mean over states of the squared errors in x0, by `X0_CAP`, of both guesses and, `GAP` times, of the gap."""
         x_t, t, context, *wanted = self.rows(chosen)
         both = torch.cat([self.empty.expand_as(context), context])
         eps = self.unet(torch.cat([x_t, x_t]), t.repeat(2), both).sample
         uncond, cond = (found - right for found, right in zip(eps.chunk(2), wanted, strict=True))
         error = uncond.square() + cond.square() + GAP * (cond - uncond).square()
-        return (self.weight[t] * error.mean((1, 2, 3))).mean() / CAP
+        return (self.weight[t] * error.mean((1, 2, 3))).mean() / X0_CAP
 
     def advance(self) -> Tensor:
         """One optimizer step; return its loss."""

@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from training.captions import GRAMMAR, HELD_OUT, KEY, random_attributes
-from training.denoiser import Noiser
+from training.denoiser import X0_CAP, Noiser
 from training.grid import build_solver
 from training.models import MAX_TOKENS, tokenize
 from training.runs import Average, Log, device, load_checkpoint, rate, save_whole
@@ -61,7 +61,6 @@ SHORT: dict[str, tuple[str, ...]] = {
 WHOLE, SAME, BRIEF = 0.5, 0.3, 0.25  # how often all is told, in the caption's own form, and a phrase in short
 STEPS, SCALES = 10, (1.0, 3.0, 5.0, 7.5)
 RUNS = 16  # side by side, a file
-CAP = 60.0  # of what an error in eps weighs in x0; see training.soften
 GUESSES, WORDS, KEPT = 2000.0, 0.3, 8.0
 """What errors weigh: of guesses, of words' embeddings in other forms, and of those in the caption's own."""
 
@@ -186,8 +185,7 @@ class Wording:
             self.average.restore(state["average"])
             self.step = int(state["step"])
         self.rng = np.random.default_rng((options.seed, self.step))
-        alpha_bar = Noiser(device()).alpha_bar
-        self.weight = ((1 - alpha_bar) / alpha_bar).clamp(max=CAP) / CAP
+        self.weight = Noiser(device()).in_x0 / X0_CAP
         known = {word for phrases in (*GRAMMAR.values(), HELD_OUT.values()) for one in phrases for word in one.split()}
         numbers = [self.tokenizer(word).input_ids[1:-1] for word in known - {"of"}]  # which stands in other places too
         self.words = {one[0] for one in numbers if len(one) == 1}
@@ -201,7 +199,7 @@ class Wording:
         return part | {"scenes": [kept["scenes"][row % RUNS] for row in chosen]}
 
     def guesses(self, rows: Mapping[str, Any], texts: Sequence[str]) -> Tensor:
-        """Mean squared error in x0 of the guesses that `texts` lead to, by `CAP`, for each state."""
+        """Mean squared error in x0 of the guesses that `texts` lead to, by `X0_CAP`, for each state."""
         context = self.text(tokenize(self.tokenizer, list(texts)).to(device())).last_hidden_state
         x_t = rows["x_t"].float().contiguous(memory_format=torch.channels_last)
         eps = self.unet(x_t, rows["t"], context).sample

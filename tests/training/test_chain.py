@@ -269,7 +269,7 @@ def test_softening_heeds_the_gap_more_than_what_both_guesses_share(chain, tmp_pa
     arguments = ["--pipeline", str(chain.pipeline), "--out", str(tmp_path), "--files", "2", "--runs", "1"]
     soften.main(["states", *arguments])
     run, chosen = soften.Softening(soften.parse(["train", *arguments])), torch.arange(6)
-    run.weight = torch.full((1000,), soften.CAP)
+    run.weight = torch.full((1000,), soften.X0_CAP)
     *_, uncond, cond = run.rows(chosen)
     losses = {}
     for name, moved in (("both", (0.1, 0.1)), ("apart", (-0.1, 0.1))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -112,16 +113,19 @@ def _tell_of(ref: str, *, json: bool) -> None:
     print_line(plain(f"{ref}  {width}×{height}  sha256 {identity(ref)[:12]}  {path}"))
     for line in needs_in_words(memory):
         print_line(plain(line))
-    if words:
-        print_line("It knows these words:" if synonyms else "It knows these words, and no others:")
-    for name, known in words.items():
-        print_line(plain(f"  {name:<10}  {', '.join(known)}"))
-    if synonyms:
-        print_line("It reads these as the word before them, and knows no others:")
-    for name, others in synonyms.items():
-        print_line(plain(f"  {name:<10}  {', '.join(others)}"))
+    heading = "It knows these words:" if synonyms else "It knows these words, and no others:"
+    _list_words(heading, words)
+    _list_words("It reads these as the word before them, and knows no others:", synonyms)
     if loras:
         print_line(f"LoRAs, for loras: and lora-rank: {', '.join(loras)}")
+
+
+def _list_words(heading: str, table: Mapping[str, Sequence[str]]) -> None:
+    """Print a table of words below its heading; nothing of an empty one."""
+    if table:
+        print_line(heading)
+    for name, listed in table.items():
+        print_line(plain(f"  {name:<10}  {', '.join(listed)}"))
 
 
 @app.command("help")
