@@ -122,7 +122,7 @@ def _mended(text: str) -> str:
     """Return a PNG's text: Latin-1 by the book, and UTF-8 where a tool wrote that, which its bytes show."""
     with contextlib.suppress(UnicodeError):
         raw = text.encode("latin-1")
-        if any(byte >= 0x80 for byte in raw):
+        if not raw.isascii():
             return raw.decode("utf-8")
     return text
 

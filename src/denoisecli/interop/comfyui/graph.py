@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Container, Iterator
+from functools import cached_property
 from typing import Any
 
 from denoisecli.safe_text import json_values
@@ -30,13 +31,17 @@ class Graph:
 
         Also None once a graph has used up its visits, so that every way ends.
         """
-        if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], (str, int))):
-            return None
-        name = str(value[0])
-        if name not in self.nodes or self.visits >= MOST_VISITS:
+        name = self._linked(value)
+        if name is None or self.visits >= MOST_VISITS:
             return None
         self.visits += 1
         return name, value[1] if isinstance(value[1], int) else 0
+
+    def _linked(self, value: Any) -> str | None:
+        if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], (str, int))):
+            return None
+        name = str(value[0])
+        return name if name in self.nodes else None
 
     def kind(self, name: str) -> str:
         """Return a node's class."""
@@ -75,24 +80,25 @@ class Graph:
 
     def down(self, name: str) -> Iterator[str]:
         """Yield every node below a node, the nearest first."""
-        below: dict[str, list[str]] = {}
-        for other in self.nodes:
-            for value in self.inputs(other).values():
-                found = self.source(value)
-                if found:
-                    below.setdefault(found[0], []).append(other)
-        waiting, seen = deque(below.get(name, [])), {name}
-        while waiting:
+        waiting, seen = deque(self.readers.get(name, [])), {name}
+        while waiting and self.visits < MOST_VISITS:
+            self.visits += 1
             other = waiting.popleft()
             if other not in seen:
                 seen.add(other)
                 yield other
-                waiting.extend(below.get(other, []))
+                waiting.extend(self.readers.get(other, []))
 
-    def has_readers(self, name: str) -> bool:
-        """Return whether any node is linked to this one."""
-        return any((found := self.source(value)) and found[0] == name
-                   for other in self.nodes for value in self.inputs(other).values())  # fmt: skip
+    @cached_property
+    def readers(self) -> dict[str, list[str]]:
+        """By node, those that are linked to it; a node that nobody reads is not among them."""
+        found: dict[str, list[str]] = {}
+        for other in self.nodes:
+            for value in self.inputs(other).values():
+                name = self._linked(value)
+                if name is not None:
+                    found.setdefault(name, []).append(other)
+        return found
 
 
 def graph_of(text: str) -> Graph | None:

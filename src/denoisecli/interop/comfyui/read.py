@@ -412,11 +412,7 @@ class _Reader:
             file = shown(str(self.graph.inputs(vae[0]).get("vae_name", BAKED))) if vae else BAKED
             if model.whole and file != BAKED:
                 self.imported.note(f"The picture was decoded by another VAE ({file}); here by the model's own.")
-            if (
-                kind not in ENDS
-                and not kind.startswith(("Reroute", "Save", "Preview"))
-                and self.graph.has_readers(name)
-            ):
+            if kind not in ENDS and not kind.startswith(("Reroute", "Save", "Preview")) and name in self.graph.readers:
                 changed.append(shown(kind))
         if changed:
             names = ", ".join(dict.fromkeys(changed))[:200]
