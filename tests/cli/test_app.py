@@ -49,6 +49,7 @@ from denoisecli.cli.app import app
         pytest.param(
             ["sample", "--set", "loras=[gone.safetensors]"], 1, "There is no LoRA at gone.safetensors.", id="no lora"
         ),
+        pytest.param(["sample", "--set", "loras=[woodcut]"], 1, "Built in: pocket/hot-air-balloon", id="half a lora"),
         pytest.param(["sample", "--set", "loras=[x.pt]"], 1, "There is no LoRA at x.pt", id="no pickled lora"),
         pytest.param(["sample", "--set", "film=1"], 2, "not a block of keys (want size, fps,", id="value for a block"),
         pytest.param(["sample", "--model", "no/such"], 1, "no/such is not on this machine", id="no hub model"),
@@ -171,6 +172,13 @@ def test_words_that_the_model_does_not_know(run):
         f"warning: words of the prompt that the model pocket does not know: zebra {way}",
         f"warning: words of the negative prompt that the model pocket does not know: quagga {way}",
     ]
+
+
+@pytest.mark.usefixtures("heavy")
+def test_a_loras_own_words_are_known(run):
+    small = ["--steps", "1", "--seed", "1", "--set", "size=64", "--set", "film.size=640x360", "-q"]
+    done = run("sample", *small, "-p", "a hot-air balloon on a hill", "--set", "loras=[pocket/hot-air-balloon]")
+    assert done.stderr == ""
 
 
 def test_error_as_json(run):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from denoisecli.diffusion.models import load_model, synonyms_of, words_of
+from denoisecli.diffusion.models import load_model
 
 CAPTION = "a lighthouse on a rocky cliff at dusk, dramatic golden clouds, crashing waves, oil painting"
 OTHER = "a castle on a grassy hill at night, dark storm clouds, calm sea, pixel art"
@@ -52,11 +52,3 @@ def test_synonyms_are_the_word_that_they_are_read_as(pipe, prompt, read_as):
 )
 def test_the_order_of_phrases_hardly_matters(pipe, prompt):
     assert far(pipe, prompt) < 0.5 < far(pipe, OTHER)
-
-
-def test_words_and_synonyms_are_told():
-    words, synonyms = words_of("pocket"), synonyms_of("pocket")
-    assert words["landmark"] == ["lighthouse", "castle", "windmill", "cottage", "pine tree", "stone tower"]
-    assert set(words) == {"landmark", "terrain", "time", "sky", "foreground", "style"}
-    assert synonyms["cottage"] == ["house", "cabin", "hut"]
-    assert synonyms[","] == ["with", "and", "under"]

@@ -16,6 +16,7 @@ from denoisecli.diffusion.embeddings import encoded
 from denoisecli.diffusion.families import FAMILIES, family_named, table
 from denoisecli.diffusion.one_step import one_jump_guesses
 from denoisecli.diffusion.prompts import truncated
+from denoisecli.diffusion.vocabulary import unknown_words
 from tests.families import makers
 from tests.families.folders import FOLDERS
 
@@ -88,7 +89,8 @@ def test_a_prompt_may_be_as_long_as_the_widest_encoder_takes(folders):
     pipe = models.load_model(str(folders("flux")), "cpu").pipe
     assert truncated(pipe, "a" * 300) == ""  # CLIP's 77 tokens would cut it, T5's 512 do not
     assert truncated(pipe, "cat " * 200)
-    assert models.unknown_words(models.load_model(str(folders("z-image")), "cpu").pipe, "a cat") == []
+    ref = str(folders("z-image"))
+    assert unknown_words(models.load_model(ref, "cpu").pipe, ref, "a cat") == []
 
 
 def heard(model, prompt):

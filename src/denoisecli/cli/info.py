@@ -97,7 +97,8 @@ def _list_found(folder: Path, found: list[Any], *, json: bool) -> None:
 def _tell_of(ref: str, *, json: bool) -> None:
     """Print one model: where it lies, what it is, which words it knows and which LoRAs it brings along."""
     from denoisecli.diffusion.memory import needs_in_words
-    from denoisecli.diffusion.models import check, identity, locate, synonyms_of, words_of
+    from denoisecli.diffusion.models import check, identity, locate
+    from denoisecli.diffusion.vocabulary import synonyms_of, words_of
     from denoisecli.labs.loading import native_size
     from denoisecli.lora import built_in
 

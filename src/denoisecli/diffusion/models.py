@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from denoisecli.errors import ModelError
-from denoisecli.lora.built_in import lora_path
-from denoisecli.safe_files import at_home, check_file, read_file, shortened, why
+from denoisecli.lora import built_in
+from denoisecli.safe_files import at_home, check_file, shortened, why
 
 from . import gguf, model_folders, weights
 from .families import FAMILIES, REFINERS, family_named
@@ -25,7 +25,7 @@ from .memory import Saving, Work, estimate
 from .model_cache import lent
 from .model_configs import check_configs, files_of, parts_of, read_table
 from .model_parts import missing, used_parts
-from .prompts import truncated, unknown_words
+from .prompts import truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,13 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Model", "ModelInfo", "ModelRow", "check", "identity", "list_models", "load_model", "lora_identity", "truncated",
-    "unknown_words",
 ]  # fmt: skip
 
 POCKET = Path(__file__).parent.parent / "pocket"
 UNKNOWN_SIDE = 64  # of the latents of a model that does not say: 512 pixels
-OWN_WORDS = 10_000  # tokens: a vocabulary of fewer is the model's own
-MOST_CARD = 1 << 20
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -104,9 +101,12 @@ def identity(ref: str) -> str:
 
 def lora_identity(file: str) -> str:
     """Return the sha256 of a LoRA, a file or built in. Raises ModelError where it is not there or pickled."""
-    path = lora_path(file)
+    path = built_in.lora_path(file)
     if not path.is_file():
-        raise ModelError(f"There is no LoRA at {file}.", "Name a .safetensors file, such as {file: style.safetensors}.")
+        hint = (
+            f"Name a .safetensors file, such as {{file: style.safetensors}}. Built in: {', '.join(built_in.names())}."
+        )
+        raise ModelError(f"There is no LoRA at {file}.", hint)
     weights.refuse_pickle(path)
     return weights.hashed([path])
 
@@ -228,38 +228,6 @@ def names_here() -> list[str]:
 def _in_hub_cache() -> list[str]:
     folders = sorted(_hub_cache().glob("models--*--*"))
     return [folder.name.removeprefix("models--").replace("--", "/", 1) for folder in folders]
-
-
-def words_of(ref: str) -> dict[str, list[str]]:
-    """Return the words that a model with a vocabulary of its own knows, by what they are for; empty for all others.
-
-    Its card groups them where it has a table of them; else they are those of the tokenizer.
-    """
-    path = locate(ref)
-    if not path.is_dir():
-        return {}
-    vocabulary = _json(path / "tokenizer" / "vocab.json")
-    if not vocabulary or len(vocabulary) > OWN_WORDS:
-        return {}
-    words = sorted(token.removesuffix("</w>") for token in vocabulary if token.endswith("</w>") and len(token) > 5)
-    return _card_table(path, "attribute", "words") or {"words": words}
-
-
-def synonyms_of(ref: str) -> dict[str, list[str]]:
-    """Return the words that a model reads as others, by the word that they are read as, where its card lists them."""
-    path = locate(ref)
-    return _card_table(path, "word", "read as it") if path.is_dir() else {}
-
-
-def _card_table(path: Path, name: str, listed: str) -> dict[str, list[str]]:
-    """Return the rows of a table of a model's card, by its headings; empty where it has none."""
-    try:
-        card = read_file(path / "MODEL_CARD.md", MOST_CARD).decode("utf-8", "replace")
-    except OSError:
-        return {}
-    table = card.partition(f"| {name} | {listed} |")[2].partition("\n\n")[0]
-    rows = re.findall(r"^\| ([a-z ,]+) \| ([a-z, -]+) \|$", table, re.MULTILINE)
-    return {name: words.split(", ") for name, words in rows}
 
 
 def usual(path: Path) -> dict[str, Any]:

@@ -1,17 +1,15 @@
-"""What a model's text encoder cannot take in: unknown words, and what stands past its length."""
+"""What a model's text encoder cannot take in: what stands past its length."""
 
 from __future__ import annotations
 
 import bisect
 import inspect
-import re
 import sys
 from typing import Any
 
 from .families import family_named
 
 CLIP_LENGTH = 77
-_WORD = re.compile(r"[^\W\d_]+")
 
 
 def truncated(pipe: Any, prompt: str) -> str:
@@ -94,19 +92,3 @@ _CHATS: dict[str, Any] = {
     "flux2": lambda pipe: [{"type": "text", "text": pipe.system_message}],
 }
 """Families that tell a chat model to read the prompt, and what the system says to it first."""
-
-
-def unknown_words(pipe: Any, prompt: str) -> list[str]:
-    """Return the prompt's words that the tokenizer has no token of its own for, each once, in their order.
-
-    A model with a vocabulary of its own, such as pocket, was trained on whole words: one in pieces means nothing to
-    it. Models with CLIP's vocabulary of 49,408 tokens know most words in pieces; for them the list stays empty.
-    """
-    tokenizer = words_of(getattr(pipe, "tokenizer", None))
-    if tokenizer is None or tokenizer.vocab_size > 10_000:
-        return []
-    vocabulary = tokenizer.get_vocab()
-    if not any(token.endswith("</w>") for token in vocabulary):  # another kind of vocabulary, of pieces
-        return []
-    words = dict.fromkeys(_WORD.findall(prompt.lower()))
-    return [word for word in words if f"{word}</w>" not in vocabulary]

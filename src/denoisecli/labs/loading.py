@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from denoisecli.config.base import SamplingConfig
 from denoisecli.config.phases import Stretch, painted_size, stretches
-from denoisecli.diffusion import model_configs, models, single_file
+from denoisecli.diffusion import model_configs, models, single_file, vocabulary
 from denoisecli.diffusion.memory import Saving
 from denoisecli.diffusion.prompt_syntax import parts_apart
 from denoisecli.errors import ModelError
+from denoisecli.lora.file import words_brought
 from denoisecli.runs.folder import run_hash
 from denoisecli.safe_text import brief, some_shown
 
@@ -177,7 +178,8 @@ def warn_of_cut_words(job: Job[Any], model: Model, prompt: str, what: str) -> No
 
 def warn_of_unknown_words(job: Job[Any], model: Model, text: str, what: str) -> None:
     """Tell which words of a text mean nothing to a model with words of its own."""
-    if unknown := models.unknown_words(model.pipe, text):
+    brought = words_brought(lora.file for lora in getattr(job.config, "worn", ()))
+    if unknown := [word for word in vocabulary.unknown_words(model.pipe, model.info.ref, text) if word not in brought]:
         known = f"`denoisecli models {model.info.ref}` lists those it knows"
         words = some_shown(unknown, quoted=False)
         job.report.warn(f"words of {what} that the model {model.info.ref} does not know: {words} ({known})")

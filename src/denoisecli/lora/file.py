@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import numpy as np
 from denoisecli.errors import ModelError
 
 from .adapter import AdapterConfig
+from .built_in import lora_path
 from .keys import DIFFERENCES, Layer, layers_of
 from .safetensors import DTYPES, TensorFile, decode, open_tensors
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+WORD = re.compile(r"[^\W\d_]+")
 LARGEST = 1e40
 """Above any float32; products of three such numbers, squared and added up, stay in float64's range."""
 
@@ -41,6 +44,11 @@ class LoraFile:
     def rank(self) -> int:
         """The highest rank of its layers."""
         return max(layer.rank for layer in self.layers)
+
+    @property
+    def trigger_words(self) -> str:
+        """The words that it was trained to be called by; "" where it does not tell."""
+        return _trigger_words(self.file)
 
     @property
     def extras(self) -> list[str]:
@@ -104,3 +112,16 @@ def open_lora(path: str | Path) -> Iterator[LoraFile]:
     with open_tensors(path) as file:
         layers = layers_of(file.tensors, file.path)
         yield LoraFile(file, layers, AdapterConfig.of(file.metadata, file.path))
+
+
+def words_brought(refs: Iterable[str]) -> set[str]:
+    """Return the words that LoRAs teach a model: those that they are called by, and those of their files' names."""
+    found: set[str] = set()
+    for path in map(lora_path, refs):
+        with open_tensors(path) as file:
+            found |= {word for told in (_trigger_words(file), path.stem) for word in WORD.findall(told.lower())}
+    return found
+
+
+def _trigger_words(file: TensorFile) -> str:
+    return file.metadata.get("ss_trigger_words", "")  # as kohya's trainers note them

@@ -22,7 +22,7 @@ const answers = {
   },
   slerp: ({ a, b, share }) => [...slerp(Float32Array.from(a), Float32Array.from(b), share)],
   tokens: ({ vocab, merges, length, texts }) => {
-    const tokens = makeTokenizer(vocab, merges, length);
+    const tokens = makeTokenizer({ vocab, merges, length });
     return texts.map((text) => ({ ids: tokens.ids(text), unknown: tokens.unknown(text), cut: tokens.cut(text) }));
   },
   sampler: ({ name, schedule, steps, offset, noise }) => {

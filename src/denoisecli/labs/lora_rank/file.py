@@ -47,7 +47,7 @@ def resolved(config: LoraRankConfig) -> tuple[LoraRankConfig, str]:
 
     path = find_lora(config.lora)
     with open_lora(path) as lora:
-        words = lora.file.metadata.get("ss_trigger_words", "")
+        words = lora.trigger_words
         ranks = config.ranks or (None if config.energies or config.ratios else ranks_to_cut(lora.rank))
         if ranks and ranks[-1] > lora.rank:
             hint = f"Take ranks up to {lora.rank}."

@@ -47,7 +47,7 @@ class Variant:
 
 def warn_of_trigger_words(job: Job[LoraRankConfig], lora: LoraFile) -> None:
     """Tell where the prompt lacks the words that the LoRA was trained on, as kohya's trainers note them."""
-    words = lora.file.metadata.get("ss_trigger_words", "")
+    words = lora.trigger_words
     if words and words.lower() not in job.config.prompt.lower():
         shown = words if len(words) <= 80 else words[:77] + "..."
         job.report.warn(f'{lora.path.name} was trained on the words "{shown}", which the prompt does not hold')

@@ -71,7 +71,7 @@ def carried(lora: Lora, tensors: Mapping[str, Tensors], *, exact: bool) -> Carri
         layers = {inputs[places[layer.name][1]]: _halves(opened, layer) for layer in opened.layers}
         if not exact and not _fits(layers.values()):
             return None
-        words = opened.file.metadata.get("ss_trigger_words", "").split(",")[0].strip()
+        words = opened.trigger_words.split(",")[0].strip()
         return Carried(lora.file, lora.scale, words, packed(layers, exact=exact))
 
 

@@ -56,7 +56,7 @@ async function live(data) {
   }
   await typefaces(data);
   const { side, sliders } = data;
-  const tokens = makeTokenizer(data.tokenizer.vocab, data.tokenizer.merges, data.tokenizer.length);
+  const tokens = makeTokenizer(data.tokenizer);
   const numbers = new Float32Array(bytesOf(data.schedule).buffer);
   const third = numbers.length / 3;
   const schedule = { bars: numbers.subarray(0, third), roots: numbers.subarray(third, 2 * third), noises: numbers.subarray(2 * third) };

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import html
 import json
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -122,22 +121,26 @@ def page_data(
     *, exact: bool, sliders: Sequence[Carried] = (), added: Sequence[Lora] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Return what the page's script reads."""
+    from denoisecli.diffusion.vocabulary import pieces_of
     from denoisecli.labs.fork.config import ForkConfig
     from denoisecli.labs.sample.config import SampleConfig
     from denoisecli.labs.walk.config import WalkConfig
+    from denoisecli.lora.file import words_brought
 
     labs = {"sample": SampleConfig(), "fork": ForkConfig(), "walk": WalkConfig()}
+    files = [*(lora.file for lora in config.loras), *(lora.file for lora in sliders)]
     vocabulary = json.loads((tokenizer / "vocab.json").read_text(encoding="utf-8"))
     merges = (tokenizer / "merges.txt").read_text(encoding="utf-8").strip().split("\n")[1:]
+    pieces = sorted(pieces_of(config.model))
     models, about = pack.graphs().models, pack.engine().about
     side, length = models["unet"]["sample_size"], models["text_encoder"]["max_position_embeddings"]
     return {
         "title": config.prompt, "settings": _settings(config), "command": None, "note": None,
         "config": _keys(config), "defaults": {lab: _keys(default) for lab, default in labs.items()}, "grammar": GRAMMAR,
-        "other_words": _other(config.prompt), "extra_words": _words_of(config, sliders),
+        "other_words": _other(config.prompt), "extra_words": sorted(words_brought(files)),
         "side": side, "size": side * 2 ** sum(1 for blocks in models["vae"]["num_decoder_blocks"] if blocks != 0),
         "offset": models["scheduler"]["steps_offset"], "schedule": base64.b64encode(pack.graphs().schedule).decode(),
-        "tokenizer": {"vocab": vocabulary, "merges": merges, "length": length},
+        "tokenizer": {"vocab": vocabulary, "merges": merges, "length": length, "pieces": pieces},
         "worker": (HERE / "worker.js").read_text(encoding="utf-8"), "weights": "float16" if exact else "int8",
         "engine": f"ONNX Runtime Web {about['version']}", "sampler_names": SAMPLERS,
         "loras": [lora.model_dump() for lora in added], "sliders": [_slider(lora) for lora in sliders],
@@ -184,12 +187,6 @@ def _slider(lora: Carried) -> dict[str, Any]:
     place = INSTEAD_OF.get(lora.words, "")
     instead = next((words for words in GRAMMAR.values() if place in words), ())
     return {"file": lora.file, "scale": lora.scale, "name": lora.name, "words": lora.words, "instead": instead}
-
-
-def _words_of(config: SampleConfig, sliders: Sequence[Carried]) -> list[str]:
-    """Return the words that LoRAs brought: their own, and those of their files' names."""
-    names = [Path(lora.file).stem for lora in config.loras] + [lora.words for lora in sliders]
-    return [word for name in names for word in re.split(r"[-_\s]+", name.lower()) if word]
 
 
 def _policy(style: str, script: str) -> str:

@@ -4,11 +4,12 @@ const WORDS = /<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|
 const [START, END] = ["<|startoftext|>", "<|endoftext|>"];
 
 /**
- * vocab: {token: id}; merges: ["a b", …], the first ones first; length: ids of a prompt, start and end among them.
+ * vocab: {token: id}; merges: ["a b", …], the first ones first; length: ids of a prompt, start and end among them;
+ * pieces: tokens that look like words and are only pieces of longer ones.
  * Returns {ids(text), unknown(text), cut(text)}: unknown: the words that are no token of their own, which a model of few
  * words never met; cut: how many tokens find no room.
  */
-export function makeTokenizer(vocab, merges, length) {
+export function makeTokenizer({ vocab, merges, length, pieces: partial = [] }) {
   const rank = new Map(merges.map((pair, k) => [pair, k]));
   const letters = byteLetters();
   const pieces = (word) => {
@@ -30,7 +31,7 @@ export function makeTokenizer(vocab, merges, length) {
     const inside = tokens(text).slice(0, length - 2);
     return [vocab[START], ...inside, ...Array(length - 1 - inside.length).fill(vocab[END])];
   };
-  const unknown = (text) => [...new Set(words(text).filter((word) => pieces(word).length > 1))];
+  const unknown = (text) => [...new Set(words(text).filter((word) => pieces(word).length > 1 || partial.includes(word)))];
   return { ids, unknown, cut: (text) => Math.max(0, tokens(text).length - (length - 2)) };
 }
 
