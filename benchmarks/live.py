@@ -17,7 +17,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from denoisecli.diffusion.models import POCKET
+from denoisecli.diffusion.references import POCKET
 from denoisecli.labs.pages import look_of
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.tools.live.page import live_html

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 LOAD = """
 import json, resource, sys, time
-from denoisecli.diffusion import models
+from denoisecli.diffusion import models, references
 from denoisecli.diffusion.memory import Work, estimate
 import denoisecli.diffusion.loading
 ref, dtype, steps = sys.argv[1:]
@@ -37,7 +37,7 @@ if steps == "steps":
     assert latents.isfinite().all()
 steps_s = time.perf_counter() - began
 whole = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-found = estimate(models.locate(ref), str(model.dtype).removeprefix("torch."), Work((256, 256), 1, 2))
+found = estimate(references.locate(ref), str(model.dtype).removeprefix("torch."), Work((256, 256), 1, 2))
 print(json.dumps({"weights_gb": weights / 1e9, "imports_gb": before * 1024 / 1e9, "peak_load_gb": peak * 1024 / 1e9,
     "ratio": peak * 1024 / weights, "peak_all_gb": whole * 1024 / 1e9, "load_s": load_s, "load_cpu_s": cpu_s,
     "steps_s": steps_s, "estimate_gb": found.needs("full") / 1e9}))

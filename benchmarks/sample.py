@@ -13,8 +13,9 @@ import tempfile
 import time
 
 import results
-from denoisecli.diffusion.models import POCKET, load_model
+from denoisecli.diffusion.models import load_model
 from denoisecli.diffusion.recorder import record
+from denoisecli.diffusion.references import POCKET
 
 GOAL_DECK, GOAL_STILL, GOAL_RECORD = 1.8, 1.5, 1.02
 PLAIN_SCRIPT = f"""

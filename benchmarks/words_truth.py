@@ -19,8 +19,9 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from denoisecli.diffusion.models import load_model, words_of
+from denoisecli.diffusion.models import load_model
 from denoisecli.diffusion.recorder import record
+from denoisecli.diffusion.vocabulary import words_of
 
 PROMPTS, STEPS, CFG = 100, 8, 5.0
 AROUND = 2  # latent pixels: differences are averaged over so many to every side, for outlines differ most

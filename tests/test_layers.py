@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "denoisecli"
 FLOORS = (
-    ("amounts", "clips", "cores", "errors", "glossary", "report", "registry", "safe_files", "safe_text"),
+    ("amounts", "clips", "cores", "errors", "glossary", "hub_cache", "report", "registry", "safe_files", "safe_text"),
     ("cache", "digest", "locks", "safe_json", "trace_schema"),
     ("metrics", "trace", "trace_files", "scale"),
     ("config", "media", "lora", "process"),

@@ -12,7 +12,8 @@ from denoisecli.batch.messages import Outcome, Run, Warned
 from denoisecli.batch.packing import sample_together
 from denoisecli.batch.place import Place
 from denoisecli.batch.worker import BESIDE, MODELS, begin_pack, make_pack
-from denoisecli.diffusion.models import POCKET, load_model
+from denoisecli.diffusion.models import load_model
+from denoisecli.diffusion.references import POCKET
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.report import Report
 from tests.digests import digests

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from denoisecli.config.base import PROMPT
-from denoisecli.diffusion.models import POCKET
+from denoisecli.diffusion.references import POCKET
 from denoisecli.labs.pages import look_of
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.media.picture_file import webp

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from denoisecli.diffusion.models import POCKET
+from denoisecli.diffusion.references import POCKET
 from tests import warm
 from tests.waiting import wait_until
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from denoisecli.diffusion import model_configs, models, weights
+from denoisecli.diffusion import model_configs, models, prompts, weights
 from denoisecli.diffusion.decode import decoder
 from denoisecli.diffusion.model_configs import check_configs
 from denoisecli.diffusion.models import identity, load_model
@@ -147,7 +147,7 @@ def test_a_tokenizer_without_a_length_takes_the_text_encoders(tiny, said):
     file.write_text(json.dumps(table | said))
     pipe = load_model(str(tiny)).pipe
     assert pipe.tokenizer.model_max_length == 16
-    assert models.truncated(pipe, "a cat " * 300)
+    assert prompts.truncated(pipe, "a cat " * 300)
     assert use(tiny).x_t.shape[1] == 3
 
 

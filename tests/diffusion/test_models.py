@@ -8,13 +8,13 @@ import struct
 import pytest
 import torch
 
-from denoisecli.diffusion import models, weights
+from denoisecli.diffusion import prompts, references, weights
 from denoisecli.diffusion.models import identity, list_models, load_model
 from denoisecli.errors import ModelError, UsageError
 from tests.original_layout import write_original
 from tests.tiny import noise, tiny_text_sd
 
-pocket = pytest.mark.skipif(not (models.POCKET / "model_index.json").exists(), reason="no pocket weights here")
+pocket = pytest.mark.skipif(not (references.POCKET / "model_index.json").exists(), reason="no pocket weights here")
 
 
 @pytest.fixture(scope="module")
@@ -313,7 +313,7 @@ def test_half_a_download_is_asked_for_again(folder, tmp_path, monkeypatch, spoil
     assert [row.ref for row in list_models()] == ["pocket"]
     monkeypatch.setattr("denoisecli.diffusion.loading.download", lambda ref: folder / "tiny")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    assert models.locate("me/tiny") == folder / "tiny"
+    assert references.locate("me/tiny") == folder / "tiny"
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match=lacks):
         load_model("me/tiny")
@@ -321,7 +321,7 @@ def test_half_a_download_is_asked_for_again(folder, tmp_path, monkeypatch, spoil
 
 def test_a_whole_download_is_not_asked_for_again(folder, tmp_path):
     snapshot = cached(tmp_path, folder)
-    assert models.locate("me/tiny") == snapshot
+    assert references.locate("me/tiny") == snapshot
 
 
 def test_a_hub_id_in_the_cache_is_found_and_listed(folder, tmp_path, monkeypatch):
@@ -421,8 +421,8 @@ def test_pocket_loads_and_samples_without_the_network(monkeypatch):
 
 @pocket
 def test_damaged_pocket_weights_are_said(tmp_path, monkeypatch):
-    shutil.copytree(models.POCKET, tmp_path / "pocket")
-    monkeypatch.setattr(models, "POCKET", tmp_path / "pocket")
+    shutil.copytree(references.POCKET, tmp_path / "pocket")
+    monkeypatch.setattr(references, "POCKET", tmp_path / "pocket")
     file = tmp_path / "pocket" / "unet" / "diffusion_pytorch_model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(ModelError, match="embedded pocket model is damaged") as caught:
@@ -432,14 +432,14 @@ def test_damaged_pocket_weights_are_said(tmp_path, monkeypatch):
 
 def test_what_a_prompt_loses(folder):
     pipe = load_model(str(folder / "tiny")).pipe
-    assert models.truncated(pipe, "a cat") == ""
-    lost = models.truncated(pipe, "cat " * 5000)
+    assert prompts.truncated(pipe, "a cat") == ""
+    lost = prompts.truncated(pipe, "cat " * 5000)
     assert 14_000 < len(lost.replace(" ", "")) < 15_000
     pocket = load_model("pocket").pipe  # of 30 words, and bytes for what is no word
-    cuts = [models.truncated(pocket, "a " * words + "灯台 at dusk") for words in range(20, 31)]
+    cuts = [prompts.truncated(pocket, "a " * words + "灯台 at dusk") for words in range(20, 31)]
     assert any(not cut.startswith("灯") and cut for cut in cuts)
     assert not any("\ufffd" in cut for cut in cuts)
-    assert models.truncated(pocket, "a " * 26 + "it's a quoted lighthouse") in (
+    assert prompts.truncated(pocket, "a " * 26 + "it's a quoted lighthouse") in (
         "quoted lighthouse",
         "a quoted lighthouse",
     )

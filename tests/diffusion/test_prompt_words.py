@@ -2,8 +2,8 @@
 
 import pytest
 
-from denoisecli.diffusion.models import POCKET
 from denoisecli.diffusion.prompt_words import absent, asked_for, prompt_of, read_back
+from denoisecli.diffusion.references import POCKET
 from denoisecli.errors import UsageError
 from tests.families.folders import bytes_tokenizer
 

@@ -12,7 +12,8 @@ from denoisecli.config.load import Layer, build
 from denoisecli.diffusion.batch import Batch
 from denoisecli.diffusion.chain import Link, sample_chain
 from denoisecli.diffusion.latent_space import check_same_space
-from denoisecli.diffusion.models import Model, ModelInfo, check_kind
+from denoisecli.diffusion.model_checks import check_kind
+from denoisecli.diffusion.models import Model, ModelInfo
 from denoisecli.diffusion.noise import starting_noise
 from denoisecli.errors import ModelError
 from denoisecli.labs.sample import lab as sample

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from denoisecli.cli import whole_app
-from denoisecli.diffusion import loading, model_folders, models, single_file
+from denoisecli.diffusion import loading, model_folders, models, references, single_file
 from denoisecli.errors import ModelError, UsageError
 from tests.original_layout import write_original, write_original_xl
 from tests.tiny import letter_tokenizer, tiny_text_sd, tiny_text_sdxl
@@ -152,10 +152,10 @@ def test_a_folder_of_another_tool_is_listed_by_family(comfy):
 
 def test_a_checkpoint_in_it_is_called_by_its_name(comfy):
     model_folders.add(str(comfy))
-    assert models.locate("my sd1") == comfy / "checkpoints" / "my sd1.safetensors"
-    assert "my sdxl" in models.names_here()
+    assert references.locate("my sd1") == comfy / "checkpoints" / "my sd1.safetensors"
+    assert "my sdxl" in references.names_here()
     with pytest.raises(ModelError, match="There is no model at my flux"):
-        models.locate("my flux")
+        references.locate("my flux")
 
 
 def test_folders_are_forgotten(comfy, tmp_path):

@@ -48,7 +48,7 @@ def test_resolved_config_resolves_to_itself():
 
 
 def test_native_size_of_the_pocket_model():
-    from denoisecli.diffusion.models import POCKET
+    from denoisecli.diffusion.references import POCKET
 
     assert native_size(POCKET) == (256, 256)
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from denoisecli.config.load import Layer, build
-from denoisecli.diffusion.models import POCKET
+from denoisecli.diffusion.references import POCKET
 from denoisecli.errors import DenoiseError
 from denoisecli.figures.facts import run_facts
 from denoisecli.interop import own_chunk

@@ -58,7 +58,7 @@ def save(tensors, path: Path, metadata=None) -> Path:
 
 def pocket_tensors(rank=16, strength=0.6, seed=0):
     """A kohya LoRA for the pocket model that does something: it bends each attention layer's own main directions."""
-    from denoisecli.diffusion.models import POCKET
+    from denoisecli.diffusion.references import POCKET
     from denoisecli.lora.safetensors import open_tensors
 
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from training.captions import GRAMMAR
 from training.synonyms import EMBEDDING, SYNONYMS, pieces, teach, with_words
 from transformers import CLIPTokenizer
 
-from denoisecli.diffusion.models import POCKET
+from denoisecli.diffusion.references import POCKET
 
 KNOWN = [word for phrases in GRAMMAR.values() for phrase in phrases for word in phrase.split()]
 

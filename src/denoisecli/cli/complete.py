@@ -39,7 +39,7 @@ def importing_labs(incomplete: str) -> list[str]:
 def models(incomplete: str) -> list[str]:
     """Offer the names of models on this machine; files and folders are the shell's own to offer."""
     with contextlib.suppress(Exception):
-        from denoisecli.diffusion.models import names_here
+        from denoisecli.diffusion.references import names_here
 
         return _fitting(names_here(), incomplete)
     return []

@@ -97,7 +97,9 @@ def _list_found(folder: Path, found: list[Any], *, json: bool) -> None:
 def _tell_of(ref: str, *, json: bool) -> None:
     """Print one model: where it lies, what it is, which words it knows and which LoRAs it brings along."""
     from denoisecli.diffusion.memory import needs_in_words
-    from denoisecli.diffusion.models import check, identity, locate
+    from denoisecli.diffusion.model_checks import check
+    from denoisecli.diffusion.models import identity
+    from denoisecli.diffusion.references import locate
     from denoisecli.diffusion.vocabulary import synonyms_of, words_of
     from denoisecli.labs.loading import native_size
     from denoisecli.lora import built_in
@@ -195,7 +197,9 @@ def _ffmpeg() -> str:
 
 
 def _pocket() -> str:
-    from denoisecli.diffusion.models import POCKET, check, identity
+    from denoisecli.diffusion.model_checks import check
+    from denoisecli.diffusion.models import identity
+    from denoisecli.diffusion.references import POCKET
     from denoisecli.errors import ModelError
 
     try:

@@ -38,6 +38,14 @@ def read_table(path: Path) -> dict[str, Any]:
     return value
 
 
+def table_if_any(path: Path) -> dict[str, Any]:
+    """Return a JSON table, empty where it is none or not there."""
+    try:
+        return read_table(path)
+    except ModelError:
+        return {}
+
+
 def parts_of(path: Path) -> list[Path]:
     """Return the folders that a model_index.json names, whether they are there or not.
 

@@ -10,35 +10,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from denoisecli import hub_cache
 from denoisecli.errors import ModelError
 from denoisecli.lora import built_in
-from denoisecli.safe_files import at_home, check_file, shortened, why
 
-from . import gguf, model_folders, weights
-from .families import FAMILIES, REFINERS, family_named
+from . import references, weights
+from .families import family_named
 from .memory import Saving, Work, estimate
 from .model_cache import lent
-from .model_configs import check_configs, files_of, parts_of, read_table
-from .model_parts import missing, used_parts
-from .prompts import truncated
+from .model_checks import check_at, damage_told
+from .model_configs import files_of, parts_of, table_if_any
+from .references import POCKET as POCKET  # where docs/python.md says
+from .references import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import torch
 
-__all__ = [
-    "Model", "ModelInfo", "ModelRow", "check", "identity", "list_models", "load_model", "lora_identity", "truncated",
-]  # fmt: skip
-
-POCKET = Path(__file__).parent.parent / "pocket"
 UNKNOWN_SIDE = 64  # of the latents of a model that does not say: 512 pixels
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -111,11 +105,6 @@ def lora_identity(file: str) -> str:
     return weights.hashed([path])
 
 
-def check(ref: str) -> None:
-    """Raise ModelError where the model's files are missing, pickled, cut short or not what their names say."""
-    _check(ref, locate(ref))
-
-
 def load_model(
     ref: str,
     device: str = "auto",
@@ -134,7 +123,7 @@ def load_model(
     Raises ModelError in one sentence for whatever is wrong with the reference, or where it does not fit into memory.
     """
     path = locate(ref)
-    _check(ref, path, goes_on=goes_on)
+    check_at(ref, path, goes_on=goes_on)
     _same_sums()
     from . import loading, placing
 
@@ -148,7 +137,7 @@ def load_model(
     saving = replace(saving, quantize=placing.check_quantize(path, saving.quantize, place))
     needed = estimate(path, str(kind).removeprefix("torch."), work or Work(), saving)
     choice = placing.choose(ref, needed, saving, place, told)
-    with _damage_told(ref):
+    with damage_told(ref):
         parts = {part.name: part.parameters for part in needed.parts}
         pipe = loading.load_pipeline(path, kind, placing.quantisation(saving.quantize, parts, kind))
     pipe = placing.place(pipe, place, kind, choice, saving)
@@ -165,69 +154,15 @@ def _same_sums() -> None:
     os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 
-def locate(ref: str) -> Path:
-    """Return the folder or file that `ref` names on this machine, after fetching a hub id that is not here yet."""
-    if ref == "pocket":
-        return POCKET
-    path = at_home(ref)
-    if _is_here(path):
-        return path
-    if path.suffix.lower() in weights.PICKLES:
-        weights.refuse_pickle(path)
-    if (added := model_folders.named(ref)) is not None:
-        return added
-    looks_local = (
-        path.suffix in (".safetensors", gguf.SUFFIX) or ref.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(ref)
-    )
-    if looks_local:
-        raise ModelError(f"There is no model at {ref}.", "`denoisecli models` lists what is here.")
-    snapshot = _cached_snapshot(ref)
-    if snapshot is None:
-        return _fetch(ref)
-    if _lacks(snapshot):
-        with contextlib.suppress(ModelError):  # what is there then says what is missing
-            return _fetch(ref)
-    return snapshot
-
-
-def _is_here(path: Path) -> bool:
-    """Return whether a folder or file is there. Raises ModelError for a pipe, a device, or what may not be read."""
-    try:
-        return path.is_dir() or check_file(path) is not None
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        hint = "A model is a folder, a .safetensors file, or the id of one on a hub."
-        raise ModelError(f"{shortened(str(path))} {why(error)}.", hint) from None
-
-
-def _lacks(snapshot: Path) -> bool:
-    """Tell whether a model in the hub's cache is not whole."""
-    try:
-        return missing(snapshot) is not None
-    except ModelError:  # of another kind, which is said when it is loaded
-        return False
-
-
 def list_models() -> list[ModelRow]:
     """Return the pocket model and every diffusers folder in the hub's cache, without importing torch."""
-    rows = [_row("pocket", POCKET)] if (POCKET / "model_index.json").is_file() else []
-    for ref in _in_hub_cache():
-        snapshot = _cached_snapshot(ref)
-        if snapshot and not _lacks(snapshot):
+    rows = [_row("pocket", references.POCKET)] if (references.POCKET / "model_index.json").is_file() else []
+    for ref in hub_cache.names():
+        snapshot = references.cached_snapshot(ref)
+        if snapshot and not references.lacks(snapshot):
             with contextlib.suppress(ModelError):  # what is no model is not listed; naming it says why
                 rows.append(_row(ref, snapshot))
     return rows
-
-
-def names_here() -> list[str]:
-    """Return the names by which models on this machine can be called; nothing is hashed."""
-    return ["pocket", *(ref for ref in _in_hub_cache() if _cached_snapshot(ref)), *model_folders.names()]
-
-
-def _in_hub_cache() -> list[str]:
-    folders = sorted(_hub_cache().glob("models--*--*"))
-    return [folder.name.removeprefix("models--").replace("--", "/", 1) for folder in folders]
 
 
 def usual(path: Path) -> dict[str, Any]:
@@ -236,9 +171,9 @@ def usual(path: Path) -> dict[str, Any]:
     Empty for Stable Diffusion 1, 2 and XL and their relatives: our defaults are made for them.
     """
     index = (
-        _json((weights.configs_beside(path) or path) / "model_index.json")
+        table_if_any((weights.configs_beside(path) or path) / "model_index.json")
         if path.is_file()
-        else _json(path / "model_index.json")
+        else table_if_any(path / "model_index.json")
     )
     family = family_named(str(index.get("_class_name")))
     if family is None or family.name in ("sd1", "sd2", "sdxl", "lcm"):
@@ -257,7 +192,7 @@ def _usual_side(class_name: str, factor: int) -> int:
 
 def native_side(path: Path) -> int | None:
     """Return the pixels of a side that the family of a folder paints, where its denoiser does not say."""
-    family = family_named(str(_json(path / "model_index.json").get("_class_name")))
+    family = family_named(str(table_if_any(path / "model_index.json").get("_class_name")))
     return family.side if family and not (path / "unet").is_dir() else None
 
 
@@ -275,8 +210,8 @@ def family_of(class_name: str, cross_attention_dim: object = None) -> str:
 
 
 def _row(ref: str, path: Path) -> ModelRow:
-    index = _json(path / "model_index.json")
-    width = _json(path / "unet" / "config.json").get("cross_attention_dim")
+    index = table_if_any(path / "model_index.json")
+    width = table_if_any(path / "unet" / "config.json").get("cross_attention_dim")
     family = "pocket" if ref == "pocket" else family_of(str(index.get("_class_name", "")), width)
     size = sum(file.stat().st_size for file in _folder_files(path) if file.suffix == ".safetensors")
     return ModelRow(ref, path, size, identity(str(path)), family)
@@ -287,7 +222,7 @@ def ref_of(pipe: Any) -> str | None:
     told = getattr(pipe, "name_or_path", None)
     if not told:
         return None
-    return "pocket" if Path(str(told)) == POCKET else str(told)
+    return "pocket" if Path(str(told)) == references.POCKET else str(told)
 
 
 def model_of(pipe: Any) -> Model:
@@ -326,124 +261,9 @@ def _sha256(ref: str) -> str:
     return weights.hashed([path]) if path.is_file() else identity(ref)  # of a file its own: A1111 names it so
 
 
-def _check(ref: str, path: Path, *, goes_on: bool = False) -> None:
-    """Raise ModelError where the files are missing, pickled, cut short or not what their names say."""
-    if path.is_file():
-        weights.refuse_pickle(path)
-        if path.suffix == gguf.SUFFIX:
-            _check_folder(gguf.check(path), elsewhere=("transformer",))
-            return
-        if path.suffix.lower() != ".safetensors":
-            raise ModelError(f"{path} is not a model: a folder, a .safetensors or a .gguf file is wanted.")
-        weights.read_header(path)
-        if (configs := weights.configs_beside(path)) is not None:
-            check_kind(configs)
-            _check_own_code(configs)
-        return
-    with _damage_told(ref):
-        _check_folder(path, goes_on=goes_on)
-
-
-@contextlib.contextmanager
-def _damage_told(ref: str) -> Iterator[None]:
-    """Whatever is wrong with the embedded model, the way out is to install it again."""
-    try:
-        yield
-    except ModelError as error:
-        if ref != "pocket":
-            raise
-        hint = "Install denoisecli again: pip install --force-reinstall --no-deps denoisecli"
-        raise ModelError(f"The embedded pocket model is damaged: {error.message}", hint) from None
-
-
-def _check_folder(path: Path, elsewhere: tuple[str, ...] = (), *, goes_on: bool = False) -> None:
-    if not (path / "model_index.json").exists():
-        raise ModelError(f"{path} is not a diffusers folder: it has no model_index.json.")
-    _check_own_code(path)
-    check_kind(path, goes_on=goes_on)
-    for name in ("unet", "transformer", "vae"):
-        folder = path / name
-        if name in elsewhere:
-            continue
-        if folder.is_dir() and not any(file.suffix == ".safetensors" for file in files_of(folder)):
-            pickled = [file for file in files_of(folder) if file.suffix in weights.PICKLES]
-            if pickled:
-                weights.refuse_pickle(pickled[0])
-            raise ModelError(f"{folder} holds no .safetensors weights.", "Download the model again.")
-    if what := missing(path, elsewhere):
-        raise ModelError(f"{path} is not whole: {what} {_is_missing(what)}.", "Download it again.")
-    for part in used_parts(path):
-        for file in files_of(part):
-            if file.suffix == ".safetensors":
-                weights.read_header(file)
-
-
-def _is_missing(what: str) -> str:
-    return "are missing" if what.startswith("the weights") else "is missing"
-
-
-def _check_own_code(path: Path) -> None:
-    """Raise ModelError where a model folder brings code of its own."""
-    told = read_table(path / "model_index.json").get("_class_name")
-    if not isinstance(told, str) or any(file.suffix == ".py" for part in parts_of(path) for file in files_of(part)):
-        raise ModelError(f"{path} wants to run code of its own, which denoisecli never does.", "Choose another model.")
-
-
-def check_kind(path: Path, *, goes_on: bool = False) -> None:
-    """Raise ModelError where the configs in `path` are of a pipeline that the labs cannot drive, or of none.
-
-    goes_on: whether one will do that can go on with a run, and begin none.
-    """
-    name = _json(path / "model_index.json").get("_class_name")
-    if name in REFINERS and not goes_on:
-        raise ModelError(
-            f"{path} is a refiner ({name}): it goes on with a run, and begins none.",
-            "Name the base model, and this one in a phase: phases=[{until: 0.8}, {model: ...}]",
-        )
-    family = family_named(name) if isinstance(name, str) else None
-    if isinstance(name, str) and (family is None or not family.labs):
-        titles = ", ".join(family.title for family in FAMILIES if family.labs)
-        hint = f"denoisecli.record(pipe) records other pipelines in Python. The labs know: {titles}."
-        raise ModelError(f"{path} is a {name}, which the labs cannot paint with.", hint)
-    scheduler = str(_json(path / "scheduler" / "scheduler_config.json").get("_class_name"))
-    if scheduler.startswith("EDM"):
-        raise ModelError(f"{path} has the noise levels of EDM ({scheduler}), which no sampler here has.")
-    check_configs(path)
-
-
 def _folder_files(path: Path) -> list[Path]:
     """Return the files that decide what a diffusers folder computes; what else lies in it does not count."""
     kinds = (".safetensors", ".json", ".txt", ".model")  # .model: the vocabularies of T5 and its kin
     found = [file for part in parts_of(path) for file in files_of(part) if file.suffix in kinds]
     index = path / "model_index.json"
     return [index, *found] if index.is_file() else found
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """Return a JSON table, empty where it is none or not there."""
-    try:
-        return read_table(path)
-    except ModelError:
-        return {}
-
-
-def _hub_cache() -> Path:
-    """Return the hub's cache folder, by the environment variables that huggingface_hub reads."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
-
-
-def _cached_snapshot(ref: str) -> Path | None:
-    """Return the newest snapshot of a hub id in the cache that is a diffusers folder."""
-    folder = _hub_cache() / f"models--{ref.replace('/', '--')}"
-    snapshots = [path for path in folder.glob("snapshots/*") if (path / "model_index.json").is_file()]
-    return max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
-
-
-def _fetch(ref: str) -> Path:
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        hint = "Unset HF_HUB_OFFLINE to download it, or choose a model that `denoisecli models` lists."
-        raise ModelError(f"{ref} is not on this machine, and HF_HUB_OFFLINE is set.", hint)
-    from . import loading
-
-    return loading.download(ref)

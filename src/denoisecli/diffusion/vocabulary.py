@@ -13,8 +13,8 @@ from denoisecli.errors import ModelError
 from denoisecli.safe_files import read_file
 
 from .model_configs import read_table
-from .models import locate
 from .prompts import words_of as tokenizer_of
+from .references import locate
 
 OWN_WORDS = 10_000  # tokens: a vocabulary of fewer is the model's own
 MOST_CARD = 1 << 20

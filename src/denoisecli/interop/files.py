@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
+
+from denoisecli import hub_cache
 
 WEIGHTS = (".safetensors",)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff")
@@ -36,6 +38,4 @@ def picture_here(name: str) -> str | None:
 
 def in_hub_cache(name: str) -> bool:
     """Return whether the hub's model `name` ("who/what") was downloaded before; nothing is loaded or asked for."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
-    return os.path.isdir(cache / f"models--{name.replace('/', '--')}")  # noqa: PTH112 - Path's raises for a long name
+    return os.path.isdir(hub_cache.folder_of(name))  # noqa: PTH112 - Path's raises for a long name

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from denoisecli.config.phases import stretches
-from denoisecli.diffusion import models, single_file
+from denoisecli.diffusion import references, single_file
 from denoisecli.diffusion.beforehand import check_clips, check_fits, levels_in
 from denoisecli.diffusion.sampler_rules import check_begins, check_meet, name_of
 
@@ -41,7 +41,7 @@ class Solver:
 
 
 def _configs(ref: str) -> Path:
-    path = models.locate(ref)
+    path = references.locate(ref)
     return single_file.layout_of(path) if path.is_file() else path
 
 

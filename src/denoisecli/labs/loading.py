@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from denoisecli.config.base import SamplingConfig
 from denoisecli.config.phases import Stretch, painted_size, stretches
-from denoisecli.diffusion import model_configs, models, single_file, vocabulary
+from denoisecli.diffusion import model_checks, model_configs, models, prompts, references, single_file, vocabulary
 from denoisecli.diffusion.memory import Saving
 from denoisecli.diffusion.prompt_syntax import parts_apart
 from denoisecli.errors import ModelError
@@ -34,7 +34,7 @@ FEW_STEPS, CLEAN_SCALE = 6, 3  # where the pocket model hatches, and where it do
 
 def resolved(config: Config) -> tuple[Config, str]:
     """Return the config with the model's own settings where it names none, and the identity of all weights it uses."""
-    path = models.locate(config.model)
+    path = references.locate(config.model)
     size = config.size or native_size(path)  # its configs are checked before all is hashed
     pictures = [picture_sha256(key, image) for key, image in config.pictures]
     loras = dict.fromkeys(lora.file for lora in config.worn)
@@ -62,7 +62,7 @@ def native_size(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels that a model was made for, without loading it."""
     if path.is_file():
         return native_size(single_file.layout_of(path))
-    models.check_kind(path)
+    model_checks.check_kind(path)
     parts = {part.name: part for part in model_configs.parts_of(path) if part.is_dir()}
     denoiser = parts.get("unet") or parts.get("transformer")
     try:
@@ -172,7 +172,7 @@ def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "th
 
 def warn_of_cut_words(job: Job[Any], model: Model, prompt: str, what: str) -> None:
     """Tell what a prompt that is longer than the model reads has lost."""
-    if lost := models.truncated(model.pipe, prompt):
+    if lost := prompts.truncated(model.pipe, prompt):
         job.report.warn(f"{what} is too long for this model; cut off: {brief(' '.join(lost.split()), 80)}")
 
 

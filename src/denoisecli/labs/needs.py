@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from denoisecli.config.base import LabConfig
-from denoisecli.diffusion import memory, models
+from denoisecli.diffusion import memory, references
 
 from .at_once import batch_size, frames_of
 
@@ -19,5 +19,5 @@ def memory_needs(config: LabConfig) -> tuple[list[str], list[dict[str, Any]]]:
     frames = frames_of(told)
     at_once = getattr(told, "batch", None) or batch_size(size, len(getattr(told, "seeds", ())) or 1, frames)
     work = memory.Work(size, at_once * frames, getattr(told, "steps", 1))
-    found = memory.needs(models.locate(told.model), work, memory.Saving.of(told), told.device, told.dtype)
+    found = memory.needs(references.locate(told.model), work, memory.Saving.of(told), told.device, told.dtype)
     return memory.needs_in_words(found, told.device), [one.record() for one in found]

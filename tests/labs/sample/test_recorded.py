@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import denoisecli
 from denoisecli.cli import whole_app
 from denoisecli.config.samplers import SAMPLERS
-from denoisecli.diffusion.models import POCKET
+from denoisecli.diffusion.references import POCKET
 from denoisecli.diffusion.scheduler import name_of, use_sampler
 from denoisecli.errors import ConfigError, NotRecorded, RunFolderError, UsageError
 from tests.tiny import embeds, tiny_sd, tiny_sd3, tiny_text_sd

@@ -11,7 +11,7 @@ import pytest
 import torch
 from training.captions import GRAMMAR as LEARNT
 
-from denoisecli.diffusion.models import POCKET
+from denoisecli.diffusion.references import POCKET
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.scale import drawn_scale
 from denoisecli.tools.live import pack

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from denoisecli.config.base import Lora
-from denoisecli.diffusion.models import POCKET
+from denoisecli.diffusion.references import POCKET
 from denoisecli.errors import ModelError, UsageError
 from denoisecli.labs.pages import look_of
 from denoisecli.labs.sample.config import SampleConfig

@@ -89,10 +89,10 @@ def _picture_identity(config: NoiseConfig) -> str:
 def _natural_size(config: NoiseConfig) -> tuple[int, int]:
     """Return the size that fills the film's panel at a whole number of screen pixels each, or the model's own."""
     if config.needs_model:
-        from denoisecli.diffusion import models
+        from denoisecli.diffusion import references
         from denoisecli.labs.loading import native_size
 
-        return native_size(models.locate(config.model))
+        return native_size(references.locate(config.model))
     from .figures.layout import picture_room
 
     proportions = (1, 1)

@@ -39,7 +39,7 @@ def make_live(config: SampleConfig, path: Path, report: Report, *, exact: bool =
     Raises UsageError for settings that the page does not know, ModelError for a model or LoRA of another shape, and
     RunFolderError for a file that is not ours to replace.
     """
-    from denoisecli.diffusion.models import locate
+    from denoisecli.diffusion.references import locate
     from denoisecli.labs.pages import look_of
     from denoisecli.media.files import whole_file
 
