@@ -1,12 +1,14 @@
 """A run folder is whole or absent, belongs to one config, and keeps its finished batches."""
 
 import errno
+import fcntl
 import json
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +61,31 @@ def test_finished_run_is_done_and_leaves_nothing_beside_it(tmp_path):
     finished(tmp_path / "x")
     assert RunFolder(tmp_path / "x", "aaaaaaaa").done
     assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_run_is_finished_where_open_files_stay_and_reading_does_not_flush(tmp_path, monkeypatch):
+    """As on Windows: a file that is open cannot be deleted, and one that is open for reading cannot be flushed."""
+    fsync, rmtree = os.fsync, shutil.rmtree
+
+    def flush(number):
+        if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        fsync(number)
+
+    def delete(path, *args, **kwargs):
+        open_here = {file.path for file in psutil.Process().open_files()}
+        assert not [path for path in map(str, Path(path).rglob("*")) if path in open_here]
+        rmtree(path, *args, **kwargs)
+
+    folder = RunFolder(tmp_path / "run", "aaaaaaaa")
+    with folder.open():
+        Trace("sample", {"x": np.zeros(1)}, {"hash": "aaaaaaaa"}).save(folder.partial)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", flush)
+            patch.setattr(shutil, "rmtree", delete)
+            patch.setattr("denoisecli.runs.folder.WINDOWS", True)
+            folder.finish()
+    assert folder.done
 
 
 def test_other_config_is_refused_without_force(tmp_path):

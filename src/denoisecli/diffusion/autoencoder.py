@@ -6,11 +6,15 @@ batch norm over 2 × 2 patches (FLUX.2). Video autoencoders have a frame axis be
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .latent_layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def to_decoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:
@@ -24,6 +28,20 @@ def decoded(vae: Any, x: torch.Tensor) -> torch.Tensor:
     """Return what the autoencoder decodes of `to_decoder`'s latents; one that is told a timestep gets 0 (LTX)."""
     told = {"temb": x.new_zeros(len(x))} if getattr(vae.config, "timestep_conditioning", False) else {}
     return vae.decode(x, **told, return_dict=False)[0]  # type: ignore[no-any-return]
+
+
+@contextmanager
+def wide_enough(vae: Any) -> Iterator[None]:
+    """Have an autoencoder that says that it overflows in float16 in float32 inside."""
+    half = vae.dtype
+    upcast = half == torch.float16 and bool(vae.config.get("force_upcast"))
+    try:
+        if upcast:
+            vae.to(torch.float32)
+        yield
+    finally:
+        if upcast:
+            vae.to(half)
 
 
 def from_encoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:

@@ -210,6 +210,8 @@ def _call(pipe: Any, arguments: dict[str, Any]) -> Any:
         problem = str(error).strip().partition("\n")[0] or type(error).__name__
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
     raise OutOfMemory(
         f"A batch of {len(arguments['latents'])} does not fit into memory: {problem}",
         "Take fewer seeds at once (batch: 1), a smaller size, or dtype float16.",

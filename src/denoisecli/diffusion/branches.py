@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -138,10 +138,14 @@ def mixture(branches: Sequence[Branch], g: torch.Tensor, x_t: torch.Tensor | Non
     """Return how g, (n, ...), came from the branches: the assignment and the sign with the smallest residual.
 
     x_t: (n, ...), of which the pipeline may have put a share to every branch. Channels of g behind those of x_t are a
-    learned variance, which nobody guides (DeepFloyd).
+    learned variance, which nobody guides (DeepFloyd). On Apple's device, which has no float64, it is solved on the CPU,
+    and its tensors lie there.
     """
     if not branches:
         return None
+    if g.device.type == "mps":
+        here = [replace(branch, rows=branch.rows.cpu()) for branch in branches]
+        return mixture(here, g.cpu(), None if x_t is None else x_t.cpu())
     if x_t is not None and g.ndim == x_t.ndim and g.shape[1] > x_t.shape[1]:
         g = g[:, : x_t.shape[1]]
     ways = list(itertools.product(*(cuts(branch.rows, g) for branch in branches)))

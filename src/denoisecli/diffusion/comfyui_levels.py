@@ -77,7 +77,7 @@ def _training(scheduler: Any) -> Training:
     """Return the levels that the model was trained with."""
     if scheduler.kept_scale == "flow":
         return Training.flow(float(scheduler.config.get("shift") or 1.0))
-    alpha_bars = scheduler.alphas_cumprod.double().numpy()
+    alpha_bars = scheduler.alphas_cumprod.cpu().double().numpy()
     return Training(np.sqrt((1 - alpha_bars) / alpha_bars))
 
 

@@ -37,7 +37,8 @@ def encode(model: Model, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     vae = model.pipe.vae
     pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float() / 127.5 - 1
-    latents = autoencoder.encoded_mode(vae.encode(autoencoder.pixels_in(vae, pixels.to(model.device, vae.dtype))))
+    with autoencoder.wide_enough(vae):
+        latents = autoencoder.encoded_mode(vae.encode(autoencoder.pixels_in(vae, pixels.to(model.device, vae.dtype))))
     scaled = autoencoder.from_encoder(vae, latents.float()).cpu().numpy()[0]
     if not np.isfinite(scaled).all():
         raise ModelError("The model's autoencoder gives no numbers for this picture.", "Try dtype: float32.")
@@ -50,7 +51,7 @@ def jump_levels(model: Model, alpha_bars: NDArray[np.float64]) -> list[Level]:
     Between two timesteps t is interpolated over log-SNR; beyond the model's noisiest or cleanest level, that level is
     taken, so that no guess is divided by √0.
     """
-    known = model.pipe.scheduler.alphas_cumprod.double().numpy()
+    known = model.pipe.scheduler.alphas_cumprod.cpu().double().numpy()
     within = np.clip(alpha_bars, known[known > 0].min(), known.max())
     t = np.interp(-_log_snr(within), -_log_snr(known), np.arange(len(known)))
     near = np.round(t)
@@ -123,7 +124,7 @@ def _ddim_guesses(
     """Yield x̂0 (1, C, h, w) for each ᾱ: the pipeline itself takes one step of DDIM, from the nearest t to the end."""
     pipe = model.pipe
     use_sampler(pipe, "ddim")
-    known = pipe.scheduler.alphas_cumprod.double().numpy()
+    known = pipe.scheduler.alphas_cumprod.cpu().double().numpy()
     for level in jump_levels(model, alpha_bars):
         t = round(level.timestep)
         x_t = known[t] ** 0.5 * x0 + (1 - known[t]) ** 0.5 * eps

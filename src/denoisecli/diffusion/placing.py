@@ -38,7 +38,21 @@ def check_quantize(path: Path, quantize: str, device: torch.device) -> str:
         )
     if found == "nf4" and device.type != "cuda":
         raise UsageError(f"quantize: nf4 needs a GPU, and this run is on {device.type}.", "Choose int8.")
+    if found == "fp8-layerwise" and not _has_fp8(device):
+        raise UsageError(
+            f"quantize: fp8-layerwise needs 8-bit floats, which {device.type} does not have.",
+            "Leave it out, or take cpu.",
+        )
     return found
+
+
+def _has_fp8(device: torch.device) -> bool:
+    """Return whether a device can store numbers in 8-bit floats and read them back; Apple's cannot."""
+    try:
+        torch.zeros(1, device=device).to(torch.float8_e4m3fn).to(torch.float32)
+    except (TypeError, RuntimeError):
+        return False
+    return True
 
 
 def choose(ref: str, found: Estimate, saving: Saving, device: torch.device, told: Callable[[str], None]) -> str:

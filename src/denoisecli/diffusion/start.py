@@ -139,15 +139,8 @@ def _encoded(model: Model, picture: NDArray[np.uint8]) -> Any:
     if not callable(getattr(vae, "encode", None)) or getattr(vae, "encoder", vae) is None:
         raise ModelError(f"The model {model.info.ref} has no encoder, so no run can start from a picture.")
     pixels = torch.from_numpy(picture[None].astype(np.float32) / 255).permute(0, 3, 1, 2)  # strides choose the kernels
-    half = vae.dtype
-    upcast = half == torch.float16 and bool(vae.config.get("force_upcast"))
-    try:
-        if upcast:
-            vae.to(torch.float32)
+    with autoencoder.wide_enough(vae):
         return vae.encode(autoencoder.pixels_in(vae, (2 * pixels - 1).to(model.device, vae.dtype)))
-    finally:
-        if upcast:
-            vae.to(half)
 
 
 def _latents(encoded: Any, generator: torch.Generator) -> torch.Tensor:

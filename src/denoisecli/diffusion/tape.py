@@ -360,7 +360,7 @@ class Tape:
             raise UsageError("The pipeline ran without its unconditional half, so there is nothing to mix.", hint)
         if len(scales) != len(own):
             raise UsageError(f"There are {len(scales)} guidance scales for a batch of {len(own)}.")
-        samples = zip(made.uncond, made.cond, scales, strict=True)
+        samples = zip(made.uncond.to(own.device), made.cond.to(own.device), scales, strict=True)
         return torch.stack([rescaled(guided(u, c, scale), c, self.guidance_rescale) for u, c, scale in samples])
 
     def _seeds(self, given: dict[str, Any]) -> list[int | None]:

@@ -43,6 +43,7 @@ from .names import PARTIAL, slug
 
 RUNS_DIR = Path("runs")
 MOST_MARK = 1 << 10
+WINDOWS = os.name == "nt"
 
 
 def run_hash(config: dict[str, Any], identity: str) -> str:
@@ -149,6 +150,8 @@ class RunFolder:
     def finish(self) -> Path:
         """Drop the work files and rename the whole folder into place, an old one of the same name replaced."""
         _sync(self.partial)
+        if self._lock and WINDOWS:  # which deletes no open file
+            self._lock.close()
         shutil.rmtree(self.work)
         old = put_aside(self.path) if self.path.exists() else None
         self.partial.rename(self.path)
@@ -230,7 +233,7 @@ def _sync(folder: Path) -> None:
     """Flush the folder's entries, so that the rename never points at files a power cut can empty."""
     for entry in folder.rglob("*"):
         if is_plain_file(entry):
-            with entry.open("rb") as file:
+            with entry.open("rb+" if WINDOWS else "rb") as file:  # there only what may be written is flushed
                 os.fsync(file.fileno())
 
 
