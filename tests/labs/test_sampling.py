@@ -74,6 +74,24 @@ def test_scale_0_is_told(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("sampler", "spacing", "steps", "told"),
+    [
+        ("ddim", "linspace", 8, True),
+        ("pndm", "linspace", 8, True),
+        ("ddim", "linspace", 20, False),
+        ("ddim", "leading", 8, False),
+        ("ddim", None, 8, False),
+        ("euler_a", "linspace", 8, False),
+    ],
+)
+def test_noise_that_a_spacing_leaves_is_told(tmp_path, sampler, spacing, steps, told):
+    notes = Notes()
+    config = SampleConfig(sampler=sampler, spacing=spacing, steps=steps, size=(64, 64))
+    load(Job(config, RunFolder(tmp_path / "run", "0" * 8), notes))
+    assert any(f"leaves noise in pictures of {steps} steps" in warning for warning in notes.warnings) is told
+
+
+@pytest.mark.parametrize(
     ("steps", "cfg", "told"),
     [(4, 7.5, ["the pocket model paints fewer than 6 steps cleaner at --cfg 3"]), (6, 7.5, []), (4, 3, [])],
 )

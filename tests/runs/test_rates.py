@@ -26,7 +26,7 @@ def config(lab="sample", **keys):
     ("lab", "keys", "samples", "makes"),
     [
         ("sample", {}, 4, "4 pictures of 64×64, 20 steps each"),
-        ("sample", {"seeds": 7, "steps": 1}, 1, "1 picture of 64×64, 1 step each"),
+        ("sample", {"seeds": 7, "steps": 1}, 1, "1 picture of 64×64, 1 step"),
         ("sample", {"phases": [{"until": 0.5}, {"scale": 1.5}]}, 4, "4 pictures of 96×96, 20 steps each"),
         ("cfg-sweep", {"seeds": "1-2"}, 8, "8 pictures of 64×64, 20 steps each"),
         ("walk", {}, 47, "47 frames of 64×64, 20 steps each"),

@@ -152,7 +152,7 @@ def read_setting(lab: type[LabConfig], key: tuple[str, ...], text: str, where: s
 
 
 _PICTURE = (
-    "A picture to drown is given with denoisecli noise --image; settings inside one are read by denoisecli import."
+    "Settings inside a picture are read by denoisecli import; one to drown is given with denoisecli noise --image."
 )
 _MODEL = "A model is given with --model, a LoRA to denoisecli lora-rank with --lora."
 NO_CONFIGS = dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"), _PICTURE)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .job import Job
 
 Config = TypeVar("Config", bound=SamplingConfig)
+FIXED_STRIDE = ("DDIMScheduler", "PNDMScheduler")  # whose steps go 1000 // steps timesteps back, wherever they stand
+STEPS_OF_LINSPACE = 15  # from there on what is left of the noise is not seen
 FEW_STEPS, CLEAN_SCALE = 6, 3  # where the pocket model hatches, and where it does not: the table of its model card
 
 
@@ -114,6 +116,7 @@ def load(job: Job[Any]) -> Model:
     tell(job)
     if config.cfg is not None:
         warn_of_guidance(job, model)
+        warn_of_left_noise(job, model)
     job.report.step(1)
     return model
 
@@ -153,6 +156,23 @@ def warn_of_guidance(job: Job[Any], model: Model) -> None:
         job.report.warn(f"the model {model.info.ref} is distilled and hears no negative prompt")
     if config.cfg != 1 and not takes_scale_as_input(model.pipe):
         job.report.warn(f"the model {model.info.ref} takes no guidance: cfg {config.cfg:g} changes nothing")
+
+
+def warn_of_left_noise(job: Job[Any], model: Model) -> None:
+    """Warn of samplers that stop short of where the next step begins, which shows where steps are few.
+
+    diffusers' DDIM and PNDM go back by 1000 // steps timesteps; `linspace` puts them 999 / (steps - 1) apart.
+    """
+    from denoisecli.diffusion.clock import Clock
+
+    scheduler, steps = model.pipe.scheduler, job.config.steps
+    if type(scheduler).__name__ not in FIXED_STRIDE or Clock(scheduler).spacing != "linspace":
+        return
+    if 1 < steps < STEPS_OF_LINSPACE:
+        job.report.warn(
+            f"{job.config.sampler} with spacing linspace leaves noise in pictures of {steps} steps; take "
+            "--set spacing=leading or trailing, or another sampler"
+        )
 
 
 def warn_of_lost_words(job: Job[Any], model: Model, prompt: str, what: str = "the prompt") -> None:

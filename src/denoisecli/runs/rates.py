@@ -66,7 +66,8 @@ def painted(config: dict[str, Any], count: int, what: str = "picture") -> str:
     """Return so many pictures in words, with their size and steps."""
     steps = config.get("steps")
     size = f" of {_pair(_painted_size(config)).replace('x', '×')}" if config.get("size") else ""
-    return f"{count} {what}{'' if count == 1 else 's'}{size}, {steps} step{'' if steps == 1 else 's'} each"
+    many, each = ("", "") if count == 1 else ("s", " each")
+    return f"{count} {what}{many}{size}, {steps} step{'' if steps == 1 else 's'}{each}"
 
 
 def length(values: Any, none: int = 1) -> int:

@@ -251,7 +251,7 @@ def _tell(imported: Imported, pairs: dict[str, str]) -> None:
     rng = pairs.get("RNG", "GPU")
     if rng != "CPU":
         imported.note(
-            f"The noise was drawn on the {rng} there; here it is drawn on the CPU, so the seed means another."
+            f"The noise was drawn on the {rng} there; here it is drawn on the CPU, so the seed gives another picture."
         )
     two_passes = any(key.startswith("Hires") for key in pairs) or bool(_size(pairs.get("First pass size")))
     if "Denoising strength" in pairs and not two_passes:
