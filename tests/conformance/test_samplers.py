@@ -53,16 +53,18 @@ def test_karras_levels_between_timesteps_cost_little(sampler):
 
 
 @pytest.mark.parametrize(
-    ("sampler", "leftover"),
+    ("sampler", "options", "leftover"),
     [
-        pytest.param("euler", 0.0, id="sigma ends at 0"),
-        pytest.param("dpmpp_2m", 0.0, id="dpm++ ends at 0"),
-        pytest.param("ddim", 0.029155, id="ddim ends at alpha_bar of t=0"),
+        pytest.param("euler", {}, 0.0, id="sigma ends at 0"),
+        pytest.param("dpmpp_2m", {}, 0.0, id="dpm++ ends at 0"),
+        pytest.param("ddim", {}, 0.029155, id="ddim ends at alpha_bar of t=0"),
+        pytest.param("lcm", {}, 0.0, id="lcm ends at its guess, far from t=0 as it stops"),
+        pytest.param("ddpm", {"timestep_spacing": "trailing"}, 0.0, id="ddpm ends at its guess, one stride above t=0"),
     ],
 )
-def test_what_noise_is_left_at_the_end(sampler, leftover):
+def test_what_noise_is_left_at_the_end(sampler, options, leftover):
     """The last state is α·x0 + leftover·ε; the leftover of Stable Diffusion's DDIM is √(1 − ᾱ_0)."""
-    trace = run(gaussian_pipe(0.0), sampler, 10)
+    trace = run(gaussian_pipe(0.0), sampler, 6, **options)
     alpha = np.sqrt(1 - leftover**2)
     rest = trace.x_t[0, -1] - alpha * MEAN.numpy()
     assert np.sqrt((rest**2).mean()) == pytest.approx(leftover * noise().numpy().std(), abs=2e-3)

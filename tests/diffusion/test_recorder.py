@@ -102,6 +102,45 @@ def test_levels_before_the_run_are_those_met_in_it(pipes, sampler):
     assert (np.diff(trace.sigmas) < 0).all()
 
 
+@pytest.mark.parametrize("sampler", ["ddim", "pndm", "lcm", "euler", "heun", "dpmpp_2m"])
+def test_a_run_that_stops_on_the_way_ends_at_the_level_where_it_stopped(pipes, sampler):
+    pipe = prepared(pipes, "sdxl", sampler)
+    with record(pipe) as trace:
+        call(pipe, steps=10, denoising_end=0.6)
+    at, steps = Clock(pipe.scheduler).levels, trace.x0.shape[1]
+    assert steps < 10
+    np.testing.assert_array_equal(trace.timesteps, at.timesteps[: steps + 1])
+    np.testing.assert_array_equal(trace.sigmas, at.sigmas[: steps + 1])
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_x0_of_a_preconditioned_model_is_the_schedulers(prediction):
+    """EDM's multistep solver (Playground 2.5) gives no x0: it is c_skip·x_t + c_out·output."""
+    from diffusers import EDMDPMSolverMultistepScheduler
+
+    pipe, own = tiny_sdxl(), []
+    pipe.scheduler = EDMDPMSolverMultistepScheduler(prediction_type=prediction)
+    convert = pipe.scheduler.convert_model_output
+
+    def spy(*args, **kwargs):
+        own.append(convert(*args, **kwargs))
+        return own[-1]
+
+    pipe.scheduler.convert_model_output = spy
+    with record(pipe) as trace:
+        call(pipe)
+    np.testing.assert_allclose(trace.x0, torch.stack(own, dim=1).numpy(), atol=1e-6)
+
+
+def test_a_scheduler_without_levels_is_refused(pipes):
+    from diffusers import IPNDMScheduler
+
+    pipe = tiny_sd()
+    pipe.scheduler = IPNDMScheduler()
+    with pytest.raises(UsageError, match="IPNDMScheduler does not say its noise levels"), record(pipe):
+        call(pipe)
+
+
 def test_the_schedulers_own_x0_is_taken_where_there_is_one(pipes):
     pipe = prepared(pipes, "sd", "ddim")
     own, step = [], pipe.scheduler.step

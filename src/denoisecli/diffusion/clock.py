@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from denoisecli.process.x0 import Level, Levels
+from denoisecli.errors import UsageError
+from denoisecli.process.x0 import Level, Levels, predicted_x0
 
 if TYPE_CHECKING:
     from denoisecli.scale import ScheduleKind
@@ -28,6 +29,10 @@ GIVES_X0 = {
 }
 
 
+ENDS_CLEAN = {"DDPMParallelScheduler", "DDPMScheduler", "LCMScheduler"}
+"""Schedulers whose last step leaves no noise, wherever it begins; that of others goes down by one stride of t."""
+
+
 class Clock:
     """Reads one scheduler: the scale of its x_t, what its model predicts, and the level of every state.
 
@@ -37,6 +42,7 @@ class Clock:
     """
 
     def __init__(self, scheduler: Any) -> None:
+        _check_says_levels(scheduler)
         self.scheduler = scheduler
         self.kind: ScheduleKind = _kind(scheduler)
         default = "flow_prediction" if self.kind == "flow" else "epsilon"
@@ -87,10 +93,36 @@ class Clock:
             return Level.of_sigma(0.0, 1 - end if self.inverted else end, self.kind)
         if not hasattr(scheduler, "alphas_cumprod"):
             return self._at(0.0)
+        if type(scheduler).__name__ in ENDS_CLEAN:
+            return Level.of_alpha_bar(0.0, 1.0)
+        if type(scheduler).__name__ == "TCDScheduler":  # its last step goes to t = 0, wherever it begins
+            return Level.of_alpha_bar(0.0, float(scheduler.alphas_cumprod[0]))
         stride = scheduler.config.num_train_timesteps // max(scheduler.num_inference_steps or 1, 1)
         before = int(scheduler.timesteps[-1]) - stride
         final = getattr(scheduler, "final_alpha_cumprod", 1.0)
         return Level.of_alpha_bar(0.0, float(scheduler.alphas_cumprod[before] if before >= 0 else final))
+
+    def after(self, timestep: float) -> Level:
+        """Return the level of the result of a run whose last evaluation was told `timestep`.
+
+        Not `last` where the pipeline stopped on the way: SDXL's `denoising_end`, an interrupt.
+        """
+        told = [float(t) for t in self.scheduler.timesteps]
+        if _has_sigmas(self.scheduler):
+            place = getattr(self.scheduler, "step_index", None)
+        else:
+            place = len(told) - told[::-1].index(timestep) if timestep in told else None
+        if place is None or place >= len(told):
+            return self.last
+        if not _has_sigmas(self.scheduler):
+            return self._at(told[place])
+        return self._at_sigma(told[place], float(self.scheduler.sigmas[place]))
+
+    def guess(self, x_t: Any, output: Any, at: Level) -> Any:
+        """Return x0 as the guided output says it, by the scheduler's own formula or that of the family."""
+        if hasattr(self.scheduler, "precondition_outputs"):  # EDM: c_skip·x_t + c_out·output (Karras et al. 2022)
+            return self.scheduler.precondition_outputs(x_t, output, at.sigma)
+        return predicted_x0(self.kind, self.prediction, x_t, output, at)
 
     @property
     def levels(self) -> Levels:
@@ -140,6 +172,16 @@ class Clock:
 def first(timestep: Any) -> float:
     """Return a timestep as a number; the first one where the pipeline hands one to each sample."""
     return float(timestep.flatten()[0]) if hasattr(timestep, "flatten") else float(timestep)
+
+
+def _check_says_levels(scheduler: Any) -> None:
+    """Raise UsageError for a scheduler that tells no noise levels (iPNDM), or has none (Amused)."""
+    told = any(hasattr(scheduler, name) for name in ("sigmas", "alphas_cumprod", "_alpha_cumprod"))
+    if not told and scheduler.config.get("prediction_type") != "trigflow":
+        raise UsageError(
+            f"{type(scheduler).__name__} does not say its noise levels, so its states cannot be recorded.",
+            "Take a scheduler with sigmas or alphas_cumprod, such as DPMSolverMultistepScheduler.",
+        )
 
 
 def _kind(scheduler: Any) -> ScheduleKind:

@@ -19,7 +19,6 @@ import torch
 from diffusers.schedulers.scheduling_utils import SchedulerOutput
 
 from denoisecli.errors import SamplingError, UsageError
-from denoisecli.process.x0 import Level, predicted_x0
 from denoisecli.scale import to_unit_variance
 
 from .branches import Branch, Mixture, Output, branches_of, mixture
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from denoisecli.process.x0 import Level
 
     from .take_up import TakeUp
     from .word_maps import Listener, Maps
@@ -65,6 +66,7 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     opened: int = 0
     end: Level | None = None
+    told: float = 0.0
     outputs: list[torch.Tensor] = field(default_factory=list)
     calls: int = 0
     extra_x_t: list[torch.Tensor] = field(default_factory=list)
@@ -273,6 +275,7 @@ class Tape:
         if self.take_up is not None and self.take_up.repainting is not None:
             rows, call = self.take_up.rows, run.calls - 1
             result = self.take_up.repainting.put_back(result, self.clock.scheduler, call, run.layout, rows)
+        run.told = first(given["timestep"])
         run.final = _kept(result[0] if isinstance(result, tuple) else result.prev_sample)
         if self.stop_on_nan and not bool(torch.isfinite(run.final).all()):
             raise _not_a_number(run.opened, self.steps)
@@ -338,7 +341,7 @@ class Tape:
             step.x0 = _kept(own[0])
         else:
             x_t, output = step.x_t.float(), step.output.float()
-            step.x0 = predicted_x0(self.clock.kind, self.clock.prediction, x_t, output, step.level)
+            step.x0 = self.clock.guess(x_t, output, step.level)
         if self.on_step is None and self.on_state is None:
             return
         x0 = as_array(run.layout.unpack(step.x0))

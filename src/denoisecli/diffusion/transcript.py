@@ -46,7 +46,7 @@ def fill(trace: Trace, tape: Tape) -> None:
     for step in (step for run in runs for step in run.steps):
         step.made = mixture(step.branches, step.output, step.x_t)
         step.branches = []
-    at = Levels.stack([*(step.level for step in runs[0].steps), runs[0].end or tape.clock.last])
+    at = Levels.stack([*(step.level for step in runs[0].steps), runs[0].end or tape.clock.after(runs[0].told)])
     trace.arrays |= _arrays(runs)
     trace.arrays |= {"sigmas": at.sigmas, "timesteps": at.timesteps, "alpha_bars": at.alpha_bars}
     trace.record |= _record(tape, runs, at, trace.arrays["x_t"].shape[2:])
