@@ -240,7 +240,7 @@ CAPTIONS: dict[str, Caption] = {
         "High: far from the picture at full strength. Low: like it.",
     ),
     "spectrum": Caption(
-        "tall = directions that matter", "Tall bars are directions that matter; the cut keeps those in amber."
+        "tall = directions that matter", "Tall bars are directions that matter. The cut keeps those in amber."
     ),
     "finding": Caption(
         "high = the word is where it ends",

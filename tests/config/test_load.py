@@ -35,6 +35,7 @@ def read(tmp_path, text):
         pytest.param("steps: true", 1, "steps: True is not a whole number", id="bool for int"),
         pytest.param("steps: '20'", 1, "steps: '20' is not a whole number", id="text for int"),
         pytest.param("cfg: .nan", 1, "cfg: nan is not a finite number", id="nan"),
+        pytest.param("film: {formats: gif}", 1, "film.formats: 'gif' is not a list (want [gif])", id="one for a list"),
         pytest.param("cfg: .inf", 1, "cfg: inf is not a finite number", id="inf"),
         pytest.param("cfg: high", 1, "cfg: 'high' is not a number", id="word for number"),
         pytest.param("cfg: -1", 1, "cfg: -1 is out of range (want 0 to 100)", id="negative cfg"),

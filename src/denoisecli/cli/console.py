@@ -271,7 +271,7 @@ class Lines(Report):
 
     def start(self, run: Path, lab: str, title: str, **details: Any) -> None:
         """Print what begins."""
-        self._line(f'{lab}: "{title}"')
+        self._line(f"{lab}: {title}")
         if text := expected(details):
             self._line(text)
 

@@ -251,7 +251,10 @@ def _sentence(lab: type[BaseModel], error: dict[str, Any]) -> str:
     }  # fmt: skip
     if kind in words:
         known = keys_at(lab, error["loc"]) if kind.startswith("model") else []
-        return f"{shown(value)} is not {words[kind]}" + (f" (want {', '.join(known)})" if known else "")
+        wanted = f" (want {', '.join(known)})" if known else ""
+        if kind == "tuple_type" and isinstance(value, (str, int, float)):
+            wanted = f" (want [{brief(str(value), 40)}])"
+        return f"{shown(value)} is not {words[kind]}{wanted}"
     if kind in _LENGTHS:
         return _LENGTHS[kind].format(**{"actual_length": len(value)} | context)
     return f"{error['msg']} (got {shown(value)})"

@@ -1,6 +1,7 @@
 /** Bars for singular values: those that are kept stand out. */
 
 import { draggable, element, keepFitted } from "../../media/page/dom.js";
+import { sentences } from "../../media/page/plot.js";
 
 /**
  * onScrub(share): they were dragged to 0..1 of the width, or nothing. Returns {node, draw}: draw(values, kept) shows
@@ -12,7 +13,7 @@ export function makeBars({ title, caption, onScrub }) {
   const words = element("div", { class: "plot-title", text: title });
   const canvas = element("canvas", { class: "bars", role: "img", "aria-label": `${title}. ${caption}` });
   const node = element("div", { class: "bars-box" }, words, element("div", { class: "bars-area" }, canvas),
-    element("p", { class: "plot-caption", text: caption }));
+    element("p", { class: "plot-caption" }, ...sentences(caption)));
   let last = null;
   if (onScrub) {
     draggable(canvas, (share) => onScrub(share));

@@ -58,7 +58,7 @@ export function makePlot({ onScrub, hint }) {
 }
 
 /** Return a caption's first sentence, and the others, which low windows leave to the legend. */
-function sentences(caption) {
+export function sentences(caption) {
   const end = caption.indexOf(". ") + 1 || caption.length;
   return caption ? [caption.slice(0, end), element("span", { class: "more", text: caption.slice(end) })] : [];
 }
