@@ -216,6 +216,16 @@ HOSTILE = {
     "quotes without an end": ("parameters", "x\n" + 'ab:"\\' * 100_000),
     "brackets without an end": ("parameters", "(" * 300_000 + "\nSteps: 1, Seed: 2, CFG scale: 3"),
     "tags without an end": ("parameters", "<lora:" * 100_000 + "\nSteps: 1, Seed: 2, CFG scale: 3"),
+    "a thousand ranges of seeds": ("denoisecli", json.dumps({"seeds": ["0-4095"] * 30_000})),
+    "a text of ranges of seeds": ("denoisecli", json.dumps({"seeds": "0-4095," * 50_000})),
+    "thousands of phases whose loras are not here": (
+        "denoisecli",
+        json.dumps({"phases": [{"until": (i + 1) / 9001, "loras": [f"{i}.safetensors"]} for i in range(9000)]}),
+    ),
+    "thousands of loras in a prompt": (
+        "parameters",
+        "".join(f"<lora:{i}:x{i}>" for i in range(20_000)) + "\nSteps: 1, Seed: 2, CFG scale: 3",
+    ),
     "a million loras": ("invokeai_metadata", json.dumps({"seed": 1, "loras": [{"model": "x"}] * 300_000})),
 }
 
@@ -304,7 +314,7 @@ def test_a_picture_names_no_folder_of_this_machine_and_reads_none(tmp_path, monk
     found = own.read(texts[own.KEY])
     assert found.values["phases"] == [{"until": 0.5}, {"loras": []}]
     assert found.elsewhere["start"]["image"] == "own.png"
-    assert any("ink.safetensors, fine.safetensors" in note for note in found.notes)
+    assert any("ink.safetensors and fine.safetensors" in note for note in found.notes)
     for name in ("ink.safetensors", "fine.safetensors", "own.png", "sky.png"):
         (tmp_path / name).touch()
     found = own.read(texts[own.KEY])

@@ -371,7 +371,7 @@ class SamplingConfig(LabConfig):
     """LoRAs to apply: [{file: style.safetensors, scale: 0.8}]"""
     start: Start | None = None
     """a picture to start from: {image: harbour.png, strength: 0.6, mask: sky.png}; null: noise alone"""
-    phases: Annotated[tuple[Phase, ...], BeforeValidator(_listed)] = ()
+    phases: Annotated[tuple[Phase, ...], BeforeValidator(_listed), Field(max_length=1000)] = ()
     """stretches of the steps with settings of their own: [{until: 0.4, prompt: a sketch}, {cfg: 3}]"""
     device: Annotated[str, one_of(["auto", "cuda", "mps", "cpu"]), MACHINE] = "auto"
     """auto takes cuda, then mps, then cpu"""

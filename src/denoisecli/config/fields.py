@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -33,28 +34,30 @@ def number_text(value: float) -> str:
 def parse_seeds(value: Any) -> tuple[int, ...]:
     """Read seeds: 7, "1-4", "7, 21" or a list of those. Raises ValueError on empty, duplicate or out of range."""
     items = value if isinstance(value, (list, tuple)) else [value]
-    seeds = tuple(seed for item in items for seed in _seeds_of(item))
-    if not seeds:
+    ranges = [found for item in items for found in _ranges_of(item)]
+    count = sum(map(len, ranges))
+    if not count:
         raise ValueError("no seeds; give at least one, such as [7]")
-    if len(seeds) > MAX_SEEDS:
-        raise ValueError(f"{len(seeds)} seeds are too many (at most {MAX_SEEDS})")
+    if count > MAX_SEEDS:  # none is made before
+        raise ValueError(f"{count} seeds are too many (at most {MAX_SEEDS})")
+    seeds = tuple(itertools.chain(*ranges))
     twice = next((seed for i, seed in enumerate(seeds) if seed in seeds[:i]), None)
     if twice is not None:
         raise ValueError(f"seed {twice} is there twice")
     return seeds
 
 
-def _seeds_of(item: Any) -> list[int]:
+def _ranges_of(item: Any) -> list[range]:
     if isinstance(item, str):
-        return [seed for part in item.split(",") if part.strip() for seed in _seed_range(part.strip())]
+        return [_seed_range(part.strip()) for part in item.split(",") if part.strip()]
     if isinstance(item, bool) or not isinstance(item, int):
         raise ValueError(f'{shown(item)} is not a seed (want a whole number, or a range such as "1-4")')
     if not 0 <= item <= MAX_SEED:
         raise ValueError(f"seed {shown(item)} is out of range (want 0 to 2^64 - 1)")
-    return [item]
+    return [range(item, item + 1)]
 
 
-def _seed_range(text: str) -> list[int]:
+def _seed_range(text: str) -> range:
     if re.fullmatch(r"-\d{1,20}", text):
         raise ValueError(f"seed {text} is out of range (want 0 to 2^64 - 1; a random one could not be made again)")
     match = re.fullmatch(r"(\d{1,20})(?:-(\d{1,20}))?", text)
@@ -67,7 +70,7 @@ def _seed_range(text: str) -> list[int]:
         raise ValueError(f"seed {last} is out of range (want 0 to 2^64 - 1)")
     if last - first >= MAX_SEEDS:
         raise ValueError(f'"{text}" is {last - first + 1} seeds, too many (at most {MAX_SEEDS})')
-    return list(range(first, last + 1))
+    return range(first, last + 1)
 
 
 def parse_size(value: Any) -> tuple[int, int]:

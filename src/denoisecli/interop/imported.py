@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from denoisecli.config.base import LabConfig
 from denoisecli.lora.built_in import name_of
-from denoisecli.safe_text import shown
+from denoisecli.safe_text import brief, shown
 
 from .files import base_name, found_here
 
@@ -27,6 +27,7 @@ MARKS = {
 APART = re.compile(r"\bAND\b(?!_PERP|_SALT|_TOPK)")
 """What parts a prompt of A1111 into several, each with its own prediction. Source: modules/prompt_parser.py."""
 WEIGHTS_ARE_WORDS = "Weights such as (word:1.2) or [word] are plain text here, so the prompt acts differently."
+MOST_NOTES, MOST_TOLD = 100, 1000  # sentences, and characters of one: real files have a dozen
 SHORT = 40  # words and marks: a prompt of no more surely has room in one piece of 75 tokens
 
 
@@ -43,9 +44,10 @@ class Imported:
     elsewhere: dict[str, Any] = field(default_factory=dict)
 
     def note(self, sentence: str) -> None:
-        """Add a sentence, once."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+        """Add a sentence, once, cut short; no more than MOST_NOTES in all, the last of which says so."""
+        told = brief(sentence, MOST_TOLD)
+        if len(self.notes) < MOST_NOTES and told not in self.notes:
+            self.notes.append(told if len(self.notes) < MOST_NOTES - 1 else "There is more of this kind.")
 
     def take_one_cfg(self) -> None:
         """Leave out the scales of several samplers, for a lab that has one."""

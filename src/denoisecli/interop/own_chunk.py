@@ -6,6 +6,7 @@ Paths are cut to their file names, since pictures are passed on.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from denoisecli.config.base import LOOK, MACHINE, Lora, Phase, SamplingConfig, keys
 from denoisecli.lora.built_in import name_of
 from denoisecli.registry import CONFIGS
-from denoisecli.safe_text import json_values
+from denoisecli.safe_text import json_values, some_shown
 
 from .files import base_name, found_here, in_hub_cache, picture_here
 from .imported import Imported, number, rows_of
@@ -99,11 +100,12 @@ def _take_phases(imported: Imported) -> None:
     phases = imported.values.pop("phases", None)
     listed = rows_of([phases] if isinstance(phases, dict) else phases)
     imported.values |= {"phases": listed} if listed else {}
+    found_file = functools.cache(lambda file: found_here(file) or name_of(base_name(file)))
     for phase in listed:
-        loras = [lora for lora in rows_of(phase.get("loras")) if _found(lora.get("file"))]
-        lost = [lora.get("file") for lora in rows_of(phase.get("loras")) if not _found(lora.get("file"))]
+        loras = [(lora, found_file(str(lora.get("file")))) for lora in rows_of(phase.get("loras"))]
+        lost = [str(lora.get("file")) for lora, found in loras if not found]
         if "loras" in phase:
-            phase["loras"] = [lora | {"file": _found(lora.get("file"))} for lora in loras]
+            phase["loras"] = [lora | {"file": found} for lora, found in loras if found]
         model = str(phase.pop("model", ""))
         if HUB_ID.fullmatch(model) and in_hub_cache(model):
             phase["model"] = model
@@ -112,9 +114,5 @@ def _take_phases(imported: Imported) -> None:
         elif model:
             lost.append(model)
         if lost:
-            names = ", ".join(base_name(str(name)) for name in lost)
+            names = some_shown([base_name(name) for name in lost], quoted=False)
             imported.note(f"Of a phase are not in this folder: {names}; put their paths into `phases`.")
-
-
-def _found(file: Any) -> str | None:
-    return found_here(str(file)) or name_of(base_name(str(file)))
