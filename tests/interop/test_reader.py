@@ -170,6 +170,10 @@ def bomb(path):
     path.write_bytes(raw[:33] + chunk + raw[33:])
 
 
+def hostile(kind, **inputs):
+    return {"class_type": kind, "inputs": inputs}
+
+
 HOSTILE = {
     "deep graph": ("prompt", "[" * 500_000),
     "graph of 19,000 nodes with 64 samplers": (
@@ -208,6 +212,39 @@ HOSTILE = {
                 str(i): {"class_type": "X", "inputs": {"a": ["s", 0], "b": [str(min(i + 1, 8999)), 0]}}
                 for i in range(9000)
             }
+        ),
+    ),
+    "a prompt combined with itself 17 times, in a range": (
+        "prompt",
+        json.dumps(
+            {"s": hostile("KSampler", positive=["0", 0], latent_image=1, steps=1000, cfg=7, scheduler="normal")}
+            | {
+                str(i): hostile("ConditioningCombine", conditioning_1=[str(i + 1), 0], conditioning_2=[str(i + 1), 0])
+                for i in range(17)
+            }
+            | {
+                "17": hostile("ConditioningSetTimestepRange", start=0, end=0.5, conditioning=["t", 0]),
+                "t": hostile("CLIPTextEncode", text="a" * 100_000),
+            }
+        ),
+    ),
+    "long prompts in ranges": (
+        "prompt",
+        json.dumps(
+            {"s": hostile("KSampler", positive=["0", 0], latent_image=1, steps=1000, cfg=7, scheduler="normal")}
+            | {
+                f"{i}": hostile(
+                    "ConditioningCombine", conditioning_1=[f"{2 * i + 1}", 0], conditioning_2=[f"{2 * i + 2}", 0]
+                )
+                for i in range(1023)
+            }
+            | {
+                f"{i + 1023}": hostile(
+                    "ConditioningSetTimestepRange", start=i / 2048, end=1 - i / 2048, conditioning=[f"t{i}", 0]
+                )
+                for i in range(1024)
+            }
+            | {f"t{i}": hostile("CLIPTextEncode", text=f"{i}" + "a" * 900) for i in range(1024)}
         ),
     ),
     "a number of 4000 digits": ("denoisecli", '{"steps": ' + "9" * 4000 + ', "seeds": [1e999], "cfg": NaN}'),

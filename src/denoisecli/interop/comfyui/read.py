@@ -20,7 +20,7 @@ from denoisecli.process.comfyui_sigmas import levels as levels_of
 
 from ..imported import Imported, number, whole
 from ..samplers import from_comfyui, tell_solver
-from .conditions import EMPTY_LATENTS, PICTURE, Conditions, Prompts, shown
+from .conditions import EMPTY_LATENTS, MOST_TEXTS, PICTURE, Conditions, Prompts, shown
 from .families import Family, family_of, unsure
 from .graph import Graph, graph_of
 from .latents import Latents
@@ -351,16 +351,19 @@ class _Reader:
 
     def _text(self, prompts: Prompts, what: str) -> str:
         """Return a prompt, and say where it is not surely the one that was used."""
-        if len(prompts.texts) > 1 and (what != NEGATIVE or self._mixes()):
+        texts = prompts.texts
+        if len(texts) > 1 and (what != NEGATIVE or self._mixes()):
             self.imported.note("Several texts were combined there; here they are joined by commas.")
         makers = "" if what == NEGATIVE and not self._mixes() else ", ".join(dict.fromkeys(map(shown, prompts.unread)))
-        if makers and prompts.texts:
+        if makers and texts:
             self.imported.note(f"The {what} was computed by {makers}; what is in the graph is taken.")
         elif makers:
             self.imported.note(f"The {what} could not be found in the graph: it was computed by {makers}.")
-        elif not prompts.texts and not prompts.clips and not prompts.zeroed and what == "prompt":
+        elif not texts and not prompts.clips and not prompts.zeroed and what == "prompt":
             self.imported.note("The prompt could not be found in the graph.")
-        return ", ".join(prompts.texts[:20])
+        if len(texts) > MOST_TEXTS:
+            self.imported.note(f"Of the {len(texts)} texts of the {what} the first {MOST_TEXTS} are taken.")
+        return ", ".join(texts[:MOST_TEXTS])
 
     def _model(self, model: Model, family: Family | None) -> None:
         if model.file is not None:
