@@ -174,6 +174,19 @@ def hostile(kind, **inputs):
     return {"class_type": kind, "inputs": inputs}
 
 
+def drawn(nodes, links=(), subgraphs=()):
+    """A drawing of these nodes and a sampler."""
+    sampler = {"id": "s", "type": "KSampler", "inputs": [{"name": "positive"}, {"name": "latent_image"}]}
+    sampler["widgets_values"] = [1, "fixed", 9, 7, "euler", "normal", 1]
+    return json.dumps({"nodes": [*nodes, sampler], "links": links, "definitions": {"subgraphs": subgraphs}})
+
+
+def wide(node):
+    node = {"id": 3, "inputs": [{"link": None} for _ in range(10_000)], **node}
+    reader = {"id": 2, "type": "X", "inputs": [{"name": str(i), "link": i} for i in range(10_000)]}
+    return drawn([node, reader], [[i, 3, 0, 2, i, "X"] for i in range(10_000)])
+
+
 HOSTILE = {
     "deep graph": ("prompt", "[" * 500_000),
     "graph of 19,000 nodes with 64 samplers": (
@@ -245,6 +258,34 @@ HOSTILE = {
                 for i in range(1024)
             }
             | {f"t{i}": hostile("CLIPTextEncode", text=f"{i}" + "a" * 900) for i in range(1024)}
+        ),
+    ),
+    "a subgraph of 6,000 links that stands 3,000 times": (
+        "workflow",
+        drawn(
+            [{"id": i, "type": "s"} for i in range(3000)],
+            subgraphs=[{"id": "s", "nodes": [], "links": [[i, 1, 0, 2, 0, "X"] for i in range(6000)]}],
+        ),
+    ),
+    "subgraphs ten wide and twenty deep, without a node": (
+        "workflow",
+        drawn(
+            [{"id": 2, "type": "0"}],
+            subgraphs=[{"id": str(i), "nodes": [{"id": j, "type": str(i + 1)} for j in range(10)]} for i in range(20)],
+        ),
+    ),
+    "10,000 links to a reroute of 10,000 inputs": ("workflow", wide({"type": "Reroute"})),
+    "10,000 links to a bypassed node of 10,000 inputs": ("workflow", wide({"type": "X", "mode": 4})),
+    "a node of 200,000 widgets": (
+        "workflow",
+        drawn(
+            [
+                {
+                    "id": 2,
+                    "inputs": [{"name": str(i), "widget": 1} for i in range(200_000)],
+                    "widgets_values": [0] * 200_000,
+                }
+            ]
         ),
     ),
     "a number of 4000 digits": ("denoisecli", '{"steps": ' + "9" * 4000 + ', "seeds": [1e999], "cfg": NaN}'),
