@@ -174,6 +174,13 @@ def hostile(kind, **inputs):
     return {"class_type": kind, "inputs": inputs}
 
 
+def sampled(**inputs):
+    """A graph of a sampler with these inputs, and of nodes n2, n3."""
+    nodes = {key[1:]: inputs.pop(key) for key in ("n2", "n3") if key in inputs}
+    plain = {"positive": 1, "latent_image": 1, "steps": 9}
+    return json.dumps({"s": hostile("KSampler", **plain | inputs), **nodes})
+
+
 def drawn(nodes, links=(), subgraphs=()):
     """A drawing of these nodes and a sampler."""
     sampler = {"id": "s", "type": "KSampler", "inputs": [{"name": "positive"}, {"name": "latent_image"}]}
@@ -287,6 +294,54 @@ HOSTILE = {
                 }
             ]
         ),
+    ),
+    "20,000 links to a node of 20,000 inputs": (
+        "prompt",
+        sampled(**{f"i{i}": ["2", 0] for i in range(20_000)}, n2=hostile("X", **{f"i{i}": 0 for i in range(20_000)})),
+    ),
+    "64 samplers of a loader of 50,000 inputs": (
+        "prompt",
+        json.dumps(
+            {
+                f"s{i}": hostile("KSampler", positive=1, latent_image=1, steps=9, seed=i, model=["m", 0])
+                for i in range(64)
+            }
+            | {"m": hostile("CheckpointLoaderSimple", ckpt_name="x", **{f"i{i}": 0 for i in range(50_000)})}
+        ),
+    ),
+    "64 samplers of 20,000 loras": (
+        "prompt",
+        json.dumps(
+            {
+                f"s{i}": hostile("KSampler", positive=1, latent_image=1, steps=9, seed=i, model=["m", 0])
+                for i in range(64)
+            }
+            | {"m": hostile("LoraStack", model=1, **{f"lora_{i}": f"x{i}" for i in range(20_000)})}
+        ),
+    ),
+    "a text that grows when replaced": (
+        "prompt",
+        sampled(
+            positive=["2", 0],
+            n2=hostile("CLIPTextEncode", text=["3", 0]),
+            n3=hostile("StringReplace", string="a" * 200_000, find="a", replace="b" * 200_000),
+        ),
+    ),
+    "a text that grows when joined": (
+        "prompt",
+        sampled(
+            positive=["2", 0],
+            n2=hostile("CLIPTextEncode", text=["3", 0]),
+            n3=hostile("JoinStringMulti", delimiter="d" * 200_000, **{f"string_{i}": "b" for i in range(20_000)}),
+        ),
+    ),
+    "a number rounded far left": (
+        "prompt",
+        sampled(steps=["2", 0], n2=hostile("SimpleMath+", value="round(7,-9999999)")),
+    ),
+    "a text for a number": (
+        "prompt",
+        sampled(steps=["2", 0], n2=hostile("SimpleMath+", value="a%b", a="%500000000d", b=5)),
     ),
     "a number of 4000 digits": ("denoisecli", '{"steps": ' + "9" * 4000 + ', "seeds": [1e999], "cfg": NaN}'),
     "a number of a million digits": ("denoisecli", '{"steps": ' + "9" * 1_000_000 + "}"),

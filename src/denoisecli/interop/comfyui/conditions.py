@@ -18,6 +18,7 @@ from .values import SWITCHES, VALUES, Finder, chosen_input
 
 MOST_TEXTS = 20  # that a prompt is joined of
 MOST_ACTS = 1000  # one for each step of the longest run
+MOST_TOLD = 20  # classes of nodes without an equal
 MOST_DEPTH = 100
 TEXTS = ("text", "text_g", "text_l", "clip_l", "clip_g", "t5xxl", "bert", "mt5xl", "llama", "user_prompt", "prompt",
          "string", "wildcard_text")  # fmt: skip
@@ -155,6 +156,7 @@ class Conditions:
 
     def __init__(self, graph: Graph, finder: Finder, imported: Imported) -> None:
         self.graph, self.finder, self.imported = graph, finder, imported
+        self.told: dict[str, None] = {}
 
     def silent(self) -> Conditions:
         """Return one that tells nothing, for what was not heard there."""
@@ -300,7 +302,11 @@ class Conditions:
         if "control_net" in kind.lower() or "controlnet" in kind.lower():
             self.imported.note(CONTROL)
         elif not kind.lower().startswith(("reroute", "any switch", "context")):
-            self.imported.note(f"What {shown(kind)} did to a prompt has no equal here.")
+            self.told[kind] = None
+            if len(self.told) <= MOST_TOLD:
+                self.imported.note(f"What {shown(kind)} did to a prompt has no equal here.")
+            else:
+                self.imported.note("What other nodes did to a prompt has no equal here, either.")
 
     def _same_named(self, name: str, slot: int, want: str) -> str:
         """Return the input that an output goes on with: called as the output, else by the order of the two prompts."""

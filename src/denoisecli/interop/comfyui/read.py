@@ -17,6 +17,7 @@ from denoisecli.config.phases import share_of
 from denoisecli.config.samplers import COMFYUI_SCHEDULERS
 from denoisecli.process.comfyui_sigmas import Training
 from denoisecli.process.comfyui_sigmas import levels as levels_of
+from denoisecli.safe_text import brief
 
 from ..imported import Imported, number, whole
 from ..samplers import from_comfyui, tell_solver
@@ -358,7 +359,7 @@ class _Reader:
         texts = prompts.texts
         if len(texts) > 1 and (what != NEGATIVE or self._mixes()):
             self.imported.note("Several texts were combined there; here they are joined by commas.")
-        makers = "" if what == NEGATIVE and not self._mixes() else ", ".join(dict.fromkeys(map(shown, prompts.unread)))
+        makers = "" if what == NEGATIVE and not self._mixes() else _named(prompts.unread)
         if makers and texts:
             self.imported.note(f"The {what} was computed by {makers}; what is in the graph is taken.")
         elif makers:
@@ -424,6 +425,10 @@ class _Reader:
         if changed:
             names = ", ".join(dict.fromkeys(changed))[:200]
             self.imported.note(f"Behind the sampler the picture was changed there: {names}.")
+
+
+def _named(kinds: list[str]) -> str:
+    return brief(", ".join(dict.fromkeys(map(shown, dict.fromkeys(kinds)))), 200)
 
 
 def _said(values: dict[str, Any], key: str) -> Any:
