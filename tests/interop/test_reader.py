@@ -170,6 +170,30 @@ def bomb(path):
     path.write_bytes(raw[:33] + chunk + raw[33:])
 
 
+def hostile(kind, **inputs):
+    return {"class_type": kind, "inputs": inputs}
+
+
+def sampled(**inputs):
+    """A graph of a sampler with these inputs, and of nodes n2, n3."""
+    nodes = {key[1:]: inputs.pop(key) for key in ("n2", "n3") if key in inputs}
+    plain = {"positive": 1, "latent_image": 1, "steps": 9}
+    return json.dumps({"s": hostile("KSampler", **plain | inputs), **nodes})
+
+
+def drawn(nodes, links=(), subgraphs=()):
+    """A drawing of these nodes and a sampler."""
+    sampler = {"id": "s", "type": "KSampler", "inputs": [{"name": "positive"}, {"name": "latent_image"}]}
+    sampler["widgets_values"] = [1, "fixed", 9, 7, "euler", "normal", 1]
+    return json.dumps({"nodes": [*nodes, sampler], "links": links, "definitions": {"subgraphs": subgraphs}})
+
+
+def wide(node):
+    node = {"id": 3, "inputs": [{"link": None} for _ in range(10_000)], **node}
+    reader = {"id": 2, "type": "X", "inputs": [{"name": str(i), "link": i} for i in range(10_000)]}
+    return drawn([node, reader], [[i, 3, 0, 2, i, "X"] for i in range(10_000)])
+
+
 HOSTILE = {
     "deep graph": ("prompt", "[" * 500_000),
     "graph of 19,000 nodes with 64 samplers": (
@@ -209,6 +233,115 @@ HOSTILE = {
                 for i in range(9000)
             }
         ),
+    ),
+    "a prompt combined with itself 17 times, in a range": (
+        "prompt",
+        json.dumps(
+            {"s": hostile("KSampler", positive=["0", 0], latent_image=1, steps=1000, cfg=7, scheduler="normal")}
+            | {
+                str(i): hostile("ConditioningCombine", conditioning_1=[str(i + 1), 0], conditioning_2=[str(i + 1), 0])
+                for i in range(17)
+            }
+            | {
+                "17": hostile("ConditioningSetTimestepRange", start=0, end=0.5, conditioning=["t", 0]),
+                "t": hostile("CLIPTextEncode", text="a" * 100_000),
+            }
+        ),
+    ),
+    "long prompts in ranges": (
+        "prompt",
+        json.dumps(
+            {"s": hostile("KSampler", positive=["0", 0], latent_image=1, steps=1000, cfg=7, scheduler="normal")}
+            | {
+                f"{i}": hostile(
+                    "ConditioningCombine", conditioning_1=[f"{2 * i + 1}", 0], conditioning_2=[f"{2 * i + 2}", 0]
+                )
+                for i in range(1023)
+            }
+            | {
+                f"{i + 1023}": hostile(
+                    "ConditioningSetTimestepRange", start=i / 2048, end=1 - i / 2048, conditioning=[f"t{i}", 0]
+                )
+                for i in range(1024)
+            }
+            | {f"t{i}": hostile("CLIPTextEncode", text=f"{i}" + "a" * 900) for i in range(1024)}
+        ),
+    ),
+    "a subgraph of 6,000 links that stands 3,000 times": (
+        "workflow",
+        drawn(
+            [{"id": i, "type": "s"} for i in range(3000)],
+            subgraphs=[{"id": "s", "nodes": [], "links": [[i, 1, 0, 2, 0, "X"] for i in range(6000)]}],
+        ),
+    ),
+    "subgraphs ten wide and twenty deep, without a node": (
+        "workflow",
+        drawn(
+            [{"id": 2, "type": "0"}],
+            subgraphs=[{"id": str(i), "nodes": [{"id": j, "type": str(i + 1)} for j in range(10)]} for i in range(20)],
+        ),
+    ),
+    "10,000 links to a reroute of 10,000 inputs": ("workflow", wide({"type": "Reroute"})),
+    "10,000 links to a bypassed node of 10,000 inputs": ("workflow", wide({"type": "X", "mode": 4})),
+    "a node of 200,000 widgets": (
+        "workflow",
+        drawn(
+            [
+                {
+                    "id": 2,
+                    "inputs": [{"name": str(i), "widget": 1} for i in range(200_000)],
+                    "widgets_values": [0] * 200_000,
+                }
+            ]
+        ),
+    ),
+    "20,000 links to a node of 20,000 inputs": (
+        "prompt",
+        sampled(**{f"i{i}": ["2", 0] for i in range(20_000)}, n2=hostile("X", **{f"i{i}": 0 for i in range(20_000)})),
+    ),
+    "64 samplers of a loader of 50,000 inputs": (
+        "prompt",
+        json.dumps(
+            {
+                f"s{i}": hostile("KSampler", positive=1, latent_image=1, steps=9, seed=i, model=["m", 0])
+                for i in range(64)
+            }
+            | {"m": hostile("CheckpointLoaderSimple", ckpt_name="x", **{f"i{i}": 0 for i in range(50_000)})}
+        ),
+    ),
+    "64 samplers of 20,000 loras": (
+        "prompt",
+        json.dumps(
+            {
+                f"s{i}": hostile("KSampler", positive=1, latent_image=1, steps=9, seed=i, model=["m", 0])
+                for i in range(64)
+            }
+            | {"m": hostile("LoraStack", model=1, **{f"lora_{i}": f"x{i}" for i in range(20_000)})}
+        ),
+    ),
+    "a text that grows when replaced": (
+        "prompt",
+        sampled(
+            positive=["2", 0],
+            n2=hostile("CLIPTextEncode", text=["3", 0]),
+            n3=hostile("StringReplace", string="a" * 200_000, find="a", replace="b" * 200_000),
+        ),
+    ),
+    "a text that grows when joined": (
+        "prompt",
+        sampled(
+            positive=["2", 0],
+            n2=hostile("CLIPTextEncode", text=["3", 0]),
+            n3=hostile("JoinStringMulti", delimiter="d" * 200_000, **{f"string_{i}": "b" for i in range(20_000)}),
+        ),
+    ),
+    "a number rounded far left": (
+        "prompt",
+        sampled(steps=["2", 0], n2=hostile("SimpleMath+", value="round(7,-9999999)")),
+    ),
+    "a text for a number": (
+        "prompt",
+        sampled(steps=["2", 0], n2=hostile("SimpleMath+", value="a%b", a="%500000000d", b=5)),
     ),
     "a number of 4000 digits": ("denoisecli", '{"steps": ' + "9" * 4000 + ', "seeds": [1e999], "cfg": NaN}'),
     "a number of a million digits": ("denoisecli", '{"steps": ' + "9" * 1_000_000 + "}"),

@@ -16,7 +16,9 @@ from .graph import Graph
 from .ranges import Act
 from .values import SWITCHES, VALUES, Finder, chosen_input
 
-MOST_TEXTS = 20
+MOST_TEXTS = 20  # that a prompt is joined of
+MOST_ACTS = 1000  # one for each step of the longest run
+MOST_TOLD = 20  # classes of nodes without an equal
 MOST_DEPTH = 100
 TEXTS = ("text", "text_g", "text_l", "clip_l", "clip_g", "t5xxl", "bert", "mt5xl", "llama", "user_prompt", "prompt",
          "string", "wildcard_text")  # fmt: skip
@@ -129,17 +131,24 @@ EMPTY_LATENTS = {"InstructPixToPixConditioning", *(kind for kind, role in ROLES.
 
 @dataclass
 class Prompts:
-    """What stands above one conditioning: its texts in order, the guidance in it, the inputs that its encoders take."""
+    """What stands above one conditioning: its texts, the guidance in it, the inputs that its encoders take."""
 
-    texts: list[str] = field(default_factory=list)
+    acts: dict[Act, None] = field(default_factory=dict)
+    """every text with the range in which it acts, each once, in order"""
     guidance: float | None = None
     clips: list[Any] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     zeroed: bool = False
-    acts: list[Act] = field(default_factory=list)
-    """every text with the range in which it acts"""
     span: tuple[float, float] | None = None
     """the range of what is followed now: the one nearest to the sampler holds"""
+
+    seen: set[tuple[Any, ...]] = field(default_factory=set)
+    """what was followed: a second time would add nothing"""
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts that say something, each once."""
+        return list(dict.fromkeys(text for text, _, _ in self.acts if text.strip()))
 
 
 class Conditions:
@@ -147,6 +156,7 @@ class Conditions:
 
     def __init__(self, graph: Graph, finder: Finder, imported: Imported) -> None:
         self.graph, self.finder, self.imported = graph, finder, imported
+        self.told: dict[str, None] = {}
 
     def silent(self) -> Conditions:
         """Return one that tells nothing, for what was not heard there."""
@@ -165,6 +175,9 @@ class Conditions:
                 self._add(value, found)
             return
         name, slot = source
+        if (once := (name, slot, want, found.span)) in found.seen:
+            return
+        found.seen.add(once)
         kind, inputs = self.graph.kind(name), self.graph.inputs(name)
         if depth <= 0:
             found.unread.append(kind)
@@ -193,7 +206,7 @@ class Conditions:
             self._in_a_range(inputs, want, found, depth)
         elif kind == "ConditioningZeroOut":
             found.zeroed = True
-            self._add_act("", found)
+            self._add("", found)
         elif role.texts:
             self._encode(kind, inputs, role.texts, found)
         elif role.joins:
@@ -228,13 +241,12 @@ class Conditions:
             self._add(words, found)
         found.clips.append(inputs.get("clip"))
 
-    def _add_act(self, text: str, found: Prompts) -> None:
-        found.acts.append((text, *(found.span or (0.0, 1.0))))
-
     def _add(self, text: str, found: Prompts) -> None:
-        self._add_act(text, found)
-        if text.strip() and text not in found.texts:
-            found.texts.append(text)
+        act = (text, *(found.span or (0.0, 1.0)))
+        if len(found.acts) < MOST_ACTS:
+            found.acts[act] = None
+        elif act not in found.acts:
+            self.imported.note(f"A prompt was made of more than {MOST_ACTS} texts there; the others are left out.")
 
     def _unknown(self, name: str, slot: int, want: str, found: Prompts, depth: int) -> None:
         """Follow a node without a row: the input that the output is called after, or the only one that fits."""
@@ -290,7 +302,11 @@ class Conditions:
         if "control_net" in kind.lower() or "controlnet" in kind.lower():
             self.imported.note(CONTROL)
         elif not kind.lower().startswith(("reroute", "any switch", "context")):
-            self.imported.note(f"What {shown(kind)} did to a prompt has no equal here.")
+            self.told[kind] = None
+            if len(self.told) <= MOST_TOLD:
+                self.imported.note(f"What {shown(kind)} did to a prompt has no equal here.")
+            else:
+                self.imported.note("What other nodes did to a prompt has no equal here, either.")
 
     def _same_named(self, name: str, slot: int, want: str) -> str:
         """Return the input that an output goes on with: called as the output, else by the order of the two prompts."""

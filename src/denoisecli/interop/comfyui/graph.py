@@ -14,6 +14,7 @@ from .nodes import Node
 
 MOST_NODES = 10_000
 MOST_VISITS = 300_000  # of nodes, in all ways up together: a graph of a hundred nodes needs a thousand
+SMALL = 8  # inputs looked at, or so many hundreds of letters made, cost as much as a visit
 ENVELOPES = ("prompt", "output", "workflow")  # under which a graph stands one level down, in a request or a history
 Source = tuple[str, int]
 """A node's number, and which of its outputs is meant."""
@@ -37,6 +38,11 @@ class Graph:
         self.visits += 1
         return name, value[1] if isinstance(value[1], int) else 0
 
+    def spend(self, count: int) -> bool:
+        """Charge for small things that were looked at, and return whether the graph has visits left."""
+        self.visits += count // SMALL
+        return self.visits < MOST_VISITS
+
     def _linked(self, value: Any) -> str | None:
         if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], (str, int))):
             return None
@@ -50,7 +56,10 @@ class Graph:
     def inputs(self, name: str) -> dict[str, Any]:
         """Return a node's inputs."""
         found = self.nodes[name].get("inputs")
-        return found if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            return {}
+        self.spend(len(found))
+        return found
 
     def links(self, name: str) -> dict[str, Any]:
         """Return those of a node's inputs that are linked."""

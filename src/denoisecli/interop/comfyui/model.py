@@ -9,7 +9,7 @@ from typing import Any
 
 from ..imported import number
 from .conditions import shown
-from .graph import Graph
+from .graph import SMALL, Graph
 from .values import Finder, chosen_input
 
 MODEL_NAMES = ("ckpt_name", "unet_name", "model_name", "diffusion_model", "base_ckpt_name")
@@ -119,7 +119,10 @@ class Models:
     def _listed(self, inputs: Mapping[str, Any]) -> Iterator[tuple[str, float, float | None]]:
         """Yield the LoRAs of nodes that hold several: numbered inputs, or tables {on, lora, strength}."""
         count = number(inputs.get("lora_count"))
-        for key in sorted(inputs, key=lambda key: (len(key), key)):
+        numbered = [key for key in inputs if key[:5].lower() == "lora_"]
+        if not self.graph.spend(2 * SMALL * len(numbered)):
+            return
+        for key in sorted(numbered, key=lambda key: (len(key), key)):
             match = re.fullmatch(r"lora_(?:name_)?0*([0-9]{1,18})", key, re.IGNORECASE)
             if not match:
                 continue

@@ -8,7 +8,7 @@ timestep 999 · (1 − p). Source: ComfyUI's comfy/samplers.py (get_area_and_mul
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def level_of(share: float, training: Training) -> float:
     return 0.0 if share >= 1 else training.sigma((1 - share) * (len(training.sigmas) - 1))
 
 
-def acting(acts: Sequence[Act], sigmas: Sigmas, training: Training) -> list[list[str]]:
+def acting(acts: Collection[Act], sigmas: Sigmas, training: Training) -> list[list[str]]:
     """Return the texts that act in each step, of the levels (steps + 1,) that a sampler goes through."""
     spans = [(text, level_of(start, training), level_of(end, training)) for text, start, end in acts]
     return [

@@ -17,10 +17,11 @@ from denoisecli.config.phases import share_of
 from denoisecli.config.samplers import COMFYUI_SCHEDULERS
 from denoisecli.process.comfyui_sigmas import Training
 from denoisecli.process.comfyui_sigmas import levels as levels_of
+from denoisecli.safe_text import brief
 
 from ..imported import Imported, number, whole
 from ..samplers import from_comfyui, tell_solver
-from .conditions import EMPTY_LATENTS, PICTURE, Conditions, Prompts, shown
+from .conditions import EMPTY_LATENTS, MOST_TEXTS, PICTURE, Conditions, Prompts, shown
 from .families import Family, family_of, unsure
 from .graph import Graph, graph_of
 from .latents import Latents
@@ -28,7 +29,7 @@ from .levels import read_levels
 from .model import Model, Models
 from .pictures import Begun, begun
 from .read_ranges import WORDS, take_ranges
-from .rows import MOST_SAMPLERS, enlarged, file_of, stages_of
+from .rows import MOST_SAMPLERS, Rows, enlarged
 from .sigmas import Levels, Sigmas
 from .values import Finder
 
@@ -72,12 +73,13 @@ def read(text: str) -> Imported | None:
     samplers = {name: None for name in graph.nodes if _is_sampler(graph, name)}  # a set in order
     if not samplers:
         return None
-    some = list(samplers)[:MOST_SAMPLERS]
-    making = [name for name in some if not _prepares(graph, name, some)] or some
+    some, rows = list(samplers)[:MOST_SAMPLERS], Rows(graph, samplers)
+    led = {name: _led_by(graph, name) for name in some}
+    making = [name for name in some if not _prepares(rows, name, led)] or some
     firsts = [name for name in making if not _feeders(graph, name, making)] or making[:1]
-    found = [_Reader(graph, name, samplers).read() for name in firsts]
-    stages = sum(len(stages_of(graph, name, samplers)) - 1 for name in firsts)
-    return _together(found, firsts, len(samplers) - stages)
+    readers = [_Reader(graph, name, samplers, rows.stages_of(name)) for name in firsts]
+    stages = sum(len(reader.stages) - 1 for reader in readers)
+    return _together([reader.read() for reader in readers], firsts, len(samplers) - stages)
 
 
 def _together(found: list[Imported], names: list[str], samplers: int) -> Imported:
@@ -114,23 +116,26 @@ def _feeders(graph: Graph, name: str, samplers: Container[str]) -> list[str]:
     return [up for up in above if up in samplers]
 
 
-def _prepares(graph: Graph, name: str, samplers: list[str]) -> bool:
+def _led_by(graph: Graph, name: str) -> set[str]:
+    """Return the nodes above a sampler but for those above its latents."""
+    inputs = graph.inputs(name).items()
+    return {up for key, value in inputs if key not in SAMPLER_INPUTS for up in graph.up(value)}
+
+
+def _prepares(rows: Rows, name: str, led: dict[str, set[str]]) -> bool:
     """Tell whether a sampler makes what one of another model is led by, such as a depth map."""
-    others = [other for other in samplers if other != name and file_of(graph, other) != file_of(graph, name)]
-    inputs = (graph.inputs(other) for other in others)
-    led = (value for each in inputs for key, value in each.items() if key not in SAMPLER_INPUTS)
-    return any(name == up for value in led for up in graph.up(value))
+    return any(name in above and rows.file_of(other) != rows.file_of(name) for other, above in led.items())
 
 
 class _Reader:
     """Reads what leads to one sampler."""
 
-    def __init__(self, graph: Graph, name: str, samplers: Container[str]) -> None:
+    def __init__(self, graph: Graph, name: str, samplers: Container[str], stages: list[str]) -> None:
         self.graph, self.name = graph, name
         self.finder = Finder(graph)
         self.imported = Imported("ComfyUI")
         self.inputs = dict(graph.inputs(name))
-        self.stages = stages_of(graph, name, samplers)
+        self.stages = stages
         self.samplers = samplers
         self.guider = ""
         self.above: set[str] = set()
@@ -203,7 +208,7 @@ class _Reader:
         ends = [whole(self.finder.plain(self.graph.inputs(name).get("end_at_step"))) for name in self.stages[:-1]]
         if not isinstance(steps, int) or any(end is None or not 0 < end < steps for end in ends):
             return
-        found = [self.imported, *(_Reader(self.graph, name, ()).read() for name in self.stages[1:])]
+        found = [self.imported, *(_Reader(self.graph, name, (), [name]).read() for name in self.stages[1:])]
         _in_one_syntax(found)
         run = {key: found[-1].values.get(key) for key in CHANGE}
         phases = [
@@ -351,16 +356,19 @@ class _Reader:
 
     def _text(self, prompts: Prompts, what: str) -> str:
         """Return a prompt, and say where it is not surely the one that was used."""
-        if len(prompts.texts) > 1 and (what != NEGATIVE or self._mixes()):
+        texts = prompts.texts
+        if len(texts) > 1 and (what != NEGATIVE or self._mixes()):
             self.imported.note("Several texts were combined there; here they are joined by commas.")
-        makers = "" if what == NEGATIVE and not self._mixes() else ", ".join(dict.fromkeys(map(shown, prompts.unread)))
-        if makers and prompts.texts:
+        makers = "" if what == NEGATIVE and not self._mixes() else _named(prompts.unread)
+        if makers and texts:
             self.imported.note(f"The {what} was computed by {makers}; what is in the graph is taken.")
         elif makers:
             self.imported.note(f"The {what} could not be found in the graph: it was computed by {makers}.")
-        elif not prompts.texts and not prompts.clips and not prompts.zeroed and what == "prompt":
+        elif not texts and not prompts.clips and not prompts.zeroed and what == "prompt":
             self.imported.note("The prompt could not be found in the graph.")
-        return ", ".join(prompts.texts[:20])
+        if len(texts) > MOST_TEXTS:
+            self.imported.note(f"Of the {len(texts)} texts of the {what} the first {MOST_TEXTS} are taken.")
+        return ", ".join(texts[:MOST_TEXTS])
 
     def _model(self, model: Model, family: Family | None) -> None:
         if model.file is not None:
@@ -417,6 +425,10 @@ class _Reader:
         if changed:
             names = ", ".join(dict.fromkeys(changed))[:200]
             self.imported.note(f"Behind the sampler the picture was changed there: {names}.")
+
+
+def _named(kinds: list[str]) -> str:
+    return brief(", ".join(dict.fromkeys(map(shown, dict.fromkeys(kinds)))), 200)
 
 
 def _said(values: dict[str, Any], key: str) -> Any:

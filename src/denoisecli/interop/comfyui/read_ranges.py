@@ -14,6 +14,8 @@ from .conditions import JOINED, RANGED, Prompts
 from .ranges import acting
 
 WORDS = ("prompt", "negative_prompt")
+MOST_WORDS = 200_000  # letters in all phases: each has its prompts in full
+LONG = "The prompts that acted in parts of the run are too long to be written as phases."
 EMPTY_STEP = "In some steps no prompt acted there; here one acts in all of them."
 
 
@@ -30,8 +32,14 @@ def take_ranges(imported: Imported, prompts: Sequence[Prompts], sigmas: Sigmas, 
     if not all(sides[0]):
         imported.note(EMPTY_STEP)
         return
-    texts = [tuple(", ".join(filter(None, side)) for side in step) for step in zip(*sides, strict=True)]
-    runs = [(words, len(list(group))) for words, group in itertools.groupby(texts)]
+    groups = [(words, len(list(group))) for words, group in itertools.groupby(zip(*sides, strict=True))]
+    if sum(len(text) + 2 for words, _ in groups for side in words for text in side) > MOST_WORDS:
+        imported.note(LONG)
+        return
+    texts = [(tuple(", ".join(filter(None, side)) for side in words), count) for words, count in groups]
+    runs = [
+        (words, sum(count for _, count in group)) for words, group in itertools.groupby(texts, key=lambda run: run[0])
+    ]
     written = _written(imported, [words for words, _ in runs], comfy=comfy)
     last, ends = written[-1], itertools.accumulate(count for _, count in runs)
     phases = [

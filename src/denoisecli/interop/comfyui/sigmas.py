@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from denoisecli.safe_text import brief
+
 from ..imported import Imported, number, whole
 from .conditions import shown
 from .graph import Graph
@@ -90,7 +92,7 @@ class Sigmas:
 
     def _tell_change(self, kind: str, inputs: Mapping[str, Any], slot: int) -> None:
         if kind in ("SplitSigmas", "SplitSigmasDenoise"):
-            at = self.finder.plain(inputs.get("step", inputs.get("denoise")))
+            at = brief(str(self.finder.plain(inputs.get("step", inputs.get("denoise")))))
             part = "after" if slot else "before"
             self.imported.note(f"Only the steps {part} {at} were run there ({kind}); here all are.")
         elif not kind.startswith("Reroute"):
@@ -102,7 +104,7 @@ class Sigmas:
         if kind in NODES:
             inputs["scheduler"] = NODES[kind]
             odd = [
-                f"{key} {self.finder.plain(inputs[key])}"
+                f"{key} {brief(str(self.finder.plain(inputs[key])))}"
                 for key in USUAL
                 if key in inputs and not self._usual(kind, key, inputs)
             ]

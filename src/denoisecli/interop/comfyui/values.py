@@ -16,6 +16,7 @@ from .graph import Graph
 
 MOST_DEPTH = 60  # of nodes that feed one another
 MOST_TEXT = 100_000
+LETTERS = 16  # of a text cost as much to look at as an input
 LITERALS = ("value", "text", "string", "prompt", "seed", "noise_seed", "int", "float", "number", "Number", "Value",
             "String", "Text", "boolean", "float_", "int_", "positive", "negative")  # fmt: skip
 SHOWN = ("text_0", "text2", "output", "populated_text")  # what a node keeps of what it made
@@ -51,6 +52,8 @@ class Finder:
         """Return an input's value, through whatever it is linked to. key: the name that it goes by."""
         source = self.graph.source(value)
         if source is None:
+            if isinstance(value, str):
+                self.graph.spend(len(value) // LETTERS)
             return Found(None if isinstance(value, (list, dict)) else value)
         if self._depth >= MOST_DEPTH:
             return Found(None, self.graph.kind(source[0]))
@@ -123,7 +126,7 @@ def _joined(keys: tuple[str, ...], delimiter: str, default: str = " ") -> Rule:
     def rule(finder: Finder, inputs: Inputs, _: int) -> str | None:
         texts = _texts(finder, inputs, keys)
         between = finder.plain(inputs.get(delimiter, default))
-        return None if texts is None or between is None else str(between).replace("\\n", "\n").join(texts)
+        return None if texts is None or between is None else _join(str(between).replace("\\n", "\n"), texts)
 
     return rule
 
@@ -140,9 +143,21 @@ def _replaced(text: str, find: str, put: str) -> Rule:
         parts = [finder.plain(inputs.get(key, "")) for key in (text, find, put)]
         if any(not isinstance(part, str) for part in parts):
             return None
-        return parts[0].replace(parts[1], parts[2]) if parts[1] else str(parts[0])
+        return _replace(*parts) if parts[1] else str(parts[0])
 
     return rule
+
+
+def _join(between: str, texts: list[str]) -> str | None:
+    """Return joined texts; None where they would be too long, which is known before they are made."""
+    letters = sum(map(len, texts)) + len(between) * (len(texts) - 1)
+    return between.join(texts) if letters <= MOST_TEXT else None
+
+
+def _replace(text: str, find: str, put: str) -> str | None:
+    """Return a text with something replaced; None where it would be too long, which is known before it is made."""
+    letters = len(text) + text.count(find) * (len(put) - len(find))
+    return text.replace(find, put) if letters <= MOST_TEXT else None
 
 
 SWITCHES: Mapping[str, tuple[str, Callable[[Any], str]]] = {
@@ -204,9 +219,9 @@ def _pysssss_text(finder: Finder, inputs: Inputs, _: int) -> str | None:
     if texts is None or not texts:
         return None
     if inputs.get("action") == "replace":
-        return texts[0].replace(texts[1], texts[2] if len(texts) > 2 else "") if len(texts) > 1 else texts[0]
+        return _replace(texts[0], texts[1], texts[2] if len(texts) > 2 else "") if len(texts) > 1 else texts[0]
     tidy = inputs.get("tidy_tags") == "yes"
-    return ", ".join(text.strip(" ,") for text in texts if text.strip(" ,")) if tidy else "".join(texts)
+    return _join(", ", [text.strip(" ,") for text in texts if text.strip(" ,")]) if tidy else _join("", texts)
 
 
 def _as(convert: Callable[[Any], Any], *keys: str) -> Rule:
@@ -230,7 +245,16 @@ OPERATORS: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
 }  # fmt: skip
-CALLS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "round": round, "int": int, "float": float,
+MOST_DIGITS, MOST_NUMBER = 20, 1e18
+
+
+def _rounded(value: float, digits: int | None = None) -> float:
+    if digits is not None and abs(digits) > MOST_DIGITS:
+        raise ValueError(digits)
+    return round(value, digits)
+
+
+CALLS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "round": _rounded, "int": int, "float": float,
                                            "abs": abs}  # fmt: skip
 MOST_EXPRESSION = 200
 
@@ -243,13 +267,17 @@ def calculated(expression: str, names: Mapping[str, Any]) -> float | int | None:
         found = _value(ast.parse(expression.strip(), mode="eval").body, names)
     except (SyntaxError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError, KeyError):
         return None
-    return found if isinstance(found, (int, float)) and abs(found) < 1e18 else None
+    return found if _is_number(found) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and abs(value) < MOST_NUMBER
 
 
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         return node.value
-    if isinstance(node, ast.Name):
+    if isinstance(node, ast.Name) and _is_number(names[node.id]):  # a text would grow with * and %
         return names[node.id]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand, names)
