@@ -216,6 +216,12 @@ HOSTILE = {
     "quotes without an end": ("parameters", "x\n" + 'ab:"\\' * 100_000),
     "brackets without an end": ("parameters", "(" * 300_000 + "\nSteps: 1, Seed: 2, CFG scale: 3"),
     "tags without an end": ("parameters", "<lora:" * 100_000 + "\nSteps: 1, Seed: 2, CFG scale: 3"),
+    "blanks without an end": ("parameters", "x" + " " * 400_000 + "y\nSteps: 1, Seed: 2, CFG scale: 3"),
+    "values that nothing closes": ("parameters", "x\n" + "Steps: 1," * 50 + "a:[," * 25_000 + "\nSteps: 1, Seed: 2"),
+    "quotes that nothing closes": ("parameters", "x\n" + "Steps: 1," * 50 + 'a:{"b",' * 25_000),
+    "line breaks behind the pairs": ("parameters", "x\nSteps: 1, Seed: 2, CFG scale: 3\n" + "\n" * 400_000 + "z"),
+    "other words in every step": ("parameters", "[a|b]" * 99 + "x" * 19_000 + "\nSteps: 1000, Seed: 2, CFG scale: 3"),
+    "long words in every other step": ("parameters", f"[{'x' * 19_000}|]\nSteps: 1000, Seed: 2, CFG scale: 3"),
     "a million loras": ("invokeai_metadata", json.dumps({"seed": 1, "loras": [{"model": "x"}] * 300_000})),
 }
 
