@@ -359,6 +359,12 @@ HOSTILE = {
         "parameters",
         "".join(f"<lora:{i}:x{i}>" for i in range(20_000)) + "\nSteps: 1, Seed: 2, CFG scale: 3",
     ),
+    "blanks without an end": ("parameters", "x" + " " * 400_000 + "y\nSteps: 1, Seed: 2, CFG scale: 3"),
+    "values that nothing closes": ("parameters", "x\n" + "Steps: 1," * 50 + "a:[," * 25_000 + "\nSteps: 1, Seed: 2"),
+    "quotes that nothing closes": ("parameters", "x\n" + "Steps: 1," * 50 + 'a:{"b",' * 25_000),
+    "line breaks behind the pairs": ("parameters", "x\nSteps: 1, Seed: 2, CFG scale: 3\n" + "\n" * 400_000 + "z"),
+    "other words in every step": ("parameters", "[a|b]" * 99 + "x" * 19_000 + "\nSteps: 1000, Seed: 2, CFG scale: 3"),
+    "long words in every other step": ("parameters", f"[{'x' * 19_000}|]\nSteps: 1000, Seed: 2, CFG scale: 3"),
     "a million loras": ("invokeai_metadata", json.dumps({"seed": 1, "loras": [{"model": "x"}] * 300_000})),
 }
 

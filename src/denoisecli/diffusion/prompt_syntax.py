@@ -89,43 +89,49 @@ def _outer_brackets(text: str) -> Iterator[str]:
 # A1111's web UI: modules/prompt_parser.py `parse_prompt_attention`
 
 _TOKEN = re.compile(r"\\[\\()\[\]]|\\|[(\[)\]]|:\s*([+-]?[.\d]+)\s*\)|[^\\()\[\]:]+|:")
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK = re.compile(r"(?:(?<!\s)\s+)?\bBREAK\b\s*")  # of many blanks only the first is tried
 _AND = re.compile(r"\bAND\b(?!_PERP|_SALT|_TOPK)")
-_PART_WEIGHT = re.compile(r"\s*:\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*$")
+_PART_WEIGHT = re.compile(r":\s*[-+]?(?:\d+(?:\.\d*)?|\.\d+)\s*$")
 
 
 def _a1111(prompt: str) -> Iterator[Piece]:
     r"""Yield pieces: brackets multiply, ( by 1.1, [ by 1/1.1, (x:1.3) by 1.3; \( and the like are plain.
 
-    What is left open acts to the end. BREAK begins a new chunk.
+    What is left open acts to the end. BREAK begins a new chunk. Brackets deeper than MOST_NESTING weigh nothing.
     """
-    spans: list[tuple[str, float, bool]] = []
+    spans: list[tuple[str, bool]] = []
+    weights: list[float] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}
     for match in _TOKEN.finditer(prompt):
         mark = match[0]
         if mark in opened:
             opened[mark].append(len(spans))
         elif match[1] is not None and opened["("]:
-            _multiply(spans, opened["("].pop(), _number(match[1]) or 1.0)
+            _close(weights, opened["("], _number(match[1]) or 1.0)
         elif mark == ")" and opened["("]:
-            _multiply(spans, opened["("].pop(), STEP)
+            _close(weights, opened["("], STEP)
         elif mark == "]" and opened["["]:
-            _multiply(spans, opened["["].pop(), 1 / STEP)
-        elif len(mark) == 2 and mark[0] == "\\":
-            spans.append((mark[1], 1.0, False))
+            _close(weights, opened["["], 1 / STEP)
         else:
-            for number, part in enumerate(_BREAK.split(mark)):
-                spans.append((part, 1.0, number > 0))
+            parts = [mark[1]] if len(mark) == 2 and mark[0] == "\\" else _BREAK.split(mark)
+            spans += [(part, number > 0) for number, part in enumerate(parts)]
+            weights += [1.0] * len(parts)
     for kind, factor in (("(", STEP), ("[", 1 / STEP)):
-        for start in opened[kind]:
-            _multiply(spans, start, factor)
-    yield from _merged(spans)
+        for start in opened[kind][:MOST_NESTING]:
+            _multiply(weights, start, factor)
+    yield from _merged([(text, weight, breaks) for (text, breaks), weight in zip(spans, weights, strict=True)])
 
 
-def _multiply(spans: list[tuple[str, float, bool]], start: int, factor: float) -> None:
-    for at in range(start, len(spans)):
-        text, weight, breaks = spans[at]
-        spans[at] = (text, weight * factor, breaks)
+def _close(weights: list[float], opened: list[int], factor: float) -> None:
+    """Weigh what stands behind the bracket that was opened last."""
+    deep = len(opened) > MOST_NESTING
+    start = opened.pop()
+    if not deep:
+        _multiply(weights, start, factor)
+
+
+def _multiply(weights: list[float], start: int, factor: float) -> None:
+    weights[start:] = [weight * factor for weight in weights[start:]]
 
 
 def _merged(spans: list[tuple[str, float, bool]]) -> Iterator[Piece]:

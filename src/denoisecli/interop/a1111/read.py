@@ -5,7 +5,9 @@ Grammar: modules/infotext_utils.py `parse_generation_parameters` of AUTOMATIC111
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 
 from denoisecli.config.base import MOST_SCALE
 from denoisecli.config.phases import share_of
@@ -15,13 +17,17 @@ from ..imported import CONTROL, Imported, number, whole
 from ..samplers import from_a1111
 from .editing import stages
 
-KEY = re.compile(r"\s*([^\W\d_][\w \-/().]{0,80}?):[ \t]*")
-STEPS = re.compile(r"(?:^|(?<=[\n.,;|> ]))[ \t]*Steps:[ \t]*\d")
+KEY = re.compile(r"([^\W\d_][\w \-/().]{0,80}?):[ \t]*")
+SPACE, VALUE_END, MARK = re.compile(r"\s*"), re.compile(r"[,\n]"), re.compile(r'["\[\]{}]|\\.', re.DOTALL)
+BEHIND_CLOSED = re.compile(r"[ \t]*(,|\n|$)")
+STEPS = re.compile(r"(?:^|(?<=[\n.,;|> ]))\t*Steps:[ \t]*\d")  # blanks before it would be tried from each of them
 NEGATIVE = "Negative prompt:"
 LOST_BREAK = re.compile(r"(?<=[\n.,;|> ])Negative prompt:|^Negative prompt:")
 MOST_LINE = 20_000  # characters of pairs
 LEAST_PAIRS = 3  # fewer, and the last line belongs to the prompt
 MOST_SPLITS = 50  # of places where the pairs may begin
+MOST_MARKS = 500_000  # looked at for what closes a value, over all splits; behind them a value ends at a comma
+MOST_PHASES = 300_000  # characters in the prompts of all phases together
 CLOSING = {"[": "]", "{": "}", '"': '"'}
 READ = {
     "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model", "Model hash", "Eta DDIM", "RNG",
@@ -71,14 +77,15 @@ def _pairs_of(text: str) -> tuple[int, dict[str, str], str]:
     """Return where the pairs begin, the pairs, and the text behind them: at the last "Steps:" with two more, or else
     in the last line, of three at least."""
     starts = [match.start() for match in STEPS.finditer(text)][-MOST_SPLITS:]
-    found = [(start, *_read_pairs(text[start:][:MOST_LINE])) for start in starts]
+    marks = itertools.count()
+    found = [(start, *_read_pairs(text[start : start + MOST_LINE], marks)) for start in starts]
     known = [each for each in found if len(each[1]) >= LEAST_PAIRS]
     for start, pairs, tail, _ in reversed(known):
         inside = any(a < start - other < b for other, _, _, spans in known for a, b in spans)
         if not inside:  # of a value that has pairs of its own, as JSON may
             return _first_pair(text, start), pairs, tail
     start = text.rfind("\n") + 1
-    pairs, tail, _ = _read_pairs(text[start:][:MOST_LINE])
+    pairs, tail, _ = _read_pairs(text[start : start + MOST_LINE], marks)
     usual = {"Seed", "Size", "Sampler", "CFG scale", "Model", "Model hash"} & pairs.keys()
     return (start, pairs, tail) if len(pairs) >= LEAST_PAIRS and usual else (len(text), {}, "")
 
@@ -89,62 +96,65 @@ def _first_pair(text: str, at: int) -> int:
     return len(before[:-1]) if before[-1:] in (".", "|", ";") else len(before)
 
 
-def _read_pairs(text: str) -> tuple[dict[str, str], str, list[tuple[int, int]]]:
+def _read_pairs(text: str, marks: Iterator[int]) -> tuple[dict[str, str], str, list[tuple[int, int]]]:
     """Return the pairs that stand at the start of a text, the first of each name, what no pair is behind them, and
     where their values are that have quotes or brackets around them.
 
-    A value ends at a comma or line break outside of quotes and brackets that are closed again.
+    A value ends at a comma or line break outside of quotes and brackets that are closed again. marks: counts the
+    quotes and brackets that were looked at.
     """
     pairs: dict[str, str] = {}
     spans = []
-    at, rest = 0, ""
+    at, rest = _behind_space(text, 0), ""
     while at < len(text):
         match = KEY.match(text, at)
         if not match:
-            end = min((found for mark in ",\n" if (found := text.find(mark, at)) >= 0), default=len(text))
+            end = _plain_end(text, at)
             rest += text[at:end].strip() + "\n"
-            at = end + 1
+            at = _behind_space(text, end + 1)
             continue
-        end = _value_end(text, match.end())
+        end = _value_end(text, match.end(), marks)
         if text[match.end() : match.end() + 1] in CLOSING:
             spans.append((match.end(), end))
         key = INSTEAD.get(match[1].strip(), match[1].strip())
         pairs.setdefault(key, _unquoted(text[match.end() : end].strip()))
-        at = end + 1
+        at = _behind_space(text, end + 1)
     return pairs, rest.strip(), spans
 
 
-def _value_end(text: str, start: int) -> int:
+def _behind_space(text: str, start: int) -> int:
+    match = SPACE.match(text, start)
+    return match.end() if match else start
+
+
+def _plain_end(text: str, start: int) -> int:
+    match = VALUE_END.search(text, start)
+    return match.start() if match else len(text)
+
+
+def _value_end(text: str, start: int, marks: Iterator[int]) -> int:
     """Return where the value that starts there ends."""
     closing = CLOSING.get(text[start : start + 1])
-    if closing:
-        end = _closed(text, start, closing)
-        following = re.match(r"[ \t]*(,|\n|$)", text[end:]) if end else None
-        if end and following:
-            return end + following.start(1)
-    plain = re.compile(r"[,\n]").search(text, start)
-    return plain.start() if plain else len(text)
+    end = _closed(text, start, closing, marks) if closing else 0
+    following = BEHIND_CLOSED.match(text, end) if end else None
+    return following.start(1) if following else _plain_end(text, start)
 
 
-def _closed(text: str, start: int, closing: str) -> int:
+def _closed(text: str, start: int, closing: str, marks: Iterator[int]) -> int:
     """Return the place behind the bracket or quote that closes the one at `start`; 0 where none does."""
     depth, quoted, at = 0, False, start
-    while at < len(text):
-        mark = text[at]
-        if mark == "\\" and quoted:
-            at += 2
-            continue
-        if mark == '"':
+    while (match := MARK.search(text, at)) and next(marks) < MOST_MARKS:
+        mark, at = match[0], match.end()
+        if mark[0] == "\\":
+            at = at if quoted else match.start() + 1
+        elif mark == '"':
             quoted = not quoted
             if closing == '"' and not quoted:
-                return at + 1
-        elif not quoted and mark in "[{":
-            depth += 1
-        elif not quoted and mark in "]}":
-            depth -= 1
+                return at
+        elif not quoted:
+            depth += 1 if mark in "[{" else -1
             if depth == 0:
-                return at + 1
-        at += 1
+                return at
     return 0
 
 
@@ -186,7 +196,10 @@ def _phases(imported: Imported) -> None:
         return
     last = {key: found[-1].text for key, found in by_key.items()}
     phases = []
-    for end in ends[:-1]:
+    most = MOST_PHASES // max(1, sum(max(len(stage.text) for stage in found) for found in by_key.values()))
+    if len(ends) - 1 > most:
+        imported.note(f"The words change {len(ends) - 1} times; behind change {most} they are the last ones.")
+    for end in ends[:-1][:most]:
         now = {key: next(stage.text for stage in found if stage.end >= end) for key, found in by_key.items()}
         phases.append({"until": share_of(end, steps)} | {key: now[key] for key in WORDS if now[key] != last[key]})
     imported.values |= last | ({"phases": phases} if phases else {})
