@@ -20,6 +20,7 @@ from pydantic import (
 from denoisecli.safe_text import brief, shown
 
 from .fields import (
+    MOST_STEPS,
     FilmSize,
     Float,
     Int,
@@ -371,7 +372,7 @@ class SamplingConfig(LabConfig):
     """LoRAs to apply: [{file: style.safetensors, scale: 0.8}]"""
     start: Start | None = None
     """a picture to start from: {image: harbour.png, strength: 0.6, mask: sky.png}; null: noise alone"""
-    phases: Annotated[tuple[Phase, ...], BeforeValidator(_listed), Field(max_length=1000)] = ()
+    phases: Annotated[tuple[Phase, ...], BeforeValidator(_listed), Field(max_length=MOST_STEPS)] = ()
     """stretches of the steps with settings of their own: [{until: 0.4, prompt: a sketch}, {cfg: 3}]"""
     device: Annotated[str, one_of(["auto", "cuda", "mps", "cpu"]), MACHINE] = "auto"
     """auto takes cuda, then mps, then cpu"""

@@ -161,5 +161,6 @@ Name = Annotated[Text, Field(min_length=1)]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(parse_seeds)]
 PictureSize = Annotated[tuple[int, int], BeforeValidator(_picture_size)]
 FilmSize = Annotated[tuple[int, int], BeforeValidator(_film_size)]
-Steps = Annotated[Int, Field(ge=1, le=1000)]
+MOST_STEPS = 1000
+Steps = Annotated[Int, Field(ge=1, le=MOST_STEPS)]
 Scale = Annotated[Float, Field(ge=0, le=100)]

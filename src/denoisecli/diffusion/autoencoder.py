@@ -6,7 +6,7 @@ batch norm over 2 × 2 patches (FLUX.2). Video autoencoders have a frame axis be
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,18 +30,25 @@ def decoded(vae: Any, x: torch.Tensor) -> torch.Tensor:
     return vae.decode(x, **told, return_dict=False)[0]  # type: ignore[no-any-return]
 
 
+def overflows(vae: Any) -> bool:
+    """Tell whether an autoencoder is in float16 and says that it overflows there, as SDXL's does."""
+    return vae.dtype == torch.float16 and bool(vae.config.get("force_upcast"))
+
+
 @contextmanager
-def wide_enough(vae: Any) -> Iterator[None]:
-    """Have an autoencoder that says that it overflows in float16 in float32 inside."""
-    half = vae.dtype
-    upcast = half == torch.float16 and bool(vae.config.get("force_upcast"))
+def in_float32(vae: Any) -> Iterator[None]:
+    """Have an autoencoder in float32 inside, and as it was behind."""
+    dtype = vae.dtype
     try:
-        if upcast:
-            vae.to(torch.float32)
+        vae.to(torch.float32)
         yield
     finally:
-        if upcast:
-            vae.to(half)
+        vae.to(dtype)
+
+
+def wide_enough(vae: Any) -> AbstractContextManager[None]:
+    """Have an autoencoder that overflows in float16 in float32 inside."""
+    return in_float32(vae) if overflows(vae) else nullcontext()
 
 
 def from_encoder(vae: Any, latents: torch.Tensor) -> torch.Tensor:

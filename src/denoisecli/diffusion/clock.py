@@ -8,6 +8,9 @@ from denoisecli.errors import UsageError
 from denoisecli.process.x0 import Level, Levels, predicted_x0
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from denoisecli.scale import ScheduleKind
 
 # Schedulers whose step returns (x_prev, x0); for the others x0 comes from the formula of the family.
@@ -31,6 +34,12 @@ GIVES_X0 = {
 
 ENDS_CLEAN = {"DDPMParallelScheduler", "DDPMScheduler", "LCMScheduler"}
 """Schedulers whose last step leaves no noise, wherever it begins; that of others goes down by one stride of t."""
+
+
+def trained_alpha_bars(scheduler: Any) -> NDArray[np.float64]:
+    """Return ᾱ of all timesteps of training, (T,), wherever the scheduler's table lies."""
+    table: NDArray[np.float64] = scheduler.alphas_cumprod.cpu().double().numpy()  # `add_noise` moves it to a card
+    return table
 
 
 class Clock:

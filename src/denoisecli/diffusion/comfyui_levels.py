@@ -12,6 +12,8 @@ import torch
 from denoisecli.errors import UsageError
 from denoisecli.process.comfyui_sigmas import Training, levels, start_scale
 
+from .clock import trained_alpha_bars
+
 if TYPE_CHECKING:
     from denoisecli.config.samplers import Sampler
 
@@ -77,7 +79,7 @@ def _training(scheduler: Any) -> Training:
     """Return the levels that the model was trained with."""
     if scheduler.kept_scale == "flow":
         return Training.flow(float(scheduler.config.get("shift") or 1.0))
-    alpha_bars = scheduler.alphas_cumprod.cpu().double().numpy()
+    alpha_bars = trained_alpha_bars(scheduler)
     return Training(np.sqrt((1 - alpha_bars) / alpha_bars))
 
 

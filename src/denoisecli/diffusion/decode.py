@@ -169,20 +169,17 @@ class VaeDecoder:
     def _decode(self, latents: NDArray[Any], place: Place) -> NDArray[np.uint8]:
         config, (_, dtype) = self.vae.config, place
         if dtype == torch.float16 and config.get("force_upcast"):
-            return self._decode_float32(latents, dtype)
+            return self._decode_float32(latents)
         pictures = self._run(latents, place)
         if not bool(torch.isfinite(pictures).all()):
-            return self._decode_float32(latents, dtype)
+            return self._decode_float32(latents)
         return to_uint8(pictures)
 
-    def _decode_float32(self, latents: NDArray[Any], dtype: torch.dtype) -> NDArray[np.uint8]:
+    def _decode_float32(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
         """Decode once more in float32: half precision overflows in some decoders, SDXL's first of all."""
-        with quiet():
-            try:
-                pictures = self._run(latents, self._place()) if self.vae.to(torch.float32) else None
-            finally:
-                self.vae.to(dtype)
-        if pictures is None or not bool(torch.isfinite(pictures).all()):
+        with quiet(), autoencoder.in_float32(self.vae):
+            pictures = self._run(latents, self._place())
+        if not bool(torch.isfinite(pictures).all()):
             raise SamplingError(f"The {self.name} gives no picture for these latents: its values are not numbers.")
         return to_uint8(pictures)
 

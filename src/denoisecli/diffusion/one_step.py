@@ -11,7 +11,7 @@ from denoisecli.errors import ModelError
 from denoisecli.process.x0 import Level, predicted_x0
 
 from . import autoencoder, call
-from .clock import Clock
+from .clock import Clock, trained_alpha_bars
 from .families import family_named
 from .guidance import guidance_of
 from .quiet import quiet
@@ -51,7 +51,7 @@ def jump_levels(model: Model, alpha_bars: NDArray[np.float64]) -> list[Level]:
     Between two timesteps t is interpolated over log-SNR; beyond the model's noisiest or cleanest level, that level is
     taken, so that no guess is divided by √0.
     """
-    known = model.pipe.scheduler.alphas_cumprod.cpu().double().numpy()
+    known = trained_alpha_bars(model.pipe.scheduler)
     within = np.clip(alpha_bars, known[known > 0].min(), known.max())
     t = np.interp(-_log_snr(within), -_log_snr(known), np.arange(len(known)))
     near = np.round(t)
@@ -124,7 +124,7 @@ def _ddim_guesses(
     """Yield x̂0 (1, C, h, w) for each ᾱ: the pipeline itself takes one step of DDIM, from the nearest t to the end."""
     pipe = model.pipe
     use_sampler(pipe, "ddim")
-    known = pipe.scheduler.alphas_cumprod.cpu().double().numpy()
+    known = trained_alpha_bars(pipe.scheduler)
     for level in jump_levels(model, alpha_bars):
         t = round(level.timestep)
         x_t = known[t] ** 0.5 * x0 + (1 - known[t]) ** 0.5 * eps

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from denoisecli.config.samplers import SAMPLERS
 from denoisecli.errors import UsageError
 
+FIXED_STRIDE = ("DDIMScheduler", "PNDMScheduler")  # whose steps go 1000 // steps timesteps back, wherever they stand
+STEPS_OF_LINSPACE = 15  # from there on what is left of the noise is not seen
 MEET = 1e-3  # of σ: two samplers' levels closer than this are the same
 USUAL = {"noise": "ddim", "flow": "flow_euler", "trigflow": "scm"}
 """The sampler to choose, by what a model has learned to turn round."""
@@ -37,6 +41,15 @@ def check_meet(gives: tuple[str, float], takes: tuple[str, float], state: int) -
             f"{there:.4g} in the other.",
             "Change the sampler at state 0, or choose one with the same levels (spacing, Karras).",
         )
+
+
+def leaves_noise(scheduler: Any, steps: int) -> bool:
+    """Tell whether a scheduler's steps stop short of where the next begins, and are so few that it shows.
+
+    diffusers' DDIM and PNDM go back by 1000 // steps timesteps; `linspace` puts them 999 / (steps - 1) apart.
+    """
+    apart = type(scheduler).__name__ in FIXED_STRIDE and scheduler.config.get("timestep_spacing") == "linspace"
+    return apart and 1 < steps < STEPS_OF_LINSPACE
 
 
 def no_clips(ref: str) -> UsageError:

@@ -62,11 +62,16 @@ def unknown_words(pipe: Any, ref: str, prompt: str) -> list[str]:
     tokenizer = tokenizer_of(getattr(pipe, "tokenizer", None))
     if tokenizer is None or tokenizer.vocab_size > OWN_WORDS:
         return []
-    vocabulary, pieces = tokenizer.get_vocab(), pieces_of(ref)
+    vocabulary = tokenizer.get_vocab()
     if not any(token.endswith(WORD_ENDS) for token in vocabulary):  # another kind of vocabulary, of pieces
         return []
-    words = dict.fromkeys(_WORD.findall(prompt.lower()))
-    return [word for word in words if word + WORD_ENDS not in vocabulary or word in pieces]
+    pieces = pieces_of(ref)
+    return [word for word in words_in(prompt) if word + WORD_ENDS not in vocabulary or word in pieces]
+
+
+def words_in(text: str) -> list[str]:
+    """Return the words of a text in small letters, each once, in their order."""
+    return list(dict.fromkeys(_WORD.findall(text.lower())))
 
 
 def _whole_words(path: Path) -> set[str]:

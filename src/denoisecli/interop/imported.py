@@ -49,6 +49,11 @@ class Imported:
         if len(self.notes) < MOST_NOTES and told not in self.notes:
             self.notes.append(told if len(self.notes) < MOST_NOTES - 1 else "There is more of this kind.")
 
+    def tell_noise_of(self, device: str) -> None:
+        """Say that the noise was drawn on another device."""
+        here = "here it is drawn on the CPU, so the seed gives another picture."
+        self.note(f"The noise was drawn on the {device} there; {here}")
+
     def take_one_cfg(self) -> None:
         """Leave out the scales of several samplers, for a lab that has one."""
         if self.values.pop("scales", None):

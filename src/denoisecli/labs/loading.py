@@ -11,8 +11,9 @@ from denoisecli.config.phases import Stretch, painted_size, stretches
 from denoisecli.diffusion import model_checks, model_configs, models, prompts, references, single_file, vocabulary
 from denoisecli.diffusion.memory import Saving
 from denoisecli.diffusion.prompt_syntax import parts_apart
+from denoisecli.diffusion.sampler_rules import leaves_noise
 from denoisecli.errors import ModelError
-from denoisecli.lora.file import words_brought
+from denoisecli.lora.file import names_of
 from denoisecli.runs.folder import run_hash
 from denoisecli.safe_text import brief, some_shown
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from .job import Job
 
 Config = TypeVar("Config", bound=SamplingConfig)
-FIXED_STRIDE = ("DDIMScheduler", "PNDMScheduler")  # whose steps go 1000 // steps timesteps back, wherever they stand
-STEPS_OF_LINSPACE = 15  # from there on what is left of the noise is not seen
 FEW_STEPS, CLEAN_SCALE = 6, 3  # where the pocket model hatches, and where it does not: the table of its model card
 
 
@@ -159,18 +158,10 @@ def warn_of_guidance(job: Job[Any], model: Model) -> None:
 
 
 def warn_of_left_noise(job: Job[Any], model: Model) -> None:
-    """Warn of samplers that stop short of where the next step begins, which shows where steps are few.
-
-    diffusers' DDIM and PNDM go back by 1000 // steps timesteps; `linspace` puts them 999 / (steps - 1) apart.
-    """
-    from denoisecli.diffusion.clock import Clock
-
-    scheduler, steps = model.pipe.scheduler, job.config.steps
-    if type(scheduler).__name__ not in FIXED_STRIDE or Clock(scheduler).spacing != "linspace":
-        return
-    if 1 < steps < STEPS_OF_LINSPACE:
+    """Warn of a sampler whose spacing leaves noise in pictures of so few steps."""
+    if leaves_noise(model.pipe.scheduler, job.config.steps):
         job.report.warn(
-            f"{job.config.sampler} with spacing linspace leaves noise in pictures of {steps} steps; take "
+            f"{job.config.sampler} with spacing linspace leaves noise in pictures of {job.config.steps} steps; take "
             "--set spacing=leading or trailing, or another sampler"
         )
 
@@ -198,8 +189,11 @@ def warn_of_cut_words(job: Job[Any], model: Model, prompt: str, what: str) -> No
 
 def warn_of_unknown_words(job: Job[Any], model: Model, text: str, what: str) -> None:
     """Tell which words of a text mean nothing to a model with words of its own."""
-    brought = words_brought(lora.file for lora in getattr(job.config, "worn", ()))
-    if unknown := [word for word in vocabulary.unknown_words(model.pipe, model.info.ref, text) if word not in brought]:
+    unknown = vocabulary.unknown_words(model.pipe, model.info.ref, text)
+    if unknown and (worn := getattr(job.config, "worn", ())):
+        taught = vocabulary.words_in(names_of(lora.file for lora in worn))
+        unknown = [word for word in unknown if word not in taught]
+    if unknown:
         known = f"`denoisecli models {model.info.ref}` lists those it knows"
         words = some_shown(unknown, quoted=False)
         job.report.warn(f"words of {what} that the model {model.info.ref} does not know: {words} ({known})")

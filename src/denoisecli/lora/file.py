@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-WORD = re.compile(r"[^\W\d_]+")
 LARGEST = 1e40
 """Above any float32; products of three such numbers, squared and added up, stay in float64's range."""
 
@@ -114,13 +112,13 @@ def open_lora(path: str | Path) -> Iterator[LoraFile]:
         yield LoraFile(file, layers, AdapterConfig.of(file.metadata, file.path))
 
 
-def words_brought(refs: Iterable[str]) -> set[str]:
-    """Return the words that LoRAs teach a model: those that they are called by, and those of their files' names."""
-    found: set[str] = set()
+def names_of(refs: Iterable[str]) -> str:
+    """Return what LoRAs are called by, in one text: the words that they were trained on, and their files' names."""
+    told: list[str] = []
     for path in map(lora_path, refs):
         with open_tensors(path) as file:
-            found |= {word for told in (_trigger_words(file), path.stem) for word in WORD.findall(told.lower())}
-    return found
+            told += [_trigger_words(file), path.stem]
+    return " ".join(told)
 
 
 def _trigger_words(file: TensorFile) -> str:

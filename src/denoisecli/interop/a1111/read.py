@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from denoisecli.config.base import MOST_SCALE
+from denoisecli.config.fields import MOST_STEPS
 from denoisecli.config.phases import share_of
 from denoisecli.safe_text import json_values
 
@@ -37,7 +38,7 @@ READ = {
     "Civitai resources", "Civitai metadata", "Schedule", "Guidance",
 }  # fmt: skip
 WORDS = ("prompt", "negative_prompt")
-USUAL_STEPS, MOST_STEPS = 20, 1000
+USUAL_STEPS = 20
 INSTEAD = {"Scheduler": "Schedule type", "Schedule": "Schedule type", "CFG Scale": "CFG scale", "CFG": "CFG scale",
            "Cfg scale": "CFG scale", "seed": "Seed", "steps": "Steps", "sampler": "Sampler", "size": "Size",
            "Checkpoint": "Model"}  # fmt: skip
@@ -263,9 +264,7 @@ def _tell(imported: Imported, pairs: dict[str, str]) -> None:
     """Note what makes the same settings another picture here."""
     rng = pairs.get("RNG", "GPU")
     if rng != "CPU":
-        imported.note(
-            f"The noise was drawn on the {rng} there; here it is drawn on the CPU, so the seed gives another picture."
-        )
+        imported.tell_noise_of(rng)
     two_passes = any(key.startswith("Hires") for key in pairs) or bool(_size(pairs.get("First pass size")))
     if "Denoising strength" in pairs and not two_passes:
         _started(imported, number(pairs["Denoising strength"]))

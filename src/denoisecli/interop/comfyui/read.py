@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from denoisecli.config.fields import MOST_STEPS
 from denoisecli.config.phases import share_of
 from denoisecli.config.samplers import COMFYUI_SCHEDULERS
 from denoisecli.process.comfyui_sigmas import Training
@@ -33,7 +34,6 @@ from .rows import MOST_SAMPLERS, Rows, enlarged
 from .sigmas import Levels, Sigmas
 from .values import Finder
 
-MOST_STEPS = 1000
 NEGATIVE = "negative prompt"
 SAMPLER_INPUTS = {"latent_image", "latent"}
 SIDES = {"width", "height"}  # a size may be taken from a picture without going on with it

@@ -46,9 +46,7 @@ def _read_3(imported: Imported, found: dict[str, Any]) -> None:
         if lora:
             imported.add_lora(lora, number(row.get("weight")) or 0.0)
     if str(found.get("rand_device", "cpu")) != "cpu":
-        imported.note(
-            "The noise was drawn on the GPU there; here it is drawn on the CPU, so the seed gives another picture."
-        )
+        imported.tell_noise_of("GPU")
     if "img2img" in str(found.get("generation_mode")) or "inpaint" in str(found.get("generation_mode")):
         imported.note("It was made from another picture, which is not in the file; here it starts from noise.")
     skip = whole(found.get("clip_skip"))

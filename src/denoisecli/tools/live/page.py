@@ -121,11 +121,11 @@ def page_data(
     *, exact: bool, sliders: Sequence[Carried] = (), added: Sequence[Lora] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Return what the page's script reads."""
-    from denoisecli.diffusion.vocabulary import pieces_of
+    from denoisecli.diffusion.vocabulary import pieces_of, words_in
     from denoisecli.labs.fork.config import ForkConfig
     from denoisecli.labs.sample.config import SampleConfig
     from denoisecli.labs.walk.config import WalkConfig
-    from denoisecli.lora.file import words_brought
+    from denoisecli.lora.file import names_of
 
     labs = {"sample": SampleConfig(), "fork": ForkConfig(), "walk": WalkConfig()}
     files = [*(lora.file for lora in config.loras), *(lora.file for lora in sliders)]
@@ -137,7 +137,7 @@ def page_data(
     return {
         "title": config.prompt, "settings": _settings(config), "command": None, "note": None,
         "config": _keys(config), "defaults": {lab: _keys(default) for lab, default in labs.items()}, "grammar": GRAMMAR,
-        "other_words": _other(config.prompt), "extra_words": sorted(words_brought(files)),
+        "other_words": _other(config.prompt), "extra_words": words_in(names_of(files)),
         "side": side, "size": side * 2 ** sum(1 for blocks in models["vae"]["num_decoder_blocks"] if blocks != 0),
         "offset": models["scheduler"]["steps_offset"], "schedule": base64.b64encode(pack.graphs().schedule).decode(),
         "tokenizer": {"vocab": vocabulary, "merges": merges, "length": length, "pieces": pieces},
