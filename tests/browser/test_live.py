@@ -65,9 +65,10 @@ class Live:
         self.page = page
 
     def done(self):
-        """Wait until the run is finished and drawn."""
+        """Wait until the run is finished and drawn; where the page gave up, fail with what it says."""
         self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        self.page.wait_for_selector("body[data-done]", state="attached", timeout=PATIENCE)
+        self.page.wait_for_selector("body[data-done], .failed", state="attached", timeout=PATIENCE)
+        assert self.page.locator(".failed").all_inner_texts() == []
 
     def fill(self, label, text):
         self.page.get_by_label(label, exact=True).first.fill(str(text))
