@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: scripts families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket calm clean docs
+.PHONY: scripts families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket calm drawer clean docs
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -129,6 +129,7 @@ CALMED   := --steps 4 --batch 8
 SOFTENED := --files 2 --runs 1 --steps 4
 WORDED   := --files 2 --steps 4
 LEARNED  := --samples 32 --batch 8 --validate 4
+DRAWER   := --files 2 --steps 4
 STRAYED  := --files 1 --per-file 2
 LORA     := --samples 16 --batch 8 --rank 4
 JUDGED   := --steps 4
@@ -146,6 +147,7 @@ CALMED   := --steps 2000
 SOFTENED := --files 20 --steps 2100
 WORDED   := --files 16 --steps 520
 LEARNED  := --samples 1500000 --batch 512 --lr 1.5e-3 --decay 0.999
+DRAWER   := --files 30 --steps 4400
 STRAYED  := --files 40 --per-file 12
 LORA     := --samples 120000 --batch 256 --lr 2e-3
 JUDGED   := --steps 1200
@@ -194,6 +196,11 @@ calm: $(STAMP)
 		--out $(POCKET)/calm $(CALMED)
 	$(TRAIN).grid --pipeline $(POCKET)/model --decoder $(POCKET)/calm/autoencoder --name calm \
 		--probe $(POCKET)/probe.pt $(SCENES) --out $(POCKET)/grid $(FEW)
+
+# A small decoder of states for `preview` in the model's folder, which training/README.md has measured too; after `make pocket`.
+drawer: $(STAMP)
+	for what in states train; do $(TRAIN).preview $$what --pipeline $(POCKET)/model --out $(POCKET)/preview \
+		--size $(NETWORKS) $(DRAWER) || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache

@@ -25,11 +25,12 @@ class Size:
     encoder_blocks: tuple[int, ...] = (1, 2, 3, 3)  # the encoder only works while training
     decoder_width: int = 32
     decoder_blocks: tuple[int, ...] = (8, 8, 3, 0)  # a block at 256² costs more than all the rest of a decode
+    preview_blocks: tuple[int, ...] = (8, 3, 1, 0)  # of the small decoder that draws a run's states
     channels: tuple[int, ...] = (48, 96, 192)
 
 
 POCKET = Size()
-TINY = Size(16, (0, 1, 1, 1), 16, (1, 1, 1, 0), (16, 16, 32))
+TINY = Size(16, (0, 1, 1, 1), 16, (1, 1, 1, 0), (1, 0, 1, 0), (16, 16, 32))
 SIZES = {"pocket": POCKET, "tiny": TINY}
 
 

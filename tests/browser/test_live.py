@@ -337,6 +337,16 @@ def test_guidance_shows_both_halves_and_the_pull(opened):
     assert live.picture(1).shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize(("cfg", "half"), [(0, 2), (1, 3)])
+def test_guidance_shows_both_halves_where_the_scale_needs_but_one(opened, cfg, half):
+    live = opened()
+    live.choose("Guidance")
+    live.ask(cfg=cfg, steps=2)
+    assert np.array_equal(live.picture(0), live.picture(half))
+    assert not np.array_equal(live.picture(2), live.picture(3))
+    assert live.picture(1).any()
+
+
 def test_walk_begins_at_the_first_noise(opened):
     live = opened()
     whole = live.picture()

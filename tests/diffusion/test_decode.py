@@ -23,9 +23,9 @@ def tiny_autoencoder():
     return vae.eval()
 
 
-def model_with(vae, family="other", scale_factor=2):
+def model_with(vae, family="other", scale_factor=2, preview=None):
     info = SimpleNamespace(ref="tiny", family=family, latent_shape=(4, 8, 8), scale_factor=scale_factor)
-    return SimpleNamespace(pipe=SimpleNamespace(vae=vae), info=info)
+    return SimpleNamespace(pipe=SimpleNamespace(vae=vae), info=info, preview=preview)
 
 
 def test_the_vae_draws_what_the_pipeline_draws():

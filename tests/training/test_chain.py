@@ -28,6 +28,7 @@ from training import (
     latents,
     lora,
     outside,
+    preview,
     probe,
     scenes,
     soften,
@@ -224,6 +225,32 @@ def test_the_stage_is_what_the_decoder_computes_before_its_first_upsampling(chai
     with torch.no_grad():
         decoder(latents)
         assert torch.allclose(calm.Stage(decoder)(latents), seen[0], atol=1e-6)
+
+
+def test_the_small_decoder_comes_nearer_and_goes_on_where_it_was_killed(chain, tmp_path):
+    arguments = ["--pipeline", str(chain.pipeline), "--out", str(tmp_path), "--size", "tiny", "--files", "3"]
+    preview.main(["states", *arguments])
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "states").iterdir()}
+    preview.main(["states", *arguments])
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert len(kept) == 3
+    for steps in (12, 24):
+        preview.main(["train", *arguments, "--steps", str(steps), "--lr", "2e-3", "--every", "0"])
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [*range(13), *range(12, 25)]
+    assert rows[-1]["guess"] > rows[0]["guess"] + 0.5
+    small = AutoencoderTiny.from_pretrained(tmp_path / "vae")
+    assert small.config.num_decoder_blocks == list(TINY.preview_blocks)
+    assert small.decode(torch.zeros(1, 4, 32, 32)).sample.shape == (1, 3, 256, 256)
+
+
+def test_the_last_stage_of_a_decoder_is_one_convolution(chain):
+    decoder = AutoencoderTiny.from_pretrained(chain.pipeline, subfolder="vae").float().decoder
+    latents = torch.randn(1, 4, 16, 16)
+    with torch.no_grad():
+        whole = decoder(latents)
+        drawn = preview.last_stage(decoder)(preview.Trunk(decoder)(latents))
+    assert torch.allclose(drawn[..., 4:-4, 4:-4], whole[..., 4:-4, 4:-4], atol=1e-4)
 
 
 def test_softening_goes_on_where_it_was_killed(chain, tmp_path):

@@ -143,6 +143,13 @@ class Decode(Closed):
     """the finished pictures"""
     in_range: bool = True
     """draw guesses whose latents lie outside the finished picture's range scaled into it; the figures mark them"""
+    preview: Name | None = None
+    """a small autoencoder that draws the states, such as madebyollin/taesd; null: `preview` in the model's folder"""
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `preview` out where it is not set, as in files from before it."""
+        return {key: value for key, value in plain(self).items() if key != "preview" or value is not None}
 
 
 class Vae(Closed):

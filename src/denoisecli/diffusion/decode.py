@@ -1,7 +1,7 @@
 """Latents become pictures.
 
-Two decoders: `vae`, the model's own, and `preview`, cheap enough for every state of a run: the model's tiny
-autoencoder where it has one (then both are the same), else the least-squares linear map from latents to colours.
+Two decoders: `vae`, the model's own, and `preview`, cheap enough for every state of a run: a small autoencoder beside
+the model's own, or the model's own where that is small, else the least-squares linear map from latents to colours.
 """
 
 from __future__ import annotations
@@ -78,17 +78,27 @@ def decoder(model: Model, kind: Kind, examples: NDArray[Any] | None = None, own:
     examples: (n, C, h, w), some of the many latents to come; a tiny autoencoder's preview is fitted to them.
     own: (n, C, h, w), a few of the run's own; a linear preview is fitted to what the full decoder draws of them.
     """
-    vae = model.pipe.vae
-    tiny = type(vae).__name__ == "AutoencoderTiny"
-    if kind == "preview" and tiny and examples is not None and preview.can_fit(vae):
-        VaeDecoder(vae, "tiny autoencoder")  # in its fast memory layout before it is copied
-        return VaeDecoder(preview.fitted(vae, examples), preview.NAME)
+    vae, small = model.pipe.vae, model.preview
+    tiny = is_tiny(vae)
+    if kind == "preview" and examples is not None and (tiny or small is not None):
+        by, like = vae if small is None else small, vae if tiny else small
+        if preview.can_fit(by, like):
+            for one in (by, like):
+                VaeDecoder(one, "tiny autoencoder")  # in its fast memory layout before it is copied
+            return VaeDecoder(preview.fitted(by, examples, like), preview.NAME if small is None else preview.SMALL_NAME)
+    if kind == "preview" and small is not None and not tiny:
+        return VaeDecoder(small, "preview autoencoder")
     if kind == "vae" or tiny:
         name = "tiny autoencoder" if tiny else "vae"
         return VaeDecoder(vae, name, model.info.scale_factor, model.info.ref)
     if own is not None and len(own) > 1 and np.isfinite(own).all():
         return FittedDecoder(fitted_colours.fitted(decoder(model, "vae"), own), model.info.scale_factor)
     return LinearDecoder(rgb_factors(model), model.info.scale_factor)
+
+
+def is_tiny(vae: Any) -> bool:
+    """Tell whether an autoencoder is small by its making."""
+    return type(vae).__name__ == "AutoencoderTiny"
 
 
 @contextmanager
@@ -119,7 +129,7 @@ class VaeDecoder:
         self.vae, self.name, self.ref = vae, name, ref
         blocks = getattr(vae.config, "block_out_channels", None) or ()
         self.scale_factor: int = scale_factor or 2 ** max(len(blocks) - 1, 0)
-        if type(vae).__name__ == "AutoencoderTiny":  # all convolutions: a third faster on a CPU in this layout
+        if is_tiny(vae):  # all convolutions: a third faster on a CPU in this layout
             vae.to(memory_format=torch.channels_last)
 
     def decode(self, latents: NDArray[Any]) -> NDArray[np.uint8]:
@@ -188,7 +198,7 @@ class VaeDecoder:
         x = torch.from_numpy(np.ascontiguousarray(latents)).to(*place)
         with blamed(self.ref):
             x = autoencoder.to_decoder(self.vae, x)
-            if type(self.vae).__name__ == "AutoencoderTiny":
+            if is_tiny(self.vae):
                 x = x.contiguous(memory_format=torch.channels_last)
             made = autoencoder.decoded(self.vae, x)
         # of one clip, its frames are the pictures
@@ -200,8 +210,8 @@ def can_draw_ahead(model: Model, kind: Kind, shape: Sequence[int]) -> bool:
 
     A linear preview is fitted to the finished pictures; and what decodes on a card has no need of it.
     """
-    vae = model.pipe.vae
-    if kind != "vae" and type(vae).__name__ != "AutoencoderTiny":
+    vae = model.preview if kind != "vae" and model.preview is not None else model.pipe.vae
+    if kind != "vae" and not is_tiny(vae):
         return False
     return VaeDecoder(vae, "", model.info.scale_factor, model.info.ref).decodes_each_alone(shape)
 

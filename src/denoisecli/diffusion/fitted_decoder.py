@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME = "tiny autoencoder, last stage fitted"
+SMALL_NAME = "preview autoencoder, last stage fitted"
 EXAMPLES = 12  # latents that are enough to fit the map to
 WORTH_IT = 4 * EXAMPLES  # pictures from which on the fit pays for itself
 EVERY = 5  # feature pixels taken, one in so many; odd, so that every column of the picture has its turn
@@ -39,23 +40,27 @@ def examples(latents: Sequence[NDArray[Any]], pictures: int | None = None) -> ND
     return np.stack([places[index][0][places[index][1]] for index in chosen])
 
 
-def can_fit(vae: Any) -> bool:
-    """Return whether the decoder is a plain chain of layers whose last stage follows an upsampling."""
-    layers = getattr(getattr(vae, "decoder", None), "layers", None)
-    return isinstance(layers, torch.nn.Sequential) and _cut(layers) is not None
+def can_fit(vae: Any, like: Any = None) -> bool:
+    """Return whether the decoder is a plain chain of layers whose last stage follows an upsampling.
+
+    like: another one, whose pictures it is to imitate; it must be such a chain as well.
+    """
+    layers = [getattr(getattr(one, "decoder", None), "layers", None) for one in (vae, vae if like is None else like)]
+    return all(isinstance(one, torch.nn.Sequential) and _cut(one) is not None for one in layers)
 
 
 @torch.inference_mode()
-def fitted(vae: Any, latents: NDArray[Any]) -> Any:
+def fitted(vae: Any, latents: NDArray[Any], like: Any = None) -> Any:
     """Return a copy of the autoencoder that shares all weights but decodes with a fitted last stage.
 
-    latents: (n, C, h, w), a few like those that are to be decoded.
+    latents: (n, C, h, w), a few like those that are to be decoded. like: the autoencoder whose pictures it is to
+    imitate, of the same latents; by default its own.
     """
     layers = vae.decoder.layers
     cut = _cut(layers)
     assert cut is not None  # see can_fit
     block = int(layers[cut].scale_factor)
-    head = _head(vae, latents, layers[cut], layers[-1], block)
+    head = _head(vae, vae if like is None else like, latents, layers[cut])
     stages = [*layers[:cut], head, torch.nn.PixelShuffle(block)]
     return _with_layers(vae, torch.nn.Sequential(*stages))
 
@@ -66,15 +71,17 @@ def _cut(layers: torch.nn.Sequential) -> int | None:
     return found[-1] if found and found[-1] > 0 else None
 
 
-def _head(
-    vae: Any, latents: NDArray[Any], before: torch.nn.Module, after: torch.nn.Module, block: int
-) -> torch.nn.Conv2d:
-    """Return the 3×3 convolution W that minimises ‖unfold(features) · W − blocks of the picture‖² + ridge."""
+def _head(vae: Any, like: Any, latents: NDArray[Any], upsampling: Any) -> torch.nn.Conv2d:
+    """Return the 3×3 convolution W that minimises ‖unfold(features) · W − blocks of the picture‖² + ridge.
+
+    The features are those of `vae` before its last upsampling, the pictures those of `like`.
+    """
+    block = int(upsampling.scale_factor)
     gram: Any = 0.0
     moment: Any = 0.0
     channels = 0
     for latent in latents:
-        features, drawn = _heard(vae, latent, before, after)
+        features, drawn = _heard(vae, like, latent, upsampling)
         channels = features.shape[1]
         rows = torch.nn.functional.unfold(features, 3, padding=1)[0].T[::EVERY]
         rows = torch.cat([rows, torch.ones(len(rows), 1, dtype=rows.dtype)], dim=1)
@@ -90,10 +97,8 @@ def _head(
     return head.to(vae.device, vae.dtype)
 
 
-def _heard(
-    vae: Any, latent: NDArray[Any], before: torch.nn.Module, after: torch.nn.Module
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Decode one latent in full; return what goes into `before` and what comes out of `after`, in float64."""
+def _heard(vae: Any, like: Any, latent: NDArray[Any], upsampling: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Decode one latent in full; return what goes into vae's upsampling and what like's layers give, in float64."""
     heard: list[torch.Tensor] = []
     here = threading.get_ident()
 
@@ -102,15 +107,16 @@ def _heard(
             heard.append(tensor)
 
     hooks = [
-        before.register_forward_pre_hook(lambda _, arguments: hear(arguments[0])),
-        after.register_forward_hook(lambda _, __, output: hear(output)),
+        upsampling.register_forward_pre_hook(lambda _, arguments: hear(arguments[0])),
+        like.decoder.layers[-1].register_forward_hook(lambda _, __, output: hear(output)),
     ]
     try:
-        vae.decode(torch.from_numpy(latent[None]).to(vae.device, vae.dtype) / vae.config.scaling_factor)
+        for one in (vae,) if like is vae else (vae, like):
+            one.decode(torch.from_numpy(latent[None]).to(one.device, one.dtype) / one.config.scaling_factor)
     finally:
         for hook in hooks:
             hook.remove()
-    features, drawn = (tensor.detach().cpu().double().contiguous() for tensor in heard)
+    features, drawn = (tensor.detach().cpu().double().contiguous() for tensor in (heard[0], heard[-1]))
     return features, drawn
 
 

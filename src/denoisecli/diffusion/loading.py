@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +27,7 @@ from .quiet import made_up_weights, quiet, silent
 from .single_file import LAYOUT_SD1, LAYOUT_SDXL, OPENS, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 if find_spec("torchao"):  # which diffusers imports where it is there, and which tells what of it is for other cards
     with silent():
@@ -251,12 +252,25 @@ def download(ref: str) -> Path:
     """Return the cache folder of a hub model, fetching the safetensors that its pipeline needs."""
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
+    fetch = partial(DiffusionPipeline.download, ref, use_safetensors=True, trust_remote_code=False)
+    return _downloaded(ref, [fetch, partial(fetch, variant="fp16")])  # some repositories hold half precision alone
+
+
+def download_part(ref: str) -> Path:
+    """Return the cache folder of a hub repository of one part, fetching its config and safetensors."""
+    from huggingface_hub import snapshot_download
+
+    files = ["config.json", "diffusion_pytorch_model.safetensors"]
+    return _downloaded(ref, [partial(snapshot_download, ref, allow_patterns=files)])
+
+
+def _downloaded(ref: str, ways: Sequence[Callable[[], Any]]) -> Path:
+    """Return the folder that the first way that works gives."""
     problem = ""
     with _silent_hub():
-        for variant in (None, "fp16"):  # some repositories hold half precision alone
+        for way in ways:
             try:
-                folder = DiffusionPipeline.download(ref, use_safetensors=True, trust_remote_code=False, variant=variant)
-                return Path(folder)
+                return Path(way())
             except Exception as error:  # noqa: BLE001  network, permission and naming errors are all one to the user
                 problem = problem or one_line(error)
             if _OFFLINE.search(problem):

@@ -109,8 +109,13 @@ def check_configs(path: Path) -> None:
     _check_values(path / "model_index.json", "")
     _check_libraries(path / "model_index.json")
     for part in parts_of(path):
-        for file in files_of(part):
-            _check_file(file)
+        check_part(part)
+
+
+def check_part(path: Path) -> None:
+    """Raise ModelError, naming file and key, where a config of one part says what no model says."""
+    for file in files_of(path):
+        _check_file(file)
 
 
 def _check_file(file: Path) -> None:
@@ -280,6 +285,8 @@ RULES: dict[str, tuple[Check, str]] = {
     "decoder_block_out_channels": (_list(_WIDTH), "a list of whole numbers above 0"),
     "layers_per_block": (_LISTED_LAYERS, "a whole number up to 1000, or a list of them"),
     "transformer_layers_per_block": (_LISTED_LAYERS, "a whole number up to 1000, or a list of them"),
+    "num_encoder_blocks": (_list(_LAYERS), "a list of whole numbers up to 1000"),
+    "num_decoder_blocks": (_list(_LAYERS), "a list of whole numbers up to 1000"),
     "num_layers": (_LAYERS, "a whole number up to 1000"),
     "num_single_layers": (_LAYERS, "a whole number up to 1000"),
     "num_hidden_layers": (_LAYERS, "a whole number up to 1000"),

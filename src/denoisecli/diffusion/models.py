@@ -18,7 +18,7 @@ from denoisecli import hub_cache
 from denoisecli.errors import ModelError
 from denoisecli.lora import built_in
 
-from . import references, weights
+from . import preview_autoencoder, references, weights
 from .families import family_named
 from .memory import Saving, Work, estimate
 from .model_cache import lent
@@ -62,6 +62,8 @@ class Model:
     quantize: str = "none"
     others: Mapping[str, Model] = field(default_factory=dict)
     """those that go on with its runs in later phases, by their references"""
+    preview: Any = None
+    """a small autoencoder that draws states in the place of its own (preview_autoencoder.py), or None"""
 
     @property
     def placement(self) -> dict[str, str]:
@@ -114,21 +116,24 @@ def load_model(
     work: Work | None = None,
     told: Callable[[str], None] = lambda _: None,
     goes_on: bool = False,
+    preview: str | None = None,
 ) -> Model:
     """Return the model `ref`, checked before anything heavy is imported, on a device and in a dtype.
 
     device: auto (cuda, mps, cpu in this order), or one by name; dtype: auto (float16 on cuda, else float32),
     float32, float16 or bfloat16. saving: how it does with less memory; work: what it is to do, by which `memory: auto`
     chooses; told: hears what that chose. goes_on: whether it goes on with runs of another model, as a refiner may.
+    preview: the small autoencoder that draws its states; None: the one in its folder, if any.
     Raises ModelError in one sentence for whatever is wrong with the reference, or where it does not fit into memory.
     """
     path = locate(ref)
     check_at(ref, path, goes_on=goes_on)
+    small = preview_autoencoder.found(path, preview)
     _same_sums()
     from . import loading, placing
 
     saving = saving or Saving()
-    key = (ref, identity(ref), device, dtype, *map(str, astuple(saving)))
+    key = (ref, identity(ref), device, dtype, *map(str, astuple(saving)), str(small))
     cache = lent()
     kept: Model | None = cache.take(key) if cache else None
     if kept is not None:
@@ -141,7 +146,9 @@ def load_model(
         parts = {part.name: part.parameters for part in needed.parts}
         pipe = loading.load_pipeline(path, kind, placing.quantisation(saving.quantize, parts, kind))
     pipe = placing.place(pipe, place, kind, choice, saving)
-    model = Model(pipe, _info(ref, pipe), place, kind, choice, saving.quantize)
+    info = _info(ref, pipe)
+    drawer = small and preview_autoencoder.load(small, info.latent_shape[0], info.scale_factor, place, kind)
+    model = Model(pipe, info, place, kind, choice, saving.quantize, preview=drawer)
     return cache.put(key, model) if cache else model
 
 

@@ -47,6 +47,16 @@ def locate(ref: str) -> Path:
     return snapshot
 
 
+def locate_part(ref: str) -> Path:
+    """Return the folder of one part of a model: a path, or a hub id, which is fetched where it is not here yet."""
+    path = at_home(ref)
+    if path.is_dir():
+        return path
+    if not _HUB_ID.fullmatch(ref):
+        raise ModelError(f"There is no folder at {shortened(ref)}.")
+    return _newest(ref, "config.json") or _fetch(ref, part=True)
+
+
 def names_here() -> list[str]:
     """Return the names by which models on this machine can be called; nothing is hashed."""
     return ["pocket", *(ref for ref in hub_cache.names() if cached_snapshot(ref)), *model_folders.names()]
@@ -54,17 +64,22 @@ def names_here() -> list[str]:
 
 def cached_snapshot(ref: str) -> Path | None:
     """Return the newest snapshot of a hub id in the cache that is a diffusers folder."""
-    snapshots = [path for path in hub_cache.folder_of(ref).glob("snapshots/*") if (path / "model_index.json").is_file()]
+    return _newest(ref, "model_index.json")
+
+
+def _newest(ref: str, file: str) -> Path | None:
+    """Return the newest snapshot of a hub id in the cache that has a file of this name."""
+    snapshots = [path for path in hub_cache.folder_of(ref).glob("snapshots/*") if (path / file).is_file()]
     return max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def _fetch(ref: str) -> Path:
+def _fetch(ref: str, *, part: bool = False) -> Path:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         hint = "Unset HF_HUB_OFFLINE to download it, or choose a model that `denoisecli models` lists."
         raise ModelError(f"{ref} is not on this machine, and HF_HUB_OFFLINE is set.", hint)
     from . import loading
 
-    return loading.download(ref)
+    return loading.download_part(ref) if part else loading.download(ref)
 
 
 def _is_here(path: Path) -> bool:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from denoisecli.config.base import SamplingConfig
 from denoisecli.config.phases import Stretch, painted_size, stretches
-from denoisecli.diffusion import model_checks, model_configs, models, prompts, references, single_file, vocabulary
+from denoisecli.diffusion import (
+    model_checks,
+    model_configs,
+    models,
+    preview_autoencoder,
+    prompts,
+    references,
+    single_file,
+    vocabulary,
+)
 from denoisecli.diffusion.memory import Saving
 from denoisecli.diffusion.prompt_syntax import parts_apart
 from denoisecli.diffusion.sampler_rules import leaves_noise
@@ -41,6 +50,7 @@ def resolved(config: Config) -> tuple[Config, str]:
     loras = dict.fromkeys(lora.file for lora in config.worn)
     weights = [*map(models.identity, (config.model, *other_models(config))), *map(models.lora_identity, loras)]
     weights += pictures
+    weights += [preview_autoencoder.identity(config.decode.preview)] if config.decode.preview else []
     identity = weights[0] if len(weights) == 1 else run_hash({"weights": weights}, "")
     usual = {key: value for key, value in models.usual(path).items() if key not in config.model_fields_set}
     known = {key: value for key, value in usual.items() if getattr(config, key, None) is not None}
@@ -134,6 +144,7 @@ def loaded(config: SamplingConfig, told: Callable[[str], None]) -> Model:
     how: dict[str, Any] = {"saving": saving, "work": work_of(config), "told": told}
     place = config.device, config.dtype
     others = {ref: models.load_model(ref, *place, goes_on=True, **how) for ref in other_models(config)}
+    how["preview"] = config.decode.preview
     model = models.load_model(config.model, *place, **how)  # last, for the cache of a batch keeps one
     for other in others.values():
         check_same_space(model, other)

@@ -77,7 +77,10 @@ export function wishesOf(state, side, sliders) {
     const without = { ...common, strengths: strengths.map((scale, i) => (i === state.lora ? 0 : scale)) };
     return [{ ...without, key: JSON.stringify([first, without]), noise: drawn(first) }, wish(first)];
   }
-  if (state.experiment === "guidance") return [wish(seeds[state.seed] ?? first)];
+  if (state.experiment === "guidance") {
+    const shown = wish(seeds[state.seed] ?? first);
+    return [cfg === 0 || cfg === 1 ? { ...shown, both: true, key: JSON.stringify([shown.key, "both"]) } : shown];
+  }
   if (state.experiment === "noise") return [wish(first)];
   return seeds.map(wish);
 }

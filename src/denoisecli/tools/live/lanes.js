@@ -8,7 +8,8 @@ const MOST = 24; // lanes whose states are remembered
  * schedule, offset: as makeSampler takes them. engine: of makeEngine. contextOf(words) → a promise of the text encoder's
  * output. told(lane, state): a state was made; failed(error).
  * Returns {sample, busy}. sample(wanted) → the lanes, which fill while it goes on; wanted:
- * [{key, noise, words, negative, cfg, steps, sampler, strengths, from: {key, at, edit}}]: of `from`, another wanted lane, the states
+ * [{key, noise, words, negative, cfg, steps, sampler, strengths, both, from: {key, at, edit}}]: with `both`, both halves of guidance
+ * are predicted even where its scale has no use for one; of `from`, another wanted lane, the states
  * up to `at` are taken over, and edit(x, sampler) is x there. A lane is {key, wish, sampler, states: [{x, guess, uncond, cond, lane}], done};
  * a state's lane is the one that made its guess, which others may have taken over.
  */
@@ -28,13 +29,14 @@ export function makeLanes({ schedule, offset, engine, contextOf, told, failed })
   const step = async (lane, k, isNewest) => {
     const { wish, sampler, states } = lane;
     const state = states[k];
-    const asked = [wish.cfg === 1 ? null : wish.negative, wish.cfg === 0 ? null : wish.words].filter((words) => words !== null);
+    const heard = [wish.both || wish.cfg !== 1, wish.both || wish.cfg !== 0];
+    const asked = [wish.negative, wish.words].filter((_, half) => heard[half]);
     const contexts = await Promise.all(asked.map(contextOf));
     if (!isNewest()) return;
     const found = await engine.halves(sampler.input(state.x, k), sampler.levels[k].timestep, contexts, wish.strengths);
     if (states.length !== k + 1) return; // an older wish for the same lane made it meanwhile
-    const [uncond, cond] = wish.cfg === 1 ? [null, found[0]] : wish.cfg === 0 ? [found[0], null] : found;
-    const eps = uncond && cond ? guided(uncond, cond, wish.cfg) : uncond ?? cond;
+    const [uncond, cond] = heard.map((isHeard) => (isHeard ? found.shift() : null));
+    const eps = wish.cfg === 1 ? cond : wish.cfg === 0 ? uncond : guided(uncond, cond, wish.cfg);
     const { guess, next } = sampler.step(state.x, eps, k, k ? states[k - 1].guess : null);
     Object.assign(state, { guess, uncond, cond, lane });
     states.push(k + 1 === wish.steps ? { x: next, guess: next } : { x: next });
