@@ -42,7 +42,8 @@ class Lab:
     imported: fits what `import` found in a picture to the lab; without it, nothing is imported for the lab.
     axes: those of x_t before its states; None for a lab whose arrays are not laid out so.
     keep, drawing: how a trace that `record` filled becomes a run of this lab, or one of its drawings. recorded: the
-    config of such a run. poster: the share of the film's length that shows most, for the still picture on a slide.
+    config of such a run. card: (trace, theme) -> pictures for a gallery's card, of a run that keeps none; without it,
+    its sheet. poster: the share of the film's length that shows most, for the still picture on a slide.
     """
 
     config: str
@@ -59,6 +60,7 @@ class Lab:
     keep: str | None = None
     drawing: str | None = None
     recorded: str | None = None
+    card: str | None = None
     axes: tuple[str, ...] | None = ("seed",)
     poster: float = POSTER
 

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-STAGES = {"load": 0.15, "sample": 0.35, "decode": 0.3, "figures": 0.2}
+STAGES = {"load": 0.15, "cut": 0.1, "sample": 0.35, "decode": 0.3, "figures": 0.2}
 """The stages of a run and their usual share of its time, for the estimate of what is left."""
 
 WORDS = {
-    "load": "loading the model", "sample": "sampling", "decode": "decoding", "figures": "drawing and encoding",
-    "put": "putting it into the store",
+    "load": "loading the model", "cut": "cutting layers", "sample": "sampling", "decode": "decoding",
+    "figures": "drawing and encoding", "encode": "packing the model", "put": "putting it into the store",
 }  # fmt: skip
 """The stages for people."""
 

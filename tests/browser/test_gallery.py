@@ -12,6 +12,8 @@ from tests.browser.conftest import PHONE
 from tests.browser.pages import gallery_page
 from tests.hand_made import hand_made_run
 
+DOT = "\N{NO-BREAK SPACE}· "
+
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
@@ -19,7 +21,8 @@ def index(tmp_path_factory):
 
 
 def titles(opened):
-    return [text.split(" · ")[2] for text in opened.texts(".card .settings") if text.count(" · ") > 2]
+    """Return what stands behind the second dot; a dot stays with the word before it, on its line."""
+    return [text.split(DOT)[2] for text in opened.texts(".card .settings") if text.count(DOT) > 2]
 
 
 def differing(opened):

@@ -81,6 +81,7 @@ def test_the_hue_lies_where_the_word_is(show, page):
 def test_a_place_tells_its_words_and_the_whole_picture_those_of_all(show, page):
     opened = show(page)
     assert ranked(opened) == ["hills", "cloud", "sun", "oil", "no word"]
+    assert opened.page.locator(".rank li i").count() == 4  # what no word gets is a number alone
     box = opened.page.locator("figure canvas").first.bounding_box()
     opened.page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.9 * box["height"])
     opened.settle()

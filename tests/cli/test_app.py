@@ -177,8 +177,8 @@ def test_words_that_the_model_does_not_know(run):
 @pytest.mark.usefixtures("heavy")
 def test_a_loras_own_words_are_known(run):
     small = ["--steps", "1", "--seed", "1", "--set", "size=64", "--set", "film.size=640x360", "-q"]
-    done = run("sample", *small, "-p", "a hot-air balloon on a hill", "--set", "loras=[pocket/hot-air-balloon]")
-    assert done.stderr == ""
+    for lab, lora in (("sample", ["--set", "loras=[pocket/hot-air-balloon]"]), ("lora-rank", ["--images"])):
+        assert run(lab, *small, "-p", "a hot-air balloon on a hill", *lora).stderr == "", lab
 
 
 def test_error_as_json(run):

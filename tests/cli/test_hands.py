@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from denoisecli.cli import complete, whole_app
+from denoisecli.cli.console import Lines
 from denoisecli.cli.labs import FLAGS, TOLD
 from denoisecli.config.command import FLAGS as COPIED
 from denoisecli.config.command import SWITCHES, command_of
@@ -155,6 +156,37 @@ def test_dry_run_prints_a_folder_once(tmp_path, monkeypatch):
     assert "would be made" in done.stderr
     batch = run("batch", "--vary", "seed=1-2", "--dry-run")
     assert batch.output.count("runs/sample/") == 2
+
+
+@pytest.mark.parametrize(
+    ("configs", "words", "told"),
+    [
+        pytest.param(["deck.yaml"], [], ["would be made"], id="one config"),
+        pytest.param(["deck.yaml", "one.yaml"], ["--vary", "cfg=3"],
+                     ["would be made: deck.yaml: cfg=3", "would be made: one.yaml: cfg=3"], id="two files"),
+        pytest.param(["two.yaml", "deck.yaml"], [],
+                     ["would be made: two.yaml:1", "would be made: two.yaml:4", "would be made: deck.yaml"],
+                     id="two in one file"),
+    ],
+)  # fmt: skip
+def test_a_batchs_dry_run_names_the_config(tmp_path, monkeypatch, configs, words, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deck.yaml").write_text("lab: sample\n")
+    (tmp_path / "one.yaml").write_text("lab: sample\nsteps: 1\n")
+    (tmp_path / "two.yaml").write_text("lab: sample\nsteps: 2\n---\nlab: sample\nsteps: 3\n")
+    done = run("batch", *configs, *words, "--dry-run")
+    assert done.stderr.splitlines()[:-1] == told  # the last line says what it will take
+
+
+def test_a_logs_lines_say_where_it_is_once(capsys):
+    lines = Lines()
+    lines.stage("sample", 8)
+    for done in (4, 8, 8):
+        lines.step(done)
+    lines.stage("load", 1)
+    lines.step(1)
+    said = [line.partition(" (")[0] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["sampling 0/8", "sampling 8/8", "loading the model ..."]
 
 
 def test_show_in_a_pipe_breaks_no_line(tmp_path, monkeypatch):

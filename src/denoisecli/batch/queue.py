@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Protocol
 
 from denoisecli.config.base import LabConfig
@@ -59,6 +60,15 @@ class Schedule:
             for number, (label, config) in enumerate(found, before + start):
                 yield number, label, config
             before += len(product)
+
+    def config_of(self, number: int) -> str:
+        """Return which config a run is of, as file or file:line; "" where there is but one."""
+        if len(self.products) < 2:
+            return ""
+        files = [product.name(line=False) for product in self.products]
+        ends = accumulate(map(len, self.products))
+        at = next(place for place, behind in enumerate(ends) if number < behind)
+        return self.products[at].name(line=files.count(files[at]) > 1)
 
     def looked_at(self) -> Iterator[Run | Outcome | None]:
         """Yield every run to be made, and the outcome of what is settled without a worker, in their order."""

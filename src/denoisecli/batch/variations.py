@@ -162,6 +162,11 @@ class Product:
         """The lab, as in config files."""
         return str(self.lab.model_fields["lab"].default)
 
+    def name(self, *, line: bool) -> str:
+        """Return the file that the base config stands in, and on request the line; "" for the built-in one."""
+        written = self.base[0].source, *self.base[0].where.values()
+        return written[min(line, len(written) - 1)]
+
     def check(self) -> None:
         """Build every value once, beside the first of the others. Raises ConfigError on one that is refused.
 

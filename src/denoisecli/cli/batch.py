@@ -197,14 +197,15 @@ def list_runs(schedule: Schedule, console: Console) -> None:
 
     left, first = 0, []
     for found in (one for one in schedule.looked_at() if one is not None):
+        named = ": ".join(filter(None, (schedule.config_of(found.number), found.label)))
         if isinstance(found, Run):
             left += 1
             first += [found.config] if left <= SOME else []
-            console.planned_run(found.path, f"would be made: {found.label}" if found.label else "would be made")
+            console.planned_run(found.path, f"would be made: {named}" if named else "would be made")
         elif found.state == "done":
-            console.planned_run(str(found.path), "is done already")
+            console.planned_run(str(found.path), f"is done already: {named}" if named else "is done already")
         elif found.state == "failed":
-            console.say(f"cannot be made: {found.label}: {found.error} {found.hint}".rstrip())
+            console.say(": ".join(filter(None, ("cannot be made", named, f"{found.error} {found.hint}".rstrip()))))
     if not console.quiet:
         console.say(words(estimate(first, left, schedule.place.root or RUNS_DIR, by_machine=True)))
 

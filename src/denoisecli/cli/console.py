@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from denoisecli.errors import DenoiseError
-from denoisecli.report import Report
+from denoisecli.report import WORDS, Report
 from denoisecli.runs.names import PARTIAL
 
 from .streams import print_json, print_line, print_path
@@ -264,7 +264,7 @@ class Lines(Report):
     EVERY_S = 5.0
 
     def __init__(self) -> None:
-        self.name, self.total, self.began, self.said = "", 0, 0.0, 0.0
+        self.name, self.total, self.done_said, self.began, self.said = "", 0, 0, 0.0, 0.0
 
     def _line(self, text: str) -> None:
         print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
@@ -277,15 +277,15 @@ class Lines(Report):
 
     def stage(self, name: str, total: int) -> None:
         """Print the stage."""
-        self.name, self.total = name, total
+        self.name, self.total, self.done_said = WORDS.get(name, name), total, 0
         self.began = self.said = time.monotonic()
-        self._line(f"{name} ..." if total <= 1 else f"{name} 0/{total}")
+        self._line(f"{self.name} ..." if total <= 1 else f"{self.name} 0/{total}")
 
     def step(self, done: int, **details: Any) -> None:
         """Print how far it is, now and then."""
         now = time.monotonic()
-        if self.total > 1 and (done >= self.total or now - self.said >= self.EVERY_S):
-            self.said = now
+        if self.total > 1 and done != self.done_said and (done >= self.total or now - self.said >= self.EVERY_S):
+            self.said, self.done_said = now, done
             rate = done / max(now - self.began, 1e-9)
             left = f", {(self.total - done) / rate:.0f} s left" if done < self.total else ""
             self._line(f"{self.name} {done}/{self.total} ({rate:.1f} a second{left})")

@@ -343,6 +343,11 @@ class SamplingConfig(LabConfig):
         return (*self.loras, *(lora for phase in self.phases for lora in phase.loras or ()))
 
     @property
+    def taught_by(self) -> tuple[str, ...]:
+        """The files of LoRAs whose words the run's prompts may use."""
+        return tuple(lora.file for lora in self.worn)
+
+    @property
     def varied(self) -> tuple[str, ...]:
         """The keys that the lab itself varies from picture to picture, so that no phase can set them."""
         return ()

@@ -19,7 +19,10 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: `values` (n,), NaN where nothing is known; `faint` are the lines it is the mean of."""
+    """One line: `values` (n,), NaN where nothing is known; `faint` are the lines it is the mean of.
+
+    label: its name beside it; "" where the plot's title says it.
+    """
 
     values: Values
     label: str
@@ -256,6 +259,8 @@ def _with_labels(frame: PlotFrame, style: Type) -> PlotFrame:
         xs = np.linspace(frame.area.x, frame.area.right, 100)
         faint.append(np.stack([xs, np.full(100, frame.at(0, threshold.value)[1])], axis=1))
     for index, curve in enumerate(frame.plot.curves):
+        if not curve.label:
+            continue
         box = _label_place(frame, curve.label, style, lines[index], lines[:index] + lines[index + 1 :], faint, placed)
         if box is not None:
             placed.append((box, Label(curve.label, curve.colour)))

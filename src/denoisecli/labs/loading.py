@@ -201,8 +201,8 @@ def warn_of_cut_words(job: Job[Any], model: Model, prompt: str, what: str) -> No
 def warn_of_unknown_words(job: Job[Any], model: Model, text: str, what: str) -> None:
     """Tell which words of a text mean nothing to a model with words of its own."""
     unknown = vocabulary.unknown_words(model.pipe, model.info.ref, text)
-    if unknown and (worn := getattr(job.config, "worn", ())):
-        taught = vocabulary.words_in(names_of(lora.file for lora in worn))
+    if unknown and (loras := getattr(job.config, "taught_by", ())):
+        taught = vocabulary.words_in(names_of(loras))
         unknown = [word for word in unknown if word not in taught]
     if unknown:
         known = f"`denoisecli models {model.info.ref}` lists those it knows"

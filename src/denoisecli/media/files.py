@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def whole_file(path: Path) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def check_place(path: Path) -> None:
+    """Raise MediaError where `path` cannot be written, before the work that it is to hold; nothing is left there."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise MediaError(f"{path} cannot be written: {said}, in {folder}.", "Choose another with -o.") from error
 
 
 def cannot_write(path: Path, error: OSError) -> MediaError:

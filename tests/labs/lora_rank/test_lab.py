@@ -1,5 +1,6 @@
 """The lora-rank lab: the toy's numbers, a file's cuts, pictures at every rank, and what it says of bad input."""
 
+import io
 import subprocess
 import sys
 
@@ -10,10 +11,14 @@ from safetensors.numpy import load_file
 
 from denoisecli.config.load import Layer, build
 from denoisecli.errors import ConfigError, MediaError, ModelError, UsageError
+from denoisecli.figures.theme import DARK
+from denoisecli.labs.lora_rank.card import card
 from denoisecli.labs.lora_rank.config import LoraRankConfig
+from denoisecli.labs.lora_rank.figures.matrix import signed_picture
 from denoisecli.labs.lora_rank.lab import plan
 from denoisecli.labs.lora_rank.matrix import bolt, cut_matrix, ranks_to_show, read_matrix
 from denoisecli.report import Report
+from denoisecli.tools.gallery.tool import thumbnail
 from denoisecli.trace import load
 from tests.lora.made import kohya_tensors, pocket_tensors, save
 
@@ -57,6 +62,15 @@ def test_the_toy_is_the_same_each_time(toy, tmp_path):
     again = made(tmp_path / "run")
     wanted = {row["path"]: row["sha256"] for row in toy.record["artifacts"]}
     assert {row["path"]: row["sha256"] for row in again.record["artifacts"]} == wanted
+
+
+def test_the_toys_card_is_four_copies(toy):
+    """A sheet is a band; a gallery's card is square."""
+    copies = card(toy, DARK)
+    assert [copy.shape for copy in copies] == [(256, 256, 3)] * 4
+    np.testing.assert_array_equal(copies[-1][::16, ::16], signed_picture(bolt(), 1.0, DARK))
+    shown = Image.open(io.BytesIO(thumbnail(toy.folder, 128)))
+    assert shown.size == (128, 128)
 
 
 def test_the_toy_never_loads_torch(tmp_path):

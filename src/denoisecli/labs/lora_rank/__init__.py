@@ -9,6 +9,7 @@ LAB = Lab(
     shots=".shots:shots",
     work=".work:work",
     fault=".stored:fault",
+    card=".card:card",
     axes=None,
     poster=0.2,  # low enough to see what is lost
 )

@@ -100,6 +100,11 @@ class LoraRankConfig(SamplingConfig, _RankKeys):
         return ("loras",)
 
     @property
+    def taught_by(self) -> tuple[str, ...]:
+        """The files of LoRAs whose words the run's prompts may use: its subject among them."""
+        return (*super().taught_by, *([self.lora] if self.lora else []))
+
+    @property
     def paints(self) -> bool:
         """Whether a model is needed."""
         return self.images or bool(self.scales)

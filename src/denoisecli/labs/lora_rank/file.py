@@ -113,7 +113,7 @@ def cut(job: Job[LoraRankConfig], lora: LoraFile) -> tuple[Spectra, dict[Rule, d
         *(Rule("ratio", ratio) for ratio in config.ratios),
     ]
     needs_spectra = any(rule.kind != "rank" for rule in rules)
-    job.report.stage("sample", len(lora.layers) * (1 + needs_spectra))
+    job.report.stage("cut", len(lora.layers) * (1 + needs_spectra))
     with job.timed("sample"):
         found = spectra(lora, job.report.step) if needs_spectra else {}
         cuts = {

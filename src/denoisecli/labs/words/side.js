@@ -42,14 +42,15 @@ export function makeSide(data, node, maps, plot, readout, onChoose) {
     if (byOutputs) title.textContent = `which concept ${at ? "this place" : "the picture"} is most like: share among them`;
     else title.textContent = at ? "who speaks at this place: share of its attention" : `who speaks: share of the attention${negative ? " of the negative prompt" : ""}`;
     list.replaceChildren(...rows.map(({ label, hue, value }) => line(label, `hue-${hue}`, value, value / most)),
-      ...(rest ? [line("no word", "quiet", data.rest[k], 0)] : []));
+      ...(rest ? [line("no word", "quiet", data.rest[k], null)] : []));
   };
   return { tell };
 }
 
+/** share: of the longest bar; null for a number alone, which is too large beside the others. */
 function line(label, role, value, share) {
-  const bar = element("i", {});
-  bar.style.setProperty("--share", String(Math.min(1, share)));
+  const bar = share === null ? null : element("i", {});
+  bar?.style.setProperty("--share", String(Math.min(1, share)));
   return element("li", { class: role }, element("span", { text: label }), element("div", {}, bar), element("b", { text: percent(value) }));
 }
 

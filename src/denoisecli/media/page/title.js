@@ -17,6 +17,6 @@ export function makeTitle({ title, settings, heading = element("h1", { text: tit
   };
   unfold(false);
   new ResizeObserver(offer).observe(node);
-  document.fonts.ready.then(offer);
+  document.fonts.addEventListener("loadingdone", offer); // `ready` may come before a typeface is asked for
   return node;
 }

@@ -31,6 +31,9 @@ export function makeCards({ blobOf, onPick }) {
   };
 }
 
+/** The words with each dot on the line of what stands before it. */
+const dotted = (words) => words.replaceAll(" · ", "\u00a0· ");
+
 function makeCard(run, watch, onPick) {
   const title = run.href
     ? element("a", { href: run.href, text: run.title })
@@ -43,8 +46,8 @@ function makeCard(run, watch, onPick) {
     element("div", { class: "picture" }, picture, state ? element("span", { class: "state", text: state }) : null,
       run.state === "done" ? element("label", { class: "pick" }, box, element("span", { text: "compare", "aria-hidden": "true" })) : null),
     element("h2", {}, title),
-    element("p", { class: "settings", text: run.error ?? run.settings }),
-    element("p", { class: "facts", text: [run.lab, run.created?.slice(0, 16).replace("T", " "), megabytes(run.bytes)].filter(Boolean).join(" · ") }));
+    element("p", { class: "settings", text: run.error ?? dotted(run.settings) }),
+    element("p", { class: "facts", text: dotted([run.lab, run.created?.slice(0, 16).replace("T", "\u00a0"), megabytes(run.bytes)].filter(Boolean).join(" · ")) }));
   return { node, mark: (on) => {
     box.checked = on;
     node.classList.toggle("picked", on);

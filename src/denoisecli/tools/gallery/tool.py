@@ -41,8 +41,11 @@ def make_gallery(
 
     Raises UsageError where there are no runs, RunFolderError for a file that is not ours to replace.
     """
+    from denoisecli.media.files import check_place
+
     if path.exists() and not force and not _is_ours(path):
         raise RunFolderError(f"{path} is there, and denoisecli did not write it.", "Name another with -o, or --force.")
+    check_place(path)
     found = newest_first(entries(roots))
     if not found:
         named = ", ".join(map(str, roots))
@@ -70,7 +73,7 @@ def _write(
     report.stage("figures", len(found))
     thumbs: dict[str, bytes] = {}
     with ThreadPoolExecutor() as pool:  # WebP and PNG work without the interpreter's lock
-        for number, coded in enumerate(pool.map(lambda entry: thumbnail(entry.run, side), found)):
+        for number, coded in enumerate(pool.map(lambda entry: thumbnail(entry.run, side, theme), found)):
             if coded:
                 thumbs[f"thumb/{number}"] = coded
             report.step(number + 1)
@@ -139,15 +142,18 @@ def _layout(record: dict[str, Any]) -> list[float | None] | None:
     return [float(value) for value in np.nanmean(values, axis=0)]
 
 
-def thumbnail(run: Path, side: int) -> bytes | None:
-    """Return the run's finished pictures as one WebP, at most `side` pixels a side; None where it keeps none."""
+def thumbnail(run: Path, side: int, theme: str = "dark") -> bytes | None:
+    """Return the run's finished pictures as one WebP, at most `side` pixels a side; None where it keeps none.
+
+    theme: the colours of what is drawn for it.
+    """
     from PIL import Image
 
     from denoisecli.media.picture_file import webp
 
     try:
         with as_written(run):
-            pictures = list(_finals(run)) or list(_stills(run))
+            pictures = list(_finals(run)) or list(_stills(run, theme))
             if not pictures:
                 return None
             image = Image.fromarray(_mosaic(pictures))
@@ -176,13 +182,28 @@ def _finals(run: Path) -> Iterable[NDArray[np.uint8]]:
             yield file.picture(name, place)
 
 
-def _stills(run: Path) -> Iterable[NDArray[np.uint8]]:
-    """Return the images of a run without pictures.zip, else its sheet."""
+def _stills(run: Path, theme: str) -> Iterable[NDArray[np.uint8]]:
+    """Return the images of a run without pictures.zip, else what its lab draws for it, else its sheet."""
     from denoisecli.media.images import open_picture
 
+    images = _evenly_chosen(_images(run))
+    if not images and (drawn := _drawn(run, theme)):
+        yield from drawn
+        return
     sheet = run / "sheet.png"
-    for path in _evenly_chosen(_images(run)) or [path for path in [sheet] if os.path.lexists(path)]:
+    for path in images or [path for path in [sheet] if os.path.lexists(path)]:
         yield np.asarray(open_picture(path, links=False, kinds=("PNG",)))
+
+
+def _drawn(run: Path, theme: str) -> list[NDArray[np.uint8]]:
+    """Return the pictures that the run's lab draws for a card, as a sheet is too wide for one; none of most labs."""
+    from denoisecli.figures.theme import theme_named
+    from denoisecli.registry import ROOMS, part
+    from denoisecli.trace import load
+
+    lab = (record_of(run) or {}).get("lab")
+    card = part(lab, "card") if lab in ROOMS else None
+    return card(load(run), theme_named(theme)) if card else []
 
 
 def _images(run: Path) -> list[Path]:

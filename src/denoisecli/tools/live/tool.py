@@ -41,13 +41,14 @@ def make_live(config: SampleConfig, path: Path, report: Report, *, exact: bool =
     """
     from denoisecli.diffusion.references import locate
     from denoisecli.labs.pages import look_of
-    from denoisecli.media.files import whole_file
+    from denoisecli.media.files import check_place, whole_file
 
     from .page import live_html
 
     check(config)
     if path.exists() and not force and not _is_ours(path):
         raise RunFolderError(f"{path} is there, and denoisecli did not write it.", "Name another with -o, or --force.")
+    check_place(path)
     try:
         report.start(path, "live", config.prompt)
         report.stage("load", 1)

@@ -73,15 +73,21 @@ def make_talk(
 
 
 def check_target(path: Path, *, force: bool) -> Any:
-    """Return the module that writes such a file. Raises UsageError for what we cannot write, or may not replace."""
+    """Return the module that writes such a file.
+
+    Raises UsageError for what we cannot write, or may not replace, MediaError where nothing can be written.
+    """
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: slides are written as .pptx or .md.")
+    from denoisecli.media.files import check_place
+
     from . import markdown as slides_markdown
     from . import pptx as slides
 
     kind: Any = slides if path.suffix.lower() == ".pptx" else slides_markdown
     if path.is_dir() or (path.exists() and not force and not kind.is_untouched(path)):
         raise UsageError(f"{path} is there, and not as denoisecli wrote it.", "Name another with -o, or add --force.")
+    check_place(path)
     return kind
 
 

@@ -137,13 +137,12 @@ class NoiseDrawing:
 
     def _plot(self) -> Plot:
         lanes = self.lanes
-        several = len(lanes) > 1
         errors = self._errors()
         colours = [self.theme.quiet if errors else lane.colour for lane in lanes]
-        curves = [
-            Curve(lane.curve, lane.label if several else "ᾱ", colour)
-            for lane, colour in zip(lanes, colours, strict=True)
-        ]
+        alone = "ᾱ" if errors else ""  # a single line is named by the title
+        names = [lane.label if len(lanes) > 1 else alone for lane in lanes]
+        named = zip(lanes, names, colours, strict=True)
+        curves = [Curve(lane.curve, name, colour) for lane, name, colour in named]
         spots = np.linspace(0, self.last, len(lanes[0].curve))
         for name, values, colour in errors:
             curves.append(Curve(np.minimum(np.interp(spots, lanes[0].timesteps, values), MOST_ERROR), name, colour))
