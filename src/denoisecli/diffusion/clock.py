@@ -133,6 +133,7 @@ class Clock:
     def guess(self, x_t: Any, output: Any, at: Level) -> Any:
         """Return x0 as the guided output says it, by the scheduler's own formula or that of the family."""
         scheduler, config = self.scheduler, self.scheduler.config
+        output = output[:, : x_t.shape[1]]  # a learned variance may stand behind it (DeepFloyd, with DPM++)
         if hasattr(scheduler, "precondition_outputs"):  # EDM: c_skip·x_t + c_out·output (Karras et al. 2022)
             x0 = scheduler.precondition_outputs(x_t, output, at.sigma)
         elif hasattr(scheduler, "get_scalings_for_boundary_condition"):  # Song et al. 2023, arXiv 2303.01469, app. C

@@ -275,7 +275,8 @@ class Tape:
         if self.take_up is not None and run.calls not in range(*self.take_up.span(self.clock)):
             return self._pass_over(self.take_up, run, given)
         outputs = self._outputs(x_t)
-        branches = branches_of(outputs, len(x_t), perturbed=_perturbed_alone(self.pipe))
+        kind = type(self.pipe).__name__
+        branches = branches_of(outputs, len(x_t), perturbed=_perturbed_alone(self.pipe), pipeline=kind)
         if not run.steps:
             run.embedded = any(notes["embedded"] for _, _, notes, _ in self.pending)
         self.pending = []
