@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from denoisecli.diffusion.loading import clip_tokenizer
-from denoisecli.diffusion.prompt_chunks import Encoder, _encoded, _from_empty, _mean_kept, a1111_chunks, comfy_chunks
+from denoisecli.diffusion.prompt_chunks import (
+    Encoder,
+    _encoded,
+    _from_empty,
+    _mean_kept,
+    a1111_chunks,
+    comfy_chunks,
+    weighted,
+)
 from denoisecli.diffusion.prompt_syntax import Piece, parts_apart, pieces
 from denoisecli.errors import UsageError
 
@@ -117,3 +125,39 @@ def test_comfyui_moves_from_the_empty_prompt_and_a1111_keeps_the_mean():
     kept = _mean_kept(part, vectors, weights)
     assert kept.mean() == pytest.approx(vectors.mean())
     assert (kept[0, 1] / kept[0, 0]).tolist() == pytest.approx([4.0, 8 / 3])
+
+
+@pytest.fixture(scope="module")
+def pocket():
+    from denoisecli.diffusion.models import load_model
+
+    return load_model("pocket")
+
+
+LONG = "a stone tower on a hill in the fog with many small clouds and a river and a road and a field of flowers at dusk"
+
+
+@pytest.mark.parametrize("syntax", ["comfy", "a1111"])
+@pytest.mark.parametrize(("prompt", "strong"), [(LONG, 1.0), ("a (tower:1.3) on a hill", 1.3)], ids=["long", "weight"])
+@torch.no_grad()
+def test_vectors_are_those_of_the_plain_encoder(pocket, syntax, prompt, strong):
+    """Chunks one behind the other, each encoded by itself; the vectors weighted as either tool does it."""
+    tokenizer, encoder = pocket.pipe.tokenizer, pocket.pipe.text_encoder
+    room = encoder.config.max_position_embeddings - 2
+
+    def encode(tokens):
+        chunk = [tokenizer.bos_token_id, *tokens, tokenizer.eos_token_id]
+        chunk += [tokenizer.pad_token_id] * (room + 2 - len(chunk))
+        return encoder(torch.tensor([chunk], device=pocket.device)).last_hidden_state
+
+    tokens = tokenizer(prompt.replace("(", "").replace(":1.3)", ""), add_special_tokens=False).input_ids
+    plain = torch.cat([encode(tokens[at : at + room]) for at in range(0, len(tokens), room)], dim=1)
+    weights = torch.ones(1, plain.shape[1], 1)
+    weights[0, 2] = strong  # behind the start and "a"; in the long prompt it is 1
+    expected, empty = plain * weights, encode([])
+    expected = expected * (plain.mean() / expected.mean())
+    if syntax == "comfy" and strong != 1:
+        expected = (plain - empty) * weights + empty
+    (vectors, _), (negative, _) = weighted(pocket, [prompt, ""], syntax)
+    torch.testing.assert_close(vectors, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(negative, empty.repeat(1, plain.shape[1] // (room + 2), 1), rtol=0, atol=0)

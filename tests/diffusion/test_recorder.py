@@ -132,6 +132,80 @@ def test_x0_of_a_preconditioned_model_is_the_schedulers(prediction):
     np.testing.assert_allclose(trace.x0, torch.stack(own, dim=1).numpy(), atol=1e-6)
 
 
+SOLVERS = ("DPMSolverMultistep", "DPMSolverSinglestep", "UniPCMultistep", "DEISMultistep", "SASolver")
+BOUNDED = {"thresholding": True}
+OWN_X0 = [(name, "_threshold_sample", BOUNDED) for name in (*SOLVERS, "EDMDPMSolverMultistep")]
+OWN_X0 += [
+    ("UniPCMultistep", "convert_model_output", {"use_flow_sigmas": True, "prediction_type": prediction})
+    for prediction in ("epsilon", "v_prediction", "sample", "flow_prediction")
+]
+
+
+@pytest.mark.parametrize(("name", "method", "options"), OWN_X0)
+def test_x0_is_what_the_solver_goes_on_with(name, method, options):
+    """These give no x0 beside the next latents; what they make of the output inside is heard here."""
+    pipe, own = tiny_sd(f"{name}Scheduler", **options), []
+    original = getattr(pipe.scheduler, method)
+
+    def spy(*args, **kwargs):
+        own.append(original(*args, **kwargs))
+        return own[-1]
+
+    plain = call(pipe)
+    setattr(pipe.scheduler, method, spy)
+    with record(pipe) as trace:
+        assert torch.equal(call(pipe), plain)
+    expected = torch.stack(own[:: len(own) // STEPS], dim=1).numpy()  # the recorder asks it, too, after the step
+    np.testing.assert_allclose(trace.x0, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_x0_of_a_consistency_model_is_what_it_ends_with(clipped):
+    """Song et al. 2023, arXiv 2303.01469: one step draws no noise, so the result is c_skip·x_t + c_out·output."""
+    pipe = tiny_sd("CMStochasticIterativeScheduler", clip_denoised=clipped)
+    with record(pipe) as trace:
+        final = call(pipe, steps=1)
+    np.testing.assert_allclose(trace.x0[:, 0], final.numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "sign"),
+    [
+        pytest.param("FlowMatchEulerDiscreteScheduler", 1, id="as most"),
+        pytest.param("LTXEulerAncestralRFScheduler", 1, id="LTX's, without a name of a flow"),
+        pytest.param("MiniMaxH3Scheduler", -1, id="a velocity towards the data"),
+    ],
+)
+def test_x0_of_a_flow_is_what_its_last_step_ends_with(pipes, name, sign):
+    import diffusers
+
+    pipe = tiny_sd3()
+    pipe.scheduler = getattr(diffusers, name)()
+    with record(pipe) as trace:
+        final = call(pipe, guidance_scale=1.0)
+    assert trace.record["schedule_kind"] == "flow"
+    step = trace.x_t[:, -2] - sign * np.float32(trace.sigmas[-2]) * trace.eps_cond[:, -1]
+    np.testing.assert_allclose(trace.x0[:, -1], step, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(trace.x0[:, -1], final.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("DDIMInverseScheduler", "from a picture to noise"),
+        ("DPMSolverMultistepInverseScheduler", "from a picture to noise"),
+        ("PiflowScheduler", "several predictions at each step"),
+    ],
+)
+def test_a_scheduler_that_does_not_denoise_step_by_step_is_refused(name, what):
+    import diffusers
+
+    pipe = tiny_sd()
+    pipe.scheduler = getattr(diffusers.schedulers, name)()
+    with pytest.raises(UsageError, match=f"{name}.*{what}"):
+        record(pipe)
+
+
 def test_a_scheduler_without_levels_is_refused(pipes):
     from diffusers import IPNDMScheduler
 

@@ -63,8 +63,9 @@ NOT_TRIED: dict[str, tuple[str, ...]] = {
         "Flux2KleinKVPipeline",
         "AnimateDiffSDXLPipeline", "Cosmos2_5_PredictBasePipeline", "PRXPipeline", "PRXPixelPipeline",
     ),
-    "a prior and a decoder, pipelines of their own": (
-        "KandinskyPipeline", "KandinskyPriorPipeline", "KandinskyV22PriorPipeline", "LDMTextToImagePipeline",
+    "a prior and a decoder, pipelines of their own, and both in one": (
+        "KandinskyCombinedPipeline", "KandinskyPipeline", "KandinskyPriorPipeline", "KandinskyV22CombinedPipeline",
+        "KandinskyV22PriorPipeline", "LDMTextToImagePipeline", "StableCascadeCombinedPipeline",
         "StableCascadeDecoderPipeline", "StableCascadePriorPipeline", "StableUnCLIPPipeline",
     ),
     "no picture: sound, or a solid": (

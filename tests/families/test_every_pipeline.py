@@ -60,6 +60,25 @@ def test_recorded_bit_for_bit_with_its_scale_measured(name):
             assert row["residual"] < 1e-3
 
 
+def test_a_learned_variance_is_left_to_solvers_that_cut_it_off_themselves():
+    """DeepFloyd hands DPM++ both, of which it takes the first three channels."""
+    pipe, arguments = MADE["deepfloyd"]()
+    options = {"variance_type": "learned_range", "algorithm_type": "dpmsolver++", "thresholding": False}
+    pipe.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, **options)
+    convert, own = pipe.scheduler.convert_model_output, []
+
+    def spy(*args, **kwargs):
+        own.append(convert(*args, **kwargs))
+        return own[-1]
+
+    plain = call(pipe, arguments)
+    pipe.scheduler.convert_model_output = spy
+    with record(pipe) as trace:
+        assert torch.equal(call(pipe, arguments), plain)
+    expected = torch.stack(own, dim=1).numpy()
+    np.testing.assert_allclose(trace.x0, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
+
+
 @pytest.mark.parametrize("name", every.REFUSED)
 def test_refused_with_a_sentence_and_painted_all_the_same(name):
     kind, words = every.REFUSED[name]

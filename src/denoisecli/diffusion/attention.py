@@ -201,6 +201,7 @@ class Ear:
                 return
             own = args[0] if args else told.get("hidden_states")
             text = args[1] if len(args) > 1 else told.get("encoder_hidden_states")
+            text = text[0] if isinstance(text, tuple) and text else text  # pictures stand behind it (IP-Adapter)
             if isinstance(own, torch.Tensor):
                 length = text.shape[1] if isinstance(text, torch.Tensor) and text.ndim > 1 else None
                 self.now, self.thread = _Layer(name, _tokens(own), length), threading.get_ident()

@@ -2,8 +2,9 @@
 
 A guided step mixes branches: u without the prompt, c with it, and perhaps more (skip-layer or perturbed attention
 guidance). In g = ±(u + s·(c − u) + Σ w·(c − x)) all but s, w and the sign are known, so least squares give them, and
-what remains tells how true the formula is. A norm after the mixing (Qwen-Image, Lumina 2) shows as a gain on each row.
-Where a pipeline makes something of every output and x_t before it mixes (Cosmos), that is solved for, too.
+what remains tells how true the formula is. Some set x against u instead: Σ w·(u − x). A norm after the mixing
+(Qwen-Image, Lumina 2) shows as a gain on each row. Where a pipeline makes something of every output and x_t before it
+mixes (Cosmos), that is solved for, too.
 """
 
 from __future__ import annotations
@@ -26,6 +27,18 @@ EXACT = 1e-5
 """A residual below this is rounding, in float32. Half precision rounds at about 1e-2 (`_tolerance`)."""
 NEARLY = 1e-3
 """A residual below this is rounding where large numbers cancel: σ of 80 against a latent of 1."""
+
+OF_THREE = {
+    "StableDiffusionInstructPix2PixPipeline": ("cond", "uncond", "without picture"),
+    "StableDiffusionXLInstructPix2PixPipeline": ("cond", "uncond", "without picture"),
+    "DreamLitePipeline": ("without picture", "uncond", "cond"),
+    "OmniGenPipeline": ("cond", "without picture", "uncond"),
+}
+"""What three predictions in one batch are, where the third is not that of perturbed attention: neither words nor the
+picture that is followed. g = u + s·(c − u) + (i − 1)·(u − x), i the pipeline's scale for the picture."""
+EXTRAS = {"StableDiffusionSAGPipeline": "self-attention"}
+"""What an evaluation beside the two halves is for, where it is set against u. Source: Hong et al. 2023, 2210.00939."""
+AGAINST_UNCOND = {"without picture", "self-attention"}
 
 
 @dataclass(frozen=True)
@@ -84,27 +97,28 @@ class Mixture:
         return bool(known) and max(known) - min(known) > 1e-3 * max(1.0, abs(known[0]))
 
 
-def branches_of(outputs: Sequence[Output], n: int, *, perturbed: bool = False) -> list[Branch]:
+def branches_of(outputs: Sequence[Output], n: int, *, perturbed: bool = False, pipeline: str = "") -> list[Branch]:
     """Return the branches of one step with their presumed roles, the unconditional one first where there is one.
 
-    perturbed: the pipeline runs perturbed-attention guidance without the unconditional half.
+    perturbed: the pipeline runs perturbed-attention guidance without the unconditional half. pipeline: its class.
     """
     named: list[tuple[Output, torch.Tensor, int, int]] = []
     for output in outputs:
         chunks = torch.split(output.rows, n)
         named += [(output, chunk, place, len(chunks)) for place, chunk in enumerate(chunks)]
-    roles = [_role(output, place, chunks) for output, _, place, chunks in named]
+    of_three = OF_THREE.get(pipeline, ("uncond", "cond", "perturbed attention"))
+    roles = [_role(output, place, chunks, of_three) for output, _, place, chunks in named]
     if perturbed and roles == ["uncond", "cond"]:
         roles = ["cond", "perturbed attention"]
     found = [
         Branch(rows, role, output.heard and output.heard.rows(slice(place * n, (place + 1) * n)))
-        for (output, rows, place, _), role in zip(named, _completed(roles), strict=True)
+        for (output, rows, place, _), role in zip(named, _completed(roles, EXTRAS.get(pipeline, "extra")), strict=True)
     ]
     order = {"uncond": 0, "cond": 1}
     return sorted(found, key=lambda branch: order.get(branch.role, 2))
 
 
-def _role(output: Output, place: int, chunks: int) -> str | None:
+def _role(output: Output, place: int, chunks: int, of_three: Sequence[str]) -> str | None:
     """Return the role that the names, or the place in a batch of halves, say; None where nothing does."""
     if output.extra:
         return output.extra
@@ -117,18 +131,18 @@ def _role(output: Output, place: int, chunks: int) -> str | None:
         return None
     if output.listed:
         return ("cond", "uncond", "extra")[min(place, 2)]
-    return ("uncond", "cond", "perturbed attention")[min(place, 2)]
+    return of_three[min(place, 2)] if chunks > 2 else ("uncond", "cond")[place]
 
 
-def _completed(roles: list[str | None]) -> list[str]:
+def _completed(roles: list[str | None], extra: str) -> list[str]:
     """Give the roles that nobody named: the first evaluation has the prompt, the second has not, others are extra."""
     free = iter([role for role in ("cond", "uncond") if role not in roles])
     taken: list[str] = []
     for role in roles:
-        wanted = role or next(free, "extra")
+        wanted = role or next(free, extra)
         number = 2
         while wanted in taken:
-            wanted = f"{(role or 'extra')} {number}"
+            wanted = f"{(role or extra)} {number}"
             number += 1
         taken.append(wanted)
     return taken
@@ -196,7 +210,9 @@ def _mixed(known: dict[str, torch.Tensor], g: torch.Tensor, sign: int) -> Mixtur
     c, u = signed["cond"], signed.get("uncond")
     extras = {role: tensor for role, tensor in signed.items() if role not in ("cond", "uncond")}
     base = c if u is None else u
-    columns = ([] if u is None else [c - u]) + [c - x for x in extras.values()]
+    columns = ([] if u is None else [c - u]) + [
+        (u if u is not None and role in AGAINST_UNCOND else c) - x for role, x in extras.items()
+    ]
     solved = _least_squares(columns, g - base)
     fit = base + sum(_spread(solved[:, i], base) * column.double() for i, column in enumerate(columns))
     residual = float(_norm(g - fit) / _norm(g).clamp_min(1e-30))

@@ -32,6 +32,8 @@ GIVES_X0 = {
 }
 
 
+TOWARDS_DATA = {"MiniMaxH3Scheduler"}
+"""Schedulers of flows whose model predicts x0 − ε, though their σ counts from noise to picture as elsewhere."""
 ENDS_CLEAN = {"DDPMParallelScheduler", "DDPMScheduler", "LCMScheduler"}
 """Schedulers whose last step leaves no noise, wherever it begins; that of others goes down by one stride of t."""
 
@@ -54,11 +56,12 @@ class Clock:
         _check_says_levels(scheduler)
         self.scheduler = scheduler
         self.kind: ScheduleKind = _kind(scheduler)
-        default = "flow_prediction" if self.kind == "flow" else "epsilon"
-        found = str(scheduler.config.get("prediction_type", default))
         self.inverted = bool(scheduler.config.get("invert_sigmas"))  # Mochi counts from noise, σ' = 1 − σ, t' = T − t
-        flow = "flow_reversed" if self.inverted else "flow_prediction"
-        self.prediction = flow if self.kind == "flow" else found
+        reversed_ = self.inverted or type(scheduler).__name__ in TOWARDS_DATA
+        flow = "flow_reversed" if reversed_ else "flow_prediction"
+        found = str(scheduler.config.get("prediction_type", flow if self.kind == "flow" else "epsilon"))
+        # schedulers of flows alone keep what stands in a config of another, and never look at it
+        self.prediction = flow if self.kind == "flow" and not _converts(scheduler) else found
 
     @property
     def gives_x0(self) -> bool:
@@ -129,9 +132,18 @@ class Clock:
 
     def guess(self, x_t: Any, output: Any, at: Level) -> Any:
         """Return x0 as the guided output says it, by the scheduler's own formula or that of the family."""
-        if hasattr(self.scheduler, "precondition_outputs"):  # EDM: c_skip·x_t + c_out·output (Karras et al. 2022)
-            return self.scheduler.precondition_outputs(x_t, output, at.sigma)
-        return predicted_x0(self.kind, self.prediction, x_t, output, at)
+        scheduler, config = self.scheduler, self.scheduler.config
+        output = output[:, : x_t.shape[1]]  # a learned variance may stand behind it (DeepFloyd, with DPM++)
+        if hasattr(scheduler, "precondition_outputs"):  # EDM: c_skip·x_t + c_out·output (Karras et al. 2022)
+            x0 = scheduler.precondition_outputs(x_t, output, at.sigma)
+        elif hasattr(scheduler, "get_scalings_for_boundary_condition"):  # Song et al. 2023, arXiv 2303.01469, app. C
+            c_skip, c_out = scheduler.get_scalings_for_boundary_condition(at.sigma)
+            x0 = c_skip * x_t + c_out * output
+            return x0.clamp(-1, 1) if config.get("clip_denoised") else x0
+        else:
+            x0 = predicted_x0(self.kind, self.prediction, x_t, output, at)
+        bounded = config.get("thresholding") and _converts(scheduler) and getattr(scheduler, "predict_x0", True)
+        return scheduler._threshold_sample(x0) if bounded else x0  # noqa: SLF001 - Saharia et al. 2022, section 2.3
 
     @property
     def levels(self) -> Levels:
@@ -198,9 +210,15 @@ def _kind(scheduler: Any) -> ScheduleKind:
     if kept := getattr(scheduler, "kept_scale", None):  # see `comfyui_levels`
         return kept  # type: ignore[no-any-return]
     flows = config.get("prediction_type") == "flow_prediction" or config.get("use_flow_sigmas")
-    if type(scheduler).__name__.startswith(("FlowMatch", "FlowMap")) or flows:
+    # what starts from unit noise, and says so by saying nothing, is a flow, whatever its name (LTX, MiniMax)
+    if flows or (_has_sigmas(scheduler) and not hasattr(scheduler, "init_noise_sigma")):
         return "ve" if (config.get("sigma_max") or 1) > 1 else "flow"  # Cosmos 2 goes from 80 down by a flow's steps
     return "ve" if _has_sigmas(scheduler) and float(getattr(scheduler, "init_noise_sigma", 1)) != 1 else "vp"
+
+
+def _converts(scheduler: Any) -> bool:
+    """Return whether it makes x0 or ε of the model's output by the prediction type (DPM++, UniPC, DEIS, SA-Solver)."""
+    return hasattr(scheduler, "convert_model_output")
 
 
 def _has_sigmas(scheduler: Any) -> bool:

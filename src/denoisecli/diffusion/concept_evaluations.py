@@ -23,7 +23,7 @@ import torch
 
 from denoisecli.errors import UsageError
 
-from .taps import called
+from .taps import arguments_of, called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -186,13 +186,7 @@ def _first_evaluation(
 
 def by_name(denoiser: torch.nn.Module, args: Sequence[Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of an evaluation by their names."""
-    return _by_name(inspect.signature(denoiser.forward), args, told)
-
-
-def _by_name(signature: inspect.Signature, args: Sequence[Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    found = signature.bind(*args, **told).arguments
-    rest = [name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD and name in found]
-    return {name: value for name, value in found.items() if name not in rest} | (found[rest[0]] if rest else {})
+    return arguments_of(denoiser.forward, args, told)
 
 
 @contextmanager
@@ -214,7 +208,7 @@ def told_of_calls(pipe: Any, tell: Callable[[Callable[..., Any], dict[str, Any]]
     """Before each call of a pipeline, tell what it is called with by name: `tell(call, told)`."""
 
     def tap(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        tell(original, _by_name(inspect.signature(original), args, kwargs))
+        tell(original, arguments_of(original, args, kwargs))
         return original(*args, **kwargs)
 
     with called(pipe, tap):

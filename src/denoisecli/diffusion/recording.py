@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Options = ParamSpec("Options")
+UNRECORDED = {
+    "DDIMInverseScheduler": "goes from a picture to noise: its states are no denoising",
+    "DPMSolverMultistepInverseScheduler": "goes from a picture to noise: its states are no denoising",
+    "PiflowScheduler": "takes several predictions at each step: none of them is the step's guess",
+}
+"""Schedulers that step, but not as a record tells it."""
 MOST_SEED = 2**64 - 1
 
 
@@ -72,7 +78,9 @@ def check_pipeline(pipe: Any) -> None:
     if isinstance(pipe, type):
         hint = f"Make one first: pipe = {pipe.__name__}.from_pretrained(...)."
         raise UsageError(f"record() takes a pipeline, and {pipe.__name__} is the class of one.", hint)
-    scheduler_of(pipe)
+    kind = type(scheduler_of(pipe)).__name__
+    if kind in UNRECORDED:
+        raise UsageError(f"{kind} {UNRECORDED[kind]}.", "Record with a scheduler that denoises step by step.")
     denoisers_of(pipe)
 
 

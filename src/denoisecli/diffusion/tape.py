@@ -28,7 +28,8 @@ from .guidance import StepScales, guided, rescaled, scale_at
 from .latent_layout import Hints, Layout, layout_of
 from .recording import scheduler_of
 from .shared_rows import evaluate, row_sources
-from .taps import copies_untapped, heard, tapped
+from .step_end import heard_behind_steps
+from .taps import arguments_of, called, copies_untapped, heard, tapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,6 +103,7 @@ class Tape:
         self.hints = Hints()
         self.told: dict[str, Any] = {}
         self.runs = [Run()]
+        self.generator: Any = None
         self.pending: list[tuple[str, str | None, dict[str, Any], Any]] = []
         self.contexts: list[str] = []
         self.steps = 0
@@ -112,6 +114,7 @@ class Tape:
 
     def taps(self) -> Iterator[AbstractContextManager[None]]:
         """Yield every tap: they come on together and off together."""
+        yield called(self.pipe, self.call)
         yield from self._taps_of_what_is_known()
         for name in ("check_inputs", "prepare_latents"):
             if callable(getattr(self.pipe, name, None)):
@@ -137,6 +140,23 @@ class Tape:
                 yield tapped(self.pipe, "prepare_latents", self.start)
         elif self.thrifty:
             yield tapped(denoiser_of(self.pipe), "forward", self.evaluate)
+
+    def call(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Tap on the pipeline's call: it is told the generators, and offers to tell what lies behind each step."""
+        if self._aside:
+            return original(*args, **kwargs)
+        with suppress(TypeError):  # what does not fit its signature is the pipeline's own to say
+            told = arguments_of(original, args, kwargs)
+            self.generator = told.get("generator")
+            if self.take_up is None:
+                args, kwargs = (), heard_behind_steps(self.pipe, original, told, self.behind)
+        return original(*args, **kwargs)
+
+    def behind(self, latents: torch.Tensor) -> None:
+        """Note what the pipeline goes on with behind a step, where that is the scheduler's latents still."""
+        final = self.runs[-1].final
+        if final is not None and final.shape == latents.shape:
+            self.runs[-1].final = _kept(latents)
 
     def prepare(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on the pipeline's own preparations: they are told the picture's size and the prompts."""
@@ -255,7 +275,8 @@ class Tape:
         if self.take_up is not None and run.calls not in range(*self.take_up.span(self.clock)):
             return self._pass_over(self.take_up, run, given)
         outputs = self._outputs(x_t)
-        branches = branches_of(outputs, len(x_t), perturbed=_perturbed_alone(self.pipe))
+        kind = type(self.pipe).__name__
+        branches = branches_of(outputs, len(x_t), perturbed=_perturbed_alone(self.pipe), pipeline=kind)
         if not run.steps:
             run.embedded = any(notes["embedded"] for _, _, notes, _ in self.pending)
         self.pending = []
@@ -367,14 +388,13 @@ class Tape:
         return torch.stack([rescaled(guided(u, c, scale), c, self.guidance_rescale) for u, c, scale in samples])
 
     def _seeds(self, given: dict[str, Any]) -> list[int | None]:
-        """Return the seeds as told, else those of the generators that the pipeline hands to the scheduler."""
-        n, generator = len(given["sample"]), given.get("generator")
+        """Return the seeds as told, else those of the generators that the pipeline was called with."""
+        n, generator = len(given["sample"]), given.get("generator") or self.generator
         if self.seeds is not None:
             before = sum(len(run.seeds) for run in self.runs)
             return [*(int(seed) for seed in self.seeds[before:]), *[None] * n][:n]
-        if isinstance(generator, torch.Generator):
-            generator = [generator] if n == 1 else None
-        return [one.initial_seed() for one in generator] if generator else [None] * n
+        each = [generator] if isinstance(generator, torch.Generator) else generator or []
+        return [one.initial_seed() for one in each] if len(each) == n else [None] * n
 
 
 def _step_signature(scheduler: Any) -> inspect.Signature:

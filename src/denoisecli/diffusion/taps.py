@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
 _ABSENT = object()
@@ -48,21 +49,30 @@ def called(owner: Any, tap: Callable[..., Any]) -> Iterator[None]:
     Python looks that up on the class; other objects of it are called as ever.
     """
     kind = type(owner)
-    original, own = kind.__call__, "__call__" in vars(kind)
+    original, own, on = kind.__call__, "__call__" in vars(kind), [owner]
 
     @functools.wraps(original)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = functools.partial(original, self)
-        return tap(bound, *args, **kwargs) if self is owner else bound(*args, **kwargs)
+        return tap(bound, *args, **kwargs) if any(self is one for one in on) else bound(*args, **kwargs)
 
     try:
         kind.__call__ = wrapper
         yield
     finally:
+        on.clear()  # another thread's tap on the same class may have come between, and puts this one back
         if own:
             kind.__call__ = original
         else:
             del kind.__call__
+
+
+def arguments_of(call: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what something is called with, by name. Raises TypeError where it does not fit its signature."""
+    signature = inspect.signature(call)
+    found = signature.bind(*args, **kwargs).arguments
+    rest = [name for name, one in signature.parameters.items() if one.kind is one.VAR_KEYWORD and name in found]
+    return {name: value for name, value in found.items() if name not in rest} | (found[rest[0]] if rest else {})
 
 
 @contextmanager

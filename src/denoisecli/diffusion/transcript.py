@@ -100,7 +100,9 @@ def _cfg(tape: Tape, run: Run) -> list[float | None]:
         return [_used_scale([one.scales[i] for one in made if one.uncond is not None], run) for i in range(n)]
     if run.embedded:
         return [run.told_scale] * n
-    return [1.0 if made or not getattr(tape.pipe, "do_classifier_free_guidance", False) else None] * n
+    alone = made or not getattr(tape.pipe, "do_classifier_free_guidance", False)
+    unexplained = made and all(one.scale is None for one in made)
+    return [1.0 if alone and not unexplained else None] * n
 
 
 def _used_scale(measured: list[float | None], run: Run) -> float | None:

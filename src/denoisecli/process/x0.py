@@ -98,6 +98,16 @@ def x0_flow(x_t: Any, v: Any, sigma: float) -> Any:
     return x_t - sigma * v
 
 
+def x0_flow_eps(x_t: Any, eps: Any, sigma: float) -> Any:
+    """Return (x_t − σ·ε) / (1 − σ): a model of ε on a flow's levels, x_t = (1 − σ)·x0 + σ·ε."""
+    return (x_t - sigma * eps) / (1 - sigma)
+
+
+def x0_flow_v(x_t: Any, v: Any, sigma: float) -> Any:
+    """Return (1 − σ)·x_t − σ·v, as diffusers' solvers take a model of Salimans & Ho's v on a flow's levels."""
+    return (1 - sigma) * x_t - sigma * v
+
+
 _X0: dict[tuple[str, str], Callable[[Any, Any, Level], Any]] = {
     ("vp", "epsilon"): lambda x, out, at: x0_vp_eps(x, out, at.alpha_bar),
     ("vp", "v_prediction"): lambda x, out, at: x0_vp_v(x, out, at.alpha_bar),
@@ -107,6 +117,9 @@ _X0: dict[tuple[str, str], Callable[[Any, Any, Level], Any]] = {
     ("ve", "v_prediction"): lambda x, out, at: x0_ve_v(x, out, at.sigma),
     ("ve", "sample"): lambda _, out, __: out,
     ("flow", "flow_prediction"): lambda x, out, at: x0_flow(x, out, at.sigma),
+    ("flow", "epsilon"): lambda x, out, at: x0_flow_eps(x, out, at.sigma),
+    ("flow", "v_prediction"): lambda x, out, at: x0_flow_v(x, out, at.sigma),
+    ("flow", "sample"): lambda _, out, __: out,
     ("flow", "flow_reversed"): lambda x, out, at: x0_flow(x, -out, at.sigma),  # x0 − ε
 }
 
