@@ -30,6 +30,7 @@ SMALL = ("size=64", "steps=2")
         pytest.param(b'{\n "a": {\n "b": 1\n }\n}\n{}\n', [b'{\n "a": {\n "b": 1\n }\n}\n', b"{}\n"], id="many lines"),
         pytest.param(b"{a: 1}\n---\n{b: }\n", [b"{a: 1}\n", b"\n{b: }\n"], id="braces that are YAML wait for a mark"),
         pytest.param(b"a: '}'\nb: |\n  {}\n", [b"a: '}'\nb: |\n  {}\n"], id="braces inside"),
+        pytest.param(b'{a: 5"}\n---\n{"b": 1}\n', [b'{a: 5"}\n', b'\n{"b": 1}\n'], id="a quote that is not closed"),
         pytest.param(b"\n# note\n---\n---\n\n...\n", [], id="nothing"),
         pytest.param(b"", [], id="no input"),
     ],

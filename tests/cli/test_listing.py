@@ -6,12 +6,14 @@ import pty
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from denoisecli.runs.folder import RunFolder
 from tests import warm
+from tests.damage import said
 from tests.hand_made import hand_made_run
 
 HOSTILE = "[bold]x[/nonsense]\x1b[2J\x07\nsecond line \u202e"
@@ -143,6 +145,21 @@ def test_show(run, runs):
         assert words in done.stdout
     record = json.loads(run("show", "runs/sample/a-mill-1", "--json").stdout)
     assert (record["run"], record["state"], record["config"]["prompt"]) == ("runs/sample/a-mill-1", "done", "a mill")
+
+
+def test_show_of_thousands_of_files(tmp_path):
+    trace = hand_made_run(tmp_path / "r", "sample", "prompt=a :cat: on a mat", film=False) / "trace.json"
+    record = json.loads(trace.read_text())
+    names = [*(f"images/:{k}:.png" for k in range(20_000)), "x" * 1000, "film.mp4"]
+    record["artifacts"] = [{"path": name, "kind": "image", "bytes": 2048} for name in names]
+    trace.write_text(json.dumps(record))
+    began = time.process_time()
+    _, shown = said(["show", str(tmp_path / "r")])
+    assert time.process_time() - began < 15
+    assert "a :cat: on a mat\n" in shown  # no emoji of the terminal's
+    lines = [line for line in shown.splitlines() if line.endswith("  image  2.0 kB") or line.startswith("file ")]
+    assert len(lines) == len(names) + 1
+    assert len({len(line) for line in lines}) == 2  # in columns, but for the name that is longer than any
 
 
 def test_show_why_it_failed(run, runs):

@@ -70,6 +70,9 @@ def read(tmp_path, text):
         pytest.param("- 1\n- 2", 1, "want keys and values at the top, not a list", id="list"),
         pytest.param("just words", 1, "want keys and values at the top", id="words"),
         pytest.param("a: &x [1]\nb: *x", 2, "aliases (*x) are not taken", id="alias"),
+        pytest.param("a: [" + "1," * 30_000 + "]", 1, "has more parts than any config", id="a long list"),
+        pytest.param("steps: " + "1" * 2000, 1, "is not a whole number that can be read", id="2,000 digits"),
+        pytest.param("cfg: 1." + "1" * 2000, 1, "is not a number that can be read", id="2,000 decimals"),
         pytest.param("a: " + "[" * 5000, 1, "nested more than 20 levels deep", id="deep"),
         pytest.param("!!python/object/apply:os.system ['true']", 1, "could not determine a constructor", id="code"),
     ],
@@ -154,6 +157,19 @@ def test_every_error_at_once(tmp_path):
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, "steps: 0\ncfg: x\n")
     assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["1", "2"]
+
+
+def test_of_very_many_errors_the_first_are_told(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, "".join(f"key{number}: 1\n" for number in range(60)))
+    lines = str(caught.value).splitlines()
+    assert "x.yaml:1: key0: unknown key" in lines[0]
+    assert (len(lines), lines[-1]) == (51, "... and 10 faults more")
+
+
+def test_many_documents_are_no_large_one(tmp_path):
+    one = f"seeds: {list(range(1000))}\n"
+    assert len(read(tmp_path, "---\n".join([one] * 30))) == 30
 
 
 def test_several_documents_and_files(tmp_path):

@@ -115,6 +115,15 @@ def test_kinds(kind):
     assert (single_file.kind_of(NAMES[kind]) or "unknown") == kind
 
 
+@pytest.mark.parametrize(("shape", "says"), [((), "no channels"), ((8,), "no channels"), ((4, 9, 3, 3), "9 channels")])
+def test_a_first_layer_of_another_shape(tmp_path, shape, says):
+    path = tmp_path / "x.safetensors"
+    first = np.zeros(shape, np.float32)
+    save_file({"cond_stage_model.transformer.x": first, "model.diffusion_model.input_blocks.0.0.weight": first}, path)
+    with pytest.raises(ModelError, match=says):
+        single_file.layout_of(path)
+
+
 @pytest.fixture
 def comfy(tmp_path, monkeypatch):
     """A folder as ComfyUI has it."""

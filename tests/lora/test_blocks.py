@@ -83,6 +83,9 @@ def test_made_for(name, columns, model):
         ("unet.mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj", "mid ff_net_0_proj"),
         ("unet.down_blocks.1.attentions.0.proj_in", "down 1 proj_in"),
         ("lora_te_text_model_encoder_layers_3_mlp_fc1", "text layer 3 mlp_fc1"),
+        ("a_b", "other b"),
+        ("a", "other a"),
+        ("a_", "other a_"),
     ],
 )
 def test_short_name(name, short):

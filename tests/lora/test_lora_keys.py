@@ -104,6 +104,8 @@ REFUSED = [
     pytest.param(PLAIN | {"b.lora_up.weight": UP}, "no down factor", id="up alone"),
     pytest.param(PLAIN | {"a.lora_up.weight": UP[:, :1]}, "fit each other: 6×1 and 2×5", id="ranks"),
     pytest.param(PLAIN | {"a.alpha": ONE}, "should be one number", id="alpha of many"),
+    pytest.param({"a.lora_down.weight": np.ones((20_000, 1)), "a.lora_up.weight": np.ones((1, 20_000))},
+                 "a is of rank 20,000, which no LoRA has", id="a rank beyond all"),
     pytest.param({"a.lora_down.weight": DOWN[None, None], "a.lora_up.weight": UP}, "do not fit", id="axes"),
 ]  # fmt: skip
 

@@ -22,7 +22,7 @@ from .queue import Schedule
 from .variations import Product
 
 READ_ONCE = 1 << 16
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?')  # one that is not closed goes to the end of its line
 
 
 class Stream(Schedule):

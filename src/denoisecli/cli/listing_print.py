@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from denoisecli.amounts import size_words
+from denoisecli.safe_text import brief
 
 from .terminal import plain
 
@@ -22,14 +24,17 @@ if TYPE_CHECKING:
 COLOURS = {"done": "green", "partial": "yellow", "failed": "red"}
 MOST_LETTERS = 1_000_000  # of a line in a pipe
 WIDTHS = (9, 16, 7, 8)  # of lab, created, state, size
+MOST_TOLD = 50_000  # letters of one fact
+MOST_WIDE = 120  # of a column: no name makes all the others' lines long
+AS_IT_STANDS: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # a prompt may hold `:cat:`
 
 
 def print_list(entries: Sequence[Entry], roots: Sequence[Path]) -> None:
     """Print one block a run: its facts and title on a line, what else is to say, and the path, never broken."""
-    console = RichConsole(highlight=False, markup=False)
+    console = RichConsole(**AS_IT_STANDS)
     if not entries:
         where = ", ".join(map(str, roots))
-        RichConsole(stderr=True, highlight=False, markup=False).print(plain(f"There are no such runs in {where}."))
+        RichConsole(stderr=True, **AS_IT_STANDS).print(plain(f"There are no such runs in {where}."))
         return
     indent = sum(WIDTHS) + 2 * len(WIDTHS)
     wide = console.width >= indent + 40
@@ -62,15 +67,15 @@ def print_run(entry: Entry, record: dict[str, Any]) -> None:
     from denoisecli.runs.summary import summary
 
     about = summary(record)
+    findings = "\n".join(about.findings)
     console = _console()
-    console.print(plain(about.title), style="bold")
-    console.print(plain(f"{about.lab} · {about.whole_line}"))
-    for finding in about.findings:
-        console.print(plain(finding))
+    for text, style in ((about.title, "bold"), (f"{about.lab} · {about.whole_line}", ""), (findings, "")):
+        if text:
+            console.print(Text(plain(brief(text, MOST_TOLD)), style))
     console.print()
     console.print(_facts(record))
     console.print()
-    console.print(_artifacts(record))
+    console.print(_artifacts(record), soft_wrap=True)
     _print_place(console, entry)
 
 
@@ -88,7 +93,7 @@ def print_unfinished(entry: Entry) -> None:
 
 def _console() -> RichConsole:
     """Return stdout as a console; where it is no terminal nothing is wrapped, so that each fact is on a line."""
-    return RichConsole(highlight=False, markup=False, width=None if sys.stdout.isatty() else MOST_LETTERS)
+    return RichConsole(width=None if sys.stdout.isatty() else MOST_LETTERS, **AS_IT_STANDS)
 
 
 def _print_place(console: RichConsole, entry: Entry) -> None:
@@ -124,15 +129,20 @@ def _facts(record: dict[str, Any]) -> Table:
     }
     for name, value in rows.items():
         if value:
-            table.add_row(name, Text(plain(str(value)), overflow="fold"))
+            table.add_row(name, Text(plain(brief(str(value), MOST_TOLD)), overflow="fold"))
     return table
 
 
-def _artifacts(record: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("file")
-    table.add_column("kind")
-    table.add_column("size", justify="right")
+def _artifacts(record: dict[str, Any]) -> Text:
+    """Return a line for each file, in columns. rich's own table takes a second for a thousand of them."""
+    rows = [("file", "kind", "size")]
     for row in record.get("artifacts") or []:
-        table.add_row(plain(str(row.get("path"))), plain(str(row.get("kind"))), size_words(int(row.get("bytes") or 0)))
-    return table
+        size = size_words(int(row.get("bytes") or 0))
+        rows.append((_one_line(str(row.get("path"))), _one_line(str(row.get("kind"))), size))
+    wide = [min(max(map(cell_len, column)), MOST_WIDE) for column in zip(*rows, strict=True)]
+    head, *rest = (f"{_wide(row[0], wide[0])}  {_wide(row[1], wide[1])}  {row[2].rjust(wide[2])}" for row in rows)
+    return Text("\n", style="not bold").join([Text(head, style="bold"), *map(Text, rest)])
+
+
+def _wide(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))

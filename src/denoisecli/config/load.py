@@ -28,6 +28,7 @@ from .yaml import MAX_BYTES, Document, read_documents, read_value
 
 OTHER_VARIABLES = {"runs_dir"}
 MOST_SHOWN = 100  # characters of a setting that is said again
+MOST_FAULTS = 50  # of one config that are told: each costs a look at every key there is
 ENV_PREFIX = "DENOISECLI_"
 Config = TypeVar("Config", bound=LabConfig)
 Key = tuple[str | int, ...]
@@ -208,17 +209,25 @@ def _place(where: Mapping[Key, str], key: Key) -> str:
 
 
 def _sentences(lab: type[BaseModel], error: ValidationError, where: Mapping[Key, str]) -> list[str]:
-    """Return one line for each fault, those of a file in the order of its lines."""
-    said = [(_place(where, loc), f"{_dotted(loc)}: {sentence}") for loc, sentence in _faults(lab, error)]
-    return [f"{place}: {rest}" for place, rest in sorted(said, key=lambda row: _line_of(row[0]))]
+    """Return one line for each fault, those of a file in the order of its lines; of very many the first."""
+    faults = sorted(_faults(lab, error), key=lambda row: _line_of(_place(where, row[0])))
+    said = [f"{_place(where, key)}: {_dotted(key)}: {_said(lab, key, fault)}" for key, fault in faults[:MOST_FAULTS]]
+    left = len(faults) - len(said)
+    return said + ([f"... and {left:,} fault{'s' * (left != 1)} more"] if left else [])
 
 
-def _faults(lab: type[BaseModel], error: ValidationError) -> Iterator[tuple[Key, str]]:
-    """Yield (key, sentence). A fault of several keys together names one first: it is that key's."""
-    for fault in error.errors():
-        loc, sentence = fault["loc"], _sentence(lab, dict(fault))
-        key, colon, rest = sentence.partition(": ")
-        yield ((key,), rest) if not loc and colon and key in lab.model_fields else (loc, sentence)
+def _faults(lab: type[BaseModel], error: ValidationError) -> Iterator[tuple[Key, dict[str, Any]]]:
+    """Yield (key, fault). A fault of several keys together names one first: it is that key's."""
+    for found in error.errors(include_url=False):
+        fault: dict[str, Any] = dict(found)
+        key = fault["loc"] or (_sentence(lab, fault).partition(": ")[0],)
+        yield (key if fault["loc"] or key[0] in lab.model_fields else ()), fault
+
+
+def _said(lab: type[BaseModel], key: Key, fault: dict[str, Any]) -> str:
+    """Return the sentence of a fault, without the key where that was named in it."""
+    sentence = _sentence(lab, fault)
+    return sentence if key == fault["loc"] else sentence.partition(": ")[2]
 
 
 def _line_of(place: str) -> int:

@@ -14,6 +14,7 @@ from ruamel.yaml.tokens import (
     BlockEndToken,
     BlockMappingStartToken,
     BlockSequenceStartToken,
+    DocumentStartToken,
     FlowMappingEndToken,
     FlowMappingStartToken,
     FlowSequenceEndToken,
@@ -25,7 +26,10 @@ from denoisecli.safe_text import brief, safe, shown
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+MOST_TOKENS = 50_000  # of a document, three seconds of ruamel: 4,096 seeds have 8,000, a thousand phases 30,000
 MOST_BITS = 1000  # of a whole number: what is larger is no number of any config, and no float
+MOST_DIGITS = 1000  # of a number as it is written: YAML 1.1's 1:30:00 takes the square of its length
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
 CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
@@ -37,6 +41,8 @@ class Constructor(SafeConstructor):  # type: ignore[misc]
     def construct_object(self, node: Node, deep: bool = False) -> Any:
         """Return what a node stands for. Raises a MarkedYAMLError."""
         try:
+            if node.tag in NUMBERS and len(node.value) > MOST_DIGITS:
+                raise ValueError
             value = super().construct_object(node, deep=deep)
         except YAMLError:
             raise
@@ -108,9 +114,12 @@ def _parse(text: str, source: str) -> list[tuple[Node, Any]]:
 
 
 def _check_bounds(yaml: YAML, text: str, source: str) -> None:
-    """Refuse aliases and deep nesting before anything recursive sees the text."""
-    depth = 0
+    """Refuse aliases, deep nesting and a document of too many parts before anything recursive sees the text."""
+    depth = tokens = 0
     for token in yaml.scan(text):
+        tokens = 0 if isinstance(token, DocumentStartToken) else tokens + 1
+        if tokens > MOST_TOKENS:
+            raise ConfigError(f"{source}:{token.start_mark.line + 1}: has more parts than any config.")
         if isinstance(token, AliasToken):
             raise ConfigError(
                 f"{source}:{token.start_mark.line + 1}: aliases (*{brief(str(token.value))}) are not taken here."

@@ -84,7 +84,7 @@ def made_up_weights() -> Iterator[list[str]]:
 
 _RANDOM = re.compile(r"newly initialized|Reinit due to size mismatch")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_PARAMETER = re.compile(r"[\w{}, ]+(\.[\w{}, ]+)*\.(weight|bias)")
+_PARAMETER = re.compile(r"(?<![\w{}, .])[\w{}, .]+\.(weight|bias)")  # tried once for each run of such letters
 
 
 def _handlers() -> list[logging.Handler]:

@@ -72,7 +72,8 @@ def layout_of(path: Path) -> Path:
     header = weights.read_header(path)
     kind = kind_of(header) or ("sd1" if is_whole(header) else None)
     if kind in OPENS and is_whole(header):
-        channels = header.get(f"{_CHECKPOINT}input_blocks.0.0.weight", {}).get("shape", [0, 4])[1]
+        shape = header.get(f"{_CHECKPOINT}input_blocks.0.0.weight", {}).get("shape", [0, 4])
+        channels = shape[1] if len(shape) > 1 else "no"
         if channels == 4:
             return OPENS[str(kind)]
         what = f"made for other inputs than text ({channels} channels instead of 4: inpainting, or a picture)"

@@ -26,6 +26,8 @@ BLOCKS = (
     (re.compile(r"(?:^|[._])layers[._](\d+)"), "layer"),
     (re.compile(r"(?:^|[._])(?:transformer_blocks|blocks)[._](\d+)"), "block"),
 )
+SAID = re.compile(r"(?:attn\d?|ff_net|mlp|self_attn|img|txt|resnets)_.+|proj_(?:in|out)$", re.DOTALL)
+"""What is said of a layer's name; of one without it, its last word."""
 ORDER = ("text", "text 2", "down", "mid", "up", "double", "block", "single", "layer", "other")
 MOST_BLOCKS = 14
 HUNYUAN = re.compile(
@@ -49,8 +51,8 @@ def block_of(name: str) -> str:
 def short_name(name: str) -> str:
     """Return a layer's name as people say it: up 0 attn2_to_k."""
     plain = re.sub(r"[._]processor(?=[._])", "", name).replace(".", "_")
-    match = re.search(r"((?:attn\d?|ff_net|mlp|self_attn|img|txt|resnets)_.+|proj_(?:in|out)|[^_]+)$", plain)
-    return f"{block_of(name)} {match[1] if match else plain}"
+    match = SAID.search(plain)
+    return f"{block_of(name)} {match[0] if match else plain.rpartition('_')[2] or plain}"
 
 
 def blocks_of(layers: Iterable[Layer]) -> dict[str, list[Layer]]:

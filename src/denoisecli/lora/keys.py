@@ -11,6 +11,7 @@ from denoisecli.errors import ModelError
 
 from .safetensors import TensorInfo
 
+MOST_RANK = 16_384  # no layer of today is as wide; every rank becomes a point of a curve and a number of the record
 LAYOUTS = {
     "kohya": (re.compile(r"(.+)\.lora_down\.weight"), r"\1.lora_up.weight"),
     "peft": (re.compile(r"(.+)\.lora_A(\.[^.]+)?\.weight"), r"\1.lora_B\2.weight"),
@@ -135,6 +136,8 @@ def _layer(match: re.Match[str], up: str, layout: str, tensors: Mapping[str, Ten
     if not fits or 0 in thin.shape[1:] + tall.shape[:1] + tall.shape[2:] or any(side != 1 for side in tall.shape[2:]):
         shapes = f"{_shape(tall)} and {_shape(thin)}"
         raise ModelError(f"{path}: the factors of {name} do not fit each other: {shapes}.", "Use another file.")
+    if thin.shape[0] > MOST_RANK:
+        raise ModelError(f"{path}: {name} is of rank {thin.shape[0]:,}, which no LoRA has.", "Use another file.")
     if alpha and tensors[alpha].count != 1:
         raise ModelError(f"{path}: {alpha} should be one number, not {_shape(tensors[alpha])}.", "Use another file.")
     kernel = _kernel(name, thin, tensors[mid] if mid else None, path)

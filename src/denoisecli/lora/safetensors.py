@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_HEADER = 100_000_000
+MOST_AXES = 64  # as many as PyTorch has; the product of a million sides would have no end
 DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
@@ -193,7 +194,7 @@ def _info(name: str, entry: Any, path: Path) -> TensorInfo:
     try:
         dtype, shape, (start, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         numbers = (*shape, start, stop)
-        known = is_text(name) and isinstance(dtype, str)
+        known = is_text(name) and isinstance(dtype, str) and len(shape) <= MOST_AXES
         if not known or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
             raise ValueError(name)
         size = size_of(dtype, shape)

@@ -25,6 +25,7 @@ from .matrix import percent
 
 Values = NDArray[np.float64]
 MOST_OF_IT = 0.9  # of the energy: marked on the timeline
+MOST_POINTS = 1000  # of the curve: its label is set away from every one of them
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,8 @@ def _draw_heat(image: Image.Image, box: Box, subject: RankedFile, theme: Theme, 
 def _draw_energy(image: Image.Image, box: Box, subject: RankedFile, theme: Theme, text: float) -> None:
     """Draw the energy kept at every rank: the whole file, and the blocks faintly behind."""
     ranks = len(subject.by_rank)
-    curve = Curve(subject.by_rank, "whole file", theme.amber, tuple(subject.by_rank_of))
+    drawn = np.linspace(0, ranks - 1, min(ranks, MOST_POINTS)).round().astype(int)
+    curve = Curve(subject.by_rank[drawn], "whole file", theme.amber, tuple(subject.by_rank_of[:, drawn]))
     ends = ("rank 1", f"{ranks}")
     levels = [Threshold(level, f"{100 * level:.0f} %", theme.quiet) for level in (0.5, MOST_OF_IT)]
     title = "energy kept at each rank, blocks in the background"
