@@ -86,6 +86,15 @@ def heavy(request: pytest.FixtureRequest) -> None:
         pytest.skip("a process of it loads torch, or is a browser")
 
 
+@pytest.fixture(scope="module")
+def kept_model():
+    """Let the runs of a module take the model of the run before, as a batch does: loading is half of a small run."""
+    from denoisecli.diffusion.model_cache import ModelCache
+
+    with ModelCache().lent():
+        yield
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
     """Return a check that a picture looks like `golden/NAME.png`."""

@@ -21,15 +21,17 @@ from denoisecli.tools.live.page import Kept, live_html
 from tests.browser.conftest import PHONE, READ, RUN
 from tests.browser.pages import scene
 
+DESK = (1400, 900)
+TABS = ["Deck", "Guidance", "Walk", "Fork", "Poke", "LoRA", "Noise"]
 PATIENCE = 240_000  # ms: workers share their cores with all other tests
 PAIRS = [
-    (PROMPT, 1), ("a castle on a grassy hill at noon, clear sky, field of flowers, watercolor", 2),
+    (PROMPT, 1), ("a castle on a sand dune at dawn, dramatic golden clouds, snowy field, pixel art", 2**32 + 42),
+    ("a castle on a grassy hill at noon, clear sky, field of flowers, watercolor", 2),
     ("a windmill on a sand dune at dawn, soft white clouds, calm sea, pencil sketch", 3),
     ("a cottage on a small island at night, dark storm clouds, calm sea, pixel art", 4),
     ("a pine tree on a grassy hill at dusk, soft white clouds, snowy field, flat poster", 5),
     ("a stone tower on a rocky cliff at night, clear sky, crashing waves, oil painting", 6),
     ("a lighthouse on a small island at noon, dark storm clouds, crashing waves, pencil sketch", 7),
-    ("a castle on a sand dune at dawn, dramatic golden clouds, snowy field, pixel art", 2**32 + 42),
 ]  # fmt: skip
 
 
@@ -96,32 +98,43 @@ class Live:
 
 
 @pytest.fixture(scope="module")
-def opened(contexts, files):
-    """Return opened(exact) → the page, one for all tests of this module, back in the deck."""
+def pages(contexts, files):
+    """Return pages(exact, theme) → the page, one for all tests of this module: it takes long to load."""
     shown = {}
     wrong = []
 
-    def open_page(exact=False):
-        if exact not in shown:
-            page = contexts({"viewport": {"width": 1400, "height": 900}, "accept_downloads": True}).new_page()
+    def open_page(exact, theme):
+        if (exact, theme) not in shown:
+            page = contexts({"viewport": {"width": DESK[0], "height": DESK[1]}, "accept_downloads": True}).new_page()
             page.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
             page.on("pageerror", lambda error: wrong.append(str(error)))
             page.on(
                 "request",
                 lambda request: wrong.extend([request.url] * (not request.url.startswith(("file:", "blob:", "data:")))),
             )
-            page.goto(files(exact=exact).as_uri())
+            page.goto(files(theme, exact).as_uri(), timeout=PATIENCE)
             page.wait_for_selector("body[data-ready]", state="attached", timeout=PATIENCE)
-            shown[exact] = Live(page)
-        live = shown[exact]
-        live.choose("Deck")
-        live.ask(prompt=PROMPT, seed=7, steps=4, cfg=7.5, sampler="ddim")
-        return live
+            shown[exact, theme] = Live(page)
+        return shown[exact, theme]
 
     yield open_page
     for live in shown.values():
         live.page.close()
     assert wrong == []
+
+
+@pytest.fixture
+def opened(pages):
+    """Return opened(exact) → the page on a desk, back in the deck of a run of four steps."""
+
+    def open_page(exact=False, theme="dark"):
+        live = pages(exact, theme)
+        live.page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+        live.choose("Deck")
+        live.ask(prompt=PROMPT, seed=7, steps=4, cfg=7.5, sampler="ddim")
+        return live
+
+    return open_page
 
 
 @pytest.fixture(scope="session")
@@ -176,14 +189,14 @@ def psnr(a, b):
 @pytest.mark.parametrize(
     ("exact", "steps", "each", "mean"),
     [
-        pytest.param(True, [20, *[8] * 7], 75, 75, id="exact"),  # each step is the other's, so that few will do
+        pytest.param(True, [20, 8, 8, 8], 75, 75, id="exact"),  # each step is the other's, so that few will do
         pytest.param(False, [20] * 8, 34, 40, id="int8"),
     ],
 )
-def test_eight_pictures_are_those_of_the_command_line(opened, painted, exact, steps, each, mean):
+def test_pictures_are_those_of_the_command_line(opened, painted, exact, steps, each, mean):
     live = opened(exact)
     found = []
-    for (prompt, seed), many in zip(PAIRS, steps, strict=True):
+    for (prompt, seed), many in zip(PAIRS, steps, strict=False):
         live.ask(prompt=prompt, seed=seed, steps=many)
         found.append(psnr(live.picture(), painted(prompt, seed, many)))
     assert min(found) >= each, np.round(found, 1)
@@ -204,11 +217,6 @@ def test_samplers_scales_and_steps_are_those_of_the_command_line(opened, painted
 SAID = {"hot-air balloon": "lighthouse", "woodcut print": "watercolor"}
 
 
-def _slow(exact, strength, least):
-    name = f"{'exact' if exact else 'int8'}-{strength}-of-20"
-    return pytest.param(exact, "hot-air balloon", strength, 20, least, id=name, marks=pytest.mark.slow)
-
-
 def with_lora(live, name, strength):
     """Choose a LoRA on its tab and drag its strength."""
     live.choose("LoRA")
@@ -223,15 +231,16 @@ def with_lora(live, name, strength):
         pytest.param(True, "hot-air balloon", 0, 4, 65, id="exact-0"),  # four steps magnify the last bits
         pytest.param(True, "hot-air balloon", 1.4, 4, 65, id="exact-1.4"),
         pytest.param(False, "woodcut print", 1, 4, 25, id="int8-woodcut"),
-        *[_slow(True, strength, 75) for strength in (0.5, 1, 1.4)],
-        *[_slow(False, strength, 34) for strength in (0, 0.5, 1)],
+        pytest.param(True, "hot-air balloon", 1.4, 20, 75, id="exact-1.4-of-20", marks=pytest.mark.slow),
+        pytest.param(False, "hot-air balloon", 1, 20, 34, id="int8-1-of-20", marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_a_lora_at_any_strength_paints_as_the_command_line(opened, painted, exact, name, strength, steps, least):
     live = opened(exact)
     words = "a lighthouse on a grassy hill at noon, clear sky, field of flowers, watercolor"
-    live.ask(prompt=words, steps=steps, seed=2)
+    live.ask(prompt=words, seed=2)
     with_lora(live, name, strength)
+    live.ask(steps=steps)
     file = f"pocket/{name.replace(' ', '-')}"
     prompt = words.replace(SAID[name], name)
     wanted = [painted(prompt, 2, steps, loras=[(file, scale)] if scale else []) for scale in (0, strength)]
@@ -244,22 +253,21 @@ def test_a_lora_at_any_strength_paints_as_the_command_line(opened, painted, exac
     assert command[command.index("--prompt") + 1] == prompt
 
 
-@pytest.mark.parametrize(("width", "height"), [(1400, 900), (1280, 720)])
-def test_every_tab_fits_the_window(contexts, files, width, height):
-    page = contexts({"viewport": {"width": width, "height": height}}).new_page()
-    page.goto(files().as_uri())
-    live = Live(page)
+def sized(live, size):
+    live.page.set_viewport_size({"width": size[0], "height": size[1]})
     live.done()
-    tabs = page.get_by_role("group", name="experiment").get_by_role("button").all_inner_texts()
-    assert tabs == ["Deck", "Guidance", "Walk", "Fork", "Poke", "LoRA", "Noise"]
-    for name in tabs:
-        live.choose(name)
-        live.done()
-        size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
-        assert size == [width, height], name
-        narrowest = min(page.locator("figure canvas").evaluate_all("all => all.map((one) => one.clientWidth)"))
-        assert narrowest >= 160, name
-    page.close()
+
+
+@pytest.mark.parametrize("size", [DESK, (1280, 720)])
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_fits_the_window(opened, tab, size):
+    live = opened()
+    assert live.page.get_by_role("group", name="experiment").get_by_role("button").all_inner_texts() == TABS
+    live.choose(tab)
+    sized(live, size)
+    found = live.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+    assert found == list(size)
+    assert min(live.page.locator("figure canvas").evaluate_all("all => all.map((one) => one.clientWidth)")) >= 160
 
 
 def test_a_change_restarts_at_once_and_ends_the_older_run(opened):
@@ -422,7 +430,7 @@ def test_a_brush_pokes_the_state_that_is_shown(opened):
 
 def test_places_are_swapped_by_keyboard_and_by_finger(contexts, files):
     page = contexts({"viewport": {"width": PHONE[0], "height": PHONE[1]}, "has_touch": True}).new_page()
-    page.goto(files().as_uri())
+    page.goto(files().as_uri(), timeout=PATIENCE)
     live = Live(page)
     live.done()
     live.choose("Poke")
@@ -483,7 +491,7 @@ def test_a_film_is_recorded(opened):
     assert re.fullmatch(r"seed-7\.(mp4|webm)", found.value.suggested_filename)
 
 
-@pytest.mark.parametrize("tab", ["Deck", "Guidance", "Walk", "Fork", "Poke", "LoRA", "Noise"])
+@pytest.mark.parametrize("tab", TABS)
 def test_what_is_saved_is_what_is_seen(opened, tmp_path, tab):
     from denoisecli.interop.reader import import_image
 
@@ -540,24 +548,19 @@ def test_the_command_of_a_fork_forks(opened):
     assert words[words.index("--to") + 1] == "prompt=a castle; it's night"
 
 
-@pytest.mark.parametrize(("theme", "size"), [("dark", (1400, 900)), ("light", (1400, 900)), ("dark", PHONE)], ids=str)
-def test_axe_finds_nothing(contexts, files, axe, theme, size):
-    page = contexts({"viewport": {"width": size[0], "height": size[1]}}).new_page()
-    page.goto(files(theme).as_uri())
-    page.wait_for_selector("body[data-done]", state="attached", timeout=PATIENCE)
-    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    page.evaluate(axe)
-    for name in ("Deck", "Walk", "Fork", "Poke", "LoRA"):
-        Live(page).choose(name)
-        page.wait_for_timeout(200)
-        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], name
-        found = [(row["id"], row["nodes"][0]["html"]) for row in page.evaluate(RUN)]
-        assert found == [], name
-    page.close()
+@pytest.mark.parametrize("tab", ["Deck", "Walk", "Fork", "Poke", "LoRA"])
+@pytest.mark.parametrize(("theme", "size"), [("dark", DESK), ("light", DESK), ("dark", PHONE)], ids=str)
+def test_axe_finds_nothing(opened, axe, theme, size, tab):
+    live = opened(theme=theme)
+    live.choose(tab)
+    sized(live, size)
+    live.page.evaluate(axe)
+    assert live.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    assert [(row["id"], row["nodes"][0]["html"]) for row in live.page.evaluate(RUN)] == []
 
 
 def stood_in(page, path):
-    page.goto(path.as_uri())
+    page.goto(path.as_uri(), timeout=PATIENCE)
     page.wait_for_selector(".failed", timeout=PATIENCE)
     assert page.locator("main.kept img").count() == 1
     return page.locator(".failed").inner_text()

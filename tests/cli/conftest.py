@@ -7,7 +7,8 @@ import pytest
 
 from tests import warm
 
-SMALL = ["--steps", "2", "--set", "film.size=640x360", "--set", "size=64"]
+FILM = ["--set", "film.size=320x320", "--set", "film.fps=5", "--set", "film.hold_s=0.2"]
+SMALL = ["--steps", "2", "--set", "size=64", *FILM]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 from tests import warm
 from tests.interop.made import graph, png
 
-from .conftest import SMALL
+from .conftest import FILM, SMALL
 
 INFO = "a cat\nNegative prompt: dogs\nSteps: 9, Sampler: Euler a, CFG scale: 4, Seed: 5, Size: 64x64, RNG: {}"
 
@@ -83,7 +83,7 @@ def test_export_to_a1111_and_back(run, tmp_path, deck):
     assert "No other tool loads the pocket model" in done.stderr
     (tmp_path / "x.txt").write_text(done.stdout)
     again = run("import", "x.txt").stdout
-    planned = run("sample", "-", *SMALL[2:4], "--dry-run", "-q", stdin=again)
+    planned = run("sample", "-", *FILM, "--dry-run", "-q", stdin=again)
     assert planned.returncode == 0
     assert "seeds: [2]" in again
 
@@ -140,7 +140,7 @@ def test_wrong_exports(run, deck, arguments, code, says):
 
 
 def test_a_run_without_a_model_is_not_exported(run):
-    made = run("noise", "--set", "film.size=640x360", "--set", "frames=3", "-q").stdout.strip()
+    made = run("noise", *FILM, "--set", "frames=3", "-q").stdout.strip()
     done = run("export", made, "--to", "comfyui")
     assert (done.returncode, done.stdout) == (1, "")
     assert "No model painted in this run" in done.stderr

@@ -24,6 +24,7 @@ from tests.families.folders import FOLDERS
 from tests.sampling import sample_batch
 from tests.told import Told
 
+NO_FILM = "film.formats=[]"  # for a run whose numbers alone are looked at, beside one like it that has a film
 NO_LORA = ("pixart", "hunyuan-image")  # diffusers has no loader for theirs
 MADE_FOR = {
     "flux": "FLUX.1 or a model built like it", "chroma": "FLUX.1 or a model built like it",
@@ -37,10 +38,11 @@ MADE_FOR = {
 ALL = os.environ.get("ALL_FAMILIES") == "1"
 """`make families` tries every lab on every family; the suite tries each on those that differ most in how they guide."""
 TRIED = list(FOLDERS) if ALL else ["z-image", "flux", "qwen-image", "sana-sprint", "wan"]
+tried = pytest.mark.parametrize("name", TRIED, scope="module")  # one family's labs one after the other: a kept model
 TRIED_LORA = [name for name in TRIED if name not in NO_LORA]
 
 pytestmark = [
-    pytest.mark.usefixtures("small_sizes"),
+    pytest.mark.usefixtures("kept_model", "small_sizes"),
     pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning"),
 ]
 
@@ -59,7 +61,7 @@ def lab(folders, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("name", TRIED)
+@tried
 def test_a_deck_and_what_is_made_of_it(lab, name):
     """Two runs of one batch, one of them drawn again, and both compared."""
     plans = [lab("sample", name, f"prompt={words}", "seeds=[3]", "steps=2", plan=True) for words in ("cat", "dogs")]
@@ -77,7 +79,7 @@ def test_a_deck_and_what_is_made_of_it(lab, name):
     assert compare_runs(first, second, Report(), out=None, runs_dir=None, force=False).record["sentence"]
 
 
-@pytest.mark.parametrize("name", TRIED)
+@tried
 def test_a_sweep(lab, name):
     trace, _, said = lab("cfg-sweep", name, "prompt=cat", "seeds=[3]", "steps=2", "scales=[1,4]")
     embedded = BY_CLASS[FOLDERS[name]().__class__.__name__].guidance == "embedded"
@@ -86,7 +88,7 @@ def test_a_sweep(lab, name):
     assert ("eps_uncond" in trace) != embedded
 
 
-@pytest.mark.parametrize("name", TRIED)
+@tried
 def test_walks(lab, name):
     """Between prompts of other lengths, and between noises: the ends are plain runs."""
     words = ("steps=2", "frames=3", "batch=3")
@@ -96,7 +98,7 @@ def test_walks(lab, name):
     assert not np.allclose(trace["final"][0], trace["final"][2])
 
 
-@pytest.mark.parametrize("name", TRIED)
+@tried
 def test_where_words_are_read(lab, name):
     trace, _, _ = lab("words", name, "prompt=cat dogs", "seeds=[3]", "steps=2")
     assert [row["text"] for row in trace.record["words"]] == ["cat", "dogs"]
@@ -105,32 +107,33 @@ def test_where_words_are_read(lab, name):
     assert 0 < trace["words"].astype(np.float32).sum(axis=2).max() <= 1 + 1e-3
 
 
-@pytest.mark.parametrize("name", TRIED)
+@tried
 def test_forks(lab, name):
     """One that changes nothing is the run, but for what two rows at once round otherwise than one; others are not."""
-    same, _, said = lab("fork", name, "prompt=cat", "seeds=[3]", "steps=2", "at=[1]", "to={prompt: cat}")
+    words = ("prompt=cat", "seeds=[3]", "steps=2", "at=[1]")
+    same, _, said = lab("fork", name, *words, "to={prompt: cat}", NO_FILM)
     assert any("the run itself" in words for words in said)
     np.testing.assert_allclose(same["final"][0], same.x_t[:, -1], rtol=1e-4, atol=1e-5)
-    other, _, _ = lab("fork", name, "prompt=cat", "seeds=[3]", "steps=2", "at=[1]", "to={prompt: dogs}")
+    other, _, _ = lab("fork", name, *words, "to={prompt: dogs}")
     assert not np.allclose(other["pure"], other.x_t[:, -1], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", TRIED)
+@tried
 def test_phases(lab, name):
     """One that changes nothing changes no bit."""
-    plain, _, _ = lab("sample", name, "prompt=cat", "seeds=[3]", "steps=2")
-    phases = "phases=[{until: 0.5, prompt: cat}, {}]"
-    cut, _, _ = lab("sample", name, "prompt=cat", "seeds=[3]", "steps=2", phases)
+    words = ("prompt=cat", "seeds=[3]", "steps=2")
+    plain, _, _ = lab("sample", name, *words, NO_FILM)
+    cut, _, _ = lab("sample", name, *words, "phases=[{until: 0.5, prompt: cat}, {}]", NO_FILM)
     np.testing.assert_array_equal(cut.x_t, plain.x_t)
-    changed, _, _ = lab("sample", name, "prompt=cat", "seeds=[3]", "steps=2", "phases=[{until: 0.5, prompt: dogs}, {}]")
+    changed, _, _ = lab("sample", name, *words, "phases=[{until: 0.5, prompt: dogs}, {}]")
     assert not np.array_equal(changed.x_t[:, -1], plain.x_t[:, -1])
 
 
-@pytest.mark.parametrize("name", TRIED)
+@tried
 def test_words_and_concepts_in_phases(lab, name):
     """In one that changes nothing their maps are those of the run, of concepts that are evaluated beside it too."""
     words = ("prompt=cat dogs", "seeds=[3]", "steps=2", "concepts=[sky]")
-    whole, _, _ = lab("words", name, *words)
+    whole, _, _ = lab("words", name, *words, NO_FILM)
     cut, _, _ = lab("words", name, *words, "phases=[{until: 0.5}, {}]")
     for array in ("x_t", "words"):
         np.testing.assert_array_equal(cut[array], whole[array])
@@ -138,7 +141,7 @@ def test_words_and_concepts_in_phases(lab, name):
     assert cut.record["words_rest"] == whole.record["words_rest"]
 
 
-@pytest.mark.parametrize("name", TRIED)
+@tried
 def test_noise_and_the_guess(lab, name):
     trace, _, _ = lab("noise", name, "frames=3", "space=latent", "guess=true", "prompt=cat")
     assert trace["guess_error"].shape == (3,)
@@ -146,7 +149,7 @@ def test_noise_and_the_guess(lab, name):
     assert trace["latent_pictures"].shape[0] == 3
 
 
-@pytest.mark.parametrize("name", TRIED_LORA)
+@pytest.mark.parametrize("name", TRIED_LORA, scope="module")
 def test_a_lora_at_falling_rank(lab, folders, name):
     path = folders(name) and folders(name, lora=True)
     with open_lora(path) as lora:

@@ -44,9 +44,12 @@ LABS = {
     "fork": (fork, ForkConfig, {"at": [2, 3], "to": {"prompt": "a castle"}}),
     "words": (words, WordsConfig, {}),
 }
-SMALL = {"film": {"size": "640x360", "fps": 5, "hold_s": 0.2}, "size": 64, "steps": 4, "seeds": [7, 21]}
+SMALL = {"film": {"formats": []}, "size": 64, "steps": 4, "seeds": [7, 21]}
+FILM = {"size": "640x360", "fps": 5, "hold_s": 0.2}
 ONE_PROMPT = [{"until": 0.5, "cfg": 3.0}, {"until": 0.75, "loras": ["pocket/woodcut-print"]}]  # of words
 PHASES = [{"until": 0.5, "prompt": "a castle at night"}, {"until": 0.75, "loras": ["pocket/woodcut-print"]}]
+
+pytestmark = pytest.mark.usefixtures("kept_model")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,8 @@ def named(values, folder):
 
 @pytest.mark.parametrize("lab", LABS)
 def test_every_lab_starts_from_a_picture(lab, pictures, tmp_path):
-    trace = load(made(lab, tmp_path / "run", start={"image": str(pictures / "own.png"), "strength": 0.5}))
+    start = {"image": str(pictures / "own.png"), "strength": 0.5}
+    trace = load(made(lab, tmp_path / "run", film=FILM, start=start))
     jsonschema.validate(trace.record, SCHEMA)
     start, row = trace.record["start"], trace.record["schedule"][2]
     assert (start["image"], start["size"], start["strength"], start["state"]) == ("own.png", [64, 64], 0.5, 2)
@@ -103,7 +107,7 @@ def test_every_lab_starts_from_a_picture(lab, pictures, tmp_path):
 
 @pytest.mark.parametrize("lab", LABS)
 def test_every_lab_has_phases(lab, tmp_path):
-    trace = load(made(lab, tmp_path / "run", phases=ONE_PROMPT if lab == "words" else PHASES))
+    trace = load(made(lab, tmp_path / "run", film=FILM, phases=ONE_PROMPT if lab == "words" else PHASES))
     jsonschema.validate(trace.record, SCHEMA)
     rows = trace.record["phases"]
     assert [(row["first"], row["until"]) for row in rows] == [(0, 2), (2, 3), (3, 4)]
@@ -121,7 +125,7 @@ GROWS = [{"until": 0.5}, {"scale": 1.5}]
 @pytest.mark.parametrize("lab", LABS)
 def test_every_lab_has_a_phase_of_a_larger_picture(lab, tmp_path):
     """States before it are drawn as large as the last, and its size is told wherever the run's settings are."""
-    run = made(lab, tmp_path / "run", phases=GROWS)
+    run = made(lab, tmp_path / "run", film=FILM, phases=GROWS)
     trace = load(run)
     jsonschema.validate(trace.record, SCHEMA)
     assert [row["size"] for row in trace.record["phases"]] == [[64, 64], [96, 96]]

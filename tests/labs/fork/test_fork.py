@@ -20,7 +20,10 @@ from tests.sampling import OTHER_SHAPE
 from tests.told import Told
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
-SMALL = {"film": {"size": "640x360", "fps": 5, "hold_s": 0.2}, "size": 64, "steps": 4, "seeds": [7, 21]}
+SMALL = {"film": {"formats": []}, "size": 64, "steps": 4, "seeds": [7, 21]}
+FILM = {"size": "640x360", "fps": 5, "hold_s": 0.2}
+
+pytestmark = pytest.mark.usefixtures("kept_model")
 
 
 def made(folder, report=None, **values):
@@ -30,7 +33,7 @@ def made(folder, report=None, **values):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return made(tmp_path_factory.mktemp("fork") / "run")
+    return made(tmp_path_factory.mktemp("fork") / "run", film=FILM)
 
 
 @pytest.fixture(scope="module")

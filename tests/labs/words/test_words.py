@@ -21,7 +21,10 @@ from denoisecli.trace import load
 from tests.told import Told
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").read_text())
-SMALL = {"film": {"size": "640x360", "fps": 5, "hold_s": 0.2}, "size": 64, "steps": 3, "seeds": [7, 21]}
+SMALL = {"film": {"formats": []}, "size": 64, "steps": 3, "seeds": [7, 21]}
+FILM = {"size": "640x360", "fps": 5, "hold_s": 0.2}
+
+pytestmark = pytest.mark.usefixtures("kept_model")
 
 
 def made(folder, report=None, **values):
@@ -31,7 +34,7 @@ def made(folder, report=None, **values):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return made(tmp_path_factory.mktemp("words") / "run", negative_prompt="castle, dark", batch=1)
+    return made(tmp_path_factory.mktemp("words") / "run", film=FILM, negative_prompt="castle, dark", batch=1)
 
 
 def test_the_folder_is_as_the_contract_says(folder):
