@@ -171,9 +171,9 @@ pocket: $(STAMP)
 		--size $(NETWORKS) $(SECOND)
 	$(EXPORT) --autoencoder $(POCKET)/crisp/autoencoder --out $(POCKET)/model
 	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-woodcut --base $(POCKET)/latents-scenes \
-		--work $(POCKET)/lora-woodcut --trigger "woodcut print" --out $(POCKET)/model/loras/woodcut-print.safetensors $(LORA)
+		--work $(POCKET)/lora-woodcut --trigger "woodcut print" --strength 1.625 --out $(POCKET)/model/loras/woodcut-print.safetensors $(LORA)
 	$(TRAIN).lora --pipeline $(POCKET)/model --latents $(POCKET)/latents-balloon --base $(POCKET)/latents-scenes \
-		--work $(POCKET)/lora-balloon --trigger "hot-air balloon" --out $(POCKET)/model/loras/hot-air-balloon.safetensors $(LORA)
+		--work $(POCKET)/lora-balloon --trigger "hot-air balloon" --strength 1.375 --out $(POCKET)/model/loras/hot-air-balloon.safetensors $(LORA)
 	for what in states train; do $(TRAIN).soften $$what --pipeline $(POCKET)/model --out $(POCKET)/softened $(SOFTENED) \
 		|| exit 1; done
 	cp $(POCKET)/softened/unet/diffusion_pytorch_model.safetensors $(POCKET)/model/unet/

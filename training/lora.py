@@ -47,7 +47,7 @@ def adapter_weights(unet: UNet2DConditionModel) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in unet.named_parameters() if f".{ADAPTER}." in name}
 
 
-def to_kohya(weights: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
+def to_kohya(weights: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
     """PEFT's names to kohya's: lora_unet_<module with underscores>.lora_down|up.weight and .alpha."""
     kohya: dict[str, Tensor] = {}
     for name, value in weights.items():
@@ -55,12 +55,12 @@ def to_kohya(weights: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
         stem = "lora_unet_" + module.replace(".", "_")
         side = {"lora_A": "lora_down", "lora_B": "lora_up"}[half]
         kohya[f"{stem}.{side}.weight"] = value.half().cpu().contiguous()
-        kohya[f"{stem}.alpha"] = torch.tensor(float(rank), dtype=torch.float16)
+        kohya[f"{stem}.alpha"] = torch.tensor(float(alpha), dtype=torch.float16)
     return kohya
 
 
 def from_kohya(kohya: dict[str, Tensor], unet: UNet2DConditionModel) -> dict[str, Tensor]:
-    """The way back from `to_kohya`, for an adapter of the same rank whose alpha is its rank."""
+    """The way back from `to_kohya`, for an adapter of the same rank: what was learnt, whatever alpha makes of it."""
     found = {}
     for name in adapter_weights(unet):
         module, half = name.removesuffix(f".{ADAPTER}.weight").rsplit(".", 1)
@@ -69,20 +69,20 @@ def from_kohya(kohya: dict[str, Tensor], unet: UNet2DConditionModel) -> dict[str
     return found
 
 
-def save_lora(weights: dict[str, Tensor], rank: int, trigger: str, path: Path) -> None:
-    """Write the adapter, with the trigger words in kohya's own metadata."""
+def save_lora(weights: dict[str, Tensor], rank: int, trigger: str, path: Path, strength: float = 1.0) -> None:
+    """Write the adapter, whose strength 1 is `strength` times what was learnt; trigger words in kohya's metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(rank),
-        "ss_network_alpha": str(rank),
+        "ss_network_alpha": f"{strength * rank:g}",
         "ss_base_model_version": "denoisecli-pocket",
         "ss_trigger_words": trigger,
         "modelspec.title": path.stem,
         "modelspec.license": "Apache-2.0",
     }
     partial = path.with_name(path.name + ".partial")
-    save_file(to_kohya(weights, rank), partial, metadata=metadata)
+    save_file(to_kohya(weights, strength * rank), partial, metadata=metadata)
     partial.chmod(0o644)
     partial.replace(path)
 
@@ -144,7 +144,7 @@ class Run:
         weights = adapter_weights(self.unet)
         state = {"adapter": weights, "optimizer": self.optimizer.state_dict(), "step": self.step}
         save_whole(state, self.options.work / "checkpoint.pt")
-        save_lora(weights, self.options.rank, self.options.trigger, self.options.out)
+        save_lora(weights, self.options.rank, self.options.trigger, self.options.out, self.options.strength)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -171,6 +171,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="an earlier LoRA of the same rank to go on from")
     parser.add_argument("--trigger", default="")
     parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--strength", type=float, default=1.0, help="times what was learnt that strength 1 shall be")
     parser.add_argument("--samples", type=int, default=12_000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=3e-3)

@@ -1,5 +1,6 @@
 """LoRAs on a pipeline: strengths of denoiser and text encoder apart, and nothing on stderr but our own."""
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -52,11 +53,28 @@ def test_a_built_in_lora_by_its_name():
 
     model = load_model("pocket", "cpu")
     add_loras(model, [("pocket/woodcut-print", 1.0)])
-    assert strengths(model.pipe.unet) == {"lora0": 1.0}
+    assert strengths(model.pipe.unet) == {"lora0": 26 / 16}  # alpha / rank
     assert lora_identity("pocket/woodcut-print") == lora_identity(str(FOLDER / "woodcut-print.safetensors"))
     with pytest.raises(ModelError, match='no LoRA "woodct"') as told:
         lora_identity("pocket/woodct")
     assert "pocket/woodcut-print" in told.value.hint
+
+
+def test_the_built_in_woodcut_is_whole_at_strength_1():
+    """Ink on paper: nothing blue or green is left, where a weaker one leaves whole skies and meadows."""
+    from denoisecli.diffusion.decode import decoder
+    from denoisecli.diffusion.noise import starting_noise
+    from tests.sampling import sample_batch
+
+    model, seeds = load_model("pocket", "cpu", "float32"), [7, 21]
+    add_loras(model, [("pocket/woodcut-print", 1.0)])
+    prompt = "a castle on a grassy hill at noon, clear sky, field of flowers, woodcut print"
+    noise = starting_noise(seeds, model.info.latent_shape)
+    run = sample_batch(
+        model, prompt=prompt, noise=noise, seeds=seeds, scales=[7.5] * 2, steps=10, sampler="ddim"
+    )  # fmt: skip
+    red, green, blue = np.moveaxis(decoder(model, "vae").decode(run.x_t[:, -1]).astype(int), -1, 0)
+    assert (np.maximum(green, blue) > red + 15).mean(axis=(1, 2)).max() < 0.02
 
 
 def test_loras_by_step_on_a_model_that_takes_none_are_refused(tmp_path):
