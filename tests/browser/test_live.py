@@ -497,6 +497,8 @@ def test_what_is_saved_is_what_is_seen(opened, tmp_path, tab):
 
     live = opened()
     live.ask(seed="7, 21" if tab == "Deck" else 7)
+    if tab == "LoRA":  # whichever the page had before
+        with_lora(live, "hot-air balloon", 1)
     live.choose(tab)
     live.done()
     at_state(live, 2)
