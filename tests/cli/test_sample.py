@@ -91,7 +91,7 @@ def test_events(deck):
     steps = [event for event in events if event["event"] == "step" and event["stage"] == "sample"]
     assert [event.get("step") for event in steps[:2]] == [1, 2]
     assert events[-1]["run"] == "run"
-    assert "sample 4/4" in lines
+    assert "sampling 4/4" in lines
 
 
 def test_config_of_a_run_finds_the_same_run(deck, run, tmp_path):
