@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,27 +23,11 @@ from diffusers import AutoencoderTiny
 from torch import Tensor, nn
 
 from training.latents import load_latents
-from training.models import build_scheduler
-from training.runs import Average, Log, by_steps_or_clock, device, load_checkpoint, rate, save_whole
+from training.models import Trunk, build_scheduler
+from training.runs import Lap, device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-LIMIT = 3.0  # AutoencoderTiny's decoder takes 3 · tanh(latents / 3)
-
-
-class Stage(nn.Module):
-    """A decoder up to its first upsampling: latents (n, 4, h, w) to features (n, width, h, w)."""
-
-    def __init__(self, decoder: nn.Module) -> None:
-        super().__init__()
-        layers = list(decoder.layers)
-        first = next(place for place, layer in enumerate(layers) if isinstance(layer, nn.Upsample))
-        self.layers = nn.Sequential(*layers[:first])
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """Features before the first upsampling."""
-        return self.layers(LIMIT * torch.tanh(latents / LIMIT))
 
 
 class Lessons:
@@ -103,45 +86,25 @@ def train(options: argparse.Namespace) -> None:
     place = device()
     autoencoder = AutoencoderTiny.from_pretrained(options.pipeline, subfolder="vae").float()
     autoencoder = autoencoder.to(place, memory_format=torch.channels_last)
-    before = Stage(copy.deepcopy(autoencoder.decoder)).requires_grad_(False)
-    stage = Stage(autoencoder.decoder)
-    average, step = Average(stage, 0.99), 0
-    optimizer = torch.optim.AdamW(stage.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
-    state = load_checkpoint(options.out / "checkpoint.pt")
-    if state is not None:
-        stage.load_state_dict(state["model"])
-        average.restore(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = int(state["step"])
-    torch.manual_seed(options.seed + step)
-    lessons, log = (
-        Lessons(options.latents, options.outside, options.keep, (options.seed, step), place),
-        Log(options.out / "log.jsonl"),
-    )
+    before = Trunk(copy.deepcopy(autoencoder.decoder)).requires_grad_(False)
+    stage = Trunk(autoencoder.decoder)
+    lap = Lap(stage, options, decay=0.99)
+    torch.manual_seed(options.seed + lap.step)
+    lessons = Lessons(options.latents, options.outside, options.keep, (options.seed, lap.step), place)
     scale = before(lessons.clean[:64].float()).var((0, 2, 3)).clamp_min(1e-4)[None, :, None, None]
-    progress = first = step / options.steps
-    begun = saved = time.monotonic()
-    log.write(step=step, **measure(stage, before, lessons))
-    while progress < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = options.lr * rate(step, progress, warmup=30, hold=0.3)
+
+    def loss() -> Tensor:
         given, meant, weight = lessons.draw(options.batch)
         apart = ((stage(given) - before(meant)).square() / scale).mean((1, 2, 3))
-        loss = (weight * apart).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
-        optimizer.step()
-        average.update()
-        step += 1
-        progress = by_steps_or_clock(step / options.steps, first, begun, options.minutes)
-        if time.monotonic() - saved > options.every or progress >= 1:
-            with average:
-                log.write(step=step, loss=round(float(loss.detach()), 4), **measure(stage, before, lessons))
-                autoencoder.save_pretrained(options.out / "autoencoder")
-            state = {"model": stage.state_dict(), "optimizer": optimizer.state_dict()}
-            save_whole({**state, "average": average.state(), "step": step}, options.out / "checkpoint.pt")
-            saved = time.monotonic()
+        return (weight * apart).mean()
+
+    lap.run(
+        loss,
+        lambda: measure(stage, before, lessons),
+        lambda: autoencoder.save_pretrained(options.out / "autoencoder"),
+        warmup=30,
+        hold=0.3,
+    )
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from diffusers import AutoencoderTiny, DDIMScheduler, UNet2DConditionModel
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 32
 TEXT_WIDTH = 128
+LIMIT = 3.0  # AutoencoderTiny's decoder takes 3 · tanh(latents / 3)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,20 @@ def build_autoencoder(size: Size = POCKET) -> AutoencoderTiny:
         scaling_factor=1.0,
         latent_channels=4,
     ).to(memory_format=torch.channels_last)
+
+
+class Trunk(nn.Module):
+    """A tiny autoencoder's decoder up to its first upsampling, or its last: latents (n, 4, h, w) to features."""
+
+    def __init__(self, decoder: nn.Module, *, last: bool = False) -> None:
+        super().__init__()
+        layers = list(decoder.layers)
+        cuts = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Upsample)]
+        self.layers = nn.Sequential(*layers[: cuts[-1 if last else 0]])
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Features before that upsampling."""
+        return self.layers(LIMIT * torch.tanh(latents / LIMIT))
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +22,9 @@ from diffusers import AutoencoderTiny
 from torch import Tensor, nn
 
 from training.grid import build_solver
-from training.models import SIZES
+from training.models import SIZES, Trunk
 from training.outside import in_range
-from training.runs import Average, Log, by_steps_or_clock, device, load_checkpoint, rate, save_whole
+from training.runs import Lap, device, save_whole
 from training.sampling import Sampler, starting_noise
 from training.soften import SOLVERS, draw_contexts
 
@@ -102,21 +101,6 @@ def smaller(whole: AutoencoderTiny, blocks: Sequence[int]) -> AutoencoderTiny:
     return small.to(whole.device)
 
 
-class Trunk(nn.Module):
-    """A decoder up to its last upsampling, behind which it is linear."""
-
-    def __init__(self, decoder: nn.Module) -> None:
-        super().__init__()
-        self.stages = nn.ModuleList(nn.Sequential(*layers) for layers in stages(decoder.layers)[:-1])
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """(n, 4, h, w) to features (n, width, 4h, 4w)."""
-        x = 3 * torch.tanh(latents / 3)
-        for stage in self.stages:
-            x = stage(x)
-        return x
-
-
 @torch.no_grad()
 def last_stage(decoder: nn.Module) -> nn.Module:
     """The linear rest of a decoder as one convolution on its trunk's features, (n, width, h, w) to (n, 3, 2h, 2w).
@@ -181,39 +165,22 @@ def train(options: argparse.Namespace) -> None:
     whole = AutoencoderTiny.from_pretrained(options.pipeline, subfolder="vae").float()
     small = smaller(whole, SIZES[options.size].preview_blocks)
     head = last_stage(whole.decoder.to(memory_format=torch.channels_last)).to(device())
-    goal = Trunk(whole.decoder).to(device()).requires_grad_(False)
-    trunk = Trunk(small.decoder.to(memory_format=torch.channels_last)).to(device())
-    average, step = Average(trunk, 0.995), 0
-    optimizer = torch.optim.AdamW(trunk.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
-    state = load_checkpoint(options.out / "checkpoint.pt")
-    if state is not None:
-        trunk.load_state_dict(state["model"])
-        average.restore(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = int(state["step"])
-    lessons, log = Lessons(options.out / "states", step), Log(options.out / "log.jsonl")
-    progress = first = step / options.steps
-    begun = saved = time.monotonic()
-    log.write(step=step, **measure(trunk, goal, head, lessons))
-    while progress < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = options.lr * rate(step, progress, warmup=50, hold=0.4)
+    goal = Trunk(whole.decoder, last=True).to(device()).requires_grad_(False)
+    trunk = Trunk(small.decoder.to(memory_format=torch.channels_last), last=True).to(device())
+    lap = Lap(trunk, options, decay=0.995)
+    lessons = Lessons(options.out / "states", lap.step)
+
+    def loss() -> Tensor:
         latents = lessons.draw(options.batch)
-        loss = (apart(head(trunk(latents)), head(goal(latents))) + FLOOR).log().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(trunk.parameters(), 1.0)
-        optimizer.step()
-        average.update()
-        step += 1
-        progress = by_steps_or_clock(step / options.steps, first, begun, options.minutes)
-        if time.monotonic() - saved > options.every or progress >= 1:
-            with average:
-                log.write(step=step, loss=round(float(loss.detach()), 3), **measure(trunk, goal, head, lessons))
-                copy.deepcopy(small).half().save_pretrained(options.out / "vae")
-            kept = {"model": trunk.state_dict(), "optimizer": optimizer.state_dict()}
-            save_whole({**kept, "average": average.state(), "step": step}, options.out / "checkpoint.pt")
-            saved = time.monotonic()
+        return (apart(head(trunk(latents)), head(goal(latents))) + FLOOR).log().mean()
+
+    lap.run(
+        loss,
+        lambda: measure(trunk, goal, head, lessons),
+        lambda: copy.deepcopy(small).half().save_pretrained(options.out / "vae"),
+        warmup=50,
+        hold=0.4,
+    )
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

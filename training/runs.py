@@ -14,7 +14,7 @@ import torch
 import torch.distributed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor, nn
 
@@ -106,6 +106,65 @@ def by_steps_or_clock(share: float, first: float, begun: float, minutes: float |
     if not minutes:
         return share
     return max(share, first + (1 - first) * (time.monotonic() - begun) / 60 / minutes)
+
+
+class Lap:
+    """A last lap of one module: AdamW, averaged weights, checkpoints in `options.out`, and an end by steps or clock.
+
+    options: out, steps, minutes, lr, every (seconds between checkpoints). Goes on from the checkpoint if there is one.
+    """
+
+    def __init__(self, module: nn.Module, options: Any, decay: float) -> None:
+        self.module, self.options, self.step = module, options, 0
+        self.average = Average(module, decay)
+        self.optimizer = torch.optim.AdamW(module.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
+        self.path = options.out / "checkpoint.pt"
+        if (state := load_checkpoint(self.path)) is not None:
+            module.load_state_dict(state["model"])
+            self.average.restore(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = int(state["step"])
+
+    def run(
+        self,
+        loss: Callable[[], Tensor],
+        measure: Callable[[], Mapping[str, float]],
+        keep: Callable[[], None],
+        *,
+        warmup: int,
+        hold: float,
+    ) -> None:
+        """Train to the end. `measure` and `keep` find the averaged weights in the module when a checkpoint is due."""
+        options, log = self.options, Log(self.options.out / "log.jsonl")
+        progress = first = self.step / options.steps
+        begun = saved = time.monotonic()
+        log.write(step=self.step, **measure())
+        while progress < 1:
+            for group in self.optimizer.param_groups:
+                group["lr"] = options.lr * rate(self.step, progress, warmup=warmup, hold=hold)
+            found = loss()
+            self.advance(found)
+            progress = by_steps_or_clock(self.step / options.steps, first, begun, options.minutes)
+            if time.monotonic() - saved > options.every or progress >= 1:
+                with self.average:
+                    log.write(step=self.step, loss=round(float(found.detach()), 4), **measure())
+                    keep()
+                self.checkpoint()
+                saved = time.monotonic()
+
+    def advance(self, loss: Tensor) -> None:
+        """Take one step."""
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update()
+        self.step += 1
+
+    def checkpoint(self) -> None:
+        """Save what a later call goes on from."""
+        kept = {"model": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
+        save_whole({**kept, "average": self.average.state(), "step": self.step}, self.path)
 
 
 def join_workers() -> int:

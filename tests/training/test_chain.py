@@ -16,7 +16,7 @@ pytest.importorskip("cv2")
 
 from diffusers import AutoencoderTiny
 from training.critic import Critic
-from training.models import TINY, build_autoencoder
+from training.models import TINY, Trunk, build_autoencoder
 from training.runs import load_checkpoint
 
 from training import (
@@ -225,7 +225,7 @@ def test_the_stage_is_what_the_decoder_computes_before_its_first_upsampling(chai
     upsampling.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     with torch.no_grad():
         decoder(latents)
-        assert torch.allclose(calm.Stage(decoder)(latents), seen[0], atol=1e-6)
+        assert torch.allclose(Trunk(decoder)(latents), seen[0], atol=1e-6)
 
 
 def test_the_small_decoder_comes_nearer_and_goes_on_where_it_was_killed(chain, tmp_path):
@@ -253,7 +253,7 @@ def test_the_last_stage_of_a_decoder_is_one_convolution(chain):
     latents = torch.randn(1, 4, 16, 16)
     with torch.no_grad():
         whole = decoder(latents)
-        drawn = preview.last_stage(decoder)(preview.Trunk(decoder)(latents))
+        drawn = preview.last_stage(decoder)(Trunk(decoder, last=True)(latents))
     assert torch.allclose(drawn[..., 4:-4, 4:-4], whole[..., 4:-4, 4:-4], atol=1e-4)
 
 
