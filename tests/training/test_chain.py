@@ -228,16 +228,21 @@ def test_the_stage_is_what_the_decoder_computes_before_its_first_upsampling(chai
         assert torch.allclose(Trunk(decoder)(latents), seen[0], atol=1e-6)
 
 
+def states_kept_once(stage, arguments, out):
+    """Keep a stage's states, see that a second call leaves them alone, and return how many files there are."""
+    stage.main(["states", *arguments])
+    kept = {path: path.stat().st_mtime_ns for path in (out / "states").iterdir()}
+    stage.main(["states", *arguments])
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    return len(kept)
+
+
 def test_the_small_decoder_comes_nearer_and_goes_on_where_it_was_killed(chain, tmp_path):
     pipeline = shutil.copytree(chain.pipeline, tmp_path / "pipeline")
     torch.manual_seed(0)  # blocks as they begin; those of a few steps do next to nothing yet
     AutoencoderTiny.from_config(AutoencoderTiny.load_config(pipeline / "vae")).save_pretrained(pipeline / "vae")
     arguments = ["--pipeline", str(pipeline), "--out", str(tmp_path), "--size", "tiny", "--files", "3"]
-    preview.main(["states", *arguments])
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "states").iterdir()}
-    preview.main(["states", *arguments])
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert len(kept) == 3
+    assert states_kept_once(preview, arguments, tmp_path) == 3
     for steps in (12, 24):
         preview.main(["train", *arguments, "--steps", str(steps), "--lr", "2e-3", "--every", "0"])
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -259,11 +264,7 @@ def test_the_last_stage_of_a_decoder_is_one_convolution(chain):
 
 def test_softening_goes_on_where_it_was_killed(chain, tmp_path):
     arguments = ["--pipeline", str(chain.pipeline), "--out", str(tmp_path), "--files", "2", "--runs", "1"]
-    soften.main(["states", *arguments])
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "states").iterdir()}
-    soften.main(["states", *arguments])
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert len(kept) == 2
+    assert states_kept_once(soften, arguments, tmp_path) == 2
     for steps in (6, 12):
         soften.main(["train", *arguments, "--steps", str(steps), "--lr", "3e-3", "--batch", "8", "--every", "0"])
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -395,11 +396,7 @@ def test_a_lora_has_kohyas_layout_and_loads(chain):
 
 def test_wording_goes_on_where_it_was_killed_and_keeps_captions_nearest(chain, tmp_path):
     arguments = ["--pipeline", str(chain.pipeline), "--out", str(tmp_path), "--files", "2"]
-    wording.main(["states", *arguments])
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "states").iterdir()}
-    wording.main(["states", *arguments])
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert len(kept) == 2
+    assert states_kept_once(wording, arguments, tmp_path) == 2
     for steps in (20, 40):
         wording.main(["train", *arguments, "--steps", str(steps), "--batch", "4", "--texts", "16", "--every", "1000"])
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
