@@ -8,6 +8,7 @@ import { fitPanels, fitStrip, nearestShown, shownAt } from "../../src/denoisecli
 import { corrupt, levelOf, thinned } from "../../src/denoisecli/labs/noise/noising.js";
 import { fitMap, nearest } from "../../src/denoisecli/labs/walk/map.js";
 import { keptOf, makeProduct, signedPixels } from "../../src/denoisecli/labs/lora_rank/product.js";
+import { makeShelf } from "../../src/denoisecli/tools/live/drawings.js";
 import { differences, megabytes, ordered, passes } from "../../src/denoisecli/tools/gallery/runs.js";
 import { wordPlaces } from "../../src/denoisecli/media/page/slider.js";
 import { decibels, percent, range, short, tenths, threeFigures, timestep } from "../../src/denoisecli/media/page/numbers.js";
@@ -205,4 +206,19 @@ test("a filter takes words from their start, numbers whole, and a number behind 
   for (const [words, want] of cases) {
     assert.deepEqual(runs.filter((one) => passes(one, { words, lab: "" })).map((one) => one.number), want, words);
   }
+});
+
+test("a picture that is wanted is never dropped for another, which nobody would ask for again", () => {
+  const shelf = makeShelf(3);
+  const [shown, near, far, late, ...older] = Array.from("abcdefg", (name) => [name]);
+  shelf.put(shown, "picture");
+  for (const latents of older) shelf.put(latents, "picture"); // the shown one is the oldest now, and was dropped
+  assert.ok(!shelf.has(shown));
+  assert.deepEqual(shelf.want([shown, near, shown, far, late]), [shown, near, far]); // no more than there is room for
+  for (const latents of [shown, near, late, far, ...older]) {
+    shelf.put(latents, "picture");
+    assert.equal(shelf.get(shown), "picture");
+  }
+  assert.deepEqual([near, far, late, ...older].map(shelf.has), [true, true, false, false, false, false]);
+  assert.deepEqual(shelf.want([far, late]), [late]);
 });

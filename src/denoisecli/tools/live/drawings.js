@@ -8,43 +8,65 @@ const REST = 1; // times as long as a picture took the artist rests while the ru
 
 /**
  * decode(latents) → a promise of {result: RGBA, ms}; busy(): the run goes on; told(): a picture is ready.
- * Returns {get, want}: get(latents) → a canvas: the picture, a sketch, or null; want(list): these, in this order, are
- * drawn next, and nothing else.
+ * Returns {get, has, want, now}: get(latents) → a canvas: the picture, a sketch, or null; want(list): these, in this order,
+ * are drawn next, and nothing else; now(latents) → a promise of the picture, whatever else is wanted meanwhile.
  */
 export function makeDrawings({ side, decode, busy, told }) {
-  const drawn = new Map();
+  const shelf = makeShelf(MOST);
   const sketch = makeSketcher(side);
   let [queue, working] = [[], false];
 
+  const draw = async (latents) => {
+    const { result, ms } = await decode(latents);
+    const size = Math.sqrt(result.length / 4);
+    const canvas = element("canvas", { width: size, height: size });
+    canvas.getContext("2d").putImageData(new ImageData(result, size, size), 0, 0);
+    shelf.put(latents, canvas);
+    sketch.learn(latents, result, size);
+    told();
+    return { canvas, ms };
+  };
   const work = async () => {
     if (working) return;
     working = true;
     try {
-      await drawAll();
+      for (let next = queue.shift(); next; next = queue.shift()) {
+        if (shelf.has(next)) continue;
+        const { ms } = await draw(next);
+        if (busy()) await new Promise((done) => setTimeout(done, REST * ms));
+      }
     } finally {
       working = false;
     }
   };
-  const drawAll = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      if (drawn.has(next)) continue;
-      const { result, ms } = await decode(next);
-      const size = Math.sqrt(result.length / 4);
-      const canvas = element("canvas", { width: size, height: size });
-      canvas.getContext("2d").putImageData(new ImageData(result, size, size), 0, 0);
-      drawn.set(next, canvas);
-      if (drawn.size > MOST) drawn.delete(drawn.keys().next().value);
-      sketch.learn(next, result, size);
-      told();
-      if (busy()) await new Promise((done) => setTimeout(done, REST * ms));
-    }
-  };
   return {
-    get: (latents) => drawn.get(latents) ?? (latents ? sketch.of(latents) : null),
-    has: (latents) => drawn.has(latents),
+    get: (latents) => shelf.get(latents) ?? (latents ? sketch.of(latents) : null),
+    has: (latents) => shelf.has(latents),
     want: (list) => {
-      queue = list.filter((latents) => latents && !drawn.has(latents));
+      queue = shelf.want(list);
       return work();
+    },
+    now: async (latents) => shelf.get(latents) ?? (await draw(latents)).canvas,
+  };
+}
+
+/**
+ * At most `most` pictures by their latents. A wanted one stays, whatever comes in: the page waits for it and would not ask
+ * again. Returns {get, has, want, put}: want(list) → those that are missing, of the first `most`.
+ */
+export function makeShelf(most) {
+  const kept = new Map();
+  let wanted = new Set();
+  return {
+    get: (latents) => kept.get(latents),
+    has: (latents) => kept.has(latents),
+    want: (list) => {
+      wanted = new Set([...new Set(list)].slice(0, most));
+      return [...wanted].filter((latents) => !kept.has(latents));
+    },
+    put: (latents, picture) => {
+      kept.set(latents, picture);
+      if (kept.size > most) kept.delete([...kept.keys()].find((oldest) => !wanted.has(oldest)));
     },
   };
 }

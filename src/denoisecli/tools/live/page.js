@@ -324,11 +324,6 @@ async function live(data) {
     const { strengths } = settingsOf(state, sliders);
     return [...data.loras, ...sliders.map(({ file }, i) => ({ file, scale: strengths[i] })).filter(({ scale }) => scale !== 0)];
   };
-  const drawnNow = async (latents) => {
-    await drawings.want([latents]);
-    while (!drawings.has(latents)) await new Promise((done) => setTimeout(done, 40));
-    return drawings.get(latents);
-  };
   /** The panels at a state as one picture, each `size` pixels wide, in the stage's rows; a seam does not divide two. */
   const composed = async (state, size) => {
     const panels = shown.filter((panel) => panel.visible);
@@ -339,7 +334,7 @@ async function live(data) {
     for (const [i, panel] of panels.entries()) {
       const isCells = panel.heat || state.view === "latent";
       const latents = latentsOf(panel, state.view, state.state);
-      const picture = !latents ? null : isCells ? pictureOf(panel, state.view, state.state) : await drawnNow(latents);
+      const picture = !latents ? null : isCells ? pictureOf(panel, state.view, state.state) : await drawings.now(latents);
       Object.assign(ink, { imageSmoothingEnabled: !isCells, imageSmoothingQuality: "high" });
       if (picture) ink.drawImage(picture, (i % across) * size, Math.floor(i / across) * size, size, size);
     }
@@ -359,10 +354,13 @@ async function live(data) {
     button.textContent = "filming …";
     const many = shown.filter((panel) => panel.visible).length;
     const frames = Array.from({ length: count }, (_, k) => () => composed({ ...state, state: k }, many > 1 ? FILM.each : FILM.one));
-    const { blob, extension } = await filmed(frames);
-    download(blob, `${nameOf(state)}.${extension}`);
-    button.textContent = "save film";
-    button.disabled = false;
+    try {
+      const { blob, extension } = await filmed(frames);
+      download(blob, `${nameOf(state)}.${extension}`);
+    } finally {
+      button.textContent = "save film";
+      button.disabled = false;
+    }
   };
   /* keys, then the model */
   const forward = (key) => (event) => timeline.keys()[key](event);
