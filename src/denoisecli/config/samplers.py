@@ -53,7 +53,7 @@ class Sampler:
 
 _PLAIN = {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
 _KARRAS = _PLAIN | {"use_karras_sigmas": True, "timestep_spacing": "linspace"}
-_DPMPP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint"}
+_DPMPP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint", "use_lu_lambdas": False}
 _SDE = _DPMPP | {"algorithm_type": "sde-dpmsolver++"}
 _FLOW = {"prediction_type": "flow_prediction"}
 _FLOW_EULER = "FlowMatchEulerDiscreteScheduler"

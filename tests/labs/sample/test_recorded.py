@@ -240,6 +240,17 @@ def test_a_scheduler_is_told_by_our_name(name):
     assert name_of(pipe.scheduler) == name
 
 
+@pytest.mark.parametrize("other", [{"use_lu_lambdas": True}, {"use_exponential_sigmas": True}, {"solver_order": 3}])
+def test_a_scheduler_of_other_levels_or_order_is_told_by_its_class_and_is_ours_where_ours_is_asked_for(other):
+    from diffusers import DPMSolverMultistepScheduler
+
+    pipe = tiny_sd()
+    pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, **other)
+    assert name_of(pipe.scheduler) == "DPMSolverMultistepScheduler"
+    use_sampler(pipe, "dpmpp_2m")
+    assert name_of(pipe.scheduler) == "dpmpp_2m"
+
+
 def test_the_look_may_change_between_two_drawings(pipe, tmp_path):
     trace = recorded(pipe, steps=2)
     dark = trace.sheet().read_bytes()
