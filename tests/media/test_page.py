@@ -61,15 +61,15 @@ def test_each_module_comes_once_and_behind_those_it_imports(lab):
     text = script(lab)
     defined = re.findall(r"^const \$(\w+) = ", text, re.MULTILINE)
     assert len(defined) == len(set(defined))
-    assert defined[-1] == "main"
-    assert lab.parent.name in defined
+    assert defined[-1] == "page_main"
+    assert f"{lab.parent.name}_page" in defined
     assert not re.search(r"^(import|export) ", text, re.MULTILINE)
     for use in re.finditer(r"= \$(\w+);", text):
         assert text.index(f"const ${use[1]} = ") < use.start()
 
 
 def test_a_module_takes_only_what_the_other_gives():
-    for path in HERE.rglob("*.js"):
+    for path in HERE.parents[1].rglob("*.js"):
         for names, other in re.findall(r'^import \{([^}]*)\} from "([^"]+)";', path.read_text(), re.MULTILINE):
             if other == "./lab.js":
                 continue

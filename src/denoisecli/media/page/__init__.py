@@ -130,9 +130,8 @@ def _gather(path: Path, stands_for: Mapping[Path, Path], texts: dict[Path, str])
 
 
 def _scope(module: Path) -> str:
-    """Return the name under which others see a module's exports: its own, or its room's for a `page.js`."""
-    name = module.parent.name if module.name == "page.js" else module.stem
-    return "$" + name.replace("-", "_")
+    """Return the name under which others see a module's exports: modules of two rooms may be called the same."""
+    return f"${module.parent.name}_{module.stem}".replace("-", "_")
 
 
 def style(look: Look) -> str:
