@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from denoisecli.diffusion import model_configs, models, prompts, weights
 from denoisecli.diffusion.decode import decoder
+from denoisecli.diffusion.model_checks import check
 from denoisecli.diffusion.model_configs import check_configs
 from denoisecli.diffusion.models import identity, load_model
 from denoisecli.errors import DenoiseError, ModelError
@@ -185,6 +186,33 @@ def test_parts_are_folders_of_the_model(tiny, name, monkeypatch):
 @pytest.mark.parametrize("library", ["os", "antigravity", "my_code", "../x", "diffusers.pipelines"])
 def test_classes_come_from_diffusers_and_transformers(tiny, library):
     edit(tiny / "model_index.json", unet=[library, "UNet2DConditionModel"])
+    with pytest.raises(ModelError, match="code of its own"):
+        load_model(str(tiny))
+
+
+@pytest.mark.parametrize("kind", ["DiffusionPipeline", "StableDiffusionPipeline", "UNet2DConditionModel"])
+def test_no_part_is_a_pipeline_with_parts_of_its_own(tiny, kind):
+    """It would bring code and pickles along that nobody looked at."""
+    edit(tiny / "model_index.json", unet=["diffusers", kind])
+    (tiny / "unet" / "model_index.json").write_text('{"_class_name": ["mine", "Mine"]}')
+    with pytest.raises(ModelError, match="unet is a whole pipeline"):
+        load_model(str(tiny))
+
+
+@pytest.mark.parametrize("name", [".mine.py", ".hidden/mine.py"])
+def test_hidden_code_is_code(tiny, name):
+    (tiny / "unet" / name).parent.mkdir(exist_ok=True)
+    (tiny / "unet" / name).write_text("1")
+    with pytest.raises(ModelError, match="code of its own"):
+        load_model(str(tiny))
+
+
+@pytest.mark.parametrize("name", [["mine", "Mine"], {}, 7, None, True])
+def test_a_pipeline_without_a_name(tiny, name):
+    edit(tiny / "model_index.json", _class_name=name)
+    for asked in (load_model, check, lambda ref: native_size(tiny)):
+        with suppress(ModelError):
+            asked(str(tiny))
     with pytest.raises(ModelError, match="code of its own"):
         load_model(str(tiny))
 

@@ -153,6 +153,18 @@ def test_what_cannot_draw_is_refused(folder, tmp_path, spoil, message):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_want_of_memory_is_not_called_a_bad_file(folder, monkeypatch, error):
+    def fails(*_, **__):
+        raise error
+
+    small(folder / "preview")
+    monkeypatch.setattr("diffusers.AutoencoderTiny.from_pretrained", fails)
+    with pytest.raises(type(error)) as caught:
+        load_model(str(folder))
+    assert caught.value is error
+
+
 def test_one_of_the_hub_that_is_not_here(folder, cached):
     with pytest.raises(ModelError, match="madebyollin/taesd is not on this machine"):
         load_model(str(folder), preview="madebyollin/taesd")

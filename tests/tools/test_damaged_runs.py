@@ -253,6 +253,21 @@ def test_one_damaged_run_spoils_no_gallery(runs, tmp_path, name):
     assert '"folder":"whole"' in page.replace(" ", "")
 
 
+@pytest.mark.parametrize(("name", "view"), [("sample", "canvas"), ("cfg-sweep", "canvas"), ("walk", "final")])
+@pytest.mark.parametrize("command", ["render", "compare"])
+def test_pictures_that_no_states_come_to_are_not_drawn(runs, tmp_path, name, view, command):
+    """Those of one colour have 100 kB at 8000 pixels a side, and took minutes and gigabytes."""
+    run = tmp_path / "run"
+    shutil.copytree(runs[name], run, copy_function=os.link)
+    with zipfile.ZipFile(run / "pictures.zip") as archive:
+        told = json.loads(archive.read("index.json"))["views"]
+    told[view]["shape"][-3:] = [8000, 8000, 3]
+    pictures({"views": told})(run)
+    code, text = check(command, commands(run, runs[name], tmp_path)[command])
+    assert code == 1
+    assert f"view {view} in pictures.zip has pictures of 8000×8000" in text
+
+
 # The records
 
 

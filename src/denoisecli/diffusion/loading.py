@@ -271,7 +271,9 @@ def _downloaded(ref: str, ways: Sequence[Callable[[], Any]]) -> Path:
         for way in ways:
             try:
                 return Path(way())
-            except Exception as error:  # noqa: BLE001  network, permission and naming errors are all one to the user
+            except Exception as error:  # network, permission and naming errors are all one to the user
+                if is_of_memory(error):
+                    raise
                 problem = problem or one_line(error)
             if _OFFLINE.search(problem):
                 break

@@ -46,14 +46,15 @@ def check_kind(path: Path, *, goes_on: bool = False) -> None:
 
     goes_on: whether one will do that can go on with a run, and begin none.
     """
-    name = table_if_any(path / "model_index.json").get("_class_name")
+    told = table_if_any(path / "model_index.json").get("_class_name")
+    name = told if isinstance(told, str) else None  # a list names code of its own, which is refused as such
     if name in REFINERS and not goes_on:
         raise ModelError(
             f"{path} is a refiner ({name}): it goes on with a run, and begins none.",
             "Name the base model, and this one in a phase: phases=[{until: 0.8}, {model: ...}]",
         )
-    family = family_named(name) if isinstance(name, str) else None
-    if isinstance(name, str) and (family is None or not family.labs):
+    family = None if name is None else family_named(name)
+    if name is not None and (family is None or not family.labs):
         titles = ", ".join(family.title for family in FAMILIES if family.labs)
         hint = f"denoisecli.record(pipe) records other pipelines in Python. The labs know: {titles}."
         raise ModelError(f"{path} is a {name}, which the labs cannot paint with.", hint)
@@ -88,7 +89,8 @@ def _check_folder(path: Path, elsewhere: tuple[str, ...] = (), *, goes_on: bool 
 def _check_own_code(path: Path) -> None:
     """Raise ModelError where a model folder brings code of its own."""
     told = read_table(path / "model_index.json").get("_class_name")
-    if not isinstance(told, str) or any(file.suffix == ".py" for part in parts_of(path) for file in files_of(part)):
+    files = (file for part in parts_of(path) for file in files_of(part, hidden=True))
+    if not isinstance(told, str) or any(file.suffix == ".py" for file in files):
         raise ModelError(f"{path} wants to run code of its own, which denoisecli never does.", "Choose another model.")
 
 

@@ -70,10 +70,10 @@ def parts_of(path: Path) -> list[Path]:
     return found
 
 
-def files_of(part: Path) -> list[Path]:
-    """Return the files in a part, those of its subfolders too; hidden ones and links that lead nowhere are none.
+def files_of(part: Path, *, hidden: bool = False) -> list[Path]:
+    """Return the files in a part, those of its subfolders too; links that lead nowhere are none.
 
-    No folder is entered through a link.
+    hidden: whether those count whose names begin with a dot. No folder is entered through a link.
 
     Raises ModelError where there are more than any model has.
     """
@@ -81,7 +81,7 @@ def files_of(part: Path) -> list[Path]:
     left, seen = [part], 0
     while left:
         for entry in _entries(left.pop()):
-            if entry.name.startswith("."):  # what systems and tools keep beside files, such as ._unet of macOS
+            if entry.name.startswith(".") and not hidden:  # what systems keep beside files: ._unet
                 continue
             seen += 1
             if seen > MOST_FILES:
@@ -181,6 +181,8 @@ def _check_libraries(index: Path) -> None:
             raise ModelError(f"{index}: {part.name}: {kind[:80]} {what}.", "Choose another model.")
         if not kind.isidentifier() or kind.startswith("_"):
             raise ModelError(f"{index}: {part.name}: {kind[:80]!r} is not the name of a class.", AGAIN)
+        if "Pipeline" in kind or (part / "model_index.json").exists():  # whose own parts nobody would have looked at
+            raise ModelError(f"{index}: {part.name} is a whole pipeline, not a part of one.", "Choose another model.")
 
 
 def _pipeline_module(name: str) -> bool:

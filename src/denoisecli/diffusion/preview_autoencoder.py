@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from denoisecli.errors import ModelError
+from denoisecli.errors import ModelError, is_of_memory
 
 from . import weights
 from .model_configs import check_part, files_of, read_table
@@ -62,7 +62,9 @@ def load(folder: Path, channels: int, scale_factor: int, device: torch.device, d
     try:
         with quiet():
             vae = AutoencoderTiny.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-    except Exception as error:  # noqa: BLE001 - whatever diffusers meets in strange files is a model error
+    except Exception as error:  # whatever diffusers meets in strange files is a model error
+        if is_of_memory(error):
+            raise
         problem = one_line(error)
     else:
         own = vae.config.upsampling_scaling_factor ** (len(vae.config.decoder_block_out_channels) - 1)

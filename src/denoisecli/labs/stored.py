@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from denoisecli.clips import frames_as_channels
+from denoisecli.clips import frames_as_channels, frames_of
 from denoisecli.errors import DenoiseError, NotRecorded
 from denoisecli.registry import ROOMS, part
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from denoisecli.trace import Trace
 
 Shapes = Mapping[str, tuple[int, ...]]
+MOST_PIXELS, MOST_FRAMES = 1024, 8  # of one number of the latents: as many as autoencoders are known to make
 AGAIN = "Make the run again with --force; with -v you see where it was noticed."
 
 
@@ -44,9 +45,21 @@ def check_drawable(run: Path, trace: Trace, views: Shapes) -> None:
     """Raise NotRecorded where a stored run's parts do not fit each other. views: shapes of its pictures, by name."""
     with as_written(run):
         check = part(trace.lab, "fault") if trace.lab in ROOMS else None
-        wrong = check(trace, views) if check else None
+        wrong = (check(trace, views) if check else None) or _size_fault(trace, views)
     if wrong:
         raise NotRecorded(f"{run} is not as denoisecli writes it: {wrong}.", "Make the run again with --force.")
+
+
+def _size_fault(trace: Trace, views: Shapes) -> str | None:
+    """Return which view has pictures that no autoencoder makes of latents as small as the run's."""
+    numbers = max((math.prod(a.shape[-3:]) for a in trace.arrays.values() if a.ndim > 3), default=None)
+    if numbers is None:
+        return None
+    most = numbers * MOST_PIXELS * (MOST_FRAMES if frames_of(trace.record) > 1 else 1)
+    for name, shape in views.items():
+        if math.prod(shape[-3:-1]) > most:
+            return f"the view {name} in pictures.zip has pictures of {shape[-2]}×{shape[-3]}, larger than its states"
+    return None
 
 
 def sampled_fault(trace: Trace, views: Shapes) -> str | None:

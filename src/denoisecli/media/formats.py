@@ -16,6 +16,8 @@ from PIL import Image
 
 from denoisecli.errors import MediaError, is_of_memory
 
+from .costs import MOST_SIDE, check_cost
+
 PARTS = {
     "PNG": ("PngImagePlugin",),
     "JPEG": ("MpoImagePlugin", "JpegImagePlugin"),  # pictures of phones are several in one
@@ -35,9 +37,13 @@ def open_image(file: IO[bytes], kinds: Sequence[str] = KINDS) -> Image.Image:
     """Open a picture of one of these kinds as `Image.open` does; its pixels are not read yet.
 
     Raises UnidentifiedImageError for any other kind, MemoryError where a reader cannot be loaded for want of memory,
-    and whatever Pillow raises for a damaged file.
+    ValueError where reading it would cost more than any picture does, and whatever Pillow raises for a damaged file.
     """
-    return Image.open(file, formats=[kind for kind in kinds if _is_here(kind)])
+    check_cost(file)
+    image = Image.open(file, formats=[kind for kind in kinds if _is_here(kind)])
+    if max(image.size) > MOST_SIDE:
+        raise ValueError(f"it is {image.width} × {image.height} pixels, and a side has at most {MOST_SIDE:,}")
+    return image
 
 
 def write_image(image: Image.Image, file: Any, kind: str, **options: Any) -> None:

@@ -72,7 +72,7 @@ def open_picture(
                     raise _too_large(path, f"{image.width} × {image.height} pixels", most_pixels)
                 image.load()
                 found = _on_white(_eight_bits(_upright(image)))
-                found.info["animated"] = getattr(image, "n_frames", 1) > 1
+                found.info["animated"] = getattr(image, "is_animated", False)  # to count them all may take minutes
                 return found
     except UnidentifiedImageError:
         raise MediaError(f"{path} is not a picture in a format we can read.", "Use PNG, JPEG or WebP.") from None
@@ -105,12 +105,15 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """Return images of 16 or 32 bits a pixel as 8-bit grey; others as they are. Their transparent value is cut last."""
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    values = np.nan_to_num(np.asarray(image))
     if image.mode == "F":  # 0..1 with highlights above, or 0..255
-        grey = values * (255 if np.median(values) <= 1 else 1)
+        factor = 255.0 if np.median(values) <= 1 else 1.0
     else:
-        grey = values / 257 if image.mode.startswith("I;16") or values.max() > 255 else values
-    cut = Image.fromarray(np.clip(grey + 0.5, 0, 255).astype(np.uint8))
+        factor = 1 / 257 if image.mode.startswith("I;16") or values.max() > 255 else 1.0
+    grey = np.empty(values.shape, np.uint8)
+    for row, line in enumerate(values):  # wide numbers of all pixels at once would be gigabytes
+        grey[row] = np.clip(line.astype(np.float64) * factor + 0.5, 0, 255)
+    cut = Image.fromarray(grey)
     hole = image.info.get("transparency")
     if isinstance(hole, int):
         cut.putalpha(Image.fromarray(np.where(values == hole, 0, 255).astype(np.uint8)))

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from denoisecli.errors import RunFolderError, UsageError
-from denoisecli.media.picture_file import write_pictures
+from denoisecli.media.picture_file import PictureFile, write_pictures
 from denoisecli.report import Report
 from denoisecli.tools.gallery.tool import make_gallery, place_of, thumbnail
 from tests.hand_made import hand_made_run
@@ -39,6 +40,16 @@ def test_same_runs_same_bytes_and_ours_is_replaced(tmp_path):
     hand_made_run(tmp_path / "sample" / "b", "sample", film=False)
     data, _ = data_of(make(tmp_path))
     assert {run["folder"] for run in data["runs"]} == {"sample/a", "sample/b"}
+
+
+def test_no_thumbnail_takes_gigabytes(tmp_path, monkeypatch):
+    """A WebP of one colour has 400 kB at 13,000 pixels a side; reading it took 3.6 GB."""
+    monkeypatch.setattr(PictureFile, "picture", lambda *_: pytest.fail("it was read"))
+    run = hand_made_run(tmp_path / "a", "sample", film=False)
+    with zipfile.ZipFile(run / "pictures.zip", "w") as archive:
+        archive.writestr("index.json", json.dumps({"views": {"final": {"shape": [1, 8193, 8193, 3]}}}))
+        archive.writestr("final/0000.webp", b"")
+    thumbnail(run, 64)
 
 
 def test_a_page_of_others_is_left_alone(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from denoisecli.errors import MediaError
+from denoisecli.media.ffmpeg import ffmpeg_path
 from denoisecli.media.video import write_video
 from denoisecli.tools.slides import pptx as module
 from denoisecli.tools.slides.film_reader import film_frame, film_info
@@ -161,6 +162,16 @@ def test_film_is_looked_into(film):
     assert (info.size, info.duration_s) == ((320, 180), 1.0)
     assert film_frame(film, 0.0).mean() < 5
     assert film_frame(film, 0.5).mean() == pytest.approx(255 * 5 / 9, abs=3)
+
+
+@pytest.mark.parametrize(
+    "title", ["Duration: 00:00:1.2.3", "Duration: 99999999:00:00.0", "0 fps", "x\n  Duration: 9:9:9"]
+)
+def test_a_title_is_not_taken_for_what_ffmpeg_says(film, tmp_path, title):
+    more = ["-c", "copy", "-metadata", f"title={title}", str(tmp_path / "x.mp4")]
+    subprocess.run([ffmpeg_path(), "-v", "error", "-i", str(film), *more], check=True)
+    assert film_info(tmp_path / "x.mp4") == film_info(film)
+    assert film_frame(tmp_path / "x.mp4", 0.5).mean() == pytest.approx(255 * 5 / 9, abs=3)
 
 
 @pytest.mark.parametrize("raw", [None, b"", b"not a film"], ids=["missing", "empty", "text"])

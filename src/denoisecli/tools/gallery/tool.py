@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ HEAD = 1 << 12  # bytes at the start of a page that hold the mark
 MOST_RUNS = 5000
 SIDES = ((60, 256), (300, 192), (1200, 128), (MOST_RUNS, 80))  # up to so many runs, thumbnails of that many pixels
 MOST_NAMED = 3  # folders in the heading
+MOST_PIXELS = 1 << 26  # of a picture that a thumbnail is made of: a gigabyte of memory
 MOSAIC = 4  # pictures of a run that a thumbnail shows, if it has as many
 
 
@@ -171,7 +173,7 @@ def _finals(run: Path) -> Iterable[NDArray[np.uint8]]:
         return
     with PictureFile.open(run / PICTURES_FILE) as file:
         name = next((name for name in ("final", "canvas", "guess") if name in file.shapes), None)
-        if name is None:
+        if name is None or math.prod(file.shapes[name][-3:-1]) > MOST_PIXELS:
             return
         axes = file.shapes[name][:-3]
         if name == "final":

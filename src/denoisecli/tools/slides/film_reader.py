@@ -21,6 +21,8 @@ AGAIN = "Make the run again with --force."
 ONE_PNG = ("-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-")
 ONLY_MP4 = ("-protocol_whitelist", "file", "-f", "mov")  # a playlist that is called film.mp4 would have others read
 TIMEOUT_S = 60
+LENGTH = re.compile(rb"^  Duration: (\d+):(\d+):(\d+(?:\.\d+)?)", re.MULTILINE)  # not a title that says such things
+RATE = re.compile(rb"^  Stream #.*: Video: .*, (\d+(?:\.\d+)?) fps,", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,8 @@ def _read(path: Path, at_s: float) -> tuple[FilmInfo, NDArray[np.uint8]]:
         raise MediaError(f"{path} is not a film that ffmpeg can read in {TIMEOUT_S} s.", AGAIN) from None
     if done.returncode and lacks_memory(done.stderr.decode(errors="replace")):
         raise MediaError(f"{path} cannot be read: there is not enough memory for ffmpeg.")
-    length = re.search(rb"Duration: (\d+):(\d+):([\d.]+)", done.stderr)
-    rate = re.search(rb"([\d.]+) fps", done.stderr)
-    if done.returncode or not done.stdout or not length or not rate:
+    length, rate = LENGTH.search(done.stderr), RATE.search(done.stderr)
+    if done.returncode or not done.stdout or not length or not rate or not float(rate[1]):
         raise MediaError(f"{path} is not a film that ffmpeg can read.", AGAIN)
     try:
         with open_image(io.BytesIO(done.stdout), ["PNG"]) as image:
