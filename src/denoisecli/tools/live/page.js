@@ -111,7 +111,7 @@ async function live(data) {
   });
   const [modes, picks] = [compare.node.querySelector('[aria-label="compare"]'), compare.node.querySelector('[aria-label="seed"]')];
   const headline = element("div", { class: "headline" }, readout.nodes[0], modes);
-  const controls = element("div", { class: "controls" }, extra, element("div", {}, settings.node, element("div", { class: "numbers" }, headline, readout.table)));
+  const controls = element("div", { class: "controls" }, extra, settings.node, element("div", { class: "numbers" }, headline, readout.table));
   switches.append(experiments.node);
   shell.side.append(controls, element("div", { class: "plot-place" }, plot.node), engineTold);
   picks.remove();
@@ -258,7 +258,7 @@ async function live(data) {
       shown = panelsOf(state, lanes.sample(wishesOf(state, side, sliders)), side, sliders);
       state.seed = Math.min(seedWas, Math.max(0, state.seeds.length - 1));
       said.textContent = EXPERIMENTS[state.experiment].said;
-      extra.dataset.experiment = state.experiment;
+      controls.classList.toggle("short", !["fork", "poke", "lora"].includes(state.experiment)); // the numbers fit below
       share.set(Math.round(100 * state.share));
       way.hidden = state.experiment !== "walk";
       endsOf(state.seeds).forEach((seed, i) => (ends[i].textContent = `seed ${seed}`));
