@@ -136,7 +136,8 @@ def _poster(film: Path, record: dict[str, Any], share: float) -> NDArray[np.uint
     from .film_reader import film_frame
 
     made = (record.get("config") or {}).get("film") or {}
-    return film_frame(film, share, CARD_S * bool(made.get("title")), CARD_S * bool(made.get("lesson", True)))
+    card_s = CARD_S + float(made.get("hold_s") or 0)  # it is held for a whole number of holds (`with_cards`)
+    return film_frame(film, share, card_s * bool(made.get("title")), card_s * bool(made.get("lesson", True)))
 
 
 def notes(run: Path, record: dict[str, Any], words: Summary, say: Sequence[str] = ()) -> str:
