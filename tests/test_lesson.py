@@ -76,6 +76,12 @@ def sweep(first, last, apart):
             id="fork",
         ),
         pytest.param(
+            "fork",
+            {"schedule": [{}] * 21, "decided_at": {"layout": 11.9, "detail": 11.6}},
+            "After state 12 of 20 a change decides neither layout nor detail.",
+            id="fork, both at once",
+        ),
+        pytest.param(
             "words",
             {"schedule": [{}] * 21, "words": [{"text": "sun", "found": 4.5}, {"text": "sky", "found": 0}]},
             "“sun” found its place by state 4.5 of 20; “sky” had its from the start.",

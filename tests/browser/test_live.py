@@ -23,6 +23,7 @@ from tests.browser.pages import scene
 
 DESK = (1400, 900)
 TABS = ["Deck", "Guidance", "Walk", "Fork", "Poke", "LoRA", "Noise"]
+PARTS = ("extra", "numbers", "settings")
 PATIENCE = 240_000  # ms: workers share their cores with all other tests
 PAIRS = [
     (PROMPT, 1), ("a castle on a sand dune at dawn, dramatic golden clouds, snowy field, pixel art", 2**32 + 42),
@@ -268,6 +269,19 @@ def test_every_tab_fits_the_window(opened, tab, size):
     found = live.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
     assert found == list(size)
     assert min(live.page.locator("figure canvas").evaluate_all("all => all.map((one) => one.clientWidth)")) >= 160
+
+
+@pytest.mark.parametrize("tab", ["Deck", "Guidance", "Walk"])
+def test_nothing_is_empty_under_a_short_hint(opened, tab):
+    """At desk size the numbers stand under it; they stood beside it, below the settings."""
+    live = opened()
+    live.ask(seed="7, 21, 42")
+    live.choose(tab)
+    live.done()
+    extra, numbers, settings = (live.page.locator(f".controls .{part}").bounding_box() for part in PARTS)
+    assert settings["x"] >= extra["x"] + extra["width"]  # two columns
+    assert numbers["x"] == extra["x"]
+    assert 0 < numbers["y"] - (extra["y"] + extra["height"]) < 20
 
 
 def test_a_change_restarts_at_once_and_ends_the_older_run(opened):

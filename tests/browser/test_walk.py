@@ -174,6 +174,13 @@ def test_hostile_words_are_shown_not_run(show, tmp_path):
     assert opened.page.locator("img").count() == 0
 
 
+def test_a_page_with_a_note_fits_a_desk(show, tmp_path):
+    drawn = [[0.21, 1], [0.5, 0.9], [1, 1], [1, 1], [1, 1], [1, 1], [1, 1]]
+    opened = show(walk_page(tmp_path, loop=True, drawn=drawn)[0])
+    assert opened.page.locator(".note").last.inner_text()
+    assert opened.page.evaluate("document.documentElement.scrollHeight") == DESK[1]
+
+
 @pytest.mark.parametrize("key", ["1", "2"])
 def test_nothing_hangs_out_of_the_window(show, way, key):
     opened = show(way[0])

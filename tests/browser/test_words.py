@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.browser.conftest import PHONE
+from tests.browser.conftest import DESK, PHONE
 from tests.browser.pages import HOSTILE, SIZES, words_page
 
 
@@ -141,7 +141,7 @@ def test_nothing_is_wider_than_the_window(show, page, size):
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1024, 768), (1280, 800)])
+@pytest.mark.parametrize("size", [(1280, 720), (1024, 768), (1280, 800), DESK])
 def test_a_low_window_shows_all_and_cuts_no_sentence(show, page, size):
     opened = show(page)
     opened.page.set_viewport_size({"width": size[0], "height": size[1]})

@@ -35,10 +35,45 @@ def test_keys_that_stand_for_others_are_heard():
     assert draft("noise", "schedules=[cosine, linear]").schedule is None
 
 
-def test_what_it_leaves_out_is_said():
+SMALL = "a film of 960×540"
+
+
+@pytest.mark.parametrize(
+    ("lab", "pairs", "said"),
+    [
+        pytest.param(
+            "sample",
+            [],
+            ["2 seeds instead of 4", "12 steps instead of 20", SMALL, "no films of single views"],
+            id="sample",
+        ),
+        pytest.param(
+            "sample",
+            ["seeds=1-3", "film.size=640x360"],
+            ["12 steps instead of 20", "no films of single views"],
+            id="set",
+        ),
+        pytest.param("fork", ["film.formats=[]"], ["1 seed instead of 4", "10 steps instead of 20"], id="no film"),
+        pytest.param("fork", ["run=a-run"], [SMALL], id="a stored run"),
+        pytest.param("cfg-sweep", [], ["3 scales instead of 4", "12 steps instead of 20", SMALL], id="sweep"),
+        pytest.param(
+            "walk", [], ["2 seeds instead of 3", "8 frames instead of 24", "10 steps instead of 20", SMALL], id="walk"
+        ),
+        pytest.param("noise", [], ["31 frames instead of 91", SMALL], id="noise"),
+        pytest.param("lora-rank", [], [SMALL], id="a toy"),
+        pytest.param(
+            "lora-rank", ["lora=a.safetensors", "images=true", "steps=30"], ["1 seed instead of 4", SMALL], id="a LoRA"
+        ),
+    ],
+)
+def test_what_it_leaves_out_is_said_and_what_was_set_is_not(lab, pairs, said):
+    assert draft(lab, *pairs).draft_words == ", ".join(said)
+
+
+def test_a_run_says_that_it_is_a_draft():
     from denoisecli.cli.wording import expected
     from denoisecli.labs.job import draft_note
 
     text = expected({"makes": "2 pictures", "seconds": 9.0} | draft_note(draft("sample")))
-    assert text.startswith("2 pictures: about 9 s. A draft: two seeds of 12 steps instead of four of 20")
+    assert text.startswith("2 pictures: about 9 s. A draft: 2 seeds instead of 4")
     assert draft_note(CONFIGS["sample"]()) == {}

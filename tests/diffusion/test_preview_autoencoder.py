@@ -166,8 +166,21 @@ def test_want_of_memory_is_not_called_a_bad_file(folder, monkeypatch, error):
 
 
 def test_one_of_the_hub_that_is_not_here(folder, cached):
-    with pytest.raises(ModelError, match="madebyollin/taesd is not on this machine"):
+    with pytest.raises(ModelError, match="madebyollin/taesd is not on this machine") as caught:
         load_model(str(folder), preview="madebyollin/taesd")
+    assert "name the folder of one" in caught.value.hint
+    assert "denoisecli models" not in caught.value.hint  # which lists no parts
+
+
+def test_one_that_the_hub_does_not_give(folder, cached, monkeypatch):
+    def refused(*_, **__):
+        raise OSError("no such repository")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refused)
+    with pytest.raises(ModelError, match="no such repository") as caught:
+        load_model(str(folder), preview="madebyollin/taesd")
+    assert caught.value.hint == "Check the name and the connection, or name the folder of one."
 
 
 def test_files_are_known_by_what_they_say(tmp_path):

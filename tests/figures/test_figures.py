@@ -263,6 +263,15 @@ def test_words_of_the_timeline_never_touch(states):
     assert all(100 + 63 <= place <= 700 - 63 for place in places)
 
 
+@pytest.mark.parametrize("state", [1, 5, 20])
+def test_the_way_so_far_begins_whole(state):
+    """The stop at state 0 bit a notch out of the track's rounded end."""
+    line, image = Timeline(Box(0, 0, 600, 64), 21, (), DARK, 24), Image.new("RGB", (600, 64), DARK.ground)
+    line.draw_track(image)
+    line.draw_now(image, state)
+    assert {image.getpixel((round(line.x(0)) + dx, round(line.y))) for dx in range(-1, 5)} == {DARK.amber}
+
+
 def test_a_mark_stands_at_the_middle_seed():
     assert Mark("layout fixed", DARK.amber, (3, 5, 9)).at == 5
 

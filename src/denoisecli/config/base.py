@@ -265,8 +265,8 @@ class LabConfig(Closed):
     """keys that have a flag in other labs"""
     draft: ClassVar[dict[str, Any]] = {}
     """what a draft has in the place of the defaults"""
-    draft_words: ClassVar[str] = ""
-    """what a draft leaves out"""
+    draft_too: ClassVar[str] = ""
+    """what a draft leaves away besides"""
 
     title_key: ClassVar[str] = "prompt"
     by_command: ClassVar[bool] = True
@@ -288,6 +288,20 @@ class LabConfig(Closed):
         return dict(cls.draft)
 
     @property
+    def draft_words(self) -> str:
+        """What is smaller here because this is a draft; what was set is as large as it was set."""
+        usual = {key: type(self).model_fields[key].default for key in self.draft_keys}
+        words = [_smaller(key, self.draft[key], usual[key]) for key in usual if getattr(self, key) == self.draft[key]]
+        size = DRAFT_FILM["size"].replace("x", "×")
+        film = f"a film of {size}" if self.film.formats and "×".join(map(str, self.film.size)) == size else ""
+        return ", ".join(filter(None, [*words, film, self.draft_too]))
+
+    @property
+    def draft_keys(self) -> tuple[str, ...]:
+        """The keys of the draft that count in this run."""
+        return tuple(self.draft)
+
+    @property
     def title(self) -> str:
         """The words that name the run's folder."""
         return str(getattr(self, self.title_key))
@@ -296,6 +310,11 @@ class LabConfig(Closed):
     def needs_model(self) -> bool:
         """Whether a model is loaded at all."""
         return False
+
+
+def _smaller(key: str, mine: Any, usual: Any) -> str:
+    few, many = (len(value) if isinstance(value, tuple) else value for value in (mine, usual))
+    return f"{few} {key.removesuffix('s') if few == 1 else key} instead of {many}"
 
 
 def _listed(value: Any) -> Any:

@@ -253,7 +253,8 @@ def download(ref: str) -> Path:
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
     fetch = partial(DiffusionPipeline.download, ref, use_safetensors=True, trust_remote_code=False)
-    return _downloaded(ref, [fetch, partial(fetch, variant="fp16")])  # some repositories hold half precision alone
+    ways = [fetch, partial(fetch, variant="fp16")]  # some repositories hold half precision alone
+    return _downloaded(ref, ways, "Check the name and the connection; `denoisecli models` lists what is here.")
 
 
 def download_part(ref: str) -> Path:
@@ -261,11 +262,12 @@ def download_part(ref: str) -> Path:
     from huggingface_hub import snapshot_download
 
     files = ["config.json", "diffusion_pytorch_model.safetensors"]
-    return _downloaded(ref, [partial(snapshot_download, ref, allow_patterns=files)])
+    ways = [partial(snapshot_download, ref, allow_patterns=files)]
+    return _downloaded(ref, ways, "Check the name and the connection, or name the folder of one.")
 
 
-def _downloaded(ref: str, ways: Sequence[Callable[[], Any]]) -> Path:
-    """Return the folder that the first way that works gives."""
+def _downloaded(ref: str, ways: Sequence[Callable[[], Any]], hint: str) -> Path:
+    """Return the folder that the first way that works gives. hint: the way out where none does."""
     problem = ""
     with _silent_hub():
         for way in ways:
@@ -278,14 +280,8 @@ def _downloaded(ref: str, ways: Sequence[Callable[[], Any]]) -> Path:
             if _OFFLINE.search(problem):
                 break
     if _OFFLINE.search(problem):
-        raise ModelError(
-            f"{ref} is not on this machine, and the hub cannot be reached.",
-            "Check the name and the connection; `denoisecli models` lists what is here.",
-        )
-    raise ModelError(
-        f"{ref} is neither a path here nor a model that the hub would give us: {problem}",
-        "Check the name and the connection; `denoisecli models` lists what is here.",
-    )
+        raise ModelError(f"{ref} is not on this machine, and the hub cannot be reached.", hint)
+    raise ModelError(f"{ref} is neither a path here nor a model that the hub would give us: {problem}", hint)
 
 
 _OFFLINE = re.compile(r"not fully cached locally|[Cc]ouldn't connect|Name or service not known|Connection|timed out")

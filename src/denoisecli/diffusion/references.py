@@ -75,7 +75,8 @@ def _newest(ref: str, file: str) -> Path | None:
 
 def _fetch(ref: str, *, part: bool = False) -> Path:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        hint = "Unset HF_HUB_OFFLINE to download it, or choose a model that `denoisecli models` lists."
+        instead = "name the folder of one" if part else "choose a model that `denoisecli models` lists"
+        hint = f"Unset HF_HUB_OFFLINE to download it, or {instead}."
         raise ModelError(f"{ref} is not on this machine, and HF_HUB_OFFLINE is set.", hint)
     from . import loading
 

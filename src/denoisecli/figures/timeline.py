@@ -80,7 +80,7 @@ class Timeline:
         radius = min(4 * self.scale, spacing / 5)
         if radius >= 1:
             stops = [(self.x(stop), self.y) for stop in range(self.n_states)]
-            discs(image, stops[:state], radius * 0.8, self.theme.ground)
+            discs(image, stops[1:state], radius * 0.8, self.theme.ground)  # at 0 it would bite the end off
             discs(image, stops[state + 1 :], radius, self.theme.tick)
         for mark in self.marks:
             if mark.turn:

@@ -174,6 +174,19 @@ def test_a_title_is_not_taken_for_what_ffmpeg_says(film, tmp_path, title):
     assert film_frame(tmp_path / "x.mp4", 0.5).mean() == pytest.approx(255 * 5 / 9, abs=3)
 
 
+@pytest.mark.parametrize(
+    ("share", "before_s", "after_s", "frame"),
+    [
+        pytest.param(0.95, 0, 0.3, 6, id="the last before the lesson"),
+        pytest.param(0.05, 0.2, 0, 2, id="the first after the title"),
+        pytest.param(0.5, 0.2, 0.3, 5, id="between them"),
+        pytest.param(0.95, 3, 3, 9, id="no room for cards"),
+    ],
+)
+def test_a_still_picture_is_no_card(film, share, before_s, after_s, frame):
+    assert film_frame(film, share, before_s, after_s).mean() == pytest.approx(255 * frame / 9, abs=3)
+
+
 @pytest.mark.parametrize("raw", [None, b"", b"not a film"], ids=["missing", "empty", "text"])
 def test_no_film(raw, tmp_path):
     path = tmp_path / "film.mp4"

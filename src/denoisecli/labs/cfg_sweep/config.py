@@ -81,7 +81,6 @@ class CfgSweepConfig(SamplingConfig):
     """samples at once; null takes what fits. The split belongs to the run: it changes the last bits"""
 
     draft: ClassVar[dict[str, Any]] = {"scales": (1.0, 7.5, 12.0), "steps": 12}
-    draft_words: ClassVar[str] = "three scales of 12 steps instead of four of 20, a film of 960×540"
 
     @property
     def varied(self) -> tuple[str, ...]:

@@ -105,7 +105,6 @@ class ForkConfig(SamplingConfig):
     """samples at once; null takes what fits. The split belongs to the run: it changes the last bits"""
 
     draft: ClassVar[dict[str, Any]] = {"seeds": (7,), "steps": 10}
-    draft_words: ClassVar[str] = "one seed of 10 steps instead of four of 20, a film of 960×540"
 
     @classmethod
     def draft_for(cls, values: dict[str, Any]) -> dict[str, Any]:

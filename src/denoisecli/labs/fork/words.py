@@ -71,5 +71,7 @@ def lesson(record: dict[str, Any]) -> str | None:
     layout, detail = where.get("layout"), where.get("detail")
     if layout is None or last < 1:
         return None
+    if detail is not None and f"{detail:.0f}" == f"{layout:.0f}":
+        return f"After state {layout:.0f} of {last} a change decides neither layout nor detail."
     end = "." if detail is None else f", and detail after state {detail:.0f}."
     return f"After state {layout:.0f} of {last} a change no longer decides the layout{end}"

@@ -86,7 +86,11 @@ class LoraRankConfig(SamplingConfig, _RankKeys):
     title_key: ClassVar[str] = "lora"
 
     draft: ClassVar[dict[str, Any]] = {"seeds": (7,), "steps": 12}
-    draft_words: ClassVar[str] = "a film of 960×540; with images, one seed of 12 steps instead of four of 20"
+
+    @property
+    def draft_keys(self) -> tuple[str, ...]:
+        """None where nothing is painted."""
+        return super().draft_keys if self.needs_model else ()
 
     @property
     def title(self) -> str:

@@ -90,7 +90,6 @@ class NoiseConfig(LabConfig):
 
     without_flag: ClassVar[tuple[str, ...]] = ("frames",)
     draft: ClassVar[dict[str, Any]] = {"frames": 31}
-    draft_words: ClassVar[str] = "31 noise levels instead of 91, a film of 960×540"
 
     @model_serializer(mode="wrap")
     def _without_usual(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -42,9 +42,7 @@ class SampleConfig(SamplingConfig):
     """a clip of a video model: {frames: 17, show: grid}; null: one picture"""
 
     draft: ClassVar[dict[str, Any]] = {"seeds": (7, 21), "steps": 12}
-    draft_words: ClassVar[str] = (
-        "two seeds of 12 steps instead of four of 20, a film of 960×540, no films of single views"
-    )
+    draft_too: ClassVar[str] = "no films of single views"
 
     @model_validator(mode="after")
     def _clips_start_from_noise(self) -> SampleConfig:

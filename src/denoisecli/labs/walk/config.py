@@ -131,7 +131,6 @@ class WalkConfig(SamplingConfig):
     """how the film looks"""
 
     draft: ClassVar[dict[str, Any]] = {"seeds": (7, 21), "frames": 8, "steps": 10}
-    draft_words: ClassVar[str] = "8 frames of 10 steps between two seeds instead of 47 of 20, a film of 960×540"
 
     @classmethod
     def draft_for(cls, values: dict[str, Any]) -> dict[str, Any]:

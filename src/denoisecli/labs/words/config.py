@@ -62,7 +62,6 @@ class WordsConfig(SamplingConfig):
     """seeds at once; null takes what fits. The split belongs to the run: it changes the last bits"""
 
     draft: ClassVar[dict[str, Any]] = {"seeds": (7, 21), "steps": 12}
-    draft_words: ClassVar[str] = "two seeds of 12 steps instead of four of 20, a film of 960×540"
 
     @model_validator(mode="after")
     def _a_seed_that_is_there(self) -> WordsConfig:

@@ -13,6 +13,7 @@ import { makeSettlingPlot } from "./settling-plot.js";
 import { makeTabControls } from "./tab-controls.js";
 
 export const VIEWS = { canvas: "Canvas", guess: "Guess", latent: "Latent" };
+const TALL = ["fork", "poke", "lora"]; // tabs whose own controls leave no room for the numbers below them
 const KEYS = {
   other: "← → step · space play · 1–3 view · s compare · ↑ ↓ seed · r roll",
   poke: "← → step · space play · 1–3 view · w a s d ring · Enter poke · r roll",
@@ -41,7 +42,8 @@ export function makeDesk({ data, tokens, get, change, onScrub, hint }) {
   });
   const modes = compare.node.querySelector('[aria-label="compare"]'); // seeds are chosen by their pictures
   const numbers = element("div", { class: "numbers" }, element("div", { class: "headline" }, readout.nodes[0], modes), readout.table);
-  shell.side.append(element("div", { class: "controls" }, own.node, element("div", {}, settings.node, numbers)), element("div", { class: "plot-place" }, plot.node), engine);
+  const controls = element("div", { class: "controls" }, own.node, settings.node, numbers);
+  shell.side.append(controls, element("div", { class: "plot-place" }, plot.node), engine);
 
   /** Another run is asked for. */
   const set = (state) => {
@@ -49,6 +51,7 @@ export function makeDesk({ data, tokens, get, change, onScrub, hint }) {
     settings.set(state);
     experiments.set(state.experiment);
     own.set(state);
+    controls.classList.toggle("short", !TALL.includes(state.experiment));
     document.querySelector("footer .keys").textContent = KEYS[state.experiment] ?? KEYS.other;
   };
   const tellLevel = (state, level) => readout.tell(String(state.state), `of ${state.steps}`, [

@@ -22,7 +22,6 @@ export function makeTabControls({ side, sliders, stage, get, change }) {
   const node = element("div", { class: "extra" }, said, walking.node, forking.node, poke.node, tuning.node);
   const set = (state) => {
     said.textContent = EXPERIMENTS[state.experiment].said;
-    node.dataset.experiment = state.experiment;
     for (const [name, part] of Object.entries({ walk: walking, fork: forking, lora: tuning })) {
       part.node.hidden = state.experiment !== name;
       if (!part.node.hidden) part.set(state);

@@ -39,11 +39,16 @@ def film_info(path: Path) -> FilmInfo:
     return _read(path, 0.0)[0]
 
 
-def film_frame(path: Path, share: float) -> NDArray[np.uint8]:
-    """Return the frame (H, W, 3) at `share` (0..1) of a film's length."""
+def film_frame(path: Path, share: float, before_s: float = 0, after_s: float = 0) -> NDArray[np.uint8]:
+    """Return the frame (H, W, 3) at `share` (0..1) of a film's length, and none of the cards at its ends.
+
+    before_s, after_s: seconds that the cards take. A film that is no longer than they are has none.
+    """
     info = film_info(path)
-    last = info.duration_s - 1 / info.fps  # ffmpeg gives nothing for a time within the last frame
-    return _read(path, max(0.0, min(share * info.duration_s, last)))[1]
+    if before_s + after_s >= info.duration_s:
+        before_s = after_s = 0
+    last = info.duration_s - after_s - 1 / info.fps  # ffmpeg gives nothing for a time within the last frame
+    return _read(path, max(before_s, min(share * info.duration_s, last)))[1]
 
 
 def _read(path: Path, at_s: float) -> tuple[FilmInfo, NDArray[np.uint8]]:

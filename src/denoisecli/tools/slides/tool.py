@@ -19,6 +19,9 @@ from denoisecli.safe_files import read_inside
 from denoisecli.trace_files import TRACE_FILE, load_record
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from denoisecli.figures.theme import RGB, Theme
 
     from .pptx import Look, Slide
@@ -97,7 +100,7 @@ def slide_of(run: Path, script: Script | None = None) -> Slide:
 
     from denoisecli.figures.theme import THEMES
 
-    from .film_reader import film_frame, film_info
+    from .film_reader import film_info
     from .pptx import Slide, places
 
     record = load_record(run)
@@ -116,7 +119,7 @@ def slide_of(run: Path, script: Script | None = None) -> Slide:
             film=film,
             size=info.size,
             duration_s=info.duration_s,
-            poster=Image.fromarray(film_frame(film, lab(words.lab).poster if words.lab in CONFIGS else POSTER)),
+            poster=Image.fromarray(_poster(film, record, lab(words.lab).poster if words.lab in CONFIGS else POSTER)),
             title=title,
             settings=(words.lab, *words.settings),
             caption=_fitting(title, room.caption_pt, room.caption.width, 2 if room.wide else 9),
@@ -124,6 +127,17 @@ def slide_of(run: Path, script: Script | None = None) -> Slide:
             notes=notes(run, record, words, script.say if script else ()),
             look=_look(theme),
         )
+
+
+def _poster(film: Path, record: dict[str, Any], share: float) -> NDArray[np.uint8]:
+    """Return the still picture of a film: never its title, nor the sentence over the darkened last frame."""
+    from denoisecli.labs.films import CARD_S
+
+    from .film_reader import film_frame
+
+    made = (record.get("config") or {}).get("film") or {}
+    card_s = CARD_S + float(made.get("hold_s") or 0)  # it is held for a whole number of holds (`with_cards`)
+    return film_frame(film, share, card_s * bool(made.get("title")), card_s * bool(made.get("lesson", True)))
 
 
 def notes(run: Path, record: dict[str, Any], words: Summary, say: Sequence[str] = ()) -> str:
