@@ -7,7 +7,7 @@ from pathlib import Path
 from tests import warm
 
 SMALL = {
-    "DENOISECLI_STEPS": "1", "DENOISECLI_SIZE": "64", "DENOISECLI_SEEDS": "1", "DENOISECLI_FILM__SIZE": "640x360",
+    "DENOISECLI_STEPS": "1", "DENOISECLI_SIZE": "64", "DENOISECLI_SEEDS": "1", "DENOISECLI_FILM__SIZE": "320x320",
     "DENOISECLI_FILM__FPS": "5", "DENOISECLI_FILM__HOLD_S": "0.2", "DENOISECLI_FRAMES": "3",
 }  # fmt: skip
 

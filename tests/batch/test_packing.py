@@ -23,7 +23,8 @@ LORA = next((POCKET / "loras").glob("*.safetensors"))
 
 
 def deck(**keys):
-    small = {"size": (64, 64), "steps": 3, "seeds": (1,), "film": {"size": "640x360"}, "views": ["guess"]}
+    film = {"size": "320x320", "fps": 5, "hold_s": 0.2}
+    small = {"size": (64, 64), "steps": 3, "seeds": (1,), "film": film, "views": ["guess"]}
     return SampleConfig(**small | keys)
 
 
@@ -110,7 +111,7 @@ def test_nothing_sticks_from_run_to_run(tmp_path):
     lora = {"file": str(LORA), "scale": 0.7}
     walk = CONFIGS["walk"](
         size=(64, 64), steps=2, seeds=(1,), loras=(lora,), between={"strengths": [0, 1]}, frames=2,
-        film={"size": "640x360"},
+        film={"size": "320x320", "fps": 5, "hold_s": 0.2},
     )  # fmt: skip
     configs = [deck(loras=(lora,)), walk, deck(sampler="heun"), deck(loras=(lora,), cfg=2.0), deck()]
     for config in configs:  # a pack each, in one process with one model

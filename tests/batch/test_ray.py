@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from . import bodies
 from .stores import files, new_url
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own, of which it has many
-NOISE = b"lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360}\n"
+NOISE = b"lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360, fps: 5, hold_s: 0.2}\n"
 SMALL = {"num_cpus": 1, "object_store_memory": 80 << 20}
 
 
@@ -36,7 +37,9 @@ def one_cluster_at_a_time():
     """Hold off the other worker's tests of this module: "auto" finds whatever cluster the machine has."""
     with (Path(tempfile.gettempdir()) / "denoisecli-tests-of-ray.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
         yield
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)  # Ray raises it; the server of `warm` has the usual one
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from denoisecli.diffusion.references import POCKET
 from tests import warm
 from tests.waiting import wait_until
 
-CONFIG = "lab: sample\nsteps: 3\nsize: 64\nviews: [guess]\nfilm: {size: 640x360}\nseeds: [1]\n"
-NOISE = "lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360}\n"
+CONFIG = "lab: sample\nsteps: 3\nsize: 64\nviews: [guess]\nfilm: {size: 320x320, fps: 5, hold_s: 0.2}\nseeds: [1]\n"
+NOISE = "lab: noise\nframes: 3\nsize: 64\nfilm: {size: 640x360, fps: 5, hold_s: 0.2}\n"
 
 
 @pytest.fixture

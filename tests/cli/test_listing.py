@@ -16,6 +16,8 @@ from tests import warm
 from tests.damage import said
 from tests.hand_made import hand_made_run
 
+from .conftest import FILM
+
 HOSTILE = "[bold]x[/nonsense]\x1b[2J\x07\nsecond line \u202e"
 
 
@@ -238,7 +240,7 @@ def test_reader_that_has_seen_enough(run, tmp_path):
 
 
 def test_real_run_is_listed_shown_and_deleted(run, tmp_path):
-    folder = run("noise", "--set", "frames=3", "--set", "size=64", "--set", "film.size=640x360").stdout.strip()
+    folder = run("noise", "--set", "frames=3", "--set", "size=64", *FILM).stdout.strip()
     assert run("ls").stdout.strip() == folder
     assert "How the lighthouse drowns in noise" in run("show", folder).stdout
     assert run("rm", folder, "-y").stdout.strip() == folder

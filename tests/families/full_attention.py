@@ -44,10 +44,12 @@ class FullAttention:
                 q, k, v = (
                     one.double().repeat_interleave(query.shape[1] // one.shape[1], 1) for one in (query, key, value)
                 )
-                scores = q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale)
-                if attn_mask is not None:
-                    unread = torch.zeros_like(attn_mask, dtype=torch.float64).masked_fill(~attn_mask.bool(), -math.inf)
-                    scores = scores + (unread if attn_mask.dtype == torch.bool else attn_mask)
+                scores = q @ k.mT
+                scores *= q.shape[-1] ** -0.5 if scale is None else scale  # in place: it may be 300 MB
+                if attn_mask is not None and attn_mask.dtype == torch.bool:
+                    scores.masked_fill_(~attn_mask, -math.inf)
+                elif attn_mask is not None:
+                    scores += attn_mask
                 self.keep(self.layer, scores, v)
                 self.layer = None
             return kernel(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)

@@ -34,6 +34,8 @@ RUNS = {
     "walk": ("walk", {"seeds": [7, 8], "frames": 3, "cross_fade": True, **SMALL}),
 }
 
+pytestmark = pytest.mark.usefixtures("kept_model")
+
 
 def made(name, folder, **more):
     lab, values = RUNS[name]

@@ -12,6 +12,8 @@ READ_ONCE = (
     "ATEN_", "DIFFUSERS_", "FORCE_COLOR", "GITHUB_ACTIONS", "HF_", "KMP_", "LANG", "LC_", "LD_", "MKL_", "NPY_", "OMP_",
     "OPENBLAS_", "PEFT_", "PYTHON", "PY_COLORS", "TERMINAL_WIDTH", "TORCH", "TRANSFORMERS_", "TYPER_", "TZ", "_TYPER",
 )  # fmt: skip
+SET_BY_LIBRARIES = ("KMP_DUPLICATE_LIB_OK", "LD_LIBRARY_PATH", "TORCHINDUCTOR_CACHE_DIR")
+"""What cv2 and torch set in a process that imports them, such as that of the tests; none of our commands needs it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
@@ -19,7 +21,11 @@ LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("
 def inherited():
     """Return what a process has from its parent and cannot be given by a message; as JSON has it."""
     return {
-        "variables": {name: value for name, value in os.environ.items() if name.startswith(READ_ONCE)},
+        "variables": {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(READ_ONCE) and name not in SET_BY_LIBRARIES
+        },
         "limits": [list(resource.getrlimit(limit)) for limit in LIMITS],
         "ignored": [int(number) for number in SIGNALS if signal.getsignal(number) == signal.SIG_IGN],
         "mounts": mounts(),

@@ -14,8 +14,11 @@ import sys
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from mmap import PAGESIZE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .taps import all_on, tapped
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 EVERY = 256 << 20  # bytes that are loaded between two looks at what is mapped
 _DONTNEED = 4  # Linux, asm-generic/mman-common.h
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ +(/.*)\n")
-_ANONYMOUS = re.compile(r"Anonymous: +(\d+) kB")
+_PRESENT, _SWAPPED, _OF_FILE = (np.uint64(1 << bit) for bit in (63, 62, 61))  # Linux, admin-guide/mm/pagemap.rst
 
 
 def give_back(files: Collection[Path]) -> int:
@@ -33,8 +36,7 @@ def give_back(files: Collection[Path]) -> int:
 
     A mapping that somebody has written to is left alone: what was written is in its pages only.
     """
-    wanted = {str(file.resolve()) for file in files}
-    ranges = [(start, stop) for start, stop, path in _unwritten() if path in wanted]
+    ranges = [(start, stop) for start, stop in _mappings(files) if not _written(start, stop)]
     libc = ctypes.CDLL(None)
     for start, stop in ranges:
         libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(stop - start), _DONTNEED)
@@ -72,13 +74,24 @@ def _setters(diffusers: Any) -> Iterator[tuple[Any, str]]:
         yield import_module("transformers.core_model_loading"), "set_param_for_module"
 
 
-def _unwritten() -> Iterator[tuple[int, int, str]]:
-    """Yield (start, stop, path) of every mapped file of this process that nobody has written to in memory."""
+def _mappings(files: Collection[Path]) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of every mapping of these files in this process."""
+    wanted = {str(file.resolve()) for file in files}
     try:
-        text = Path("/proc/self/smaps").read_text(encoding="utf-8", errors="surrogateescape")
+        text = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return
     for match in _MAPPING.finditer(text):
-        written = _ANONYMOUS.search(text, match.end())
-        if written is not None and written[1] == "0":
-            yield int(match[1], 16), int(match[2], 16), match[3]
+        if match[3] in wanted:
+            yield int(match[1], 16), int(match[2], 16)
+
+
+def _written(start: int, stop: int) -> bool:
+    """Return whether a page of a mapping is the process's own and no longer the file's; True where nobody can tell."""
+    try:
+        with Path("/proc/self/pagemap").open("rb") as table:
+            table.seek(start // PAGESIZE * 8)
+            pages = np.frombuffer(table.read((stop - start) // PAGESIZE * 8), np.uint64)
+    except OSError:
+        return True
+    return bool((((pages & (_PRESENT | _SWAPPED)) != 0) & ((pages & _OF_FILE) == 0)).any())

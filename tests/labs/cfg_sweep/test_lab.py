@@ -28,6 +28,8 @@ FILM = {"size": "640x360", "fps": 5, "hold_s": 0.2}
 SCALES = [0, 1, 7.5, [[0, 12], [0.5, 3]]]
 STEPS, SHAPE = 4, (4, 8, 8)
 
+pytestmark = pytest.mark.usefixtures("kept_model")
+
 
 def planned(folder, **values):
     config = CfgSweepConfig.model_validate({"film": FILM, "size": 64, "steps": 3} | values)

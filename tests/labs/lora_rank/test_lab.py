@@ -24,6 +24,8 @@ from tests.lora.made import kohya_tensors, pocket_tensors, save
 
 SMALL = {"size": "640x360", "fps": 5, "hold_s": 0.2}
 
+pytestmark = pytest.mark.usefixtures("kept_model")
+
 
 def made(folder, **values):
     config = LoraRankConfig.model_validate({"film": SMALL} | values)

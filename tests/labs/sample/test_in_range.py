@@ -18,7 +18,7 @@ SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").r
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def folders(tmp_path_factory, kept_model):
     """The same run drawn in range and as it is; a scale of 30 leaves every picture's range, whatever the weights."""
     made = {}
     for in_range in (True, False):

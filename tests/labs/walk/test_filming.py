@@ -126,7 +126,8 @@ def test_waiting():
 
 @pytest.mark.parametrize("pacing", ["even", "perceptual"])
 def test_a_walk_filmed_beside_is_the_walk_filmed_after(tmp_path, monkeypatch, pacing):
-    pairs = ["seeds=[7, 21]", "steps=2", "size=64", "frames=5", "batch=2", "film.size=640x360", f"pacing={pacing}"]
+    pairs = ["seeds=[7, 21]", "steps=2", "size=64", "frames=5", "batch=2", "film.size=640x360", "film.fps=5",
+             "film.hold_s=0.2", f"pacing={pacing}"]  # fmt: skip
     config = load_configs(WalkConfig, [], [settings(WalkConfig, pairs)])[0]
     after = walk.plan(config, tmp_path / "after", None, force=False).make(Report())
     original = walk_film.filming

@@ -31,6 +31,8 @@ SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "trace.schema.json").r
 SMALL = ["steps=2", "size=64", "film.size=320x320", "film.hold_s=0.1"]
 LATENT = (4, 8, 8)
 
+pytestmark = pytest.mark.usefixtures("kept_model")
+
 
 def config(*pairs):
     return load_configs(WalkConfig, [], [settings(WalkConfig, [*SMALL, *pairs])])[0]
@@ -381,13 +383,13 @@ def test_scale_0_is_the_unconditional_run(tmp_path):
 
 
 def test_interrupted_in_the_middle_of_a_batch_it_keeps_the_batches_before(tmp_path):
-    pairs = ["seeds=[7, 21]", "frames=4", "batch=2", "steps=40"]
+    pairs = ["seeds=[7, 21]", "frames=4", "batch=2", "steps=20"]
     flags = [part for pair in [*SMALL, *pairs] for part in ("--set", pair)]
     command = [warm.command(), "walk", *flags, "-o", str(tmp_path / "run"), "--json"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             event = json.loads(line)
-            if event["event"] == "step" and event["done"] > 2 * 40:  # in the second batch
+            if event["event"] == "step" and event["done"] > 2 * 20:  # in the second batch
                 process.send_signal(signal.SIGINT)
                 break
         said = process.communicate(timeout=60)[1]
