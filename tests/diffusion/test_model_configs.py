@@ -199,14 +199,6 @@ def test_no_part_is_a_pipeline_with_parts_of_its_own(tiny, kind):
         load_model(str(tiny))
 
 
-@pytest.mark.parametrize("name", [".mine.py", ".hidden/mine.py"])
-def test_hidden_code_is_code(tiny, name):
-    (tiny / "unet" / name).parent.mkdir(exist_ok=True)
-    (tiny / "unet" / name).write_text("1")
-    with pytest.raises(ModelError, match="code of its own"):
-        load_model(str(tiny))
-
-
 @pytest.mark.parametrize("name", [["mine", "Mine"], {}, 7, None, True])
 def test_a_pipeline_without_a_name(tiny, name):
     edit(tiny / "model_index.json", _class_name=name)

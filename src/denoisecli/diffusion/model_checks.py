@@ -89,8 +89,7 @@ def _check_folder(path: Path, elsewhere: tuple[str, ...] = (), *, goes_on: bool 
 def _check_own_code(path: Path) -> None:
     """Raise ModelError where a model folder brings code of its own."""
     told = read_table(path / "model_index.json").get("_class_name")
-    files = (file for part in parts_of(path) for file in files_of(part, hidden=True))
-    if not isinstance(told, str) or any(file.suffix == ".py" for file in files):
+    if not isinstance(told, str) or any(file.suffix == ".py" for part in parts_of(path) for file in files_of(part)):
         raise ModelError(f"{path} wants to run code of its own, which denoisecli never does.", "Choose another model.")
 
 

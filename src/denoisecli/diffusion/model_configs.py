@@ -70,10 +70,10 @@ def parts_of(path: Path) -> list[Path]:
     return found
 
 
-def files_of(part: Path, *, hidden: bool = False) -> list[Path]:
-    """Return the files in a part, those of its subfolders too; links that lead nowhere are none.
+def files_of(part: Path) -> list[Path]:
+    """Return the files in a part, those of its subfolders too; hidden ones and links that lead nowhere are none.
 
-    hidden: whether those count whose names begin with a dot. No folder is entered through a link.
+    No folder is entered through a link.
 
     Raises ModelError where there are more than any model has.
     """
@@ -81,7 +81,7 @@ def files_of(part: Path, *, hidden: bool = False) -> list[Path]:
     left, seen = [part], 0
     while left:
         for entry in _entries(left.pop()):
-            if entry.name.startswith(".") and not hidden:  # what systems keep beside files: ._unet
+            if entry.name.startswith("."):  # what systems and tools keep beside files, such as ._unet of macOS
                 continue
             seen += 1
             if seen > MOST_FILES:
