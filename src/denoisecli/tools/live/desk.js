@@ -36,12 +36,11 @@ export function makeDesk({ data, tokens, get, change, onScrub, hint }) {
   const readout = makeReadout(["t", "σ", "ᾱ", "SNR"]);
   const engine = element("p", { class: "engine", "aria-live": "polite", text: "loading the model …" });
   const compare = makeCompare({
-    label: "seed", count: 4, names: ["1", "2", "3", "4"],
+    label: "seed", count: 4, // without names: a picture is chosen by itself
     get: () => ({ now: get().seed, other: get().other, mode: get().mode }),
     change: ({ now = get().seed, ...rest }) => change({ seed: now, ...rest }),
   });
-  const modes = compare.node.querySelector('[aria-label="compare"]'); // seeds are chosen by their pictures
-  const numbers = element("div", { class: "numbers" }, element("div", { class: "headline" }, readout.nodes[0], modes), readout.table);
+  const numbers = element("div", { class: "numbers" }, element("div", { class: "headline" }, readout.nodes[0], compare.node), readout.table);
   const controls = element("div", { class: "controls" }, own.node, settings.node, numbers);
   shell.side.append(controls, element("div", { class: "plot-place" }, plot.node), engine);
 
@@ -58,5 +57,5 @@ export function makeDesk({ data, tokens, get, change, onScrub, hint }) {
     timestep(level.timestep), threeFigures(level.sigma), threeFigures(level.alpha_bar), decibels(level.snr_db, level.sigma === 0 ? "∞" : "–"),
   ]);
   const tellEngine = (text) => (engine.textContent = text);
-  return { stage, shell, views, words, settings, own, plot, compare, modes, set, tellLevel, tellEngine };
+  return { stage, shell, views, words, settings, own, plot, compare, set, tellLevel, tellEngine };
 }

@@ -55,7 +55,7 @@ export function makeScreen({ data, model, pictures, saving, desk, get, change, f
       onChoose: deck ? (index) => desk.compare.choose(shown[index]) : null,
     });
     shown.forEach((i, place) => (panels[i].panel = laid[place]));
-    desk.modes.hidden = !deck || !many;
+    desk.compare.node.hidden = !deck || !many;
     desk.compare.set({ now: state.seed, other: state.other, mode });
     desk.shell.fit();
   };
