@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: scripts families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket calm drawer clean docs
+.PHONY: scripts families matrix installed help setup browser demo test quick fuzz lint format bench dist pythons pocket calm drawer words clean docs
 
 help:
 	@echo "make demo    install, then make the default deck on the built-in model and say where it lies"
@@ -130,6 +130,7 @@ SOFTENED := --files 2 --runs 1 --steps 4
 WORDED   := --files 2 --steps 4
 LEARNED  := --samples 32 --batch 8 --validate 4
 DRAWER   := --files 2 --steps 4
+TAUGHT   := --steps 4 --batch 4 --validate 4
 STRAYED  := --files 1 --per-file 2
 LORA     := --samples 16 --batch 8 --rank 4
 JUDGED   := --steps 4
@@ -148,6 +149,7 @@ SOFTENED := --files 20 --steps 2100
 WORDED   := --files 16 --steps 520
 LEARNED  := --samples 1500000 --batch 512 --lr 1.5e-3 --decay 0.999
 DRAWER   := --files 30 --steps 4400
+TAUGHT   := --steps 6000 --batch 32
 STRAYED  := --files 40 --per-file 12
 LORA     := --samples 120000 --batch 256 --lr 2e-3
 JUDGED   := --steps 1200
@@ -201,6 +203,12 @@ calm: $(STAMP)
 drawer: $(STAMP)
 	for what in states train; do $(TRAIN).preview $$what --pipeline $(POCKET)/model --out $(POCKET)/preview \
 		--size $(NETWORKS) $(DRAWER) || exit 1; done
+
+# Words that a finished model lacks, from pictures of them: those of SCENES that tell one. A chain from nothing needs no such lap.
+words: $(STAMP)
+	for what in grow train; do $(TRAIN).new_words $$what --pipeline $(POCKETS) --latents $(POCKET)/latents-scenes \
+		--out $(POCKET)/new $(TAUGHT) || exit 1; done
+	$(TRAIN).synonyms --pipeline $(POCKET)/new/model
 
 clean:
 	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache

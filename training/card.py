@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from denoisecli.config.samplers import SAMPLERS
-from training.captions import GRAMMAR, HELD_OUT, KEY
+from training.captions import GRAMMAR, HELD_OUT, KEY, LEFT_OUT
 from training.export import digests
-from training.synonyms import SYNONYMS
+from training.synonyms import SYNONYMS, WORD_ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,12 +47,13 @@ Pictures are 256 × 256, latents 4 × 32 × 32. Weights are float16 safetensors.
 
 ## The words it knows
 
-"a **landmark** on a **terrain** at **time**, **sky**, **foreground**, **style**"
+{form}
 
 {vocabulary}
 
-Each caption it was trained on has this form, one in ten was empty. A last lap taught its text encoder that phrases may
-come in any order, in part, and in short ("tower" for "stone tower"). These words are read as others:
+The captions it learnt from have this form, one in ten was empty. A later lap taught its text encoder that phrases may
+come in any order, in part, and in short ("tower" for "stone tower"). A boat floats before the terrain, or lies on the
+field. These words are read as others:
 
 {synonyms}
 
@@ -69,9 +70,10 @@ never seen, "{lora_style}" (style) and "{lora_object}" (landmark); they are in `
 
 ## How good it is
 
-The judge is a small CNN trained on renders to read the six attributes off a picture; on renders it has not seen it is
+The judge is a small CNN trained on renders to read the attributes off a picture; on renders it has not seen it is
 right {probe:.1%} of the time. {captions} random captions, one seed each, 20 DDIM steps; a sample counts when the judge
-reads what the caption says. One caption is {step:.1%}, so differences of a few per cent are noise.
+reads what the caption says. Half of them tell no colour or no side, which counts for nothing then. One caption is
+{step:.1%}, so differences of a few per cent are noise.
 
 {accuracy}
 
@@ -123,12 +125,35 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in lines)
 
 
+def whole_words(folder: Path) -> set[str]:
+    """The words, and the comma, that a pipeline's tokenizer takes for one token."""
+    tokens = json.loads((folder / "tokenizer" / "vocab.json").read_text(encoding="utf-8"))
+    return {token.removesuffix(WORD_ENDS) for token in tokens if token.endswith(WORD_ENDS)}
+
+
+def known_words(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The grammar as far as a pipeline's tokenizer has its words: attributes of which it has all."""
+    tokens = whole_words(folder)
+    known = {name: tuple(one for one in words if set(one.split()) <= tokens) for name, words in GRAMMAR.items()}
+    return {name: words for name, words in known.items() if words == GRAMMAR[name] or name not in LEFT_OUT}
+
+
+def form_of(known: Mapping[str, Sequence[str]]) -> str:
+    """The form of captions, and what may be left out."""
+    colour = "**colour** " if "colour" in known else ""
+    side = " on the **side**" if "side" in known else ""
+    form = f'"a {colour}**landmark** on a **terrain**{side} at **time**, **sky**, **foreground**, **style**"'
+    return form + (
+        f"; {' and '.join(name for name in LEFT_OUT if name in known)} may be left out" if colour or side else ""
+    )
+
+
 def accuracy_table(by_guidance: Mapping[str, Mapping[str, float]]) -> str:
     """One row for each guidance scale."""
     names = [*GRAMMAR, "mean"]
     rows = [["guidance", *names, "Fréchet", "told apart"]]
     for scale, row in by_guidance.items():
-        shares = [f"{row[name]:.1%}" for name in names]
+        shares = [f"{row[name]:.1%}" if name in row else "" for name in names]
         rows.append([scale, *shares, f"{row['frechet']:.1f}", f"{row['telltale']:.0%}"])
     return table(rows)
 
@@ -166,8 +191,10 @@ def card_text(
     sizes, counts = digests(folder), [row["captions"] for row in grid]
     unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
     megabytes = {name.split("/")[0]: size / 1e6 for name, (size, _) in sizes.items()}
-    vocabulary = [["attribute", "words"], *([name, ", ".join(words)] for name, words in GRAMMAR.items())]
-    synonyms = [["word", "read as it"], *([word, ", ".join(others)] for word, others in SYNONYMS.items())]
+    known = known_words(folder)
+    vocabulary = [["attribute", "words"], *([name, ", ".join(words)] for name, words in known.items())]
+    tokens = whole_words(folder)
+    synonyms = [["word", "read as it"], *([w, ", ".join(others)] for w, others in SYNONYMS.items() if w in tokens)]
     weights = [["file", "bytes", "sha256"], *([f"`{n}`", f"{s:,}", f"`{d}`"] for n, (s, d) in sizes.items())]
     return TEXT.format(
         caption=KEY.caption,
@@ -177,6 +204,7 @@ def card_text(
         text_mb=megabytes["text_encoder"],
         unet_mb=megabytes["unet"],
         vae_mb=megabytes["vae"],
+        form=form_of(known),
         vocabulary=table(vocabulary),
         synonyms=table(synonyms),
         lora_style=HELD_OUT["style"],

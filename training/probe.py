@@ -1,4 +1,4 @@
-"""The attribute probe: a small CNN that reads the six attributes off a picture. It judges; it is not shipped.
+"""The attribute probe: a small CNN that reads the grammar's attributes off a picture. It judges; it is not shipped.
 
 python -m training.probe --scenes build/pocket/scenes --out build/pocket/probe.pt
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.autoencoder import to_tensor
-from training.captions import GRAMMAR
+from training.captions import GRAMMAR, UNTOLD
 from training.runs import device, rate, save_whole
 from training.scenes import held_out, load_shards
 
@@ -60,20 +60,21 @@ def thumbnails(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def labels(words: Sequence[Attributes]) -> Tensor:
-    """Class numbers (n, 6)."""
+    """Class numbers (n, attributes), UNTOLD where a scene does not say."""
     return torch.tensor([one.classes() for one in words])
 
 
 @torch.no_grad()
 def accuracy(probe: Probe, small: np.ndarray, words: Sequence[Attributes]) -> dict[str, float]:
-    """Share of pictures whose attribute the probe reads as the caption has it; `mean` over attributes."""
+    """Share of the pictures that tell an attribute whose the probe reads right; `mean` over those that any tells."""
     probe.eval()
     parts = [probe(to_tensor(small[start : start + 64]).to(device())) for start in range(0, len(small), 64)]
-    truth = labels(words).to(device())
-    found = {
-        name: float((torch.cat([part[index] for part in parts]).argmax(1) == truth[:, index]).float().mean())
-        for index, name in enumerate(GRAMMAR)
-    }
+    truth, found = labels(words).to(device()), {}
+    for index, name in enumerate(GRAMMAR):
+        told = truth[:, index] != UNTOLD
+        if told.any():
+            right = torch.cat([part[index] for part in parts]).argmax(1) == truth[:, index]
+            found[name] = float(right[told].float().mean())
     return {**found, "mean": float(np.mean(list(found.values())))}
 
 
@@ -82,6 +83,13 @@ def _augment(batch: Tensor, rng: np.random.Generator) -> Tensor:
     if rng.random() < 0.4:
         batch = functional.avg_pool2d(batch, 3, 1, 1)
     return batch + float(rng.uniform(0, 0.08)) * torch.randn_like(batch)
+
+
+def _mirrored(truth: Tensor) -> Tensor:
+    """The class numbers of pictures that are turned left to right."""
+    side, turned = list(GRAMMAR).index("side"), truth.clone()
+    turned[:, side] = torch.where(truth[:, side] == UNTOLD, UNTOLD, 1 - truth[:, side])
+    return turned
 
 
 def train_probe(small: np.ndarray, words: Sequence[Attributes], steps: int, seed: int = 0) -> Probe:
@@ -93,13 +101,13 @@ def train_probe(small: np.ndarray, words: Sequence[Attributes], steps: int, seed
     optimizer = torch.optim.AdamW(probe.parameters(), lr=3e-3, weight_decay=0.02)
     for step in range(steps):
         rows = rng.integers(0, len(small), 64)
-        batch = _augment(to_tensor(small[rows]).to(place), rng)
+        batch, right = _augment(to_tensor(small[rows]).to(place), rng), truth[rows]
         if rng.random() < 0.5:
-            batch = batch.flip(3)
+            batch, right = batch.flip(3), _mirrored(right)
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * rate(step, step / steps, warmup=50, hold=0.0)
         losses = [
-            functional.cross_entropy(logits, truth[rows, index], label_smoothing=0.05)
+            functional.cross_entropy(logits, right[:, index], ignore_index=UNTOLD, label_smoothing=0.05)
             for index, logits in enumerate(probe(batch))
         ]
         optimizer.zero_grad()

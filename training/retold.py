@@ -43,7 +43,7 @@ def right(probe: Probe, pictures: np.ndarray, scenes: Sequence[Scene]) -> dict[s
         for scene, found in zip(scenes, one.argmax(1).tolist(), strict=True):
             if name in scene:
                 hits[name].append(GRAMMAR[name][found] == scene[name])
-    told = {name: float(np.mean(found)) for name, found in hits.items()}
+    told = {name: float(np.mean(found)) for name, found in hits.items() if found}
     return told | {"all": float(np.mean([hit for found in hits.values() for hit in found]))}
 
 

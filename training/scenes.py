@@ -24,7 +24,7 @@ import numpy.typing as npt
 from training.canvas import blur
 from training.captions import GRAMMAR, KEY, Attributes, from_mapping, random_attributes, training_attributes
 from training.ground import foreground, terrain, water
-from training.landmarks import lamps, landmark, smoke
+from training.landmarks import afloat, lamps, landmark, smoke
 from training.layout import draw_layout
 from training.sky import far_hills, sky
 from training.styles import PAINT, set_off
@@ -44,7 +44,9 @@ def render(words: Attributes, seed: int) -> Picture:
     bare = smoke(scene, picture)
     picture = landmark(scene, bare)
     subject = blur((np.abs(picture - bare).max(2) > 0.01).astype(np.float32), 1.0)
-    picture = foreground(scene, picture, base)
+    bare = foreground(scene, picture, base)
+    picture = afloat(scene, bare, base)
+    subject = np.maximum(subject, blur((np.abs(picture - bare).max(2) > 0.01).astype(np.float32), 1.0))
     picture = lamps(scene, np.clip(picture, 0, 1).astype(np.float32))
     painted = PAINT[words.style](set_off(picture, subject).astype(np.float32), subject)
     return (np.clip(painted, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -24,8 +24,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "cottage": ("house", "cabin", "hut"),
     "lighthouse": ("beacon",),
     "pine": ("fir", "spruce"),
+    "church": ("chapel", "cathedral"),
+    "bridge": ("viaduct",),
+    "boat": ("ship", "sailboat"),
     "windmill": ("mill",),
     "tower": ("watchtower",),
+    "red": ("scarlet", "crimson"),
     # terrain
     "cliff": ("cliffs",),
     "dune": ("dunes",),
@@ -98,11 +102,12 @@ def with_words(merges: Sequence[tuple[str, str]], words: Iterable[str]) -> list[
 def teach(folder: Path, synonyms: dict[str, tuple[str, ...]] | None = None) -> int:
     """Give a pipeline's tokenizer and text encoder the words; return how many tokens they have then.
 
-    To do it twice is to do it once.
+    To do it twice is to do it once. A word that the tokenizer has not is not stood for.
     """
     synonyms = SYNONYMS if synonyms is None else synonyms
-    means = {word: known for known, words in synonyms.items() for word in words}
-    tokens = _grow_tokenizer(folder / "tokenizer", list(means))
+    had = json.loads((folder / "tokenizer" / "vocab.json").read_text(encoding="utf-8"))
+    means = {word: known for known, words in synonyms.items() if known + WORD_ENDS in had for word in words}
+    tokens = grow_tokenizer(folder / "tokenizer", list(means))
     path = folder / "text_encoder" / "model.safetensors"
     tensors = load_file(path)
     table = tensors[EMBEDDING]
@@ -111,11 +116,11 @@ def teach(folder: Path, synonyms: dict[str, tuple[str, ...]] | None = None) -> i
     for word, known in means.items():
         grown[tokens[word + WORD_ENDS]] = table[tokens[known + WORD_ENDS]]
     save_file(tensors | {EMBEDDING: grown}, path, metadata={"format": "pt"})
-    _update(folder / "text_encoder" / "config.json", vocab_size=len(tokens))
+    update_json(folder / "text_encoder" / "config.json", vocab_size=len(tokens))
     return len(tokens)
 
 
-def _grow_tokenizer(folder: Path, words: Sequence[str]) -> dict[str, int]:
+def grow_tokenizer(folder: Path, words: Sequence[str]) -> dict[str, int]:
     """Give the tokenizer's files merges and tokens for the words; return all tokens with their numbers."""
     whole = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     before = [(first, second) for first, second in whole["model"]["merges"]]
@@ -131,7 +136,8 @@ def _grow_tokenizer(folder: Path, words: Sequence[str]) -> dict[str, int]:
     return numbered
 
 
-def _update(path: Path, **values: Any) -> None:
+def update_json(path: Path, **values: Any) -> None:
+    """Set some keys of a JSON file."""
     config = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(config | values, indent=2) + "\n", encoding="utf-8")
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import copy
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.captions import GRAMMAR, HELD_OUT, KEY, random_attributes
+from training.captions import GRAMMAR, HELD_OUT, KEY, LEFT_OUT, random_attributes
 from training.denoiser import X0_CAP, Noiser
 from training.grid import build_solver
 from training.models import MAX_TOKENS, tokenize
@@ -61,6 +60,8 @@ SHORT: dict[str, tuple[str, ...]] = {
 WHOLE, SAME, BRIEF = 0.5, 0.3, 0.25  # how often all is told, in the caption's own form, and a phrase in short
 STEPS, SCALES = 10, (1.0, 3.0, 5.0, 7.5)
 RUNS = 16  # side by side, a file
+AGAIN = {"of", "white"}
+"""Words that may come twice in a caption, so that one cannot be paired with the other's place."""
 GUESSES, WORDS, KEPT = 2000.0, 0.3, 8.0
 """What errors weigh: of guesses, of words' embeddings in other forms, and of those in the caption's own."""
 
@@ -70,23 +71,39 @@ Scene = dict[str, str]
 
 def draw_scene(rng: np.random.Generator) -> Scene:
     """The key scene or any other, whole or a part of it; now and then with words that only LoRAs know."""
-    scene = asdict(KEY if rng.random() < 0.1 else random_attributes(rng))
+    words = KEY if rng.random() < 0.1 else random_attributes(rng)
+    scene = {name: word for name, word in words.as_dict().items() if word}
     if rng.random() < 0.08:
         name = str(rng.choice(list(HELD_OUT)))
         scene[name] = HELD_OUT[name]
+    return part_of(scene, rng)
+
+
+def part_of(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene whole, or some of it. What is told of the landmark is told with it or not at all."""
     if rng.random() < WHOLE:
         return scene
-    kept = set(rng.choice(list(GRAMMAR), int(rng.integers(1, len(GRAMMAR))), replace=False).tolist())
+    free = [name for name in scene if name not in LEFT_OUT]
+    kept = set(rng.choice(free, int(rng.integers(1, len(free))), replace=False).tolist())
+    kept |= set(LEFT_OUT) if "landmark" in kept else set()
     return {name: words for name, words in scene.items() if name in kept}
 
 
 def caption(scene: Scene) -> str:
     """The scene in the one form that captions have, less what is left out."""
-    place = [f"{article} {scene[name]}" for name, article in (("landmark", "a"), ("terrain", "on a")) if name in scene]
+    place = [f"a {_coloured(scene)}"] if "landmark" in scene else []
+    if "terrain" in scene:
+        place.append(f"on a {scene['terrain']}")
+    if "side" in scene:
+        place.append(f"on the {scene['side']}")
     if "time" in scene:
         place.append(f"at {scene['time']}")
     rest = [scene[name] for name in ("sky", "foreground", "style") if name in scene]
     return ", ".join(([" ".join(place)] if place else []) + rest).removeprefix("on ").removeprefix("at ")
+
+
+def _coloured(scene: Scene) -> str:
+    return f"{scene['colour']} {scene['landmark']}" if "colour" in scene else scene["landmark"]
 
 
 def other_words(scene: Scene, rng: np.random.Generator) -> str:
@@ -106,13 +123,18 @@ def other_words(scene: Scene, rng: np.random.Generator) -> str:
 
 def _parts(said: Scene, rng: np.random.Generator) -> list[str]:
     """What is told apart from each other: the place, now and then with the time or the foreground, and the others."""
-    landmark, terrain, hour, foreground = (said.get(name) for name in ("landmark", "terrain", "time", "foreground"))
+    terrain, hour, foreground, side = (said.get(name) for name in ("terrain", "time", "foreground", "side"))
+    landmark = _coloured(said) if "landmark" in said else ""
     place = _one(rng, "a ", "a ", "") + landmark if landmark else ""
     if terrain and landmark and rng.random() < 0.15:
         place = f"a {terrain} {_one(rng, ',', 'at', '')} {place}"
     elif terrain:
         place += (_one(rng, " on a ", " on ", " at a ", " , ") if landmark else _one(rng, "a ", "")) + terrain
     found = [said["sky"]] if "sky" in said else []
+    if side and place and rng.random() < 0.6:
+        place += _one(rng, " on the ", " on the ", " at the ", " , ", " ") + side
+    elif side:
+        found.append(_one(rng, "on the ", "") + side)
     if hour and place and rng.random() < 0.5:
         place += _one(rng, " at ", " at a ", " , ") + hour
     elif hour:
@@ -187,7 +209,7 @@ class Wording:
         self.rng = np.random.default_rng((options.seed, self.step))
         self.weight = Noiser(device()).in_x0 / X0_CAP
         known = {word for phrases in (*GRAMMAR.values(), HELD_OUT.values()) for one in phrases for word in one.split()}
-        numbers = [self.tokenizer(word).input_ids[1:-1] for word in known - {"of"}]  # which stands in other places too
+        numbers = [self.tokenizer(word).input_ids[1:-1] for word in known - AGAIN]
         self.words = {one[0] for one in numbers if len(one) == 1}
         self.files = [torch.load(path, weights_only=True) for path in sorted((options.out / "states").glob("*.pt"))]
 

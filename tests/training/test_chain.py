@@ -28,6 +28,7 @@ from training import (
     grid,
     latents,
     lora,
+    new_words,
     outside,
     preview,
     probe,
@@ -405,3 +406,46 @@ def test_wording_goes_on_where_it_was_killed_and_keeps_captions_nearest(chain, t
     assert rows[0]["caption"] < 1e-5 < rows[0]["other_words"], "the weights are still those that made the states"
     assert rows[-1]["caption_words"] < rows[-1]["other_words"] < rows[0]["other_words"]
     assert (tmp_path / "text_encoder" / "model.safetensors").exists()
+
+
+@pytest.fixture
+def enlarging(chain, tmp_path):
+    arguments = ["--pipeline", str(chain.pipeline), "--latents", str(chain.latents), "--out", str(tmp_path)]
+    new_words.main(["grow", *arguments])
+    return new_words.Enlarging(new_words.parse(["train", *arguments]))
+
+
+def test_the_old_guess_is_learnt_where_nothing_new_is_told_and_a_share_of_the_truth_where_it_is(enlarging):
+    torch.manual_seed(0)
+    x_t, eps = torch.randn(4, 4, 32, 32), torch.randn(4, 4, 32, 32)
+    t = torch.tensor([soften.LOW - 100, 900, 900, 900])
+    scenes = [{"landmark": "church"}, {"landmark": "church"}, {"landmark": "castle"}, None]
+    wanted = enlarging.wanted(x_t, eps, t, scenes, torch.tensor([True, True, False, False]))
+    with torch.no_grad():
+        castle, without = (
+            enlarging.before["unet"](x_t, t, enlarging.contexts(enlarging.before["text"], [text] * 4)).sample
+            for text in ("a castle", "")
+        )
+    assert torch.equal(wanted[0], eps[0])
+    assert torch.allclose(wanted[1], torch.lerp(without[1], eps[1], soften.share(t)[1]), atol=1e-5)
+    assert torch.allclose(wanted[2], castle[2], atol=1e-5)
+    assert torch.allclose(wanted[3], without[3], atol=1e-5)
+
+
+def test_new_words_go_on_where_they_were_killed(chain, tmp_path):
+    arguments = ["--pipeline", str(chain.pipeline), "--latents", str(chain.latents), "--out", str(tmp_path)]
+    new_words.main(["grow", *arguments])
+    for steps in (3, 6):
+        new_words.main(
+            ["train", *arguments, "--steps", str(steps), "--batch", "4", "--validate", "4", "--every", "1000"]
+        )
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 6
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 3, 3, 6]
+    assert all(np.isfinite(row["new"]) for row in rows)
+    from safetensors.torch import load_file
+
+    start, taught = (
+        load_file(tmp_path / name / "unet" / "diffusion_pytorch_model.safetensors") for name in ("start", "model")
+    )
+    assert any(not torch.equal(start[name], taught[name]) for name in start)

@@ -5,7 +5,8 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from training.captions import GRAMMAR, HELD_OUT, KEY, Attributes, from_mapping, random_attributes
+from training.captions import GRAMMAR, GREY, HELD_OUT, KEY, UNTOLD, Attributes, from_mapping, random_attributes
+from training.layout import draw_layout
 from training.scenes import load_shards, render, render_shard
 
 STYLES = [*GRAMMAR["style"], HELD_OUT["style"]]
@@ -47,11 +48,63 @@ def test_a_seed_means_one_picture():
 
 
 def test_classes_follow_the_grammar():
-    words = random_attributes(np.random.default_rng(0))
-    names = list(GRAMMAR)
-    assert [GRAMMAR[name][number] for name, number in zip(names, words.classes(), strict=True)] == list(
-        words.as_dict().values()
+    rng = np.random.default_rng(0)
+    for words in (random_attributes(rng) for _ in range(20)):
+        told = zip(GRAMMAR.values(), words.classes(), strict=True)
+        assert [known[number] if number != UNTOLD else "" for known, number in told] == list(words.as_dict().values())
+
+
+def test_a_scene_may_tell_its_landmarks_colour_and_side():
+    assert Attributes(colour="blue", side="left").caption.startswith(
+        "a blue lighthouse on a rocky cliff on the left at"
     )
+    rng = np.random.default_rng(0)
+    drawn = [random_attributes(rng) for _ in range(400)]
+    assert {(one.colour, one.side) for one in drawn} == {
+        (c, s) for c in ("", "red", "blue", "white") for s in ("", "left", "right")
+    }
+    assert not any(one.colour for one in drawn if one.style in GREY)
+
+
+def test_rows_of_before_there_were_colours_read_as_ever():
+    row = {name: word for name, word in KEY.as_dict().items() if word}
+    assert from_mapping({**row, "seed": 3}) == KEY
+
+
+@pytest.mark.parametrize("landmark", GRAMMAR["landmark"])
+def test_a_landmark_stands_where_it_is_told_in_the_colour_that_is_told(landmark):
+    """What differs between red and blue is the landmark's own pixels: in them red leads, and they lie on its side."""
+    for side, seed in (("left", 21), ("right", 22)):
+        red, blue = (
+            render(
+                Attributes(landmark=landmark, time="noon", sky="clear sky", style="flat poster", side=side, colour=c),
+                seed,
+            )
+            for c in ("red", "blue")
+        )
+        painted = np.abs(red.astype(int) - blue.astype(int)).max(2) > 60
+        assert painted.mean() > 0.005
+        middle = np.median(np.nonzero(painted)[1])
+        assert (middle < 118) if side == "left" else (middle > 138)
+        assert np.median(red[painted][:, 0].astype(int) - red[painted][:, 2]) > 40
+        assert np.median(blue[painted][:, 2].astype(int) - blue[painted][:, 0]) > 40
+
+
+def test_a_boat_floats_before_its_terrain_and_is_mirrored_by_calm_water_alone():
+    rows = {}
+    for foreground in ("calm sea", "crashing waves"):
+        red, blue = (
+            render(
+                Attributes(
+                    landmark="boat", time="noon", sky="clear sky", foreground=foreground, style="flat poster", colour=c
+                ),
+                4,
+            ).astype(int)
+            for c in ("red", "blue")
+        )
+        rows[foreground] = np.nonzero(np.abs(red - blue).max(2) > 20)[0]
+    assert len(rows["calm sea"]) > 1.15 * len(rows["crashing waves"])
+    assert rows["crashing waves"].max() > draw_layout(Attributes(landmark="boat"), 4).shore
 
 
 def test_a_shard_is_whole_reproducible_and_not_made_twice(tmp_path):

@@ -3,17 +3,18 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from training.captions import GRAMMAR, HELD_OUT, KEY
 from training.synonyms import SYNONYMS
-from training.wording import SHORT, aligned, caption, draw_scene, other_words
+from training.wording import SHORT, aligned, caption, draw_scene, other_words, part_of
 
-BETWEEN = {"a", "on", "at", "of", ","}
+BETWEEN = {"a", "on", "at", "of", ",", "the"}
 
 
 def test_a_whole_scene_is_told_as_captions_tell_it():
-    assert caption(asdict(KEY)) == KEY.caption
+    for words in (KEY, replace(KEY, colour="red", side="right")):
+        assert caption({name: word for name, word in asdict(words).items() if word}) == words.caption
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,7 @@ def test_a_whole_scene_is_told_as_captions_tell_it():
         ({"time": "dusk", "style": "oil painting"}, "dusk, oil painting"),
         ({"terrain": "sand dune", "time": "noon"}, "a sand dune at noon"),
         ({"landmark": "castle", "sky": "clear sky"}, "a castle, clear sky"),
+        ({"landmark": "boat", "colour": "red", "side": "left"}, "a red boat on the left"),
     ],
 )
 def test_a_part_of_a_scene(scene, expected):
@@ -38,6 +40,12 @@ def test_other_words_tell_the_same_scene():
         own = {word for phrases in forms for phrase in phrases for word in phrase.split()}
         assert set(told.replace(",", " , ").split()) <= own | BETWEEN, told
         assert all(any(form in told for form in phrases) for phrases in forms), told
+
+
+def test_a_landmark_that_is_told_keeps_its_colour_and_one_that_is_not_leaves_none():
+    rng, scene = np.random.default_rng(1), {**asdict(KEY), "colour": "blue", "side": "left"}
+    for part in (part_of(scene, rng) for _ in range(200)):
+        assert ("landmark" in part) == ("colour" in part) == ("side" in part)
 
 
 def test_short_forms_are_of_the_grammar_and_begin_with_words_that_the_model_has():

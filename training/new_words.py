@@ -1,0 +1,292 @@
+"""Teach a finished, softened model words that it lacks, from pictures of them, without unlearning the others.
+
+    python -m training.new_words grow --pipeline src/denoisecli/pocket --out build/pocket/new
+    python -m training.new_words train --latents build/pocket/latents --out build/pocket/new
+
+A chain from nothing needs no such lap: its scenes have all words of the grammar. This one starts from a model whose
+words are followed by a share of the gap alone (`training.soften`), so the truth is not what it is to guess:
+
+    eps' = uncond + share(t) · (eps − uncond)
+
+on pictures of new words, where uncond is the old model's guess without words; on average that is uncond + share · gap.
+Where nothing new is told, and where nothing is told, the old model's own guess is what is to be learnt. Scenes are told
+as `training.wording` tells them, in the caption's form and in others. `model/` has the averaged weights and the grown
+tokenizer; a run that was killed goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from training.denoiser import Noiser, stratified_levels
+from training.latents import load_latents
+from training.models import tokenize
+from training.runs import (
+    Average,
+    Log,
+    agree,
+    average_gradients,
+    by_steps_or_clock,
+    device,
+    gather,
+    join_workers,
+    load_checkpoint,
+    rate,
+    save_whole,
+    workers,
+)
+from training.sampling import Sampler
+from training.soften import LOW, share
+from training.synonyms import EMBEDDING, WORD_ENDS, grow_tokenizer, update_json
+from training.wording import Scene, caption, other_words, part_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from training.captions import Attributes
+
+NEW: dict[str, dict[str, str]] = {
+    "landmark": {"church": "cottage", "bridge": "castle", "boat": "windmill"},
+    "side": {"left": "on", "right": "at"},
+    "colour": {"red": "golden", "blue": "clear"},
+}
+"""Words to learn, by attribute, each with the known word that its embedding starts near. White is one of the sky's."""
+NEAR = 0.5  # the spread of the start around that word, in standard deviations of the table
+OFTEN = 2.5  # how often a picture of something new is drawn, for one of what the old model knows
+SIDE = 0.5  # how often a side is told that could be
+EMPTY, SAME = 0.1, 0.6  # how often nothing is told, and a scene in the caption's own form
+
+
+def grow(folder: Path, teach: Sequence[str] = tuple(NEW), seed: int = 0) -> None:
+    """Give a pipeline's tokenizer and text encoder the new words of some attributes, untaught."""
+    words = {word: known for name in teach for word, known in NEW[name].items()}
+    tokens = grow_tokenizer(folder / "tokenizer", list(words))
+    path = folder / "text_encoder" / "model.safetensors"
+    tensors = load_file(path)
+    table, generator = tensors[EMBEDDING], torch.Generator().manual_seed(seed)
+    grown = table.new_zeros(len(tokens), table.shape[1])
+    grown[: len(table)] = table
+    for word, known in words.items():
+        near = table[tokens[known + WORD_ENDS]]
+        grown[tokens[word + WORD_ENDS]] = near + NEAR * table.float().std() * torch.randn(
+            near.shape, generator=generator
+        )
+    save_file(tensors | {EMBEDDING: grown}, path, metadata={"format": "pt"})
+    update_json(folder / "text_encoder" / "config.json", vocab_size=len(tokens))
+
+
+def shows_new(words: Attributes) -> bool:
+    """Whether a picture shows what the old model was never taught. Old ones stood left and right as well."""
+    return bool(words.colour) or words.landmark in NEW["landmark"]
+
+
+class Lessons:
+    """Draws scenes with their latents, and how each is told. Nothing is shown or told of what is not to be taught."""
+
+    def __init__(self, folder: Path, rng: np.random.Generator, teach: Sequence[str] = tuple(NEW)) -> None:
+        data = load_latents(folder)
+        self.latents, self.words, self.rng, self.teach = torch.from_numpy(data.latents), data.words, rng, teach
+        often = np.array([self._often(one) for one in data.words]) * ~data.held_out
+        self.often, self.held = (
+            often / often.sum(),
+            [row for row in np.flatnonzero(data.held_out) if self._often(data.words[row])],
+        )
+
+    def draw(self, count: int) -> tuple[Tensor, list[bool], list[Scene | None]]:
+        """Latents (count, 4, 32, 32), whether a picture has something new, and what is told of it; None is nothing."""
+        rows = self.rng.choice(len(self.often), count, p=self.often)
+        words = [self.words[row] for row in rows]
+        return self.latents[rows].float().to(device()), [*map(shows_new, words)], [self._scene(one) for one in words]
+
+    def _scene(self, words: Attributes) -> Scene | None:
+        """A picture's scene, whole or in part."""
+        if self.rng.random() < EMPTY:
+            return None
+        scene = part_of({name: word for name, word in words.as_dict().items() if word}, self.rng)
+        if "side" not in self.teach or self.rng.random() >= SIDE:
+            scene.pop("side", None)
+        return scene
+
+    def _often(self, words: Attributes) -> float:
+        strange = words.landmark in NEW["landmark"] and "landmark" not in self.teach
+        if strange or (words.colour and "colour" not in self.teach):
+            return 0.0
+        return OFTEN if shows_new(words) else 1.0
+
+    def tell(self, scene: Scene | None) -> str:
+        """The text of a scene, as captions have it or in other words."""
+        if scene is None:
+            return ""
+        return caption(scene) if self.rng.random() < SAME else other_words(scene, self.rng)
+
+
+class Enlarging:
+    """The run: the model that grows, the one that it was, and the step that moves it on."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.step, self.rank = options, 0, join_workers()
+        self.sampler = Sampler.from_folder(options.out / "start")
+        self.before = nn.ModuleDict({"unet": self.sampler.unet, "text": self.sampler.text}).requires_grad_(False)
+        self.model = copy.deepcopy(self.before).requires_grad_(True)
+        self.average = Average(self.model, options.decay)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
+        state = load_checkpoint(options.out / "checkpoint.pt")
+        if state is not None:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.average.restore(state["average"])
+            self.step = int(state["step"])
+        torch.manual_seed(1_000_003 * self.rank + options.seed + self.step)
+        rng = np.random.default_rng((options.seed, self.step, self.rank))
+        self.lessons = Lessons(options.latents, rng, options.teach)
+        self.noiser = Noiser(device())
+        self.weight = self.noiser.in_x0.sqrt()  # between errors in eps, which lie at low noise, and in x0
+        self.begun, self.first = time.monotonic(), self.step / options.steps
+
+    def contexts(self, text: nn.Module, texts: Sequence[str]) -> Tensor:
+        """Contexts (n, 32, 128)."""
+        return text(tokenize(self.sampler.tokenizer, list(texts)).to(device()))[0]
+
+    def wanted(self, x_t: Tensor, eps: Tensor, t: Tensor, scenes: Sequence[Scene | None], new: Tensor) -> Tensor:
+        """The eps (n, 4, 32, 32) to learn; `new` (n,) says which pictures or tellings have what the old model lacks."""
+        old = [caption(scene) if scene and not one else "" for scene, one in zip(scenes, new.tolist(), strict=True)]
+        asked = ~new | (t > LOW)
+        wanted = eps.clone()
+        guess = self.before["unet"](x_t[asked], t[asked], self.contexts(self.before["text"], old)[asked]).sample.float()
+        kept = torch.where(new, share(t), 0.0)[asked][:, None, None, None]
+        wanted[asked] = torch.lerp(guess, eps[asked], kept)
+        return wanted
+
+    def advance(self) -> Tensor:
+        """One optimizer step; return its loss."""
+        x0, words, scenes = self.lessons.draw(self.options.batch)
+        t, eps = stratified_levels(len(x0), device()), torch.randn_like(x0)
+        new = torch.tensor([bool(scene) and (one or "side" in scene) for scene, one in zip(scenes, words, strict=True)])
+        x_t = self.noiser.add(x0, eps, t)
+        with torch.autocast(device().type, torch.bfloat16, enabled=self.options.half):
+            with torch.no_grad():
+                wanted = self.wanted(x_t, eps, t, scenes, new.to(device()))
+            context = self.contexts(self.model["text"], [self.lessons.tell(scene) for scene in scenes])
+            guess = self.model["unet"](x_t, t, context).sample
+        loss = (self.weight[t] * (guess.float() - wanted).square().mean((1, 2, 3))).mean()
+        self.progress = self.measure_progress()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.lr * rate(self.step, self.progress, hold=0.2)
+        self.optimizer.zero_grad()
+        loss.backward()
+        average_gradients(self.model.parameters())
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update()
+        self.step += 1
+        return loss.detach()
+
+    def measure_progress(self) -> float:
+        """Share of the run that is done, 0..1, by steps or by the clock."""
+        done = (self.step + 1) / self.options.steps
+        return agree(by_steps_or_clock(done, self.first, self.begun, self.options.minutes))
+
+    @torch.no_grad()
+    def errors(self) -> dict[str, float]:
+        """Errors on held-out pictures at t = 150, 350 … 950: old captions from the old guess, new from the truth."""
+        rows = self.lessons.held[: self.options.validate]
+        told = [self.lessons.words[row] for row in rows]
+        new = torch.tensor([shows_new(one) or bool(one.side) for one in told]).to(device())
+        x0 = self.lessons.latents[rows].float().to(device())
+        eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(9)).to(device())
+        t = (torch.arange(len(rows), device=device()) % 5) * 200 + 150
+        x_t = self.noiser.add(x0, eps, t)
+        scenes = [{name: word for name, word in one.as_dict().items() if word} for one in told]
+        wanted, context = (
+            self.wanted(x_t, eps, t, scenes, new),
+            self.contexts(self.model["text"], [*map(caption, scenes)]),
+        )
+        found = torch.cat(
+            [
+                self.model["unet"](*part).sample
+                for part in zip(*(one.split(32) for one in (x_t, t, context)), strict=True)
+            ]
+        )
+        error = self.weight[t] * (found - wanted).square().mean((1, 2, 3))
+        return {"old": float(error[~new].mean()), "new": float(error[new].mean())}
+
+    def checkpoint(self, losses: list[Tensor], seconds: float) -> None:
+        """Measure the averaged weights, log, and save all that a resumed run needs."""
+        with self.average:
+            row = {name: float(f"{value:.3g}") for name, value in self.errors().items()}
+            for name, part in (("unet", "unet"), ("text_encoder", "text")):
+                copy.deepcopy(self.model[part]).half().save_pretrained(self.options.out / "model" / name)
+        a_second = round(len(losses) * workers() * self.options.batch / max(seconds, 1e-9), 1)
+        self.log.write(step=self.step, train=float(f"{gather(losses):.3g}"), **row, samples_per_s=a_second)
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        save_whole({**state, "average": self.average.state(), "step": self.step}, self.options.out / "checkpoint.pt")
+
+    def train(self) -> None:
+        """Train to `--steps`, or to the end of `--minutes`."""
+        self.log = Log(self.options.out / "log.jsonl")
+        self.progress = self.first
+        if self.rank == 0:
+            self.checkpoint([torch.zeros(())], 1.0)
+        losses: list[Tensor] = []
+        started = time.monotonic()
+        while self.progress < 1:
+            losses.append(self.advance())
+            elapsed = agree(time.monotonic() - started)
+            if elapsed > self.options.every or self.progress >= 1:
+                if self.rank == 0:
+                    self.checkpoint(losses, elapsed)
+                losses, started = [], time.monotonic()
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line of this stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("grow", "train"))
+    parser.add_argument("--pipeline", type=Path, default=Path("src/denoisecli/pocket"))
+    parser.add_argument("--latents", type=Path, default=Path("build/pocket/latents-scenes"))
+    parser.add_argument("--out", type=Path, default=Path("build/pocket/new"))
+    parser.add_argument(
+        "--teach", nargs="+", choices=NEW, default=list(NEW), help="attributes whose new words to learn"
+    )
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
+    parser.add_argument("--batch", type=int, default=16, help="pictures a step and worker")
+    parser.add_argument("--lr", type=float, default=3e-4)
+    parser.add_argument(
+        "--half", action="store_true", help="compute in bfloat16: a third faster where the processor has it"
+    )
+    parser.add_argument("--decay", type=float, default=0.998, help="of the weights' moving average")
+    parser.add_argument("--validate", type=int, default=160, help="held-out pictures to measure on")
+    parser.add_argument("--every", type=float, default=240, help="seconds between checkpoints")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Copy the model and give it the words; or teach them."""
+    options = parse(argv)
+    if options.what == "train":
+        Enlarging(options).train()
+        return
+    for name in ("start", "model"):
+        if not (options.out / name).exists():
+            partial = options.out / f"{name}.partial"
+            shutil.copytree(options.pipeline, partial, dirs_exist_ok=True)
+            grow(partial, options.teach)
+            partial.rename(options.out / name)
+
+
+if __name__ == "__main__":
+    main()
