@@ -45,17 +45,19 @@ def on_terminal(command, cwd, env):
     with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=theirs, env=env) as process:
         os.close(theirs)
         seen, deadline = b"", time.monotonic() + 120
-        while time.monotonic() < deadline:
-            if select.select([ours], [], [], 0.2)[0]:
-                try:
-                    block = os.read(ours, 65536)
-                except OSError:  # Linux says EIO when the other end is closed
-                    break
-                if not block:
-                    break
-                seen += block
+        try:
+            while time.monotonic() < deadline:
+                if select.select([ours], [], [], 0.2)[0]:
+                    try:
+                        block = os.read(ours, 65536)
+                    except OSError:  # Linux says EIO when the other end is closed
+                        break
+                    if not block:
+                        break
+                    seen += block
+        finally:
+            os.close(ours)  # else a command that came too late waits for a reader, and the test for the command
         out, _ = process.communicate(timeout=10)
-    os.close(ours)
     return out.decode(), seen.decode(errors="replace")
 
 
