@@ -189,6 +189,23 @@ def test_a_logs_lines_say_where_it_is_once(capsys):
     assert said == ["sampling 0/8", "sampling 8/8", "loading the model ..."]
 
 
+def test_a_logs_rate_is_of_what_is_made_now(capsys, monkeypatch):
+    """A run that went on said "1732 a second": of steps that another process had made."""
+    lines, now = Lines(), iter([0.0, 0.0, 10.0])
+    monkeypatch.setattr("denoisecli.cli.console.time.monotonic", lambda: next(now))
+    lines.stage("sample", 80)
+    lines.passed(40)
+    lines.step(60)
+    assert capsys.readouterr().err.splitlines() == ["sampling 0/80", "sampling 60/80 (2.0 a second, 10 s left)"]
+
+
+def test_a_log_tells_no_rate_where_nothing_is_made(capsys):
+    lines = Lines()
+    lines.stage("sample", 80)
+    lines.passed(80)
+    assert capsys.readouterr().err.splitlines() == ["sampling 0/80", "sampling 80/80"]
+
+
 def test_show_in_a_pipe_breaks_no_line(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     from denoisecli.trace import Trace

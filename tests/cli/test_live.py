@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from denoisecli.cli.live import half_blocks
+from denoisecli.cli.live import Live, _Rate, half_blocks
 from denoisecli.cli.terminal import plain
 from tests import warm
 
@@ -75,3 +75,16 @@ def test_live_block(tmp_path, colour, pictures):
     assert "done" in seen
     assert "[/foo] �[31m" in seen
     assert ("▀" in seen) == pictures
+
+
+def test_rates_are_of_what_is_made_now(monkeypatch):
+    """What was made before the run was interrupted moves the bars, and counts for no speed."""
+    block, now = Live(), [0.0]
+    monkeypatch.setattr("rich.progress.Task.elapsed", property(lambda _: now[0]))
+    block.stage("sample", 80)
+    block.passed(40)
+    rate = _Rate()
+    assert [str(rate.render(task)) for task in block.progress.tasks] == ["0 s", "40/80"]
+    now[0] = 10.0
+    block.step(60)
+    assert [str(rate.render(task)) for task in block.progress.tasks] == ["about 01:24 left", "60/80  2.0 it/s"]
