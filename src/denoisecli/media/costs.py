@@ -10,6 +10,7 @@ import re
 import struct
 from typing import IO
 
+MOST_PIXELS = 64_000_000  # 8000 × 8000; far more than any model paints, far less than memory
 MOST_SIDE = 100_000  # pixels; each row takes memory of its own, however short
 MOST_DRAWN = 1_280_000_000  # pixels of a JPEG, counted in each of its scans: a progressive one has ten
 MOST_JPEG = 1 << 28  # bytes: four for each pixel of the largest picture that is read
