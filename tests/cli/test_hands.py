@@ -217,6 +217,21 @@ def test_show_in_a_pipe_breaks_no_line(tmp_path, monkeypatch):
     assert any(line.startswith("command") and line.rstrip().endswith("x" * 300) for line in lines)
 
 
+def test_show_lays_out_no_list_of_files(tmp_path, monkeypatch):
+    """Of 100,000 files, two thirds of the time went into wrapping lines that are not wrapped."""
+    from rich.text import Text
+
+    from denoisecli.trace import Trace
+
+    rows = [{"path": f"images/{number:04}.png", "bytes": 1000, "kind": "image"} for number in range(2000)]
+    folder = Trace("sample", {}, {"artifacts": rows}).save(tmp_path / "run")
+    laid_out, wrap = [], Text.wrap
+    monkeypatch.setattr(Text, "wrap", lambda text, *a, **k: (laid_out.append(len(text)), wrap(text, *a, **k))[1])
+    lines = run("show", folder).stdout.splitlines()
+    assert len([line for line in lines if line.startswith("images/")]) == 2000
+    assert sum(laid_out) < 2000
+
+
 def test_models_tells_the_words_that_pocket_knows():
     told = run("models", "pocket").stdout
     assert "lighthouse" in told
