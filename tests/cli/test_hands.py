@@ -237,3 +237,12 @@ def test_models_tells_the_words_that_pocket_knows():
     assert "lighthouse" in told
     assert "pocket/woodcut-print" in told
     assert json.loads(run("models", "pocket", "--json").stdout)["words"]["time"] == ["dawn", "noon", "dusk", "night"]
+
+
+def test_a_dry_run_of_very_many_runs_asks_first(tmp_path):
+    """It listed any product: a billion runs of two lines each."""
+    many = ("batch", "--vary", "seed=0-99999", "--dry-run", "--runs-dir", tmp_path)
+    refused = run(*many, code=2)
+    assert refused.stdout == ""
+    assert "That is a long list: 100,000 runs." in refused.stderr
+    assert len(run(*many, "--shard", "1/50000").stdout.splitlines()) == 2
