@@ -39,6 +39,10 @@ class Report:
     def step(self, done: int, **details: Any) -> None:
         """Tell that `done` pieces of this stage are done."""
 
+    def passed(self, done: int) -> None:
+        """Tell that the pieces up to `done` need not be made: no rate counts them. By default as `step`."""
+        self.step(done)
+
     def guess(self, picture: NDArray[np.uint8]) -> None:
         """Show a small picture (H, W, 3) of what the model has in mind."""
 

@@ -51,6 +51,7 @@ def test_values(lab, text, key, values):
         pytest.param("cfg=3,3", "3 is there twice", id="twice"),
         pytest.param("seed=5-2", "runs backwards; write 2-5", id="backwards"),
         pytest.param("seed=0-9999999", "10,000,000 values are too many", id="too many"),
+        pytest.param("seed=0-99999,200000", "100,001 values are too many", id="too many, beside a range"),
         pytest.param("prompt=@nowhere.txt", "nowhere.txt cannot be read: No such file", id="no file"),
         pytest.param("prompt=[a", "is not YAML", id="broken YAML"),
         pytest.param("lab=walk", "the lab cannot vary", id="lab"),
@@ -79,6 +80,15 @@ def test_file_refused(tmp_path, content, says):
     (tmp_path / "prompts.txt").write_bytes(content)
     with pytest.raises(ConfigError, match=says):
         variation(DECK, f"prompt=@{tmp_path / 'prompts.txt'}")
+
+
+def test_a_file_of_too_many_values_is_not_read_to_its_end(tmp_path, monkeypatch):
+    """Each line is read and checked before anything begins: a million of them took minutes."""
+    monkeypatch.setattr("denoisecli.batch.variations.MOST_LISTED", 3)
+    monkeypatch.setattr("denoisecli.batch.variations.read_setting", lambda *_: pytest.fail("read"))
+    (tmp_path / "values.txt").write_text("3\n4\n\n5\n6\n")
+    with pytest.raises(ConfigError, match=r"4 values are too many \(at most 3\)"):
+        variation(DECK, f"cfg=@{tmp_path / 'values.txt'}")
 
 
 def configs(found, first=0, behind=10**6):

@@ -189,6 +189,23 @@ def test_a_logs_lines_say_where_it_is_once(capsys):
     assert said == ["sampling 0/8", "sampling 8/8", "loading the model ..."]
 
 
+def test_a_logs_rate_is_of_what_is_made_now(capsys, monkeypatch):
+    """A run that went on said "1732 a second": of steps that another process had made."""
+    lines, now = Lines(), iter([0.0, 0.0, 10.0])
+    monkeypatch.setattr("denoisecli.cli.console.time.monotonic", lambda: next(now))
+    lines.stage("sample", 80)
+    lines.passed(40)
+    lines.step(60)
+    assert capsys.readouterr().err.splitlines() == ["sampling 0/80", "sampling 60/80 (2.0 a second, 10 s left)"]
+
+
+def test_a_log_tells_no_rate_where_nothing_is_made(capsys):
+    lines = Lines()
+    lines.stage("sample", 80)
+    lines.passed(80)
+    assert capsys.readouterr().err.splitlines() == ["sampling 0/80", "sampling 80/80"]
+
+
 def test_show_in_a_pipe_breaks_no_line(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     from denoisecli.trace import Trace
@@ -200,8 +217,32 @@ def test_show_in_a_pipe_breaks_no_line(tmp_path, monkeypatch):
     assert any(line.startswith("command") and line.rstrip().endswith("x" * 300) for line in lines)
 
 
+def test_show_lays_out_no_list_of_files(tmp_path, monkeypatch):
+    """Of 100,000 files, two thirds of the time went into wrapping lines that are not wrapped."""
+    from rich.text import Text
+
+    from denoisecli.trace import Trace
+
+    rows = [{"path": f"images/{number:04}.png", "bytes": 1000, "kind": "image"} for number in range(2000)]
+    folder = Trace("sample", {}, {"artifacts": rows}).save(tmp_path / "run")
+    laid_out, wrap = [], Text.wrap
+    monkeypatch.setattr(Text, "wrap", lambda text, *a, **k: (laid_out.append(len(text)), wrap(text, *a, **k))[1])
+    lines = run("show", folder).stdout.splitlines()
+    assert len([line for line in lines if line.startswith("images/")]) == 2000
+    assert sum(laid_out) < 2000
+
+
 def test_models_tells_the_words_that_pocket_knows():
     told = run("models", "pocket").stdout
     assert "lighthouse" in told
     assert "pocket/woodcut-print" in told
     assert json.loads(run("models", "pocket", "--json").stdout)["words"]["time"] == ["dawn", "noon", "dusk", "night"]
+
+
+def test_a_dry_run_of_very_many_runs_asks_first(tmp_path):
+    """It listed any product: a billion runs of two lines each."""
+    many = ("batch", "--vary", "seed=0-99999", "--dry-run", "--runs-dir", tmp_path)
+    refused = run(*many, code=2)
+    assert refused.stdout == ""
+    assert "That is a long list: 100,000 runs." in refused.stderr
+    assert len(run(*many, "--shard", "1/50000").stdout.splitlines()) == 2

@@ -37,3 +37,12 @@ def test_the_page_says_what_the_commands_say(request):
     if request.config.getoption("--update-golden"):
         PAGE.write_text(text, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == text
+
+
+def test_no_commands_line_is_cut_at_eighty_columns():
+    given = os.environ | {"COLUMNS": "80", "TERM": "dumb"}
+    code = CODE.replace("terminal_width=100", "terminal_width=78")  # click leaves two free
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=given)
+    lists = [page.partition("Commands:\n")[2] for page in done.stdout.split("\n## ")]
+    assert "  fork" in lists[1]
+    assert not [line for said in lists for line in said.splitlines() if line.endswith("...")]

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from denoisecli.cli.live import half_blocks
+from denoisecli.cli.live import Live, _Rate, half_blocks
 from denoisecli.cli.terminal import plain
 from tests import warm
 
@@ -45,17 +45,19 @@ def on_terminal(command, cwd, env):
     with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=theirs, env=env) as process:
         os.close(theirs)
         seen, deadline = b"", time.monotonic() + 120
-        while time.monotonic() < deadline:
-            if select.select([ours], [], [], 0.2)[0]:
-                try:
-                    block = os.read(ours, 65536)
-                except OSError:  # Linux says EIO when the other end is closed
-                    break
-                if not block:
-                    break
-                seen += block
+        try:
+            while time.monotonic() < deadline:
+                if select.select([ours], [], [], 0.2)[0]:
+                    try:
+                        block = os.read(ours, 65536)
+                    except OSError:  # Linux says EIO when the other end is closed
+                        break
+                    if not block:
+                        break
+                    seen += block
+        finally:
+            os.close(ours)  # else a command that came too late waits for a reader, and the test for the command
         out, _ = process.communicate(timeout=10)
-    os.close(ours)
     return out.decode(), seen.decode(errors="replace")
 
 
@@ -73,3 +75,16 @@ def test_live_block(tmp_path, colour, pictures):
     assert "done" in seen
     assert "[/foo] �[31m" in seen
     assert ("▀" in seen) == pictures
+
+
+def test_rates_are_of_what_is_made_now(monkeypatch):
+    """What was made before the run was interrupted moves the bars, and counts for no speed."""
+    block, now = Live(), [0.0]
+    monkeypatch.setattr("rich.progress.Task.elapsed", property(lambda _: now[0]))
+    block.stage("sample", 80)
+    block.passed(40)
+    rate = _Rate()
+    assert [str(rate.render(task)) for task in block.progress.tasks] == ["0 s", "40/80"]
+    now[0] = 10.0
+    block.step(60)
+    assert [str(rate.render(task)) for task in block.progress.tasks] == ["about 01:24 left", "60/80  2.0 it/s"]

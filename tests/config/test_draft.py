@@ -4,6 +4,7 @@ import pytest
 
 from denoisecli.config.command import command_of
 from denoisecli.config.load import build, flags, settings
+from denoisecli.labs.job import draft_note, draft_words
 from denoisecli.registry import CONFIGS, ROOMS
 
 
@@ -15,7 +16,7 @@ def draft(lab, *pairs, **given):
 def test_a_draft_is_smaller(lab):
     found, whole = draft(lab), CONFIGS[lab]()
     assert found.film.size == (960, 540)
-    assert found.draft_words
+    assert draft_words(found)
     for key in CONFIGS[lab].draft:
         mine, usual = getattr(found, key), getattr(whole, key)
         assert (len(mine) < len(usual)) if isinstance(usual, tuple) else (mine < usual)
@@ -67,12 +68,11 @@ SMALL = "a film of 960×540"
     ],
 )
 def test_what_it_leaves_out_is_said_and_what_was_set_is_not(lab, pairs, said):
-    assert draft(lab, *pairs).draft_words == ", ".join(said)
+    assert draft_words(draft(lab, *pairs)) == ", ".join(said)
 
 
 def test_a_run_says_that_it_is_a_draft():
     from denoisecli.cli.wording import expected
-    from denoisecli.labs.job import draft_note
 
     text = expected({"makes": "2 pictures", "seconds": 9.0} | draft_note(draft("sample")))
     assert text.startswith("2 pictures: about 9 s. A draft: 2 seeds instead of 4")

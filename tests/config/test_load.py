@@ -7,6 +7,7 @@ import pytest
 
 from denoisecli.config.base import Lora
 from denoisecli.config.load import Layer, build, environment, flags, load_any, load_configs, settings, unknown_variables
+from denoisecli.config.yaml import read_documents
 from denoisecli.errors import ConfigError
 from denoisecli.labs.sample.config import SampleConfig
 from denoisecli.safe_text import safe
@@ -84,6 +85,14 @@ def test_wrong_config(tmp_path, text, line, says):
     assert f"x.yaml:{line}: " in message
     assert says in message
     assert caught.value.exit_code == 2
+
+
+def test_a_file_of_more_documents_than_anybody_writes(tmp_path, monkeypatch):
+    """60,000 documents of 1 MB took more than ten seconds to check."""
+    monkeypatch.setattr("denoisecli.config.yaml.MOST_DOCUMENTS", 3)
+    assert len(read_documents(b"---\nlab: noise\n" * 3, "x.yaml")) == 3
+    with pytest.raises(ConfigError, match="x.yaml:7: more than 3 documents"):
+        read_documents(b"---\nlab: noise\n" * 4, "x.yaml")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ VALUES = [
     ("vae/config.json", "shift_factor", "x"),
     ("unet/config.json", "in_channels", 0),
     ("unet/config.json", "layers_per_block", 10**9),
+    ("unet/config.json", "layers_per_block", 1000),
+    ("vae/config.json", "layers_per_block", [501, 1]),
     ("unet/config.json", "anything_else", float("inf")),
     ("text_encoder/config.json", "num_hidden_layers", 10**9),
     ("text_encoder/config.json", "vocab_size", -5),

@@ -317,6 +317,34 @@ def test_pndm_with_runge_kutta_has_one_state_a_step(pipes):
     assert len(trace.record["extra_evaluations"]) == 9
 
 
+@pytest.mark.parametrize("strength", [0.9, 0.5])
+def test_pndm_from_a_picture_records_the_levels_that_it_is_told(pipes, strength):
+    """diffusers' list has the second level twice, and its second evaluation goes back to the first state, wherever the
+    run begins: on the way it so steps over the level that it was told then. The record is of what it was told."""
+    from diffusers import StableDiffusionImg2ImgPipeline
+
+    pipe = prepared(pipes, "sd", "pndm")
+    pipe.scheduler.register_to_config(skip_prk_steps=True)
+    own = StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
+    given = embeds(pipe, 1) | {"image": torch.rand(1, 3, 16, 16), "strength": strength, "num_inference_steps": 10}
+    told = []
+
+    def run():
+        return own(**given, generator=torch.Generator().manual_seed(7), output_type="latent").images
+
+    plain, step = run(), own.scheduler.step
+    own.scheduler.step = lambda output, t, *rest, **more: (told.append(float(t)), step(output, t, *rest, **more))[1]
+    try:
+        with record(own) as trace:
+            assert torch.equal(run(), plain)
+    finally:
+        del own.scheduler.step
+    first, second, *rest = told
+    assert trace.timesteps.tolist() == [first, *rest, 0.0]
+    assert [row["timestep"] for row in trace.record["extra_evaluations"]] == [second]
+    np.testing.assert_allclose(trace.alpha_bars[:-1], own.scheduler.alphas_cumprod[[int(t) for t in (first, *rest)]])
+
+
 @pytest.mark.parametrize("sampler", ["ddim", "heun", "dpmpp_2m"])
 def test_states_follow_from_each_other(pipes, sampler):
     """The state after step k is the one before step k + 1: the last of a shorter prefix of the same schedule."""

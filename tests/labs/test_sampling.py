@@ -22,10 +22,13 @@ from denoisecli.trace_files import write_arrays
 
 class Notes(Report):
     def __init__(self):
-        self.warnings = []
+        self.warnings, self.kept = [], []
 
     def warn(self, text):
         self.warnings.append(text)
+
+    def passed(self, done):
+        self.kept.append(done)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +199,7 @@ def test_split_that_changed_half_way_survives_an_interruption(tmp_path, pocket):
         raise KeyboardInterrupt
     with job.folder.open():
         assert sample_all(job, pocket, samples, batch=2).record["batches"] == [[0, 1], [2], [3], [4]]
+    assert job.report.kept == [steps * job.config.steps for steps in (2, 3)]  # of the others a rate may tell
 
 
 def test_out_of_memory_at_one_is_an_error(tmp_path, pocket):

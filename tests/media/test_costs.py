@@ -13,6 +13,7 @@ from PIL import GifImagePlugin, Image, TiffImagePlugin
 from denoisecli.errors import MediaError, NotRecorded
 from denoisecli.interop.metadata import texts_of
 from denoisecli.media import costs
+from denoisecli.media.formats import open_image
 from denoisecli.media.images import open_picture
 
 SMALL = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
@@ -83,6 +84,26 @@ def test_what_people_have_is_read(tmp_path, name):
     (tmp_path / "x").write_bytes(USUAL[name])
     assert open_picture(tmp_path / "x").size == (64, 48)
     texts_of(tmp_path / "x")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_is_read_once(tmp_path, progressive):
+    """It was read for its scans, and again for its pixels: another file then, where somebody wrote to it meanwhile."""
+
+    class Heard(io.BytesIO):
+        taken = 0
+
+        def read(self, *size):
+            got = super().read(*size)
+            self.taken += len(got)
+            return got
+
+    Image.effect_noise((256, 256), 80).save(tmp_path / "x.jpg", progressive=progressive)
+    raw = (tmp_path / "x.jpg").read_bytes()
+    file = Heard(raw)
+    with open_image(file) as image:
+        image.load()
+    assert len(raw) <= file.taken <= len(raw) + costs.MOST_HEAD < 2 * len(raw)
 
 
 @pytest.mark.parametrize("kind", [GifImagePlugin.GifImageFile, TiffImagePlugin.TiffImageFile])

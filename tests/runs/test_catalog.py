@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from denoisecli.errors import InUse, RunFolderError
+from denoisecli.runs import files
 from denoisecli.runs.catalog import check_deletable, delete, entries, entry_of, record_of
 from denoisecli.runs.files import aside
 from denoisecli.runs.folder import RunFolder
@@ -240,3 +241,18 @@ def test_two_runs_that_differ_are_told_apart(tmp_path):
     for pair, words in zip(pairs, said, strict=True):
         assert words in lines[pair].split(" · ")
         assert words not in lines["seeds=7"]
+
+
+def test_what_is_not_there_is_not_looked_for(tmp_path, monkeypatch):
+    """Of a record that names 100,000 files each was looked for, part by part, to tell that two others are ours."""
+    rows = [{"path": f"images/{number}.png"} for number in range(100)]
+    run = hand_made_run(tmp_path / "a", film=False, artifacts=rows)
+    (run / "images").mkdir()
+    (run / "images" / "7.png").touch()
+    looked, inside = [], files.inside
+    monkeypatch.setattr(files, "inside", lambda folder, name: (looked.append(name), inside(folder, name))[1])
+    check_deletable(run)
+    assert looked == ["images/7.png"]
+    (run / "images" / "8.png").symlink_to(run / "images" / "7.png")
+    with pytest.raises(RunFolderError, match="8.png"):
+        check_deletable(run)

@@ -22,7 +22,8 @@ from denoisecli.errors import ConfigError
 from denoisecli.registry import CONFIGS
 from denoisecli.safe_files import at_home, read_file, why
 
-MOST_VALUES = 1_000_000
+MOST_VALUES = 1_000_000  # of a range
+MOST_LISTED = 100_000  # that are not a range: each is read and checked before anything begins, half a minute of work
 MOST_RUNS = 1_000_000_000
 LONG = 1000  # of a range
 _RANGE = re.compile(r"(\d{1,20})-(\d{1,20})")
@@ -81,7 +82,9 @@ def _known(lab: type[LabConfig], key: tuple[str, ...], where: str) -> tuple[str,
 
 def _values(lab: type[LabConfig], key: tuple[str, ...], text: str, where: str) -> Sequence[Any]:
     if text.startswith("@"):
-        return [read_setting(lab, key, line, f"{where} (line {n})") for n, line in _lines(Path(text[1:]), where)]
+        lines = _lines(Path(text[1:]), where)
+        _bound(len(lines), MOST_LISTED, where)
+        return [read_setting(lab, key, line, f"{where} (line {n})") for n, line in lines]
     if text.startswith("["):
         values = read_value(text, where)
         return values if isinstance(values, list) else [values]
@@ -89,7 +92,9 @@ def _values(lab: type[LabConfig], key: tuple[str, ...], text: str, where: str) -
         return _whole_numbers(int(match[1]), int(match[2]), where)
     parts = [part.strip() for part in text.split(",")]
     if _is_seeds(lab, key):
-        return [seed for part in parts for seed in _seeds(part, where)]
+        ranges = [_seeds(part, where) for part in parts]
+        _bound(sum(map(len, ranges)), MOST_LISTED, where)
+        return [seed for seeds in ranges for seed in seeds]
     return [read_setting(lab, key, part, where) for part in parts if part]
 
 
@@ -113,9 +118,14 @@ def _lines(path: Path, where: str) -> list[tuple[int, str]]:
 def _whole_numbers(first: int, last: int, where: str) -> Sequence[int]:
     if last < first:
         raise ConfigError(f"{where}: the range runs backwards; write {last}-{first}")
-    if last - first >= MOST_VALUES:
-        raise ConfigError(f"{where}: {last - first + 1:,} values are too many (at most {MOST_VALUES:,})")
+    _bound(last - first + 1, MOST_VALUES, where)
     return range(first, last + 1)
+
+
+def _bound(count: int, most: int, where: str) -> None:
+    """Raise ConfigError for more values than a variation may have."""
+    if count > most:
+        raise ConfigError(f"{where}: {count:,} values are too many (at most {most:,})")
 
 
 def _seeds(part: str, where: str) -> Sequence[Any]:

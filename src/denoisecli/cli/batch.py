@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 EXIT_SOME_FAILED = 3
 MOST_UNASKED = 10_000
+SOME_OF_THEM = "--dry-run --shard 1/1000 shows some of them."
 SOME = 100  # runs that an estimate looks at
 
 Vary = Annotated[
@@ -61,7 +62,7 @@ Ray = Annotated[
 ]
 RayCpus = Annotated[float, typer.Option("--ray-cpus", metavar="X", min=0, help="Cores that each worker asks Ray for.")]
 RayGpus = Annotated[float, typer.Option("--ray-gpus", metavar="X", min=0, help="GPUs, also parts of one: 0.5.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help=f"Go ahead with more than {MOST_UNASKED:,} runs.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help=f"Go ahead with, or list, more than {MOST_UNASKED:,} runs.")]
 
 
 OWN = {
@@ -98,7 +99,7 @@ def batch(*, set_: list[str] | None, vary: list[str] | None, configs: list[str] 
     else:
         schedule = Schedule(products(configs or [], *keys), place, part, told.retry_failed)
         if told.dry_run:
-            list_runs(schedule, console)
+            list_runs(schedule, console, sure=told.yes)
             return
         announce(schedule, console, sure=told.yes)
         total = len(schedule)
@@ -160,7 +161,7 @@ def announce(schedule: Schedule, console: Console, *, sure: bool) -> None:
     """Say what the whole will take. Raises UsageError for very many runs that nobody is sure of."""
     told = guess(schedule)
     if len(schedule) > MOST_UNASKED and not sure:
-        raise UsageError(f"That is a lot: {told}.", "Add --yes if you mean it, or --dry-run to see them.")
+        raise UsageError(f"That is a lot: {told}.", f"Add --yes if you mean it. {SOME_OF_THEM}")
     if not console.quiet:
         console.say(told)
 
@@ -187,14 +188,19 @@ def how_it_went(console: Console, stop: Stop, failed: int) -> int:
     return EXIT_SOME_FAILED if failed or stop.why else 0
 
 
-def list_runs(schedule: Schedule, console: Console) -> None:
-    """Print every run and whether it is there, then what the rest will take, judged by its first hundred."""
+def list_runs(schedule: Schedule, console: Console, *, sure: bool) -> None:
+    """Print every run and whether it is there, then what the rest will take, judged by its first hundred.
+
+    Raises UsageError for very many runs that nobody is sure of.
+    """
     from denoisecli.batch.estimate import estimate
     from denoisecli.batch.messages import Run
     from denoisecli.runs.folder import RUNS_DIR
 
     from .batch_report import words
 
+    if len(schedule) > MOST_UNASKED and not sure:
+        raise UsageError(f"That is a long list: {len(schedule):,} runs.", f"Add --yes to see all. {SOME_OF_THEM}")
     left, first = 0, []
     for found in (one for one in schedule.looked_at() if one is not None):
         named = ": ".join(filter(None, (schedule.config_of(found.number), found.label)))

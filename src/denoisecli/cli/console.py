@@ -172,6 +172,10 @@ class Both(Report):
         """Hand on."""
         self._each(lambda part: part.step(done, **details))
 
+    def passed(self, done: int) -> None:
+        """Hand on."""
+        self._each(lambda part: part.passed(done))
+
     def guess(self, picture: NDArray[np.uint8]) -> None:
         """Hand on."""
         self._each(lambda part: part.guess(picture))
@@ -265,6 +269,7 @@ class Lines(Report):
 
     def __init__(self) -> None:
         self.name, self.total, self.done_said, self.began, self.said = "", 0, 0, 0.0, 0.0
+        self.at, self.made = 0, 0  # pieces: how far it is, and how many of these were made now
 
     def _line(self, text: str) -> None:
         print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
@@ -278,17 +283,31 @@ class Lines(Report):
     def stage(self, name: str, total: int) -> None:
         """Print the stage."""
         self.name, self.total, self.done_said = WORDS.get(name, name), total, 0
+        self.at = self.made = 0
         self.began = self.said = time.monotonic()
         self._line(f"{self.name} ..." if total <= 1 else f"{self.name} 0/{total}")
 
     def step(self, done: int, **details: Any) -> None:
         """Print how far it is, now and then."""
-        now = time.monotonic()
+        self.made += max(done - self.at, 0)
+        self._now_and_then(done)
+
+    def passed(self, done: int) -> None:
+        """Print how far it is, now and then; the rate is of what is made now."""
+        self._now_and_then(done)
+
+    def _now_and_then(self, done: int) -> None:
+        now, self.at = time.monotonic(), done
         if self.total > 1 and done != self.done_said and (done >= self.total or now - self.said >= self.EVERY_S):
             self.said, self.done_said = now, done
-            rate = done / max(now - self.began, 1e-9)
-            left = f", {(self.total - done) / rate:.0f} s left" if done < self.total else ""
-            self._line(f"{self.name} {done}/{self.total} ({rate:.1f} a second{left})")
+            self._line(f"{self.name} {done}/{self.total}{self._rate(now)}")
+
+    def _rate(self, now: float) -> str:
+        if not self.made:
+            return ""
+        rate = self.made / max(now - self.began, 1e-9)
+        left = f", {(self.total - self.at) / rate:.0f} s left" if self.at < self.total else ""
+        return f" ({rate:.1f} a second{left})"
 
     def warn(self, text: str) -> None:
         """Print the warning."""

@@ -144,7 +144,7 @@ add_lab(
 )
 add_lab(
     "fork",
-    "What was decided when: a run taken up at several states, changed.",
+    "What was decided when: a run changed at several of its states.",
     {"run": options.ForkRun, "at": options.At, "to": options.To} | SAMPLING,
     defaults=FOUR,
     example='denoisecli fork --to "a castle at night" --seed 1-4',

@@ -75,7 +75,9 @@ def print_run(entry: Entry, record: dict[str, Any]) -> None:
     console.print()
     console.print(_facts(record))
     console.print()
-    console.print(_artifacts(record), soft_wrap=True)
+    head, *rest = _artifacts(record)
+    console.print(Text(head, style="bold"), soft_wrap=True)
+    console.file.write("".join(f"{line}\n" for line in rest))  # rich takes seconds to lay out what needs no layout
     _print_place(console, entry)
 
 
@@ -133,15 +135,14 @@ def _facts(record: dict[str, Any]) -> Table:
     return table
 
 
-def _artifacts(record: dict[str, Any]) -> Text:
-    """Return a line for each file, in columns. rich's own table takes a second for a thousand of them."""
+def _artifacts(record: dict[str, Any]) -> list[str]:
+    """Return a head and a line for each file, in columns. rich's own table takes a second for a thousand of them."""
     rows = [("file", "kind", "size")]
     for row in record.get("artifacts") or []:
         size = size_words(int(row.get("bytes") or 0))
         rows.append((_one_line(str(row.get("path"))), _one_line(str(row.get("kind"))), size))
     wide = [min(max(map(cell_len, column)), MOST_WIDE) for column in zip(*rows, strict=True)]
-    head, *rest = (f"{_wide(row[0], wide[0])}  {_wide(row[1], wide[1])}  {row[2].rjust(wide[2])}" for row in rows)
-    return Text("\n", style="not bold").join([Text(head, style="bold"), *map(Text, rest)])
+    return [f"{_wide(row[0], wide[0])}  {_wide(row[1], wide[1])}  {row[2].rjust(wide[2])}" for row in rows]
 
 
 def _wide(text: str, width: int) -> str:

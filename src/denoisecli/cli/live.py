@@ -46,7 +46,7 @@ class Live(Report):
         if text := expected(details):
             self.console.print(Text(text, style="dim"))
         self.live = RichLive(console=self.console, get_renderable=self._block, transient=True, refresh_per_second=12)
-        self.progress.reset(self.whole)
+        self.progress.reset(self.whole, passed=0.0)
         self.name, self.before = "", 0.0
         self.live.start()
 
@@ -54,13 +54,22 @@ class Live(Report):
         """Begin the next stage's bar."""
         self.before += STAGES.get(self.name, 0.0)
         self.name, self.total = name, max(total, 1)
-        self.progress.reset(self.part, total=total if total > 1 else None, description=WORDS.get(name, name))
+        self.progress.reset(
+            self.part, total=total if total > 1 else None, description=WORDS.get(name, name), passed=0.0
+        )
         self.progress.update(self.whole, completed=self.before)
 
     def step(self, done: int, **details: Any) -> None:
         """Move both bars."""
         self.progress.update(self.part, completed=done)
         self.progress.update(self.whole, completed=self.before + STAGES.get(self.name, 0.0) * done / self.total)
+
+    def passed(self, done: int) -> None:
+        """Move both bars over what need not be made."""
+        before = [(task.id, task.completed, task.fields.get("passed", 0.0)) for task in self.progress.tasks]
+        self.step(done)
+        for bar, completed, passed in before:
+            self.progress.update(bar, passed=passed + max(self.progress.tasks[bar].completed - completed, 0.0))
 
     def guess(self, picture: NDArray[np.uint8]) -> None:
         """Show the picture above the bars."""
@@ -99,15 +108,21 @@ class _Rate(ProgressColumn):
             return Text(_left(task), style="dim")
         if task.total is None or not task.completed:
             return Text()
-        rate = task.completed / max(task.elapsed or 0.0, 1e-6)
-        return Text(f"{task.completed:.0f}/{task.total:.0f}  {rate:.1f} it/s", style="dim")
+        made = _made(task)
+        rate = f"  {made / max(task.elapsed or 0.0, 1e-6):.1f} it/s" if made else ""
+        return Text(f"{task.completed:.0f}/{task.total:.0f}{rate}", style="dim")
+
+
+def _made(task: Task) -> float:
+    """Return how much was made now, without what was passed over."""
+    return max(task.completed - float(task.fields.get("passed", 0.0)), 0.0)
 
 
 def _left(task: Task) -> str:
-    elapsed = task.elapsed or 0.0
-    if task.completed < 0.02:
+    elapsed, made = task.elapsed or 0.0, _made(task)
+    if made < 0.02:
         return f"{elapsed:.0f} s"
-    left = elapsed * (1 - task.completed) / task.completed
+    left = elapsed * (1 - task.completed) / made
     return f"about {time.strftime('%M:%S' if left < 3600 else '%H:%M:%S', time.gmtime(left))} left"
 
 

@@ -288,15 +288,6 @@ class LabConfig(Closed):
         return dict(cls.draft)
 
     @property
-    def draft_words(self) -> str:
-        """What is smaller here because this is a draft; what was set is as large as it was set."""
-        usual = {key: type(self).model_fields[key].default for key in self.draft_keys}
-        words = [_smaller(key, self.draft[key], usual[key]) for key in usual if getattr(self, key) == self.draft[key]]
-        size = DRAFT_FILM["size"].replace("x", "×")
-        film = f"a film of {size}" if self.film.formats and "×".join(map(str, self.film.size)) == size else ""
-        return ", ".join(filter(None, [*words, film, self.draft_too]))
-
-    @property
     def draft_keys(self) -> tuple[str, ...]:
         """The keys of the draft that count in this run."""
         return tuple(self.draft)
@@ -310,11 +301,6 @@ class LabConfig(Closed):
     def needs_model(self) -> bool:
         """Whether a model is loaded at all."""
         return False
-
-
-def _smaller(key: str, mine: Any, usual: Any) -> str:
-    few, many = (len(value) if isinstance(value, tuple) else value for value in (mine, usual))
-    return f"{few} {key.removesuffix('s') if few == 1 else key} instead of {many}"
 
 
 def _listed(value: Any) -> Any:

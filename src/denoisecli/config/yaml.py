@@ -27,6 +27,7 @@ from denoisecli.safe_text import brief, safe, shown
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MOST_TOKENS = 50_000  # of a document, three seconds of ruamel: 4,096 seeds have 8,000, a thousand phases 30,000
+MOST_DOCUMENTS = 10_000  # of a file, three seconds of ruamel
 MOST_BITS = 1000  # of a whole number: what is larger is no number of any config, and no float
 MOST_DIGITS = 1000  # of a number as it is written: YAML 1.1's 1:30:00 takes the square of its length
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -114,10 +115,14 @@ def _parse(text: str, source: str) -> list[tuple[Node, Any]]:
 
 
 def _check_bounds(yaml: YAML, text: str, source: str) -> None:
-    """Refuse aliases, deep nesting and a document of too many parts before anything recursive sees the text."""
-    depth = tokens = 0
+    """Refuse aliases, deep nesting and documents too many or of too many parts before anything recursive sees them."""
+    depth = tokens = documents = 0
     for token in yaml.scan(text):
-        tokens = 0 if isinstance(token, DocumentStartToken) else tokens + 1
+        starts = isinstance(token, DocumentStartToken)
+        tokens, documents = 0 if starts else tokens + 1, documents + starts
+        if documents > MOST_DOCUMENTS:
+            hint = "Write the others into a file of their own."
+            raise ConfigError(f"{source}:{token.start_mark.line + 1}: more than {MOST_DOCUMENTS:,} documents.", hint)
         if tokens > MOST_TOKENS:
             raise ConfigError(f"{source}:{token.start_mark.line + 1}: has more parts than any config.")
         if isinstance(token, AliasToken):

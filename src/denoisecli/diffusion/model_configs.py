@@ -20,6 +20,8 @@ from denoisecli.safe_files import BadName, check_regular, plain_name, read_file,
 MOST_CONFIG = 64_000_000  # bytes; the largest are the vocabularies of language models
 MOST_FILES = 10_000  # in a part of a model
 MOST_ITEMS = 100_000  # in a list
+MOST_LAYERS = 1000  # of a part in blocks, counted as if each were as deep as the deepest: SDXL has 60
+BLOCKS = ("block_out_channels", "down_block_types", "up_block_types")
 AGAIN = "Download the model again."
 
 Check = Callable[[Any], bool]
@@ -128,6 +130,7 @@ def _check_file(file: Path) -> None:
         raise ModelError(f"{file}: a model that is an adapter for another one is not loaded here.", "Merge it first.")
     if name in ("config.json", "scheduler_config.json"):
         _check_values(file, "")
+        _check_depth(file)
     elif name == "tokenizer_config.json":
         _check_tokenizer(file)
     elif name == "vocab.json":
@@ -202,6 +205,18 @@ def _check_values(file: Path, prefix: str, table: dict[str, Any] | None = None) 
             _check_values(file, f"{where}.", value)
         elif not all(map(_plain, _numbers(value))):
             raise ModelError(f"{file}: {where}: {_shown(value)} is not a number that a model has.", AGAIN)
+
+
+def _check_depth(file: Path) -> None:
+    """Refuse layers that are few in each key and too many in all blocks together: each is built before it is missed."""
+    table = read_table(file)
+    per_block = max(_numbers(table.get("layers_per_block")), default=1)
+    inside = max(_numbers(table.get("transformer_layers_per_block")), default=1)
+    lists = [value for key in BLOCKS if isinstance(value := table.get(key), list)]
+    blocks = max(map(len, lists), default=1)
+    if (layers := int(per_block * max(inside, 1) * blocks)) > MOST_LAYERS:
+        what = f"{layers:,} layers in {blocks} blocks are more than a model has"
+        raise ModelError(f"{file}: layers_per_block: {what}.", AGAIN)
 
 
 def _numbers(value: Any) -> Iterator[int | float]:

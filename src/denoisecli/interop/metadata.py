@@ -15,12 +15,12 @@ from typing import Any
 from PIL import PngImagePlugin, UnidentifiedImageError
 
 from denoisecli.errors import NotRecorded
+from denoisecli.media.costs import MOST_PIXELS
 from denoisecli.media.formats import open_image
 from denoisecli.safe_files import NotAFile, open_file, read_file, why
 from denoisecli.safe_text import safe
 
 MOST_BYTES = 8_000_000  # of all texts of a file together; graphs of a thousand nodes have one
-MOST_PIXELS = 64_000_000  # of which 256 MB of memory come, for what stands behind the pixels
 TEXT = ""  # the key of a file that is text as a whole
 EXIF_PART, USER_COMMENT = 0x8769, 0x9286
 IMAGE_DESCRIPTION, XP_COMMENT = 0x010E, 0x9C9C

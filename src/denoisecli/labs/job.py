@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from denoisecli import __version__
-from denoisecli.config.base import LabConfig
+from denoisecli.config.base import DRAFT_FILM, LabConfig
 from denoisecli.config.write import plain_yaml
 from denoisecli.cores import in_order
 from denoisecli.report import Kept, Report
@@ -202,7 +202,22 @@ class Plan(Generic[Config]):
 
 def draft_note(config: LabConfig) -> dict[str, str]:
     """Return what a report is told of a draft: what it leaves out."""
-    return {"draft": config.draft_words} if config.quality == "draft" else {}
+    return {"draft": draft_words(config)} if config.quality == "draft" else {}
+
+
+def draft_words(config: LabConfig) -> str:
+    """Return what is smaller in a draft; what was set is as large as it was set."""
+    kind = type(config)
+    usual = {key: kind.model_fields[key].default for key in config.draft_keys}
+    words = [_smaller(key, kind.draft[key], usual[key]) for key in usual if getattr(config, key) == kind.draft[key]]
+    size = DRAFT_FILM["size"].replace("x", "×")
+    film = f"a film of {size}" if config.film.formats and "×".join(map(str, config.film.size)) == size else ""
+    return ", ".join(filter(None, [*words, film, kind.draft_too]))
+
+
+def _smaller(key: str, mine: Any, usual: Any) -> str:
+    few, many = (len(value) if isinstance(value, tuple) else value for value in (mine, usual))
+    return f"{few} {key.removesuffix('s') if few == 1 else key} instead of {many}"
 
 
 def _warn_of_undrawable(report: Report, title: str) -> None:

@@ -105,6 +105,7 @@ def sample_each(
     while at < len(samples):
         indices = list(range(at, min(at + (store.length_from(at) or size), len(samples))))
         part = _kept(job, store, indices)
+        kept = part is not None
         if part is None:
             how = told(indices) if told else Told()
             whole = sampled(job, model, [samples[i] for i in indices], (at - uncounted) * steps, how)
@@ -119,7 +120,8 @@ def sample_each(
         else:
             _not_ahead(job)
         at += len(indices)
-        job.report.step((at - uncounted) * steps)
+        tell = job.report.passed if kept else job.report.step
+        tell((at - uncounted) * steps)
         yield indices, part
 
 
@@ -253,7 +255,10 @@ def _teller(job: Job[Any], model: Model, samples: list[Sample], done: int) -> On
 
     def tell(step: int, steps: int, x0: NDArray[np.float32]) -> None:
         nonlocal at, made
-        made += len(x0) * (step - at if step > at else 1)  # steps that were passed over count as well
+        if step > at + 1:
+            made += len(x0) * (step - at - 1)
+            job.report.passed(made)
+        made += len(x0)
         at = step
         job.report.step(made, step=step, steps=steps, seeds=seeds)
         if factors is not None:

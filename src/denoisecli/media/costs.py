@@ -6,10 +6,12 @@ pictures tell of it as of any other damage.
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from typing import IO
 
+MOST_PIXELS = 64_000_000  # 8000 × 8000; far more than any model paints, far less than memory
 MOST_SIDE = 100_000  # pixels; each row takes memory of its own, however short
 MOST_DRAWN = 1_280_000_000  # pixels of a JPEG, counted in each of its scans: a progressive one has ten
 MOST_JPEG = 1 << 28  # bytes: four for each pixel of the largest picture that is read
@@ -21,20 +23,25 @@ SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # marks of a JPEG's size
 SCAN, END = 0xDA, 0xD9
 
 
-def check_cost(file: IO[bytes]) -> None:
-    """Raise ValueError where a file at its start is a picture that asks for more work than any has."""
+def checked(file: IO[bytes]) -> IO[bytes]:
+    """Return the file to read a picture from: this one, or its bytes where all of them were looked at.
+
+    Raises ValueError where a file at its start is a picture that asks for more work than any has.
+    """
     start = file.read(MOST_HEAD)
     file.seek(0)
     if start.startswith(b"\xff\xd8"):
-        _check_scans(file)
-    elif start.startswith(b"\x89PNG"):
+        return _with_few_scans(file)
+    if start.startswith(b"\x89PNG"):
         _check_chunks(file)
     elif re.match(rb"P[0-6fFy]", start) and len(start) == MOST_HEAD and not PPM_HEAD.match(start):
         raise ValueError("its head is longer than that of any picture")
     file.seek(0)
+    return file
 
 
-def _check_scans(file: IO[bytes]) -> None:
+def _with_few_scans(file: IO[bytes]) -> IO[bytes]:
+    """Return a JPEG's bytes: what was looked at is what is decoded, also where the file changes meanwhile."""
     data = file.read(MOST_JPEG + 1)
     if len(data) > MOST_JPEG:
         raise ValueError(f"it is larger than {MOST_JPEG / 1e6:.0f} MB")
@@ -48,8 +55,9 @@ def _check_scans(file: IO[bytes]) -> None:
         if scans * pixels > MOST_DRAWN:
             raise ValueError(f"it is drawn in {scans} rounds or more")
         if kind == END:  # what stands behind it is no part of the picture
-            return
+            break
         at += 2 + length
+    return io.BytesIO(data)
 
 
 def _check_chunks(file: IO[bytes]) -> None:

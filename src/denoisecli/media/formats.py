@@ -16,7 +16,7 @@ from PIL import Image
 
 from denoisecli.errors import MediaError, is_of_memory
 
-from .costs import MOST_SIDE, check_cost
+from .costs import MOST_SIDE, checked
 
 PARTS = {
     "PNG": ("PngImagePlugin",),
@@ -39,8 +39,7 @@ def open_image(file: IO[bytes], kinds: Sequence[str] = KINDS) -> Image.Image:
     Raises UnidentifiedImageError for any other kind, MemoryError where a reader cannot be loaded for want of memory,
     ValueError where reading it would cost more than any picture does, and whatever Pillow raises for a damaged file.
     """
-    check_cost(file)
-    image = Image.open(file, formats=[kind for kind in kinds if _is_here(kind)])
+    image = Image.open(checked(file), formats=[kind for kind in kinds if _is_here(kind)])
     if max(image.size) > MOST_SIDE:
         raise ValueError(f"it is {image.width} × {image.height} pixels, and a side has at most {MOST_SIDE:,}")
     return image

@@ -16,10 +16,10 @@ from denoisecli.errors import MediaError
 from denoisecli.safe_files import open_file, why
 from denoisecli.safe_text import safe
 
+from .costs import MOST_PIXELS
 from .files import whole_file
 from .formats import KINDS, open_image, write_image
 
-MOST_PIXELS = 64_000_000  # 8000 × 8000; far more than any model paints, far less than memory
 Picture = NDArray[np.uint8]  # (H, W, 3), sRGB
 ORIENTATION = 0x0112
 TURNS = {

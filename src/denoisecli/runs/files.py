@@ -74,7 +74,8 @@ def is_unfinished(folder: Path) -> bool:
 def refuse_strangers(folder: Path, record: str, hint: str) -> None:
     """Raise RunFolderError where a finished run's folder holds files that its record does not name."""
     found = {path.relative_to(folder).as_posix() for path in files_in(folder) if path.name not in DROPPINGS}
-    if strangers := sorted(found - _listed(folder, record) - {record, CONFIG_FILE, STATES_FILE}):
+    found -= {record, CONFIG_FILE, STATES_FILE}
+    if strangers := sorted(found - _listed(folder, record, found)):
         raise RunFolderError(f"{folder} holds files that the run did not make: {some_of(strangers)}.", hint)
 
 
@@ -83,15 +84,19 @@ def missing_files(folder: Path) -> list[str]:
     return sorted(path for path in _listed(folder, TRACE_FILE) if not is_plain_file(folder / path))
 
 
-def _listed(folder: Path, record: str) -> set[str]:
-    """Return what the record names, as far as a record may: a name that leads elsewhere names nothing."""
+def _listed(folder: Path, record: str, among: set[str] | None = None) -> set[str]:
+    """Return what the record names, as far as a record may: a name that leads elsewhere names nothing.
+
+    among: no other names are wanted, nor looked at; None: all.
+    """
     rows = (read_table(folder / record) or {}).get("artifacts")
+    named = [row.get("path") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     found = set()
-    for row in rows if isinstance(rows, list) else []:
-        with contextlib.suppress(BadName, OSError):
-            name = row.get("path") if isinstance(row, dict) else None
-            inside(folder, name)
-            found.add(str(name))
+    for name in named:
+        if isinstance(name, str) and (among is None or name in among):
+            with contextlib.suppress(BadName, OSError):
+                inside(folder, name)
+                found.add(name)
     return found
 
 

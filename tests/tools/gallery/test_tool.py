@@ -47,7 +47,7 @@ def test_no_thumbnail_takes_gigabytes(tmp_path, monkeypatch):
     monkeypatch.setattr(PictureFile, "picture", lambda *_: pytest.fail("it was read"))
     run = hand_made_run(tmp_path / "a", "sample", film=False)
     with zipfile.ZipFile(run / "pictures.zip", "w") as archive:
-        archive.writestr("index.json", json.dumps({"views": {"final": {"shape": [1, 8193, 8193, 3]}}}))
+        archive.writestr("index.json", json.dumps({"views": {"final": {"shape": [1, 8001, 8000, 3]}}}))
         archive.writestr("final/0000.webp", b"")
     thumbnail(run, 64)
 

@@ -41,3 +41,12 @@ def test_slides_of_one_run_share_it(tmp_path):
     made = {place: tmp_path / str(place) for place in range(len(order))}
     slides = lecture.scripts(made, {place: {"lab": lab} for place, (lab, _) in enumerate(order)})
     assert [run.name for run, _ in slides] == ["0", "1", "1", "2", "3", "3", "4", "4", "5", "6"]
+
+
+def test_a_talk_of_drafts_shows_no_film_that_a_draft_lacks():
+    from denoisecli.labs.sample.config import VIEWS
+
+    whole, drafts = (lecture.parts_of(draft=draft) for draft in (False, True))
+    views = [one for one in whole if one.lab == "sample" and one.film in {f"views/{view}.mp4" for view in VIEWS}]
+    assert [one for one in whole if one not in drafts] == views  # a draft of the deck has no films of single views
+    assert len(list(lecture.runs_of(drafts))) == len(list(lecture.runs_of(whole)))

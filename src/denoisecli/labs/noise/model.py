@@ -101,6 +101,7 @@ def _guess(
     store = job.folder.batches
     while (length := store.length_from(len(found))) and (kept := store.get(range(len(found), len(found) + length))):
         found.extend(kept[0]["guesses"])
+        job.report.passed(len(found))
     with job.timed("sample"):
         for batch in one_jump_guesses(model, x0, eps, levels.alpha_bars[len(found) :], job.config.told):
             store.put(range(len(found), len(found) + len(batch)), {"guesses": batch}, {})

@@ -32,7 +32,6 @@ HEAD = 1 << 12  # bytes at the start of a page that hold the mark
 MOST_RUNS = 5000
 SIDES = ((60, 256), (300, 192), (1200, 128), (MOST_RUNS, 80))  # up to so many runs, thumbnails of that many pixels
 MOST_NAMED = 3  # folders in the heading
-MOST_PIXELS = 1 << 26  # of a picture that a thumbnail is made of: a gigabyte of memory
 MOSAIC = 4  # pictures of a run that a thumbnail shows, if it has as many
 
 
@@ -167,6 +166,7 @@ def thumbnail(run: Path, side: int, theme: str = "dark") -> bytes | None:
 
 def _finals(run: Path) -> Iterable[NDArray[np.uint8]]:
     """Return the finished pictures that pictures.zip holds, MOSAIC evenly spread ones of many."""
+    from denoisecli.media.costs import MOST_PIXELS
     from denoisecli.media.picture_file import PICTURES_FILE, PictureFile
 
     if not os.path.lexists(run / PICTURES_FILE):

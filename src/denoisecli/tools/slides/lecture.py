@@ -20,7 +20,8 @@ Record = Mapping[str, Any]
 class Part:
     """One slide: the lab that is run, the settings of its config, the film shown, its title, and what is said.
 
-    say: the run's record -> two or three sentences for the speaker, from the measured numbers.
+    say: the run's record -> two or three sentences for the speaker, from the measured numbers. drafted: whether a draft
+    has this film.
     """
 
     lab: str
@@ -28,6 +29,7 @@ class Part:
     say: Callable[[Record], list[str]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     film: str = FILM
+    drafted: bool = True
 
     def script(self, record: Record) -> Script:
         """Return the title and the words of this part's slide."""
@@ -139,7 +141,7 @@ def _balloon(record: Record) -> list[str]:
 PARTS = (
     Part("noise", "A picture drowns in noise, and every level is one jump away", _noise),
     Part("sample", "Layout first, detail later: four runs, state by state", _deck),
-    Part("sample", "What the model already sees in the noise", _guesses, film="views/guess.mp4"),
+    Part("sample", "What the model already sees in the noise", _guesses, film="views/guess.mp4", drafted=False),
     Part("words", "Where each word speaks, and since when", _words),
     Part("cfg-sweep", "How much to listen to the prompt: the guidance scale", _sweep),
     Part("cfg-sweep", "Inside a step: with the words, without them, and beyond", _anatomy, film="views/anatomy.mp4"),
@@ -160,6 +162,11 @@ PARTS = (
 """The slides, in the order of the talk. Parts of one lab with the same settings show one run."""
 
 
+def parts_of(*, draft: bool) -> list[Part]:
+    """Return the slides of a talk, or of one that is made of drafts."""
+    return [one for one in PARTS if one.drafted or not draft]
+
+
 def runs_of(parts: Sequence[Part] = PARTS) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Return the (lab, settings) of the runs that the parts show, each once."""
     seen: list[tuple[str, Mapping[str, Any]]] = []
@@ -169,8 +176,10 @@ def runs_of(parts: Sequence[Part] = PARTS) -> Iterator[tuple[str, Mapping[str, A
             yield one.lab, one.settings
 
 
-def scripts(made: Mapping[int, Path], records: Mapping[int, Record]) -> list[tuple[Path, Script]]:
+def scripts(
+    made: Mapping[int, Path], records: Mapping[int, Record], parts: Sequence[Part] = PARTS
+) -> list[tuple[Path, Script]]:
     """Return the slides: (run, script), from the runs and their records by their place in `runs_of`."""
-    order = list(runs_of())
-    places = [order.index((one.lab, one.settings)) for one in PARTS]
-    return [(made[place], one.script(records[place])) for one, place in zip(PARTS, places, strict=True)]
+    order = list(runs_of(parts))
+    places = [order.index((one.lab, one.settings)) for one in parts]
+    return [(made[place], one.script(records[place])) for one, place in zip(parts, places, strict=True)]
