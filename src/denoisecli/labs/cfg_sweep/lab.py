@@ -51,7 +51,7 @@ def make(job: Job[CfgSweepConfig]) -> Trace:
         describe(job, trace, pictures, scales)
         save_finals(job, model, pictures, scales)
         views = {"canvas": pictures.canvas, "guess": pictures.guess}
-        views |= taken_pictures(job, model, trace, taken_apart(job.config, scales))
+        views |= taken_pictures(job, trace, pictures, taken_apart(job.config, scales))
         kept = stored(job, views)
     folded = fold(trace, len(scales))
     job.leave(draw, folded, kept)
