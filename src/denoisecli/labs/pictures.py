@@ -119,12 +119,12 @@ class Shown:
 
 
 @contextlib.contextmanager
-def decoding_ahead(job: Job[Any], model: Model, rows: int) -> Iterator[None]:
+def decoding_ahead(job: Job[Any], model: Model, rows: int, apart: int | None = None) -> Iterator[None]:
     """Let the states of a run of so many rows be decoded as they come, where that costs its sampling nothing.
 
-    Once decoded they are taken from there (`decode_states`).
+    Once decoded they are taken from there (`decode_states`). apart: a row whose two halves are drawn as well.
     """
-    job.ahead = Ahead(model, job.config.decode.states, rows, job.config.steps)
+    job.ahead = Ahead(model, job.config.decode.states, rows, job.config.steps, apart)
     try:
         yield
     finally:
