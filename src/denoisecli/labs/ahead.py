@@ -17,8 +17,6 @@ import numpy as np
 from denoisecli import cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from denoisecli.diffusion.decode import Decoder, Kind
@@ -87,7 +85,7 @@ class Ahead:
             self.halves.append(halves)
 
     @property
-    def listeners(self) -> dict[str, Callable[[Latents, Latents], None]]:
+    def listeners(self) -> dict[str, Any]:
         """What `sample_batch` is to tell, by its arguments."""
         return {"on_state": self.hear} | ({} if self.apart is None else {"on_halves": self.hear_halves})
 
