@@ -18,6 +18,7 @@ from denoisecli.diffusion.guidance import guided, rescaled
 from denoisecli.diffusion.recorder import record
 from denoisecli.diffusion.scheduler import use_sampler
 from denoisecli.errors import SamplingError, UsageError
+from denoisecli.labs.cfg_sweep.anatomy import guesses_of
 from denoisecli.process.x0 import Level, predicted_x0
 from denoisecli.scale import canvas_latents
 from tests.tiny import embeds, noise, tiny_sd, tiny_sd3, tiny_sdxl
@@ -592,6 +593,17 @@ def test_on_state_tells_every_state_once_as_it_is_decoded(pipes, scheduler):
     canvases, guesses = (np.stack(track, axis=1) for track in zip(*told, strict=True))
     np.testing.assert_array_equal(canvases, canvas_latents(trace)[:, :-1])
     np.testing.assert_array_equal(guesses, trace.x0)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "euler", "heun"])
+def test_on_halves_tells_what_each_half_alone_guesses_as_the_trace_has_it(pipes, scheduler):
+    pipe = prepared(pipes, "sd", scheduler)
+    told = []
+    with record(pipe, on_halves=lambda *halves: told.append(halves)) as trace:
+        call(pipe, n=2)
+    for name, track in zip(("eps_uncond", "eps_cond"), zip(*told, strict=True), strict=True):
+        for sample, guesses in enumerate(np.stack(track, axis=1)):
+            np.testing.assert_array_equal(guesses, guesses_of(trace, name, sample))
 
 
 def test_on_step_tells_every_step_once(pipes):

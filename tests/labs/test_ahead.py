@@ -6,6 +6,7 @@ import pytest
 
 from denoisecli.diffusion.decode import can_draw_ahead
 from denoisecli.labs import ahead
+from denoisecli.labs.cfg_sweep.anatomy import taken_pictures
 from denoisecli.labs.job import Job
 from denoisecli.labs.loading import load, resolved
 from denoisecli.labs.pictures import decode_states, decoding_ahead, stored
@@ -34,19 +35,23 @@ def model(tmp_path_factory):
     return load(Job(config, RunFolder(tmp_path_factory.mktemp("loaded") / "run", ""), Report()))
 
 
-def painted(model, folder, monkeypatch, idle, **settings):
-    """Return the pictures of a run as stored, what decoded its states, and how many pictures were at hand."""
+def painted(model, folder, monkeypatch, idle, apart=0, **settings):
+    """Return the pictures of a run as stored, what decoded its states, and how many pictures were at hand.
+
+    Its first sample is taken apart, as by a sweep. apart: which is told to be before.
+    """
     monkeypatch.setattr(ahead, "IDLE", float("inf") if idle else 0.0)
     told = {"size": (64, 64), "steps": STEPS, "seeds": SEEDS, "cfg": 7.5, **settings}
     config, _ = resolved(SampleConfig.model_validate(told))
     job = Job(config, RunFolder(folder, ""), Report())
     job.folder.work.mkdir(parents=True)
     samples = [Sample(seed, config.cfg) for seed in SEEDS]
-    with decoding_ahead(job, model, len(SEEDS)):
+    with decoding_ahead(job, model, len(SEEDS), apart):
         trace = sample_all(job, model, samples, config.batch or len(SEEDS))
         pictures = decode_states(job, model, trace)
+        halves = taken_pictures(job, trace, pictures, scale=0)
         at_hand = len(job.ahead.coded)
-        stored(job, {"canvas": pictures.canvas, "guess": pictures.guess}).close()
+        stored(job, {"canvas": pictures.canvas, "guess": pictures.guess} | halves).close()
     return (job.folder.partial / "pictures.zip").read_bytes(), pictures.decoders["states"], at_hand
 
 
@@ -62,6 +67,13 @@ def test_what_is_made_ahead_is_what_is_made_after(model, tmp_path, monkeypatch, 
     before, same, at_hand = painted(model, tmp_path / "before", monkeypatch, idle=True, **settings)
     assert (before, same, none) == (after, by, 0)
     assert at_hand > len(SEEDS) * STEPS, "not even the canvases"
+
+
+def test_halves_of_the_sample_that_is_taken_apart_are_made_ahead(model, tmp_path, monkeypatch):
+    settings = {"decode": {"in_range": False}}
+    without, _, few = painted(model, tmp_path / "without", monkeypatch, idle=True, apart=None, **settings)
+    told, _, many = painted(model, tmp_path / "told", monkeypatch, idle=True, **settings)
+    assert (told, many) == (without, few + 2 * STEPS)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,11 @@ class Mixture:
     preconditioned: bool = False
 
     @property
+    def half_without(self) -> torch.Tensor:
+        """The half without the prompt; where it was not run, the conditional one, which was used in its place."""
+        return self.cond if self.uncond is None else self.uncond
+
+    @property
     def scale(self) -> float | None:
         """The mean scale of the samples; None where none could be measured."""
         known = [scale for scale in self.scales if scale is not None]

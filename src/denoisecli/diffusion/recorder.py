@@ -33,6 +33,7 @@ def record(
     *,
     on_step: Callable[[int, int, NDArray[np.float32]], None] | None = None,
     on_state: Callable[[NDArray[np.float32], NDArray[np.float32]], None] | None = None,
+    on_halves: Callable[[NDArray[np.float32], NDArray[np.float32]], None] | None = None,
     scales: Sequence[float | StepScales] | None = None,
     guidance_rescale: float = 0.0,
     seeds: Sequence[int] | None = None,
@@ -50,6 +51,8 @@ def record(
     on_step: called as on_step(step, steps, x0) after each step, steps counted from 1, x0 (n, C, h, w).
     on_state: called as on_state(x_t, x0) after each step with the state that it began with, both (n, C, h, w), x_t on
         the scale that a decoder expects.
+    on_halves: called as on_halves(without, with_prompt) after each step that ran both halves, or one in place of both,
+        with the guess of each alone, both (n, C, h, w).
     scales: one guidance scale for each sample of the batch, mixed here by the formula instead of by the pipeline,
         which turns guidance off at scales <= 1. Call the pipe with any guidance_scale > 1, so that it runs both halves.
         A StepScales has its own value in each step, and lets evaluations be left out that cannot matter.
@@ -76,7 +79,7 @@ def record(
     """
     trace = Trace()
     tape = Tape(pipe, on_step, scales, guidance_rescale, seeds, stop_on_nan)
-    tape.take_up, tape.keeps_outputs, tape.on_state = take_up, outputs, on_state
+    tape.take_up, tape.keeps_outputs, tape.on_state, tape.on_halves = take_up, outputs, on_state, on_halves
     if words or concepts:
         tape.listener = listener_of(pipe, Asked(words, concepts, pool, max_map_bytes))
         tape.listener.ear.asleep = tape.passes_over

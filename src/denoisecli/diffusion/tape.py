@@ -19,6 +19,7 @@ import torch
 from diffusers.schedulers.scheduling_utils import SchedulerOutput
 
 from denoisecli.errors import SamplingError, UsageError
+from denoisecli.process.x0 import predicted_x0
 from denoisecli.scale import to_unit_variance
 
 from .branches import Branch, Mixture, Output, branches_of, mixture
@@ -57,6 +58,12 @@ class Step:
     denoiser: str | None
     x0: torch.Tensor | None = None
     made: Mixture | None = None
+
+    def mixed(self) -> Mixture | None:
+        """Return how its output came from its branches, which are let go of."""
+        if self.branches:
+            self.made, self.branches = mixture(self.branches, self.output, self.x_t), []
+        return self.made
 
 
 @dataclass
@@ -108,6 +115,7 @@ class Tape:
         self.contexts: list[str] = []
         self.steps = 0
         self.on_state: Callable[[NDArray[np.float32], NDArray[np.float32]], None] | None = None
+        self.on_halves: Callable[[NDArray[np.float32], NDArray[np.float32]], None] | None = None
         self.take_up: TakeUp | None = None
         self.keeps_outputs = False
         self.listener: Listener | None = None
@@ -363,7 +371,7 @@ class Tape:
         else:
             x_t, output = step.x_t.float(), step.output.float()
             step.x0 = self.clock.guess(x_t, output, step.level)
-        if self.on_step is None and self.on_state is None:
+        if self.on_step is None and self.on_state is None and self.on_halves is None:
             return
         x0 = as_array(run.layout.unpack(step.x0))
         if self.on_step is not None:
@@ -371,6 +379,14 @@ class Tape:
         if self.on_state is not None:
             state, sigma = as_array(run.layout.unpack(step.x_t)), np.array([step.level.sigma])
             self.on_state(to_unit_variance(state[:, None], sigma, self.clock.kind, state.ndim - 1)[:, 0], x0)
+        if self.on_halves is not None and (made := step.mixed()) is not None:
+            self.on_halves(*(self._guess_of(run, step, half) for half in (made.half_without, made.cond)))
+
+    def _guess_of(self, run: Run, step: Step, half: torch.Tensor) -> NDArray[np.float32]:
+        """Return the guess that one half alone makes, as whoever reads the trace finds it: by the same numbers."""
+        x_t, output = (as_array(run.layout.unpack(one)) for one in (step.x_t, half))
+        guess: NDArray[np.float32] = predicted_x0(self.clock.kind, self.clock.prediction, x_t, output, step.level)
+        return guess
 
     def _mixed(self, branches: list[Branch], own: torch.Tensor, step: int) -> torch.Tensor:
         """Return uncond + scale · (cond − uncond), each sample with its own scale, in the pipeline's arithmetic.

@@ -19,7 +19,7 @@ from denoisecli.errors import UsageError
 from denoisecli.process.x0 import Levels
 from denoisecli.trace import Source, Trace
 
-from .branches import Mixture, measured_row, mixture
+from .branches import Mixture, measured_row
 from .canvas import FACTORS
 from .denoiser import denoiser_of
 from .families import family_named
@@ -44,8 +44,7 @@ def fill(trace: Trace, tape: Tape) -> None:
     _same_shapes(tape.pipe, runs)
     _same_levels(runs)
     for step in (step for run in runs for step in run.steps):
-        step.made = mixture(step.branches, step.output, step.x_t)
-        step.branches = []
+        step.mixed()
     at = Levels.stack([*(step.level for step in runs[0].steps), runs[0].end or tape.clock.after(runs[0].told)])
     trace.arrays |= _arrays(runs)
     trace.arrays |= {"sigmas": at.sigmas, "timesteps": at.timesteps, "alpha_bars": at.alpha_bars}
@@ -187,7 +186,7 @@ def _arrays(runs: list[Run]) -> dict[str, NDArray[Any]]:
         made = [[step.made for step in run.steps if step.made is not None] for run in runs]
         tracks["eps_cond"] = [_unpacked(run, [m.cond for m in row]) for run, row in zip(runs, made, strict=True)]
         if any(m.uncond is not None for row in made for m in row):
-            halves = [[m.cond if m.uncond is None else m.uncond for m in row] for row in made]
+            halves = [[m.half_without for m in row] for row in made]
             tracks["eps_uncond"] = [_unpacked(run, row) for run, row in zip(runs, halves, strict=True)]
         tracks |= _extra_tracks(runs, made)
     return {

@@ -45,11 +45,13 @@ class Ahead:
     then it is known how idle the processor is.
     """
 
-    def __init__(self, model: Model, kind: Kind, rows: int, steps: int) -> None:
+    def __init__(self, model: Model, kind: Kind, rows: int, steps: int, apart: int | None = None) -> None:
         self.model, self.kind, self.steps, self.pictures = model, kind, steps, 2 * rows * steps
+        self.rows, self.apart = rows, apart
         self.to_come, self.over = rows * steps, False
         self.began = 0.0, 0.0
         self.heard: list[tuple[Latents, Latents]] = []
+        self.halves: list[Latents] = []
         self.key = b""  # of what the decoder was fitted to
         self.drawer: Future[Decoder] | None = None
         self.made: dict[bytes, tuple[Future[list[Made]], int]] = {}
@@ -62,7 +64,7 @@ class Ahead:
         if self.over or self.to_come < 0:  # of another run that follows
             return
         if self.pool is not None:
-            self._decode(x_t, x0)
+            self._decode(np.concatenate([x_t, x0]))
             return
         if not self.heard:
             self.began = time.perf_counter(), time.process_time()
@@ -72,6 +74,21 @@ class Ahead:
         elif len(self.heard) == early_steps(self.steps):
             self._begin() if self._idle() else self.stop()
 
+    def hear_halves(self, without: Latents, with_prompt: Latents) -> None:
+        """Take the guesses of the two halves in a step. Those of the row that is taken apart are drawn."""
+        if self.over or self.apart is None or len(without) != self.rows:  # of several batches, who knows which it is
+            return
+        halves = np.stack([without[self.apart], with_prompt[self.apart]])
+        if self.pool is not None:
+            self._decode(halves)
+        else:
+            self.halves.append(halves)
+
+    @property
+    def listeners(self) -> dict[str, Any]:
+        """What `sample_batch` is to tell, by its arguments."""
+        return {"on_state": self.hear} | ({} if self.apart is None else {"on_halves": self.hear_halves})
+
     def stop(self) -> None:
         """Leave what has not begun, wait for what has, and forget all."""
         self.over = True
@@ -80,6 +97,7 @@ class Ahead:
         self.pool, self.drawer = None, None
         self.made.clear()
         self.heard.clear()
+        self.halves.clear()
 
     def fitted_to(self, examples: NDArray[Any] | None) -> Decoder | None:
         """Return the decoder that was fitted to these, which has many a picture at hand; None where there is none."""
@@ -111,14 +129,14 @@ class Ahead:
         self.key = _digest(examples)
         self.pool = ThreadPoolExecutor(1, "ahead")  # the decoder spreads its work itself, as it does after
         self.drawer = self.pool.submit(decoder, self.model, self.kind, examples)
-        for x_t, x0 in self.heard:
-            self._decode(x_t, x0)
+        for latents in (*map(np.concatenate, self.heard), *self.halves):
+            self._decode(latents)
         self.heard.clear()
+        self.halves.clear()
 
-    def _decode(self, x_t: Latents, x0: Latents) -> None:
+    def _decode(self, latents: Latents) -> None:
         side = self.model.info.scale_factor
-        most = MOST_BYTES // (x_t.shape[-1] * x_t.shape[-2] * side**2 * 3)
-        latents = np.concatenate([x_t, x0])
+        most = MOST_BYTES // (latents.shape[-1] * latents.shape[-2] * side**2 * 3)
         if self.pool is not None and len(self.made) + len(latents) <= most:
             made = self.pool.submit(self._make, latents)
             self.made |= {_digest(one): (made, row) for row, one in enumerate(latents)}

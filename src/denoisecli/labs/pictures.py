@@ -50,6 +50,8 @@ class Pictures:
     """Of a run of clips, every frame of each finished one, (F, H, W, 3)."""
     preview_psnr: float | None = None
     """How near the states' decoder comes to the finals' one on the finished pictures, in decibels; None: the same."""
+    drawers: list[Decoder] = field(default_factory=list)
+    """What drew the states, one for each stretch of states of one size."""
 
     @property
     def told(self) -> dict[str, Any]:
@@ -117,12 +119,12 @@ class Shown:
 
 
 @contextlib.contextmanager
-def decoding_ahead(job: Job[Any], model: Model, rows: int) -> Iterator[None]:
+def decoding_ahead(job: Job[Any], model: Model, rows: int, apart: int | None = None) -> Iterator[None]:
     """Let the states of a run of so many rows be decoded as they come, where that costs its sampling nothing.
 
-    Once decoded they are taken from there (`decode_states`).
+    Once decoded they are taken from there (`decode_states`). apart: a row whose two halves are drawn as well.
     """
-    job.ahead = Ahead(model, job.config.decode.states, rows, job.config.steps)
+    job.ahead = Ahead(model, job.config.decode.states, rows, job.config.steps, apart)
     try:
         yield
     finally:
@@ -145,6 +147,7 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
     guesses = scaled(trace.x0, factors)
     show = clips.show_of({"config": job.config.model_dump()}) if clips.frames_of(trace.record) > 1 else None
     whole_clips: list[NDArray[np.uint8]] = []
+    drawers: list[Decoder] = []
     finished = _shown(decoder(model, job.config.decode.finals), show, whole_clips)
     seeds, states = canvases.shape[:2]
     width, height = painted_size(job.config) or (0, 0)
@@ -162,6 +165,7 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
             ends = canvases[:, -1] if size == sizes[-1] else guesses[:, part.stop - 1]
             own = [as_sampled(latents, size) for latents in (canvases[:, part], guesses[:, part], ends)]
             on_the_way = _shown(_drawer_of_states(job, model, trace, part, own), show)
+            drawers.append(on_the_way)
             _decode_into(canvas[:, part], own[0], on_the_way, progress)
             _decode_into(guess[:, part], own[1], on_the_way, progress)
             rows = [row for row, (_, state) in enumerate(changed) if part.start <= state < part.stop]
@@ -175,7 +179,7 @@ def decode_states(job: Job[Any], model: Model, trace: Trace) -> Pictures:
             near = fitted_colours.psnr(on_the_way.decode(shown), canvas[: len(shown), -1])
     decoders = {"states": on_the_way.name, "finals": finished.name}
     whole = np.pad(factors, ((0, 0), (0, 1)), constant_values=1)  # the finished picture is drawn as it is
-    return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw, strict=True)), whole_clips, near)
+    return Pictures(canvas, guess, decoders, whole, dict(zip(changed, raw, strict=True)), whole_clips, near, drawers)
 
 
 def _shown(by: Decoder, show: clips.Show | None, kept: list[NDArray[np.uint8]] | None = None) -> Decoder:

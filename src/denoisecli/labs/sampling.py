@@ -158,12 +158,12 @@ def sampled(job: Job[Any], model: Model, samples: list[Sample], done: int, how: 
         set_strengths(model, [(unet * share, text * share) for unet, text in (lora.strengths for lora in config.loras)])
     heard = _teller(job, model, samples, done)
     whole = not (config.phases or config.start or how.leaving or how.begins or how.opened)
-    ahead = job.ahead.hear if job.ahead and whole else None
+    ahead = job.ahead.listeners if job.ahead and whole else {}
     try:
         with job.timed("sample"):
             if whole:
                 batch = _batch(model, config, samples)
-                return sample_batch(model, batch, on_step=heard, on_state=ahead, **how.keywords)
+                return sample_batch(model, batch, on_step=heard, **ahead, **how.keywords)
             return _in_stretches(model, config, samples, how, heard)
     except OutOfMemory:
         if len(samples) == 1:

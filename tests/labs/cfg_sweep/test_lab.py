@@ -18,6 +18,7 @@ from denoisecli.errors import ConfigError
 from denoisecli.labs.cfg_sweep import lab as cfg_sweep
 from denoisecli.labs.cfg_sweep.config import CfgSweepConfig
 from denoisecli.labs.cfg_sweep.scales import guide_label, scale_steps, swept_scales, taken_apart
+from denoisecli.media.picture_file import PictureFile
 from denoisecli.report import Report
 from denoisecli.trace import load
 from tests.sampling import OTHER_SHAPE, sample_batch
@@ -75,6 +76,14 @@ def test_the_folder_holds_what_the_trace_lists(folder, trace):
 
 def test_the_trace_is_what_the_schema_says(trace):
     jsonschema.validate({"schema": "denoisecli/trace/1", "lab": trace.lab} | trace.record, SCHEMA)
+
+
+def test_the_guided_guess_that_is_taken_apart_is_the_one_of_the_strip(folder, trace):
+    """By one decoder, the one that the trace names: else the same latents would be seen in two ways."""
+    with PictureFile.open(folder / "pictures.zip") as pictures:
+        guess = pictures["guess"].array()[trace.record["anatomy"]["sample"]]
+        assert (pictures["guided"].array() == guess[:-1]).all()
+        assert pictures["uncond"].shape == pictures["cond"].shape == pictures["guided"].shape
 
 
 def test_arrays_have_a_leading_scale_axis(trace):

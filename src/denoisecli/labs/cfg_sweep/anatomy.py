@@ -6,45 +6,47 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from denoisecli.config.phases import painted_size
 from denoisecli.labs.pictures import decode_row, drawn_scales, scaled
 from denoisecli.metrics import significant
-from denoisecli.scale import canvas_latents, latent_sizes
+from denoisecli.scale import canvas_latents, latent_sizes, of_one_size
 
 from .figures.facts import Anatomy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from denoisecli.diffusion.models import Model
     from denoisecli.labs.job import Job
+    from denoisecli.labs.pictures import Pictures
     from denoisecli.media.picture_file import PictureFile
     from denoisecli.trace import Trace
 
     from .config import CfgSweepConfig
 
 
-def taken_pictures(job: Job[CfgSweepConfig], model: Model, trace: Trace, scale: int) -> dict[str, NDArray[np.uint8]]:
+def taken_pictures(
+    job: Job[CfgSweepConfig], trace: Trace, pictures: Pictures, scale: int
+) -> dict[str, NDArray[np.uint8]]:
     """Return the pictures (step, H, W, 3) of the three guesses in every step of one sample; none without guidance.
 
-    The sample is the first seed's at `scale`; the trace's record notes which one it was.
+    The sample is the first seed's at `scale`; the trace's record notes which one it was. Its guided guesses are the
+    run's own, and the two halves are drawn by what drew those.
     """
-    from denoisecli.diffusion.decode import decoder
-
     if "eps_uncond" not in trace:
         return {}
     sample = scale * len(job.config.seeds)
     latents = {"uncond": guesses_of(trace, "eps_uncond", sample), "cond": guesses_of(trace, "eps_cond", sample)}
-    latents |= {"guided": trace.x0[sample]}
     final = canvas_latents(trace)[sample, -1]
-    factors = {name: drawn_scales(job, stack[None], final[None])[0] for name, stack in latents.items()}
+    stacks = latents | {"guided": trace.x0[sample]}
+    factors = {name: drawn_scales(job, stack[None], final[None])[0] for name, stack in stacks.items()}
     trace.record["anatomy"] = {"sample": sample, "scale": scale, "drawn_scale": told(factors)}
-    by = decoder(model, job.config.decode.states)
-    sizes, (width, height) = latent_sizes(trace)[:-1], painted_size(job.config) or (0, 0)
+    sizes, shape = latent_sizes(trace)[:-1], pictures.guess.shape[2:4]
+
+    def drawn(name: str) -> NDArray[np.uint8]:
+        stack, parts = scaled(latents[name], factors[name]), zip(pictures.drawers, of_one_size(sizes), strict=True)
+        return np.concatenate([decode_row(by, stack[part], sizes[part], shape) for by, (part, _) in parts])
 
     with job.timed("decode"):
-        row = {name: scaled(stack, factors[name]) for name, stack in latents.items()}
-        return {name: decode_row(by, stack, sizes, (height, width)) for name, stack in row.items()}
+        return {name: drawn(name) for name in latents} | {"guided": pictures.guess[sample, :-1]}
 
 
 def told(factors: dict[str, NDArray[np.float64]]) -> dict[str, list[float | None]]:

@@ -45,13 +45,14 @@ def make(job: Job[CfgSweepConfig]) -> Trace:
 
     model = load(job)
     scales = possible_scales(job, model)
-    with decoding_ahead(job, model, len(scales) * len(job.config.seeds)):
+    apart = taken_apart(job.config, scales)
+    with decoding_ahead(job, model, len(scales) * len(job.config.seeds), apart):  # sampling goes seed by seed
         trace = sample_sweep(job, model, scales)
         pictures = decode_states(job, model, trace)
         describe(job, trace, pictures, scales)
         save_finals(job, model, pictures, scales)
         views = {"canvas": pictures.canvas, "guess": pictures.guess}
-        views |= taken_pictures(job, model, trace, taken_apart(job.config, scales))
+        views |= taken_pictures(job, trace, pictures, apart)
         kept = stored(job, views)
     folded = fold(trace, len(scales))
     job.leave(draw, folded, kept)
