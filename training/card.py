@@ -15,7 +15,7 @@ from PIL import Image
 from denoisecli.config.samplers import SAMPLERS
 from training.captions import GRAMMAR, HELD_OUT, KEY, LEFT_OUT
 from training.export import digests
-from training.synonyms import SYNONYMS, WORD_ENDS
+from training.synonyms import SYNONYMS, known_words, whole_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,19 +123,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     head, *body = rows
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(row) + " |" for row in lines)
-
-
-def whole_words(folder: Path) -> set[str]:
-    """The words, and the comma, that a pipeline's tokenizer takes for one token."""
-    tokens = json.loads((folder / "tokenizer" / "vocab.json").read_text(encoding="utf-8"))
-    return {token.removesuffix(WORD_ENDS) for token in tokens if token.endswith(WORD_ENDS)}
-
-
-def known_words(folder: Path) -> dict[str, tuple[str, ...]]:
-    """The grammar as far as a pipeline's tokenizer has its words: attributes of which it has all."""
-    tokens = whole_words(folder)
-    known = {name: tuple(one for one in words if set(one.split()) <= tokens) for name, words in GRAMMAR.items()}
-    return {name: words for name, words in known.items() if words == GRAMMAR[name] or name not in LEFT_OUT}
 
 
 def form_of(known: Mapping[str, Sequence[str]]) -> str:

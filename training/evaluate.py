@@ -24,11 +24,12 @@ import torch
 from scipy.linalg import sqrtm
 
 from training.autoencoder import measure, to_tensor
-from training.captions import KEY, Attributes, random_attributes
+from training.captions import KEY, LEFT_OUT, Attributes, random_attributes
 from training.probe import Probe, accuracy, load_probe, thumbnails
 from training.runs import device, save_whole
 from training.sampling import Sampler, starting_noise
 from training.scenes import contact_sheet, held_out, render, shard_rows
+from training.synonyms import known_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +39,11 @@ MEASURES = ("speed", "autoencoder", "by_guidance", "diversity", "copies")
 """Methods of `Evaluation`. What was measured before and is not asked for again stays in the file."""
 
 
-def draw_words(count: int, seed: int = 77) -> list[Attributes]:
-    """Uniform scenes to sample; not those of any training seed."""
-    rng = np.random.default_rng(seed)
-    return [random_attributes(rng) for _ in range(count)]
+def draw_words(count: int, pipeline: Path, seed: int = 77) -> list[Attributes]:
+    """Uniform scenes to sample, of what a pipeline has words for; not those of any training seed."""
+    rng, known = np.random.default_rng(seed), known_words(pipeline)
+    untold = {name: "" for name in LEFT_OUT if name not in known}
+    return [random_attributes(rng, **untold) for _ in range(count)]
 
 
 @torch.no_grad()
@@ -115,7 +117,7 @@ class Evaluation:
         self.options = options
         self.sampler = Sampler.from_folder(options.pipeline)
         self.probe = load_probe(options.probe)
-        self.words = draw_words(options.count)
+        self.words = draw_words(options.count, options.pipeline)
         self.renders, self.fresh = (
             render_all(self.words, range(first, first + len(self.words))) for first in (10**12, 10**13)
         )
@@ -150,7 +152,7 @@ class Evaluation:
 
     def diversity(self) -> dict[str, float]:
         """Pairwise distance of layouts over seeds of one caption, against that of its renders."""
-        captions, seeds = [KEY, *draw_words(3, seed=5)], range(self.options.seeds)
+        captions, seeds = [KEY, *draw_words(3, self.options.pipeline, seed=5)], range(self.options.seeds)
         real = np.mean([pairwise(np.stack([render(words, 10**14 + i) for i in seeds])) for words in captions])
         ratios = {}
         for cfg in (3.0, 7.5):

@@ -82,7 +82,7 @@ class Grid:
     """The cells of the grid: sampled once, drawn and judged by any decoder."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.words = options, draw_words(options.count)
+        self.options, self.words = options, draw_words(options.count, options.pipeline)
         self.sampler = Sampler.from_folder(options.pipeline)
 
     def finals(self, name: str, steps: int, cfg: float) -> Tensor:

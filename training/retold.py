@@ -20,6 +20,7 @@ from training.captions import GRAMMAR, HELD_OUT
 from training.probe import load_probe, thumbnails
 from training.runs import device
 from training.sampling import Sampler, starting_noise
+from training.synonyms import known_words
 from training.wording import Scene, caption, draw_scene, other_words
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from training.probe import Probe
 
 
-def scenes_to_tell(count: int, rng: np.random.Generator) -> list[Scene]:
-    """Scenes of what the base model was taught."""
-    drawn = (draw_scene(rng) for _ in range(3 * count))
+def scenes_to_tell(count: int, rng: np.random.Generator, pipeline: Path) -> list[Scene]:
+    """Scenes of what the base model was taught, as far as its tokenizer has words for it."""
+    known = known_words(pipeline)
+    drawn = [{name: word for name, word in draw_scene(rng).items() if name in known} for _ in range(3 * count)]
     return [scene for scene in drawn if not set(scene.values()) & set(HELD_OUT.values())][:count]
 
 
@@ -57,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cfg", type=float, default=7.5)
     options = parser.parse_args(argv)
     sampler, probe, rng = Sampler.from_folder(options.pipeline), load_probe(options.probe), np.random.default_rng(23)
-    scenes = scenes_to_tell(options.count, rng)
+    scenes = scenes_to_tell(options.count, rng, options.pipeline)
     noise = starting_noise(range(7000, 7000 + len(scenes)))
     tellings = {"caption": [*map(caption, scenes)], "other words": [other_words(scene, rng) for scene in scenes]}
     for name, texts in tellings.items():

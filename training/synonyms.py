@@ -18,6 +18,8 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
+from training.captions import GRAMMAR, LEFT_OUT
+
 SYNONYMS: dict[str, tuple[str, ...]] = {
     # landmark
     "castle": ("fortress", "fort", "citadel"),
@@ -74,6 +76,19 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 """Words of the grammar's captions, each with those that are read as it."""
 WORD_ENDS = "</w>"
 EMBEDDING = "embeddings.token_embedding.weight"
+
+
+def whole_words(folder: Path) -> set[str]:
+    """The words, and the comma, that a pipeline's tokenizer takes for one token."""
+    tokens = json.loads((folder / "tokenizer" / "vocab.json").read_text(encoding="utf-8"))
+    return {token.removesuffix(WORD_ENDS) for token in tokens if token.endswith(WORD_ENDS)}
+
+
+def known_words(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The grammar as far as a pipeline's tokenizer has its words: attributes of which it has all."""
+    tokens = whole_words(folder)
+    known = {name: tuple(one for one in words if set(one.split()) <= tokens) for name, words in GRAMMAR.items()}
+    return {name: words for name, words in known.items() if words == GRAMMAR[name] or name not in LEFT_OUT}
 
 
 def pieces(word: str, merges: Sequence[tuple[str, str]]) -> list[str]:

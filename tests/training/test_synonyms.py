@@ -6,8 +6,7 @@ import pytest
 pytest.importorskip("cv2")
 
 from safetensors.torch import load_file
-from training.card import known_words, whole_words
-from training.synonyms import EMBEDDING, SYNONYMS, pieces, teach, with_words
+from training.synonyms import EMBEDDING, SYNONYMS, known_words, pieces, teach, whole_words, with_words
 from transformers import CLIPTokenizer
 
 from denoisecli.diffusion.references import POCKET
