@@ -21,7 +21,7 @@ from denoisecli.labs.loading import native_size
 from tests.sampling import sample_batch
 from tests.tiny import noise, tiny_text_sd
 
-POCKET_IDENTITY = "c2740e5d6af8804a8b5dec4387c3e880d6cbba70f67c7d631b48c67012ac3541"
+POCKET_IDENTITY = "adc7e3c0af9dcfe7cfe7d66d9faf173aae3993fb0ea3b1e8f27626c8d90fb7fe"
 
 
 @pytest.fixture(scope="module")

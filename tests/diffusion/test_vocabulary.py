@@ -14,7 +14,8 @@ def pocket():
 
 def test_words_and_synonyms_are_told():
     words, synonyms = words_of("pocket"), synonyms_of("pocket")
-    assert words["landmark"] == ["lighthouse", "castle", "windmill", "cottage", "pine tree", "stone tower"]
+    assert words["landmark"][:3] == ["lighthouse", "castle", "windmill"]
+    assert words["landmark"][-3:] == ["church", "bridge", "boat"]
     assert set(words) == {"landmark", "terrain", "time", "sky", "foreground", "style"}
     assert synonyms["cottage"] == ["house", "cabin", "hut"]
     assert synonyms[","] == ["with", "and", "under"]

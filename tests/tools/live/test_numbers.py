@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training.captions import GRAMMAR as LEARNT
+from training.synonyms import known_words
 
 from denoisecli.diffusion.references import POCKET
 from denoisecli.labs.sample.config import SampleConfig
@@ -173,7 +173,8 @@ def test_seeds_are_read_whole_or_not_at_all():
 
 def test_menus_and_prompt_agree():
     words = [group[1] for group in GRAMMAR.values()]
-    assert {key: set(value) for key, value in GRAMMAR.items()} == {key: set(value) for key, value in LEARNT.items()}
+    learnt = known_words(POCKET)
+    assert {key: set(value) for key, value in GRAMMAR.items()} == {key: set(value) for key, value in learnt.items()}
     prompt = SampleConfig().prompt
     found = answer("grammar", words=words, grammar={key: list(value) for key, value in GRAMMAR.items()}, prompt=prompt)
     assert found[0] == "a castle on a grassy hill at dawn, clear sky, calm sea, watercolor"

@@ -58,14 +58,14 @@ TERMS = (
 )
 SAMPLERS = {name: KNOWN[name].label for name in ("ddim", "euler", "dpmpp_2m")}
 GRAMMAR = {
-    "landmark": ("lighthouse", "castle", "windmill", "cottage", "pine tree", "stone tower"),
+    "landmark": ("lighthouse", "castle", "windmill", "cottage", "pine tree", "stone tower", "church", "bridge", "boat"),
     "terrain": ("rocky cliff", "grassy hill", "small island", "sand dune"),
     "time": ("dusk", "dawn", "noon", "night"),
     "sky": ("dramatic golden clouds", "clear sky", "soft white clouds", "dark storm clouds"),
     "foreground": ("crashing waves", "calm sea", "field of flowers", "snowy field"),
     "style": ("oil painting", "watercolor", "pencil sketch", "pixel art", "flat poster"),
 }
-"""The captions that the pocket model was trained with, see training/scenes.py."""
+"""The captions that the pocket model was trained with, see training/captions.py."""
 OTHER_STYLE = {"oil painting": "pencil sketch"}
 
 
