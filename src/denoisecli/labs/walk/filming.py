@@ -176,7 +176,8 @@ class _Progress:
         """Tell from now on; what was drawn beside the sampling is done already."""
         with self.lock:
             self.job.report.stage("figures", total)
-            self.job.report.passed(self.done)
+            if self.done:
+                self.job.report.passed(self.done)
             self.telling = True
 
     def counted(self, frames: Iterable[Frame]) -> Iterator[Frame]:
