@@ -14,6 +14,7 @@ import os
 import time
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,11 @@ def _layouts(pictures: np.ndarray) -> np.ndarray:
     return np.stack([cv2.resize(one, (16, 16), interpolation=cv2.INTER_AREA) for one in pictures]).reshape(
         len(pictures), -1
     ) / np.float32(255)
+
+
+def _plain(words: Attributes) -> Attributes:
+    """A scene without its landmark's colour and side: with them hardly any has been drawn twice."""
+    return replace(words, **dict.fromkeys(LEFT_OUT, ""))
 
 
 def pairwise(pictures: np.ndarray) -> float:
@@ -161,15 +167,15 @@ class Evaluation:
         return ratios
 
     def copies(self) -> dict[str, float]:
-        """Median distance to the nearest training picture of the same words: of samples, and of new renders.
+        """Median distance to the nearest training picture of the same scene: of samples, and of new renders.
 
-        The training pictures of these words are rendered again, from what drew them.
+        The same but for the landmark's colour and side. They are rendered again, from what drew them.
         """
-        trained = self._training_seeds()
-        rows = [row for row, words in enumerate(self.words) if words in trained]
-        pairs = [(self.words[row], seed) for row in rows for seed in trained[self.words[row]]]
+        trained = self._training_scenes()
+        rows = [row for row, words in enumerate(self.words) if _plain(words) in trained]
+        pairs = [pair for row in rows for pair in trained[_plain(self.words[row])]]
         known = iter(_layouts(render_all([words for words, _ in pairs], [seed for _, seed in pairs])))
-        layouts = [np.stack([next(known) for _ in trained[self.words[row]]]) for row in rows]
+        layouts = [np.stack([next(known) for _ in trained[_plain(self.words[row])]]) for row in rows]
         samples, fresh = (
             np.array(
                 [nearest(_layouts(pictures[row : row + 1]), near)[0] for row, near in zip(rows, layouts, strict=True)]
@@ -179,12 +185,12 @@ class Evaluation:
         found = {"samples": np.median(samples), "new renders": np.median(fresh), "least": samples.min()}
         return {name: float(value) for name, value in found.items()} | {"captions": len(rows)}
 
-    def _training_seeds(self) -> dict[Attributes, list[int]]:
+    def _training_scenes(self) -> dict[Attributes, list[tuple[Attributes, int]]]:
         seed, shards, count = self.options.trained_on
-        found: dict[Attributes, list[int]] = defaultdict(list)
+        found: dict[Attributes, list[tuple[Attributes, int]]] = defaultdict(list)
         for index in range(shards):
             for words, number in shard_rows(index, count, seed)[held_out(range(count)) :]:
-                found[words].append(number)
+                found[_plain(words)].append((words, number))
         return found
 
     def autoencoder(self) -> dict[str, object]:

@@ -452,38 +452,40 @@ def test_new_words_go_on_where_they_were_killed(chain, tmp_path):
     assert any(not torch.equal(start[name], taught[name]) for name in start)
 
 
-def test_a_lora_is_carried_to_a_base_that_has_changed(chain, tmp_path):
+def moved(folder, copied, **spread):
+    """A copy of a pipeline; tensors of its denoiser whose names hold a key are moved at random, so far."""
     from safetensors.torch import load_file, save_file
 
-    old, path = tmp_path / "old.safetensors", chain.pipeline / "unet" / "diffusion_pytorch_model.safetensors"
+    shutil.copytree(folder, copied)
+    path = copied / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    for key, far in spread.items():
+        tensors |= {name: w + far * torch.randn(w.shape).to(w) for name, w in tensors.items() if key in name}
+    save_file(tensors, path, metadata={"format": "pt"})
+    return copied
+
+
+def test_a_lora_is_carried_to_a_base_that_has_changed(chain, tmp_path):
+    from safetensors.torch import load_file
+
+    torch.manual_seed(0)
+    before = moved(chain.pipeline, tmp_path / "before", conv_out=0.1)  # after a few steps it guesses next to nothing
+    changed, old = moved(before, tmp_path / "changed", attn2=0.3), tmp_path / "old.safetensors"
     options = [
-        *("--pipeline", str(chain.pipeline), "--latents", str(chain.latents), "--base", str(chain.latents)),
+        *("--pipeline", str(before), "--latents", str(chain.latents), "--base", str(chain.latents)),
         *("--work", str(tmp_path / "lora"), "--out", str(old), "--rank", "4", "--samples", "8", "--batch", "4"),
     ]
     lora.train(lora.parse(options))
-    changed = shutil.copytree(chain.pipeline, tmp_path / "changed")
-    torch.manual_seed(0)
-    weights = {
-        name: w + 0.05 * torch.randn(w.shape).to(w) if "attn" in name else w for name, w in load_file(path).items()
-    }
-    save_file(weights, changed / "unet" / path.name, metadata={"format": "pt"})
     arguments = [
-        "--before",
-        str(chain.pipeline),
-        "--pipeline",
-        str(changed),
-        "--lora",
-        str(old),
-        "--out",
-        str(tmp_path),
+        *("--before", str(before), "--pipeline", str(changed), "--lora", str(old), "--out", str(tmp_path)),
+        *("--files", "2", "--fix", "landmark=hot-air balloon", "--lr", "1e-2", "--every", "1000"),
     ]
-    arguments += ["--files", "2", "--fix", "landmark=hot-air balloon", "--lr", "1e-2", "--every", "1000"]
     assert states_kept_once(carry, arguments, tmp_path) == 2
     for steps in (15, 30):
         carry.main(["train", *arguments, "--steps", str(steps)])
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [0, 15, 15, 30]
     assert rows[-1]["held_out"] < 0.9 * rows[0]["held_out"]
-    before, after = load_file(old), load_file(tmp_path / "lora.safetensors")
-    assert {name: value.shape for name, value in before.items()} == {name: value.shape for name, value in after.items()}
-    assert all(torch.equal(before[name], after[name]) for name in before if name.endswith(".alpha"))
+    given, after = load_file(old), load_file(tmp_path / "lora.safetensors")
+    assert {name: value.shape for name, value in given.items()} == {name: value.shape for name, value in after.items()}
+    assert all(torch.equal(given[name], after[name]) for name in given if name.endswith(".alpha"))
