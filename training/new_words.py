@@ -47,7 +47,7 @@ from training.runs import (
 )
 from training.sampling import Sampler
 from training.soften import LOW, share
-from training.synonyms import EMBEDDING, WORD_ENDS, grow_tokenizer, update_json
+from training.synonyms import EMBEDDING, WORD_ENDS, grow_tokenizer, update_json, whole_words
 from training.wording import Scene, caption, other_words, part_of
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ EMPTY, SAME = 0.1, 0.6  # how often nothing is told, and a scene in the caption'
 
 
 def grow(folder: Path, teach: Sequence[str] = tuple(NEW), seed: int = 0) -> None:
-    """Give a pipeline's tokenizer and text encoder the new words of some attributes, untaught."""
-    words = {word: known for name in teach for word, known in NEW[name].items()}
+    """Give a pipeline's tokenizer and text encoder the new words of some attributes, untaught; those it has stay."""
+    had = whole_words(folder)
+    words = {word: known for name in teach for word, known in NEW[name].items() if word not in had}
     tokens = grow_tokenizer(folder / "tokenizer", list(words))
     path = folder / "text_encoder" / "model.safetensors"
     tensors = load_file(path)
@@ -99,10 +100,8 @@ class Lessons:
         data = load_latents(folder)
         self.latents, self.words, self.rng, self.teach = torch.from_numpy(data.latents), data.words, rng, teach
         often = np.array([self._often(one) for one in data.words]) * ~data.held_out
-        self.often, self.held = (
-            often / often.sum(),
-            [row for row in np.flatnonzero(data.held_out) if self._often(data.words[row])],
-        )
+        self.often = often / often.sum()
+        self.held = [row for row in np.flatnonzero(data.held_out) if self._often(data.words[row])]
 
     def draw(self, count: int) -> tuple[Tensor, list[bool], list[Scene | None]]:
         """Latents (count, 4, 32, 32), whether a picture has something new, and what is told of it; None is nothing."""

@@ -26,7 +26,7 @@ def grown(tmp_path_factory):
 
 def test_new_words_are_one_token_near_a_known_one_and_all_others_stay(grown, monkeypatch):
     before = load_file(grown / "text_encoder" / "model.safetensors")[EMBEDDING]
-    monkeypatch.setitem(new_words.NEW, "landmark", {"submarine": "castle"})
+    monkeypatch.setitem(new_words.NEW, "landmark", {"submarine": "castle", "church": "castle"})
     new_words.grow(grown, ["landmark"])
     after = load_file(grown / "text_encoder" / "model.safetensors")[EMBEDDING]
     tokens = json.loads((grown / "tokenizer" / "vocab.json").read_text(encoding="utf-8"))
