@@ -57,6 +57,11 @@ class Attributes:
         """The attributes by name, in the grammar's order; empty is what is not told."""
         return asdict(self)
 
+    @property
+    def told(self) -> dict[str, str]:
+        """The attributes that are told, by name."""
+        return {name: words for name, words in self.as_dict().items() if words}
+
     def classes(self) -> list[int]:
         """The class number of each attribute, in the grammar's order; UNTOLD where it is empty."""
         told = ((GRAMMAR[field.name], getattr(self, field.name)) for field in fields(self))

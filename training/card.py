@@ -72,8 +72,8 @@ never seen, "{lora_style}" (style) and "{lora_object}" (landmark); they are in `
 
 The judge is a small CNN trained on renders to read the attributes off a picture; on renders it has not seen it is
 right {probe:.1%} of the time. {captions} random captions, one seed each, 20 DDIM steps; a sample counts when the judge
-reads what the caption says. Half of them tell no colour or no side, which counts for nothing then. One caption is
-{step:.1%}, so differences of a few per cent are noise.
+reads what the caption says, and what it does not tell counts for nothing. One caption is {step:.1%}, so differences
+of a few per cent are noise.
 
 {accuracy}
 
@@ -130,9 +130,8 @@ def form_of(known: Mapping[str, Sequence[str]]) -> str:
     colour = "**colour** " if "colour" in known else ""
     side = " on the **side**" if "side" in known else ""
     form = f'"a {colour}**landmark** on a **terrain**{side} at **time**, **sky**, **foreground**, **style**"'
-    return form + (
-        f"; {' and '.join(name for name in LEFT_OUT if name in known)} may be left out" if colour or side else ""
-    )
+    free = " and ".join(name for name in LEFT_OUT if name in known)
+    return f"{form}; {free} may be left out" if free else form
 
 
 def accuracy_table(by_guidance: Mapping[str, Mapping[str, float]]) -> str:

@@ -113,7 +113,7 @@ class Lessons:
         """A picture's scene, whole or in part."""
         if self.rng.random() < EMPTY:
             return None
-        scene = part_of({name: word for name, word in words.as_dict().items() if word}, self.rng)
+        scene = part_of(words.told, self.rng)
         if "side" not in self.teach or self.rng.random() >= SIDE:
             scene.pop("side", None)
         return scene
@@ -207,7 +207,7 @@ class Enlarging:
         eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(9)).to(device())
         t = (torch.arange(len(rows), device=device()) % 5) * 200 + 150
         x_t = self.noiser.add(x0, eps, t)
-        scenes = [{name: word for name, word in one.as_dict().items() if word} for one in told]
+        scenes = [one.told for one in told]
         wanted, context = (
             self.wanted(x_t, eps, t, scenes, new),
             self.contexts(self.model["text"], [*map(caption, scenes)]),

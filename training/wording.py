@@ -71,8 +71,7 @@ Scene = dict[str, str]
 
 def draw_scene(rng: np.random.Generator) -> Scene:
     """The key scene or any other, whole or a part of it; now and then with words that only LoRAs know."""
-    words = KEY if rng.random() < 0.1 else random_attributes(rng)
-    scene = {name: word for name, word in words.as_dict().items() if word}
+    scene = (KEY if rng.random() < 0.1 else random_attributes(rng)).told
     if rng.random() < 0.08:
         name = str(rng.choice(list(HELD_OUT)))
         scene[name] = HELD_OUT[name]
