@@ -6,12 +6,14 @@
 A chain from nothing needs no such lap: its scenes have all words of the grammar. This one starts from a model whose
 words are followed by a share of the gap alone (`training.soften`), so the truth is not what it is to guess:
 
-    eps' = uncond + share(t) · (eps − uncond)
+    eps' = base + s · share(t) · (eps − base)
 
-on pictures of new words, where uncond is the old model's guess without words; on average that is uncond + share · gap.
-Where nothing new is told, and where nothing is told, the old model's own guess is what is to be learnt. Scenes are told
-as `training.wording` tells them, in the caption's form and in others. `model/` has the averaged weights and the grown
-tokenizer; a run that was killed goes on from its checkpoint.
+where something new is told of a picture; on average that is base + s · share · gap. The base is the old model's guess
+of what it knows of the caption where a colour or a side is told, and its guess without words where a landmark is: it
+knows nothing of that scene then. Where nothing new is told the old model's own guess is what is to be learnt, also if
+the picture shows something new: else a church of which no colour is told would take that of those seen in one. Scenes
+are told as `training.wording` tells them, in the caption's form and in others. `model/` has the averaged weights and
+the grown tokenizer; a run that was killed goes on from its checkpoint.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import argparse
 import copy
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +31,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from training.denoiser import Noiser, stratified_levels
+from training.captions import KEY
+from training.denoiser import X0_CAP, Noiser, stratified_levels
 from training.latents import load_latents
+from training.memories import Memories
 from training.models import tokenize
 from training.runs import (
     Average,
@@ -46,13 +51,11 @@ from training.runs import (
     workers,
 )
 from training.sampling import Sampler
-from training.soften import LOW, share
-from training.synonyms import EMBEDDING, WORD_ENDS, grow_tokenizer, update_json, whole_words
+from training.soften import share
+from training.synonyms import EMBEDDING, WORD_ENDS, grow_tokenizer, known_words, update_json, whole_words
 from training.wording import Scene, caption, other_words, part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
     from training.captions import Attributes
@@ -65,6 +68,7 @@ NEW: dict[str, dict[str, str]] = {
 """Words to learn, by attribute, each with the known word that its embedding starts near. White is one of the sky's."""
 NEAR = 0.5  # the spread of the start around that word, in standard deviations of the table
 OFTEN = 2.5  # how often a picture of something new is drawn, for one of what the old model knows
+GAP = 4.0  # what an error of the gap weighs in what is remembered, for 1 of each guess
 SIDE = 0.5  # how often a side is told that could be
 EMPTY, SAME = 0.1, 0.6  # how often nothing is told, and a scene in the caption's own form
 
@@ -88,41 +92,65 @@ def grow(folder: Path, teach: Sequence[str] = tuple(NEW), seed: int = 0) -> None
     update_json(folder / "text_encoder" / "config.json", vocab_size=len(tokens))
 
 
-def shows_new(words: Attributes) -> bool:
+Known = Mapping[str, Sequence[str]]
+"""The grammar as far as the old model has words for it."""
+
+
+def shows_new(words: Attributes, known: Known) -> bool:
     """Whether a picture shows what the old model was never taught. Old ones stood left and right as well."""
-    return bool(words.colour) or words.landmark in NEW["landmark"]
+    return words.landmark not in known["landmark"] or bool(words.colour and "colour" not in known)
+
+
+def known_part(scene: Scene, known: Known) -> Scene:
+    """What the old model knows of a scene: all but colour and side, or nothing of one whose landmark it never saw."""
+    if scene.get("landmark", KEY.landmark) not in known["landmark"]:
+        return {}
+    return {name: words for name, words in scene.items() if words in known.get(name, ())}
 
 
 class Lessons:
     """Draws scenes with their latents, and how each is told. Nothing is shown or told of what is not to be taught."""
 
-    def __init__(self, folder: Path, rng: np.random.Generator, teach: Sequence[str] = tuple(NEW)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rng: np.random.Generator,
+        known: Known,
+        teach: Sequence[str] = tuple(NEW),
+        often: float = OFTEN,
+    ) -> None:
         data = load_latents(folder)
-        self.latents, self.words, self.rng, self.teach = torch.from_numpy(data.latents), data.words, rng, teach
-        often = np.array([self._often(one) for one in data.words]) * ~data.held_out
-        self.often = often / often.sum()
+        self.latents, self.words, self.rng = torch.from_numpy(data.latents), data.words, rng
+        self.known, self.teach, self.new = known, teach, often
+        shares = np.array([self._often(one) for one in data.words]) * ~data.held_out
+        self.often = shares / shares.sum()
         self.held = [row for row in np.flatnonzero(data.held_out) if self._often(data.words[row])]
 
-    def draw(self, count: int) -> tuple[Tensor, list[bool], list[Scene | None]]:
-        """Latents (count, 4, 32, 32), whether a picture has something new, and what is told of it; None is nothing."""
+    def draw(self, count: int) -> tuple[Tensor, list[Scene | None]]:
+        """Latents (count, 4, 32, 32), and what is told of each; None is nothing."""
         rows = self.rng.choice(len(self.often), count, p=self.often)
-        words = [self.words[row] for row in rows]
-        return self.latents[rows].float().to(device()), [*map(shows_new, words)], [self._scene(one) for one in words]
+        return self.latents[rows].float().to(device()), [self._scene(self.words[row]) for row in rows]
 
     def _scene(self, words: Attributes) -> Scene | None:
         """A picture's scene, whole or in part."""
         if self.rng.random() < EMPTY:
             return None
-        scene = part_of(words.told, self.rng)
-        if "side" not in self.teach or self.rng.random() >= SIDE:
+        scene = part_of(self.told(words), self.rng)
+        if "side" not in self.known and self.rng.random() >= SIDE:
             scene.pop("side", None)
         return scene
 
+    def told(self, words: Attributes) -> Scene:
+        """All that is told of a scene: of colour and side nothing unless they are known or to be taught."""
+        return {name: one for name, one in words.told.items() if name in self.known or name in self.teach}
+
     def _often(self, words: Attributes) -> float:
-        strange = words.landmark in NEW["landmark"] and "landmark" not in self.teach
-        if strange or (words.colour and "colour" not in self.teach):
+        """How often a picture is drawn."""
+        untaught = {name for name in ("landmark", "colour") if name not in self.teach}
+        strange = words.landmark not in self.known["landmark"] and "landmark" in untaught
+        if strange or (words.colour and "colour" not in self.known and "colour" in untaught):
             return 0.0
-        return OFTEN if shows_new(words) else 1.0
+        return self.new if shows_new(words, self.known) else 1.0
 
     def tell(self, scene: Scene | None) -> str:
         """The text of a scene, as captions have it or in other words."""
@@ -149,7 +177,9 @@ class Enlarging:
             self.step = int(state["step"])
         torch.manual_seed(1_000_003 * self.rank + options.seed + self.step)
         rng = np.random.default_rng((options.seed, self.step, self.rank))
-        self.lessons = Lessons(options.latents, rng, options.teach)
+        self.known = known_words(options.pipeline)
+        self.lessons = Lessons(options.latents, rng, self.known, options.teach, options.often)
+        self.memories = Memories(options.memories, rng) if options.memories else None
         self.noiser = Noiser(device())
         self.weight = self.noiser.in_x0.sqrt()  # between errors in eps, which lie at low noise, and in x0
         self.begun, self.first = time.monotonic(), self.step / options.steps
@@ -158,28 +188,32 @@ class Enlarging:
         """Contexts (n, 32, 128)."""
         return text(tokenize(self.sampler.tokenizer, list(texts)).to(device()))[0]
 
-    def wanted(self, x_t: Tensor, eps: Tensor, t: Tensor, scenes: Sequence[Scene | None], new: Tensor) -> Tensor:
-        """The eps (n, 4, 32, 32) to learn; `new` (n,) says which pictures or tellings have what the old model lacks."""
-        old = [caption(scene) if scene and not one else "" for scene, one in zip(scenes, new.tolist(), strict=True)]
-        asked = ~new | (t > LOW)
-        wanted = eps.clone()
-        guess = self.before["unet"](x_t[asked], t[asked], self.contexts(self.before["text"], old)[asked]).sample.float()
-        kept = torch.where(new, share(t), 0.0)[asked][:, None, None, None]
-        wanted[asked] = torch.lerp(guess, eps[asked], kept)
-        return wanted
+    @torch.no_grad()
+    def wanted(self, x_t: Tensor, eps: Tensor, t: Tensor, scenes: Sequence[Scene | None]) -> Tensor:
+        """The eps (n, 4, 32, 32) to learn of pictures with noise eps, of each of which a scene or nothing is told."""
+        old = [known_part(scene or {}, self.known) for scene in scenes]
+        base = self.before["unet"](x_t, t, self.contexts(self.before["text"], [*map(caption, old)])).sample.float()
+        wide = torch.tensor([scene.get("landmark") in NEW["landmark"] for scene in old], device=device())
+        if self.options.narrow < 1 and wide.any():
+            nothing = self.contexts(self.before["text"], [""]).expand(int(wide.sum()), -1, -1)
+            uncond = self.before["unet"](x_t[wide], t[wide], nothing).sample.float()
+            base[wide] = torch.lerp(uncond, base[wide], self.options.narrow)
+        new = torch.tensor([(scene or {}) != known for scene, known in zip(scenes, old, strict=True)], device=device())
+        kept = torch.where(new, self.options.gap * share(t), 0.0)
+        return torch.lerp(base, eps, kept[:, None, None, None])
 
     def advance(self) -> Tensor:
         """One optimizer step; return its loss."""
-        x0, words, scenes = self.lessons.draw(self.options.batch)
+        x0, scenes = self.lessons.draw(self.options.batch)
         t, eps = stratified_levels(len(x0), device()), torch.randn_like(x0)
-        new = torch.tensor([bool(scene) and (one or "side" in scene) for scene, one in zip(scenes, words, strict=True)])
-        x_t = self.noiser.add(x0, eps, t)
+        x_t, texts = self.noiser.add(x0, eps, t), [self.lessons.tell(scene) for scene in scenes]
+        kept, told = self.memories.draw(self.options.remember) if self.memories else ({}, [])
         with torch.autocast(device().type, torch.bfloat16, enabled=self.options.half):
-            with torch.no_grad():
-                wanted = self.wanted(x_t, eps, t, scenes, new.to(device()))
-            context = self.contexts(self.model["text"], [self.lessons.tell(scene) for scene in scenes])
-            guess = self.model["unet"](x_t, t, context).sample
-        loss = (self.weight[t] * (guess.float() - wanted).square().mean((1, 2, 3))).mean()
+            wanted = self.wanted(x_t, eps, t, scenes)
+            found = self.guess([(x_t, t, texts), *remembered(kept, told)])
+        loss = (self.weight[t] * (found[: len(x0)] - wanted).square().mean((1, 2, 3))).mean()
+        if kept:
+            loss = loss + self.forgotten(found[len(x0) :], kept).mean()
         self.progress = self.measure_progress()
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.lr * rate(self.step, self.progress, hold=0.2)
@@ -192,6 +226,23 @@ class Enlarging:
         self.step += 1
         return loss.detach()
 
+    def guess(self, parts: Sequence[tuple[Tensor, Tensor, Sequence[str]]]) -> Tensor:
+        """eps (n, 4, 32, 32) of all parts, each x_t, t and texts, in one batch."""
+        x_t, t = (torch.cat([part[place] for part in parts]) for place in (0, 1))
+        context = self.contexts(self.model["text"], [text for part in parts for text in part[2]])
+        return self.model["unet"](x_t.contiguous(memory_format=torch.channels_last), t, context).sample.float()
+
+    def forgotten(self, found: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
+        """Squared errors (n,) of both guesses at what is remembered and, `GAP` times, of the gap between them.
+
+        In x0, since that is what guidance multiplies, and weighing what pictures do where the cap is.
+        """
+        uncond, cond = found.chunk(2)
+        gap = cond - uncond - kept["gap"]
+        uncond, cond = uncond - kept["uncond"], cond - kept["uncond"] - kept["gap"]
+        error = (uncond.square() + cond.square() + GAP * gap.square()).mean((1, 2, 3))
+        return self.noiser.in_x0[kept["t"]] / X0_CAP**0.5 * error
+
     def measure_progress(self) -> float:
         """Share of the run that is done, 0..1, by steps or by the clock."""
         done = (self.step + 1) / self.options.steps
@@ -199,27 +250,26 @@ class Enlarging:
 
     @torch.no_grad()
     def errors(self) -> dict[str, float]:
-        """Errors on held-out pictures at t = 150, 350 … 950: old captions from the old guess, new from the truth."""
+        """Errors on held-out pictures at t = 150 … 950, old and new by what is told, and of what is remembered."""
         rows = self.lessons.held[: self.options.validate]
-        told = [self.lessons.words[row] for row in rows]
-        new = torch.tensor([shows_new(one) or bool(one.side) for one in told]).to(device())
+        scenes = [self.lessons.told(self.lessons.words[row]) for row in rows]
         x0 = self.lessons.latents[rows].float().to(device())
         eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(9)).to(device())
         t = (torch.arange(len(rows), device=device()) % 5) * 200 + 150
-        x_t = self.noiser.add(x0, eps, t)
-        scenes = [one.told for one in told]
-        wanted, context = (
-            self.wanted(x_t, eps, t, scenes, new),
-            self.contexts(self.model["text"], [*map(caption, scenes)]),
-        )
-        found = torch.cat(
-            [
-                self.model["unet"](*part).sample
-                for part in zip(*(one.split(32) for one in (x_t, t, context)), strict=True)
-            ]
-        )
-        error = self.weight[t] * (found - wanted).square().mean((1, 2, 3))
-        return {"old": float(error[~new].mean()), "new": float(error[new].mean())}
+        x_t, texts = self.noiser.add(x0, eps, t), [*map(caption, scenes)]
+        new = torch.tensor([known_part(scene, self.known) != scene for scene in scenes], device=device())
+        error = torch.cat([self._error(x_t[at], eps[at], t[at], scenes[at], texts[at]) for at in _slices(len(rows))])
+        found = {name: float(error[rows].mean()) for name, rows in {"old": ~new, "new": new}.items() if rows.any()}
+        if self.memories:
+            held = self.memories.held[:: max(1, len(self.memories.held) // self.options.validate)]
+            parts = [self.memories.rows(held[at]) for at in _slices(len(held))]
+            lost = [self.forgotten(self.guess(remembered(*part)), part[0]) for part in parts]
+            found["forgotten"] = float(torch.cat(lost).mean())
+        return found
+
+    def _error(self, x_t: Tensor, eps: Tensor, t: Tensor, scenes: Sequence[Scene], texts: Sequence[str]) -> Tensor:
+        wanted = self.wanted(x_t, eps, t, scenes)
+        return self.weight[t] * (self.guess([(x_t, t, texts)]) - wanted).square().mean((1, 2, 3))
 
     def checkpoint(self, losses: list[Tensor], seconds: float) -> None:
         """Measure the averaged weights, log, and save all that a resumed run needs."""
@@ -249,6 +299,15 @@ class Enlarging:
                 losses, started = [], time.monotonic()
 
 
+def remembered(kept: Mapping[str, Tensor], told: Sequence[str]) -> list[tuple[Tensor, Tensor, Sequence[str]]]:
+    """What to guess anew of some memories: without words, then with them."""
+    return [(kept["x_t"], kept["t"], texts) for texts in ([""] * len(told), told)] if told else []
+
+
+def _slices(count: int) -> list[slice]:
+    return [slice(start, start + 32) for start in range(0, count, 32)]
+
+
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line of this stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -259,6 +318,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--teach", nargs="+", choices=NEW, default=list(NEW), help="attributes whose new words to learn"
     )
+    parser.add_argument(
+        "--often", type=float, default=OFTEN, help="draw of a picture of something new, for 1 of others"
+    )
+    parser.add_argument("--gap", type=float, default=1.0, help="share of the new words' gap, beside that of its level")
+    parser.add_argument(
+        "--narrow", type=float, default=1.0, help="share of the gap that new landmarks keep that are known already"
+    )
+    parser.add_argument(
+        "--memories", type=Path, nargs="+", default=[], help="folders of `training.memories`, not to be forgotten"
+    )
+    parser.add_argument("--remember", type=int, default=4, help="states of them a step and worker")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
     parser.add_argument("--batch", type=int, default=16, help="pictures a step and worker")

@@ -15,7 +15,9 @@ import torch
 pytest.importorskip("cv2")
 
 from diffusers import AutoencoderTiny
+from training.captions import GRAMMAR
 from training.critic import Critic
+from training.denoiser import X0_CAP
 from training.models import TINY, Trunk, build_autoencoder
 from training.runs import load_checkpoint
 
@@ -29,6 +31,7 @@ from training import (
     grid,
     latents,
     lora,
+    memories,
     new_words,
     outside,
     preview,
@@ -416,24 +419,73 @@ def enlarging(chain, tmp_path):
     return new_words.Enlarging(new_words.parse(["train", *arguments]))
 
 
-def test_the_old_guess_is_learnt_where_nothing_new_is_told_and_a_share_of_the_truth_where_it_is(enlarging):
+@pytest.mark.parametrize(("gap", "narrow"), [(1.0, 1.0), (0.7, 0.5)])
+def test_the_old_guess_is_learnt_where_nothing_new_is_told_and_a_share_of_the_truth_where_it_is(enlarging, gap, narrow):
+    enlarging.options.gap, enlarging.options.narrow = gap, narrow
+    enlarging.known = {"landmark": ("castle", "bridge"), "time": ("dusk",)}
+    scenes = [
+        {"landmark": "church"},
+        {"landmark": "church", "colour": "red"},
+        {"landmark": "castle", "colour": "red"},
+        {"landmark": "castle"},
+        {"landmark": "bridge"},
+        None,
+    ]
+    bases = ["", "", "a castle", "a castle", "a bridge", ""]
     torch.manual_seed(0)
-    x_t, eps = torch.randn(4, 4, 32, 32), torch.randn(4, 4, 32, 32)
-    t = torch.tensor([soften.LOW - 100, 900, 900, 900])
-    scenes = [{"landmark": "church"}, {"landmark": "church"}, {"landmark": "castle"}, None]
-    wanted = enlarging.wanted(x_t, eps, t, scenes, torch.tensor([True, True, False, False]))
+    x_t, eps = torch.randn(6, 4, 32, 32), torch.randn(6, 4, 32, 32)
+    t = torch.tensor([soften.LOW - 100, 900, 900, 900, 900, 900])
+    wanted = enlarging.wanted(x_t, eps, t, scenes)
     with torch.no_grad():
-        castle, without = (
-            enlarging.before["unet"](x_t, t, enlarging.contexts(enlarging.before["text"], [text] * 4)).sample
-            for text in ("a castle", "")
+        base, without = (
+            enlarging.before["unet"](x_t, t, enlarging.contexts(enlarging.before["text"], texts)).sample
+            for texts in (bases, [""] * 6)
         )
-    assert torch.equal(wanted[0], eps[0])
-    assert torch.allclose(wanted[1], torch.lerp(without[1], eps[1], soften.share(t)[1]), atol=1e-5)
-    assert torch.allclose(wanted[2], castle[2], atol=1e-5)
-    assert torch.allclose(wanted[3], without[3], atol=1e-5)
+    for row in range(3):
+        right = torch.lerp(base[row], eps[row], gap * soften.share(t)[row])
+        assert torch.allclose(wanted[row], right, atol=1e-5), scenes[row]
+    assert torch.allclose(wanted[3], base[3], atol=1e-5)
+    assert torch.allclose(wanted[4], torch.lerp(without[4], base[4], narrow), atol=1e-5), "a new landmark that is known"
+    assert torch.allclose(wanted[5], without[5], atol=1e-5)
 
 
-def test_new_words_go_on_where_they_were_killed(chain, tmp_path):
+def test_nothing_is_forgotten_by_the_model_that_remembers(chain, tmp_path):
+    arguments = ["--pipeline", str(chain.pipeline), "--files", "2", "--runs", "1"]
+    kept = tmp_path / "kept"
+    memories.main([*arguments, "--out", str(kept)])
+    texts = torch.load(kept / "000.pt", weights_only=True)["texts"]
+    assert len(texts) == memories.RUNS
+    ours = ["--pipeline", str(chain.pipeline), "--latents", str(chain.latents), "--out", str(tmp_path / "new")]
+    new_words.main(["grow", *ours])
+    run = new_words.Enlarging(new_words.parse(["train", *ours, "--memories", str(kept), "--remember", "3"]))
+    part, told = run.memories.draw(3)
+    with torch.no_grad():
+        lost = run.forgotten(run.guess(new_words.remembered(part, told)), part)
+        part["gap"] = part["gap"] + 0.1
+        changed = run.forgotten(run.guess(new_words.remembered(part, told)), part)
+    assert lost.max() < 1e-4, "half precision is all that is lost"
+    right = run.noiser.in_x0[part["t"]] / X0_CAP**0.5 * 0.01 * (1 + new_words.GAP)
+    assert torch.allclose(changed, right, rtol=0.05, atol=1e-4)
+    assert not set(run.memories.held) & set(np.flatnonzero(run.memories.often))
+    before = [one.detach().clone() for one in run.model.parameters()]
+    assert torch.isfinite(run.advance())
+    assert any(not torch.equal(one, was) for one, was in zip(run.model.parameters(), before, strict=True))
+    assert "forgotten" in run.errors()
+
+
+def test_a_narrower_gap_is_remembered_as_it_is_to_be(chain, tmp_path):
+    for name, gap in (("whole", "1"), ("half", "0.5")):
+        arguments = ["--pipeline", str(chain.pipeline), "--landmarks", "church", "--files", "1", "--runs", "1"]
+        memories.main([*arguments, "--gap", gap, "--out", str(tmp_path / name)])
+    whole, half = (torch.load(tmp_path / name / "000.pt", weights_only=True) for name in ("whole", "half"))
+    assert whole["texts"] == half["texts"]
+    assert any("church" in text for text in whole["texts"])
+    first = slice(0, memories.RUNS)  # later states lie elsewhere
+    assert torch.allclose(half["gap"][first].float(), whole["gap"][first].float() / 2, atol=1e-3)
+
+
+def test_new_words_go_on_where_they_were_killed(chain, tmp_path, monkeypatch):
+    monkeypatch.setattr(new_words, "known_words", lambda _: {**GRAMMAR, "landmark": GRAMMAR["landmark"][:2]})
     arguments = ["--pipeline", str(chain.pipeline), "--latents", str(chain.latents), "--out", str(tmp_path)]
     new_words.main(["grow", *arguments])
     for steps in (3, 6):

@@ -8,7 +8,7 @@ pytest.importorskip("cv2")
 
 import torch
 from safetensors.torch import load_file
-from training.captions import Attributes
+from training.captions import GRAMMAR, LEFT_OUT, Attributes
 from training.synonyms import EMBEDDING
 
 from denoisecli.diffusion.references import POCKET
@@ -36,17 +36,25 @@ def test_new_words_are_one_token_near_a_known_one_and_all_others_stay(grown, mon
     assert 0 < (new - castle).norm() < (new - dusk).norm()
 
 
+OLD = {name: words for name, words in GRAMMAR.items() if name not in LEFT_OUT} | {"landmark": GRAMMAR["landmark"][:6]}
+
+
 def test_what_is_not_to_be_taught_is_neither_shown_nor_told(tmp_path):
     words = [Attributes(side="left"), Attributes(landmark="boat", side="left"), Attributes(colour="red", side="left")]
     np.save(tmp_path / "000.npy", np.zeros((12, 4, 32, 32), np.float16))
     rows = [json.dumps({**one.as_dict(), "seed": 0}) for one in words * 4]
     (tmp_path / "000.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     for teach in (["landmark"], ["side"], ["colour", "side"]):
-        lessons = new_words.Lessons(tmp_path, np.random.default_rng(0), teach)
-        told = [scene for scene in lessons.draw(200)[2] if scene]
+        lessons = new_words.Lessons(tmp_path, np.random.default_rng(0), OLD, teach)
+        told = [scene for scene in lessons.draw(200)[1] if scene]
         assert {"boat"} & {scene.get("landmark") for scene in told} == ({"boat"} if "landmark" in teach else set())
         assert any("side" in scene for scene in told) == ("side" in teach)
         assert any("colour" in scene for scene in told) == ("colour" in teach)
+        assert set(lessons.told(words[0])) - set(OLD) == {"side"} & set(teach)
+    knows = new_words.Lessons(tmp_path, np.random.default_rng(0), OLD | {"side": GRAMMAR["side"]}, ["colour"])
+    assert all("side" in scene for scene in knows.draw(200)[1] if scene and "landmark" in scene), (
+        "what is known is told"
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,4 +67,25 @@ def test_what_is_not_to_be_taught_is_neither_shown_nor_told(tmp_path):
     ],
 )
 def test_what_shows_something_new(words, expected):
-    assert new_words.shows_new(words) is expected
+    assert new_words.shows_new(words, OLD) is expected
+
+
+@pytest.mark.parametrize("words", [Attributes(), Attributes(landmark="boat"), Attributes(colour="white")])
+def test_nothing_is_new_to_a_model_that_has_the_whole_grammar(words):
+    assert not new_words.shows_new(words, GRAMMAR)
+    assert new_words.known_part(words.told, GRAMMAR) == words.told
+
+
+@pytest.mark.parametrize(
+    ("scene", "expected"),
+    [
+        ({"landmark": "castle", "time": "dusk"}, {"landmark": "castle", "time": "dusk"}),
+        ({"landmark": "castle", "time": "dusk", "colour": "white"}, {"landmark": "castle", "time": "dusk"}),
+        ({"landmark": "castle", "side": "left"}, {"landmark": "castle"}),
+        ({"landmark": "boat", "time": "dusk", "colour": "red"}, {}),
+        ({"time": "dusk"}, {"time": "dusk"}),
+        ({}, {}),
+    ],
+)
+def test_what_the_old_model_knows_of_a_scene(scene, expected):
+    assert new_words.known_part(scene, OLD) == expected
