@@ -13,7 +13,6 @@ picture, which keeps them smooth enough for a small denoiser to learn.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,20 +24,7 @@ from torch.nn import functional
 
 from training.critic import Critic
 from training.models import SIZES, build_autoencoder
-from training.runs import (
-    Average,
-    Log,
-    agree,
-    average_gradients,
-    by_steps_or_clock,
-    device,
-    gather,
-    half_precision,
-    join_workers,
-    load_checkpoint,
-    rate,
-    save_whole,
-)
+from training.runs import Lap, add_lap_options, device, half_precision
 from training.scenes import held_out, load_shards
 
 if TYPE_CHECKING:
@@ -195,47 +181,28 @@ def measure(autoencoder: AutoencoderTiny, pictures: Tensor) -> dict[str, object]
 
 def train(options: argparse.Namespace) -> None:
     """Train to `options.steps`, going on from the checkpoint in `options.out` if there is one."""
-    rank, place = join_workers(), device()
+    place = device()
     shards = [pictures for folder in options.scenes for pictures, _ in load_shards(folder)]
-    unseen = to_tensor(np.concatenate([shard[: min(8, held_out(shard))] for shard in shards])[: options.validate]).to(
-        place
-    )
-    autoencoder, average, optimizer, step = _start(options, shards)
-    torch.manual_seed(1_000_003 * rank + options.seed + step)
-    crops, log = Crops(shards, (options.seed, step, rank), place), Log(options.out / "log.jsonl")
+    unseen = np.concatenate([shard[: min(8, held_out(shard))] for shard in shards])[: options.validate]
+    pictures = to_tensor(unseen).to(place)
+    autoencoder = _start(options, shards)
+    lap = Lap(autoencoder, options, weight_decay=1e-4)
+    crops = Crops(shards, (options.seed, lap.step, lap.rank), place)
     critic = Critic(options.critic, options.lr, place) if options.critic else None
-    checkpoint, losses, saved = options.out / "checkpoint.pt", [], time.monotonic()
-    progress, first, begun = step / options.steps, step / options.steps, time.monotonic()
-    if rank == 0:
-        log.write(step=step, **measure(autoencoder, unseen))
-    while progress < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = options.lr * rate(step, progress, hold=0.3)
+
+    def loss() -> Tensor:
         batch = crops.draw(options.batch, options.crop)
         with half_precision(place):
             if options.decoder_only:
-                loss = decoder_loss(autoencoder, batch, options.detail, critic)
-            else:
-                loss = training_loss(autoencoder, batch, step, options.detail)
-        optimizer.zero_grad()
-        loss.backward()
-        average_gradients(autoencoder.parameters())
-        nn.utils.clip_grad_norm_(autoencoder.parameters(), 1.0)
-        optimizer.step()
-        average.update()
-        losses.append(loss.detach())
-        step += 1
-        progress = agree(by_steps_or_clock(step / options.steps, first, begun, options.minutes))
-        if rank == 0 and (time.monotonic() - saved > options.every or progress >= 1):
-            with average:
-                log.write(step=step, loss=round(gather(losses), 4), **measure(autoencoder, unseen))
-            state = {"model": autoencoder.state_dict(), "optimizer": optimizer.state_dict()}
-            save_whole({**state, "average": average.state(), "step": step}, checkpoint)
-            losses, saved = [], time.monotonic()
-    if rank:
-        return
-    with average:
-        autoencoder.cpu().save_pretrained(options.out / "autoencoder")
+                return decoder_loss(autoencoder, batch, options.detail, critic)
+            return training_loss(autoencoder, batch, lap.step, options.detail)
+
+    lap.run(
+        loss,
+        lambda: measure(autoencoder, pictures),
+        lambda: autoencoder.save_pretrained(options.out / "autoencoder"),
+        hold=0.3,
+    )
 
 
 @torch.no_grad()
@@ -259,10 +226,8 @@ def _stages(half: nn.Module) -> list[list[nn.Module]]:
     return found[:-1] if not found[-1] else found
 
 
-def _start(
-    options: argparse.Namespace, shards: Sequence[Picture]
-) -> tuple[AutoencoderTiny, Average, torch.optim.Optimizer, int]:
-    """Networks and optimizer from the checkpoint, else from `--init`, else from the colour code."""
+def _start(options: argparse.Namespace, shards: Sequence[Picture]) -> AutoencoderTiny:
+    """Networks from `--init`, else from the colour code."""
     autoencoder = build_autoencoder(SIZES[options.size])
     if options.init:
         trained = AutoencoderTiny.from_pretrained(options.init, subfolder="vae").float()
@@ -273,17 +238,7 @@ def _start(
         colours = functional.avg_pool2d((to_tensor(sample) + 1) / 2, 8).permute(0, 2, 3, 1).reshape(-1, 3)
         colour_identity(autoencoder, colours)
     autoencoder.encoder.requires_grad_(not options.decoder_only)
-    autoencoder = autoencoder.to(device(), memory_format=torch.channels_last)
-    average = Average(autoencoder, 0.99)
-    learned = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(learned, lr=options.lr, betas=(0.9, 0.98), weight_decay=1e-4)
-    state = load_checkpoint(options.out / "checkpoint.pt")
-    if state is None:
-        return autoencoder, average, optimizer, 0
-    autoencoder.load_state_dict(state["model"])
-    average.restore(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    return autoencoder, average, optimizer, int(state["step"])
+    return autoencoder.to(device(), memory_format=torch.channels_last)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -295,15 +250,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--decoder-only", action="store_true", help="keep the latents as they are")
     parser.add_argument("--critic", type=float, default=0.0, help="weight of a critic of decoded crops; decoder only")
     parser.add_argument("--size", choices=SIZES, default="pocket")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=16, help="crops a step and worker")
     parser.add_argument("--crop", type=int, default=64, help="side of a crop in pixels")
-    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
-    parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--detail", type=float, default=4.0, help="weight of the squared error")
     parser.add_argument("--validate", type=int, default=96, help="held-out pictures to measure on")
-    parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
+    add_lap_options(parser, steps=6000, batch=16, lr=1.5e-3, decay=0.99, every=120)
     return parser.parse_args(argv)
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from training.latents import load_latents
 from training.models import Trunk, build_scheduler
-from training.runs import Lap, device
+from training.runs import Lap, add_lap_options, device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +88,7 @@ def train(options: argparse.Namespace) -> None:
     autoencoder = autoencoder.to(place, memory_format=torch.channels_last)
     before = Trunk(copy.deepcopy(autoencoder.decoder)).requires_grad_(False)
     stage = Trunk(autoencoder.decoder)
-    lap = Lap(stage, options, decay=0.99)
-    torch.manual_seed(options.seed + lap.step)
+    lap = Lap(stage, options)
     lessons = Lessons(options.latents, options.outside, options.keep, (options.seed, lap.step), place)
     scale = before(lessons.clean[:64].float()).var((0, 2, 3)).clamp_min(1e-4)[None, :, None, None]
 
@@ -114,13 +113,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--latents", type=Path, default=Path("build/pocket/latents"))
     parser.add_argument("--outside", type=Path, default=Path("build/pocket/outside"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket/decoder"))
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--batch", type=int, default=24, help="latents a step")
     parser.add_argument("--keep", type=float, default=60.0, help="weight of what has to stay as it is")
-    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
+    add_lap_options(parser, steps=2000, batch=24, lr=1e-3, decay=0.99, every=120)
     return parser.parse_args(argv)
 
 

@@ -24,7 +24,7 @@ from training.captions import GRAMMAR, KEY, LEFT_OUT, random_attributes
 from training.denoiser import X0_CAP, Noiser
 from training.grid import build_solver
 from training.lora import ADAPTER, adapter_weights, to_kohya
-from training.runs import Lap, device, save_whole
+from training.runs import Lap, add_lap_options, device, save_whole
 from training.sampling import Sampler, starting_noise
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ class Carrying(Lap):
     """The run: the LoRA on the new base, and what the old one guessed with it."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.sampler, self.rng = with_lora(options.pipeline, options.lora), np.random.default_rng(options.seed)
-        super().__init__(self.sampler.unet, options, options.decay)
+        self.sampler = with_lora(options.pipeline, options.lora)
+        super().__init__(self.sampler.unet, options)
         files = [torch.load(path, weights_only=True) for path in sorted((options.out / "states").glob("*.pt"))]
         self.states = {name: torch.cat([one[name] for one in files]) for name in ("x_t", "t", "uncond", "cond")}
         with torch.no_grad():  # by the new base's text encoder
@@ -147,13 +147,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fix", action="append", default=[], metavar="NAME=WORDS", help="what the LoRA was taught")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--files", type=int, default=24, help=f"of {RUNS * STEPS} states")
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
-    parser.add_argument("--batch", type=int, default=6, help="states, each guessed with and without words")
-    parser.add_argument("--lr", type=float, default=4e-4)
-    parser.add_argument("--decay", type=float, default=0.98, help="of the weights' moving average")
-    parser.add_argument("--every", type=float, default=90, help="seconds between checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
+    add_lap_options(parser, steps=600, batch=6, lr=4e-4, decay=0.98, every=90)
     return parser.parse_args(argv)
 
 

@@ -11,7 +11,7 @@ x_t = sqrt(alpha_bar_t) · x0 + sqrt(1 − alpha_bar_t) · eps; loss: min(SNR, 5
 from __future__ import annotations
 
 import argparse
-import time
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,21 +23,7 @@ from torch import Tensor, nn
 
 from training.latents import LatentSet, load_latents
 from training.models import SIZES, build_denoiser, build_scheduler, build_text_encoder, tokenize
-from training.runs import (
-    Average,
-    Log,
-    agree,
-    average_gradients,
-    by_steps_or_clock,
-    device,
-    gather,
-    half_precision,
-    join_workers,
-    load_checkpoint,
-    rate,
-    save_whole,
-    workers,
-)
+from training.runs import Lap, add_lap_options, device, half_precision, join_workers, workers
 from training.tokenizer import build_tokenizer
 
 if TYPE_CHECKING:
@@ -130,89 +116,43 @@ def save_weights(model: nn.ModuleDict, path: Path) -> None:
     partial.replace(path)
 
 
-class Run:
-    """One training run: everything a checkpoint has to hold, and the step that moves it on."""
+class Run(Lap):
+    """One training run: networks, data, and the loss of a batch."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.place = device()
-        self.options, self.noiser, self.step = options, Noiser(self.place), 0
-        self.rank = join_workers()
+        self.place, self.noiser = device(), Noiser(device())
         tokenizer = build_tokenizer(options.tokenizer)
-        self.model = build_model(tokenizer, options.size, options.init).to(self.place)
-        self.denoise = torch.compile(self.model["unet"]) if options.compile else self.model["unet"]
-        self.average = Average(self.model, options.decay)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
-        self.log = Log(options.out / "log.jsonl")
-        state = load_checkpoint(options.out / "checkpoint.pt")
-        if state is not None:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.average.restore(state["average"])
-            self.step = int(state["step"])
-        torch.manual_seed(1_000_003 * self.rank + options.seed + self.step)
-        rng = np.random.default_rng((options.seed, self.step, self.rank))
-        self.batches = Batches(load_latents(options.latents), tokenizer, rng, self.place)
-        self.begun, self.progress = time.monotonic(), self.seen / options.samples
-        self.first = self.progress
+        model = build_model(tokenizer, options.size, options.init).to(self.place)
+        self.denoise = torch.compile(model["unet"]) if options.compile else model["unet"]
+        join_workers()
+        options.steps = math.ceil(options.samples / (options.batch * workers()))
+        super().__init__(model, options, weight_decay=0.01)
+        self.batches = Batches(load_latents(options.latents), tokenizer, self.rng, self.place)
 
-    @property
-    def seen(self) -> int:
-        """Samples trained on so far."""
-        return self.step * self.options.batch * workers()
-
-    def _measure_progress(self) -> float:
-        """Share of the run that is done, 0..1: by samples, or by the clock if `--minutes` is up sooner."""
-        share = self.seen / self.options.samples
-        return agree(by_steps_or_clock(share, self.first, self.begun, self.options.minutes))
-
-    def advance(self) -> Tensor:
-        """One optimizer step; return its loss."""
+    def loss(self) -> Tensor:
+        """The weighted squared error of one batch."""
         x0, tokens = self.batches.draw(self.options.batch)
         t, eps = stratified_levels(len(x0), self.place), torch.randn_like(x0)
         with half_precision(self.place):
-            context = self.model["text"](tokens)[0]
+            context = self.module["text"](tokens)[0]
             prediction = self.denoise(self.noiser.add(x0, eps, t), t, context).sample
-        loss = self.noiser.loss(prediction, eps, t).mean()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr * rate(self.step, self.progress)
-        self.optimizer.zero_grad()
-        loss.backward()
-        average_gradients(self.model.parameters())
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.average.update()
-        self.step += 1
-        self.progress = self._measure_progress()
-        return loss.detach()
+        return self.noiser.loss(prediction, eps, t).mean()
 
-    def checkpoint(self, losses: list[Tensor], seconds: float) -> None:
-        """Measure the averaged weights, log, and save all that a resumed run needs; the first worker does it."""
-        if self.rank:
-            return
-        with self.average:
-            validation = validation_loss(self.model, self.batches, self.noiser, self.options.validate)
-            save_weights(self.model, self.options.out / "weights.safetensors")
-        self.log.write(
-            seen=self.seen,
-            train=round(gather(losses), 4),
-            validation=round(validation, 4),
-            samples_per_s=round(len(losses) * workers() * self.options.batch / max(seconds, 1e-9), 1),
-        )
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        save_whole({**state, "average": self.average.state(), "step": self.step}, self.options.out / "checkpoint.pt")
+    def measure(self) -> dict[str, float]:
+        """How many samples were trained on, and the loss on held-out ones."""
+        seen = self.step * self.options.batch * workers()
+        lost = validation_loss(self.module, self.batches, self.noiser, self.options.validate)
+        return {"seen": seen, "validation": lost}
+
+    def keep(self) -> None:
+        """Write the averaged weights."""
+        save_weights(self.module, self.options.out / "weights.safetensors")
 
 
 def train(options: argparse.Namespace) -> None:
     """Train to `options.samples`, going on from the checkpoint in `options.out` if there is one."""
     run = Run(options)
-    losses: list[Tensor] = []
-    started = time.monotonic()
-    while run.progress < 1:
-        losses.append(run.advance())
-        elapsed = time.monotonic() - started
-        if elapsed > options.every or run.progress >= 1:
-            run.checkpoint(losses, elapsed)
-            losses, started = [], time.monotonic()
+    run.run(run.loss, run.measure, run.keep, hold=0.4)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -224,14 +164,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="a safetensors file of unet.* and text.* to start from")
     parser.add_argument("--size", choices=SIZES, default="pocket")
     parser.add_argument("--samples", type=int, default=200_000, help="samples to train on, in all")
-    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
-    parser.add_argument("--batch", type=int, default=32, help="samples a step and worker")
-    parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--compile", action="store_true", help="pays on a GPU, after a minute")
-    parser.add_argument("--decay", type=float, default=0.998, help="of the weights' moving average")
     parser.add_argument("--validate", type=int, default=192, help="held-out latents to measure on")
-    parser.add_argument("--every", type=float, default=180, help="seconds between checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
+    add_lap_options(parser, steps=None, batch=32, lr=8e-4, decay=0.998)
     return parser.parse_args(argv)
 
 

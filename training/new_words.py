@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import copy
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,20 +35,7 @@ from training.denoiser import X0_CAP, Noiser, stratified_levels
 from training.latents import load_latents
 from training.memories import Memories
 from training.models import tokenize
-from training.runs import (
-    Average,
-    Log,
-    agree,
-    average_gradients,
-    by_steps_or_clock,
-    device,
-    gather,
-    join_workers,
-    load_checkpoint,
-    rate,
-    save_whole,
-    workers,
-)
+from training.runs import Lap, add_lap_options, device
 from training.sampling import Sampler
 from training.soften import share
 from training.synonyms import EMBEDDING, WORD_ENDS, grow_tokenizer, known_words, update_json, whole_words
@@ -159,30 +145,18 @@ class Lessons:
         return caption(scene) if self.rng.random() < SAME else other_words(scene, self.rng)
 
 
-class Enlarging:
-    """The run: the model that grows, the one that it was, and the step that moves it on."""
+class Enlarging(Lap):
+    """The run: the model that grows, and the one that it was."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.step, self.rank = options, 0, join_workers()
         self.sampler = Sampler.from_folder(options.out / "start")
         self.before = nn.ModuleDict({"unet": self.sampler.unet, "text": self.sampler.text}).requires_grad_(False)
-        self.model = copy.deepcopy(self.before).requires_grad_(True)
-        self.average = Average(self.model, options.decay)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
-        state = load_checkpoint(options.out / "checkpoint.pt")
-        if state is not None:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.average.restore(state["average"])
-            self.step = int(state["step"])
-        torch.manual_seed(1_000_003 * self.rank + options.seed + self.step)
-        rng = np.random.default_rng((options.seed, self.step, self.rank))
+        super().__init__(copy.deepcopy(self.before).requires_grad_(True), options)
         self.known = known_words(options.pipeline)
-        self.lessons = Lessons(options.latents, rng, self.known, options.teach, options.often)
-        self.memories = Memories(options.memories, rng) if options.memories else None
+        self.lessons = Lessons(options.latents, self.rng, self.known, options.teach, options.often)
+        self.memories = Memories(options.memories, self.rng) if options.memories else None
         self.noiser = Noiser(device())
         self.weight = self.noiser.in_x0.sqrt()  # between errors in eps, which lie at low noise, and in x0
-        self.begun, self.first = time.monotonic(), self.step / options.steps
 
     def contexts(self, text: nn.Module, texts: Sequence[str]) -> Tensor:
         """Contexts (n, 32, 128)."""
@@ -202,8 +176,8 @@ class Enlarging:
         kept = torch.where(new, self.options.gap * share(t), 0.0)
         return torch.lerp(base, eps, kept[:, None, None, None])
 
-    def advance(self) -> Tensor:
-        """One optimizer step; return its loss."""
+    def loss(self) -> Tensor:
+        """The error on a batch of pictures, and on some of what is to be remembered."""
         x0, scenes = self.lessons.draw(self.options.batch)
         t, eps = stratified_levels(len(x0), device()), torch.randn_like(x0)
         x_t, texts = self.noiser.add(x0, eps, t), [self.lessons.tell(scene) for scene in scenes]
@@ -212,25 +186,13 @@ class Enlarging:
             wanted = self.wanted(x_t, eps, t, scenes)
             found = self.guess([(x_t, t, texts), *remembered(kept, told)])
         loss = (self.weight[t] * (found[: len(x0)] - wanted).square().mean((1, 2, 3))).mean()
-        if kept:
-            loss = loss + self.forgotten(found[len(x0) :], kept).mean()
-        self.progress = self.measure_progress()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr * rate(self.step, self.progress, hold=0.2)
-        self.optimizer.zero_grad()
-        loss.backward()
-        average_gradients(self.model.parameters())
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.average.update()
-        self.step += 1
-        return loss.detach()
+        return loss + self.forgotten(found[len(x0) :], kept).mean() if kept else loss
 
     def guess(self, parts: Sequence[tuple[Tensor, Tensor, Sequence[str]]]) -> Tensor:
         """eps (n, 4, 32, 32) of all parts, each x_t, t and texts, in one batch."""
         x_t, t = (torch.cat([part[place] for part in parts]) for place in (0, 1))
-        context = self.contexts(self.model["text"], [text for part in parts for text in part[2]])
-        return self.model["unet"](x_t.contiguous(memory_format=torch.channels_last), t, context).sample.float()
+        context = self.contexts(self.module["text"], [text for part in parts for text in part[2]])
+        return self.module["unet"](x_t.contiguous(memory_format=torch.channels_last), t, context).sample.float()
 
     def forgotten(self, found: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
         """Squared errors (n,) of both guesses at what is remembered and, `GAP` times, of the gap between them.
@@ -243,13 +205,8 @@ class Enlarging:
         error = (uncond.square() + cond.square() + GAP * gap.square()).mean((1, 2, 3))
         return self.noiser.in_x0[kept["t"]] / X0_CAP**0.5 * error
 
-    def measure_progress(self) -> float:
-        """Share of the run that is done, 0..1, by steps or by the clock."""
-        done = (self.step + 1) / self.options.steps
-        return agree(by_steps_or_clock(done, self.first, self.begun, self.options.minutes))
-
     @torch.no_grad()
-    def errors(self) -> dict[str, float]:
+    def measure(self) -> dict[str, float]:
         """Errors on held-out pictures at t = 150 … 950, old and new by what is told, and of what is remembered."""
         rows = self.lessons.held[: self.options.validate]
         scenes = [self.lessons.told(self.lessons.words[row]) for row in rows]
@@ -271,32 +228,10 @@ class Enlarging:
         wanted = self.wanted(x_t, eps, t, scenes)
         return self.weight[t] * (self.guess([(x_t, t, texts)]) - wanted).square().mean((1, 2, 3))
 
-    def checkpoint(self, losses: list[Tensor], seconds: float) -> None:
-        """Measure the averaged weights, log, and save all that a resumed run needs."""
-        with self.average:
-            row = {name: float(f"{value:.3g}") for name, value in self.errors().items()}
-            for name, part in (("unet", "unet"), ("text_encoder", "text")):
-                copy.deepcopy(self.model[part]).half().save_pretrained(self.options.out / "model" / name)
-        a_second = round(len(losses) * workers() * self.options.batch / max(seconds, 1e-9), 1)
-        self.log.write(step=self.step, train=float(f"{gather(losses):.3g}"), **row, samples_per_s=a_second)
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        save_whole({**state, "average": self.average.state(), "step": self.step}, self.options.out / "checkpoint.pt")
-
-    def train(self) -> None:
-        """Train to `--steps`, or to the end of `--minutes`."""
-        self.log = Log(self.options.out / "log.jsonl")
-        self.progress = self.first
-        if self.rank == 0:
-            self.checkpoint([torch.zeros(())], 1.0)
-        losses: list[Tensor] = []
-        started = time.monotonic()
-        while self.progress < 1:
-            losses.append(self.advance())
-            elapsed = agree(time.monotonic() - started)
-            if elapsed > self.options.every or self.progress >= 1:
-                if self.rank == 0:
-                    self.checkpoint(losses, elapsed)
-                losses, started = [], time.monotonic()
+    def keep(self) -> None:
+        """Write the model with the averaged weights."""
+        for name, part in (("unet", "unet"), ("text_encoder", "text")):
+            copy.deepcopy(self.module[part]).half().save_pretrained(self.options.out / "model" / name)
 
 
 def remembered(kept: Mapping[str, Tensor], told: Sequence[str]) -> list[tuple[Tensor, Tensor, Sequence[str]]]:
@@ -329,17 +264,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--memories", type=Path, nargs="+", default=[], help="folders of `training.memories`, not to be forgotten"
     )
     parser.add_argument("--remember", type=int, default=4, help="states of them a step and worker")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
-    parser.add_argument("--batch", type=int, default=16, help="pictures a step and worker")
-    parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument(
         "--half", action="store_true", help="compute in bfloat16: a third faster where the processor has it"
     )
-    parser.add_argument("--decay", type=float, default=0.998, help="of the weights' moving average")
     parser.add_argument("--validate", type=int, default=160, help="held-out pictures to measure on")
-    parser.add_argument("--every", type=float, default=240, help="seconds between checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
+    add_lap_options(parser, steps=6000, batch=16, lr=3e-4, decay=0.998, every=240)
     return parser.parse_args(argv)
 
 
@@ -347,7 +276,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Copy the model and give it the words; or teach them."""
     options = parse(argv)
     if options.what == "train":
-        Enlarging(options).train()
+        lap = Enlarging(options)
+        lap.run(lap.loss, lap.measure, lap.keep, hold=0.2)
         return
     for name in ("start", "model"):
         if not (options.out / name).exists():

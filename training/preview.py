@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from training.grid import build_solver
 from training.models import SIZES, Trunk
 from training.outside import in_range
-from training.runs import Lap, device, save_whole
+from training.runs import Lap, add_lap_options, device, save_whole
 from training.sampling import Sampler, starting_noise
 from training.soften import SOLVERS, draw_contexts
 
@@ -167,7 +167,7 @@ def train(options: argparse.Namespace) -> None:
     head = last_stage(whole.decoder.to(memory_format=torch.channels_last)).to(device())
     goal = Trunk(whole.decoder, last=True).to(device()).requires_grad_(False)
     trunk = Trunk(small.decoder.to(memory_format=torch.channels_last), last=True).to(device())
-    lap = Lap(trunk, options, decay=0.995)
+    lap = Lap(trunk, options)
     lessons = Lessons(options.out / "states", lap.step)
 
     def loss() -> Tensor:
@@ -191,11 +191,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/pocket/preview"))
     parser.add_argument("--size", choices=sorted(SIZES), default="pocket")
     parser.add_argument("--files", type=int, default=24)
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=8, help="crops a step")
-    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
-    parser.add_argument("--lr", type=float, default=6e-4)
-    parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints")
+    add_lap_options(parser, steps=4000, batch=8, lr=6e-4, decay=0.995, every=120)
     return parser.parse_args(argv)
 
 

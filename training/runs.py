@@ -10,10 +10,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.distributed
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor, nn
@@ -109,62 +111,107 @@ def by_steps_or_clock(share: float, first: float, begun: float, minutes: float |
 
 
 class Lap:
-    """A last lap of one module: AdamW, averaged weights, checkpoints in `options.out`, and an end by steps or clock.
+    """A training run of one module: AdamW, averaged weights, checkpoints in `options.out`, an end by steps or clock.
 
-    options: out, steps, minutes, lr, every (seconds between checkpoints). Goes on from the checkpoint if there is one.
+    options: what `add_lap_options` reads, and out. It goes on from its checkpoint if there is one. The workers of a
+    `torchrun` launch average their gradients; the first one measures, logs and keeps.
     """
 
-    def __init__(self, module: nn.Module, options: Any, decay: float) -> None:
-        self.module, self.options, self.step = module, options, 0
-        self.average = Average(module, decay)
-        self.optimizer = torch.optim.AdamW(module.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.0)
+    def __init__(
+        self,
+        module: nn.Module,
+        options: argparse.Namespace,
+        *,
+        betas: tuple[float, float] = (0.9, 0.98),
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.module, self.options, self.step, self.rank = module, options, 0, join_workers()
+        self.average = Average(module, options.decay)
+        self.optimizer = torch.optim.AdamW(module.parameters(), lr=options.lr, betas=betas, weight_decay=weight_decay)
+        options.out.mkdir(parents=True, exist_ok=True)
         self.path = options.out / "checkpoint.pt"
         if (state := load_checkpoint(self.path)) is not None:
             module.load_state_dict(state["model"])
             self.average.restore(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = int(state["step"])
+        torch.manual_seed(1_000_003 * self.rank + options.seed + self.step)
+        self.rng = np.random.default_rng((options.seed, self.step, self.rank))
 
     def run(
         self,
         loss: Callable[[], Tensor],
-        measure: Callable[[], Mapping[str, float]],
+        measure: Callable[[], Mapping[str, object]],
         keep: Callable[[], None],
         *,
-        warmup: int,
-        hold: float,
+        warmup: int = 100,
+        hold: float = 0.0,
     ) -> None:
         """Train to the end. `measure` and `keep` find the averaged weights in the module when a checkpoint is due."""
-        options, log = self.options, Log(self.options.out / "log.jsonl")
-        progress = first = self.step / options.steps
-        begun = saved = time.monotonic()
-        log.write(step=self.step, **measure())
+        options, progress, losses = self.options, self.step / self.options.steps, list[torch.Tensor]()
+        first, begun = progress, time.monotonic()
+        self.checkpoint(losses, 0.0, measure, keep)
+        started = time.monotonic()
         while progress < 1:
             for group in self.optimizer.param_groups:
                 group["lr"] = options.lr * rate(self.step, progress, warmup=warmup, hold=hold)
-            found = loss()
-            self.advance(found)
-            progress = by_steps_or_clock(self.step / options.steps, first, begun, options.minutes)
-            if time.monotonic() - saved > options.every or progress >= 1:
-                with self.average:
-                    log.write(step=self.step, loss=round(float(found.detach()), 4), **measure())
-                    keep()
-                self.checkpoint()
-                saved = time.monotonic()
+            losses.append(self.advance(loss()))
+            share = self.step / options.steps
+            progress = agree(by_steps_or_clock(share, first, begun, options.minutes))
+            elapsed = agree(time.monotonic() - started)
+            if elapsed > options.every or progress >= 1:
+                self.checkpoint(losses, elapsed, measure, keep)
+                losses, started = [], time.monotonic()
 
-    def advance(self, loss: Tensor) -> None:
-        """Take one step."""
+    def advance(self, loss: Tensor) -> Tensor:
+        """Take one step; return the loss, detached."""
         self.optimizer.zero_grad()
         loss.backward()
+        average_gradients(self.module.parameters())
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
         self.optimizer.step()
         self.average.update()
         self.step += 1
+        return loss.detach()
 
-    def checkpoint(self) -> None:
-        """Save what a later call goes on from."""
-        kept = {"model": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
-        save_whole({**kept, "average": self.average.state(), "step": self.step}, self.path)
+    def checkpoint(
+        self,
+        losses: list[Tensor],
+        seconds: float,
+        measure: Callable[[], Mapping[str, object]],
+        keep: Callable[[], None],
+    ) -> None:
+        """Measure and log; and save what a later call goes on from, if there were steps since the last time."""
+        if self.rank:
+            return
+        with self.average:
+            row = {name: rounded(value) for name, value in measure().items()}
+            keep()
+        if losses:
+            each = workers() * self.options.batch
+            row |= {"train": rounded(gather(losses)), "samples_per_s": round(len(losses) * each / seconds, 1)}
+            kept = {"model": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
+            save_whole({**kept, "average": self.average.state(), "step": self.step}, self.path)
+        Log(self.options.out / "log.jsonl").write(step=self.step, **row)
+
+
+def rounded(value: object) -> object:
+    """A number with four figures, as a log has it; anything else as it is."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def add_lap_options(
+    parser: argparse.ArgumentParser, *, steps: int | None, batch: int, lr: float, decay: float, every: float = 180
+) -> None:
+    """Add what a `Lap` asks for, with a stage's own defaults; without steps the stage says how long it is."""
+    if steps is not None:
+        parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--minutes", type=float, help="anneal and stop after so long, if that is sooner")
+    parser.add_argument("--batch", type=int, default=batch, help="samples a step and worker")
+    parser.add_argument("--lr", type=float, default=lr, help="the peak learning rate")
+    parser.add_argument("--decay", type=float, default=decay, help="of the weights' moving average")
+    parser.add_argument("--every", type=float, default=every, help="seconds between checkpoints")
+    parser.add_argument("--seed", type=int, default=0)
 
 
 def join_workers() -> int:

@@ -20,30 +20,16 @@ from __future__ import annotations
 
 import argparse
 import copy
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from training.captions import KEY, random_attributes
 from training.denoiser import X0_CAP, Noiser
 from training.grid import build_solver
-from training.runs import (
-    Average,
-    Log,
-    agree,
-    average_gradients,
-    device,
-    gather,
-    join_workers,
-    load_checkpoint,
-    rate,
-    save_whole,
-    workers,
-)
+from training.runs import Lap, add_lap_options, device, save_whole
 from training.sampling import Sampler, starting_noise
 
 if TYPE_CHECKING:
@@ -146,29 +132,16 @@ def load_states(folder: Path) -> dict[str, Tensor]:
     return {name: torch.cat([one[name] for one in files]) for name in files[0]}
 
 
-class Softening:
-    """The run: the denoiser, what it is to guess, and the step that moves it on."""
+class Softening(Lap):
+    """The run: the denoiser, and what it is to guess."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.step, self.rank = options, 0, join_workers()
         sampler = Sampler.from_folder(options.pipeline)
         self.unet, self.empty = sampler.unet.train(), sampler.embed([""]).detach()[0]
-        self.average = Average(self.unet, options.decay)
-        self.optimizer = torch.optim.AdamW(self.unet.parameters(), lr=options.lr, betas=(0.9, 0.99), weight_decay=0.0)
-        state = load_checkpoint(options.out / "checkpoint.pt")
-        if state is not None:
-            self.unet.load_state_dict(state["unet"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.average.restore(state["average"])
-            self.step = int(state["step"])
-        self.rng = np.random.default_rng((options.seed, self.step, self.rank))
+        super().__init__(self.unet, options, betas=(0.9, 0.99))
         self.weight = Noiser(device()).in_x0
-        self.read()
-
-    def read(self) -> None:
-        """Take the states that are there now; the first file is for measuring alone."""
-        self.states = load_states(self.options.out / "states")
-        self.held = len(torch.load(self.options.out / "states" / "000.pt", weights_only=True)["t"])
+        self.states = load_states(options.out / "states")
+        self.held = len(torch.load(options.out / "states" / "000.pt", weights_only=True)["t"])  # for measuring alone
         often = np.where(self.states["t"][self.held :].numpy() > LOW, 1.0, KEPT)
         self.often = often / often.sum()
 
@@ -179,7 +152,7 @@ class Softening:
         uncond, gap = part["uncond"].float(), part["gap"].float()
         return x_t, part["t"], part["context"].float(), uncond, uncond + share(part["t"])[:, None, None, None] * gap
 
-    def loss(self, chosen: Tensor) -> Tensor:
+    def error(self, chosen: Tensor) -> Tensor:
         """Mean over states of the squared errors in x0, by `X0_CAP`, of both guesses and, `GAP` times, of the gap."""
         x_t, t, context, *wanted = self.rows(chosen)
         both = torch.cat([self.empty.expand_as(context), context])
@@ -188,21 +161,10 @@ class Softening:
         error = uncond.square() + cond.square() + GAP * (cond - uncond).square()
         return (self.weight[t] * error.mean((1, 2, 3))).mean() / X0_CAP
 
-    def advance(self) -> Tensor:
-        """One optimizer step; return its loss."""
-        count = self.options.batch // workers()
-        chosen = torch.from_numpy(self.held + self.rng.choice(len(self.often), count, p=self.often))
-        loss = self.loss(chosen)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr * rate(self.step, self.step / self.options.steps, hold=0.0)
-        self.optimizer.zero_grad()
-        loss.backward()
-        average_gradients(self.unet.parameters())
-        nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
-        self.optimizer.step()
-        self.average.update()
-        self.step += 1
-        return loss.detach()
+    def loss(self) -> Tensor:
+        """The error of some states, drawn anew."""
+        chosen = self.rng.choice(len(self.often), self.options.batch, p=self.often)
+        return self.error(torch.from_numpy(self.held + chosen))
 
     @torch.no_grad()
     def guess(self, chosen: Tensor, *, without: bool) -> tuple[Tensor, Tensor]:
@@ -212,7 +174,8 @@ class Softening:
         parts = zip(x_t.split(32), t.split(32), context.split(32), strict=True)
         return torch.cat([self.unet(*part).sample for part in parts]), uncond if without else cond
 
-    def errors(self) -> dict[str, float]:
+    @torch.no_grad()
+    def measure(self) -> dict[str, float]:
         """Mean squared errors in x0 on held-out states; that of the gap as a share of what it is to be, above LOW."""
         chosen = torch.arange(0, self.held, max(1, self.held // self.options.validate))
         cond, cond_wanted = self.guess(chosen, without=False)
@@ -227,29 +190,9 @@ class Softening:
             "gap": float((high * (gap - wanted).square()).mean() / (high * wanted.square()).mean()),
         }
 
-    def checkpoint(self, losses: list[Tensor], seconds: float) -> None:
-        """Measure the averaged weights, log, and save all that a resumed run needs."""
-        with self.average:
-            row = {name: float(f"{value:.3g}") for name, value in self.errors().items()}
-            copy.deepcopy(self.unet).half().save_pretrained(self.options.out / "unet")
-        a_second = round(len(losses) * self.options.batch / max(seconds, 1e-9), 1)
-        self.log.write(step=self.step, train=float(f"{gather(losses):.3g}"), **row, samples_per_s=a_second)
-        state = {"unet": self.unet.state_dict(), "optimizer": self.optimizer.state_dict()}
-        save_whole({**state, "average": self.average.state(), "step": self.step}, self.options.out / "checkpoint.pt")
-
-    def train(self) -> None:
-        """Train to `--steps`."""
-        self.log = Log(self.options.out / "log.jsonl")
-        losses: list[Tensor] = []
-        started = time.monotonic()
-        while self.step < self.options.steps:
-            losses.append(self.advance())
-            elapsed = time.monotonic() - started
-            if agree(elapsed) > self.options.every or self.step == self.options.steps:
-                if self.rank == 0:
-                    self.checkpoint(losses, elapsed)
-                self.read()
-                losses, started = [], time.monotonic()
+    def keep(self) -> None:
+        """Write the denoiser with the averaged weights."""
+        copy.deepcopy(self.unet).half().save_pretrained(self.options.out / "unet")
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -260,13 +203,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/pocket/softened"))
     parser.add_argument("--files", type=int, default=20)
     parser.add_argument("--runs", type=int, default=4, help=f"batches of {RUNS} runs a file")
-    parser.add_argument("--steps", type=int, default=2100)
-    parser.add_argument("--batch", type=int, default=12, help="states, each guessed with and without words")
-    parser.add_argument("--lr", type=float, default=8e-5)
-    parser.add_argument("--decay", type=float, default=0.998, help="of the weights' moving average")
     parser.add_argument("--validate", type=int, default=96, help="held-out states to measure on")
-    parser.add_argument("--every", type=float, default=240, help="seconds between checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
+    add_lap_options(parser, steps=2100, batch=12, lr=8e-5, decay=0.998, every=240)
     return parser.parse_args(argv)
 
 
@@ -276,7 +214,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.what == "states":
         keep_states(options)
     else:
-        Softening(options).train()
+        lap = Softening(options)
+        lap.run(lap.loss, lap.measure, lap.keep)
 
 
 if __name__ == "__main__":

@@ -15,19 +15,17 @@ from __future__ import annotations
 
 import argparse
 import copy
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from training.captions import GRAMMAR, HELD_OUT, KEY, LEFT_OUT, random_attributes
 from training.denoiser import X0_CAP, Noiser
 from training.grid import build_solver
 from training.models import MAX_TOKENS, tokenize
-from training.runs import Average, Log, device, load_checkpoint, rate, save_whole
+from training.runs import Lap, add_lap_options, device, save_whole
 from training.sampling import Sampler, starting_noise
 
 if TYPE_CHECKING:
@@ -188,24 +186,14 @@ def keep_states(options: argparse.Namespace) -> None:
         print(f"{path.name}: {RUNS * STEPS} states", flush=True)
 
 
-class Wording:
-    """The run: the text encoder, what it is to lead to, and the step that moves it on."""
+class Wording(Lap):
+    """The run: the text encoder, and what it is to lead to."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options, self.step = options, 0
         sampler = Sampler.from_folder(options.pipeline)
         self.tokenizer, self.unet = sampler.tokenizer, sampler.unet.requires_grad_(False)
         self.before, self.text = sampler.text.requires_grad_(False), copy.deepcopy(sampler.text)
-        self.text.requires_grad_(True)
-        self.average = Average(self.text, options.decay)
-        self.optimizer = torch.optim.AdamW(self.text.parameters(), lr=options.lr, betas=(0.9, 0.99), weight_decay=0.0)
-        state = load_checkpoint(options.out / "checkpoint.pt")
-        if state is not None:
-            self.text.load_state_dict(state["text"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.average.restore(state["average"])
-            self.step = int(state["step"])
-        self.rng = np.random.default_rng((options.seed, self.step))
+        super().__init__(self.text.requires_grad_(True), options, betas=(0.9, 0.99))
         self.weight = Noiser(device()).in_x0 / X0_CAP
         known = {word for phrases in (*GRAMMAR.values(), HELD_OUT.values()) for one in phrases for word in one.split()}
         numbers = [self.tokenizer(word).input_ids[1:-1] for word in known - AGAIN]
@@ -238,29 +226,20 @@ class Wording:
             errors.append((found[row, list(here)] - right[row, list(there)]).square().mean())
         return torch.stack(errors)
 
-    def advance(self) -> Tensor:
-        """One optimizer step; return its loss."""
+    def loss(self) -> Tensor:
+        """Errors of guesses at some states, and of what embeds the words of other texts."""
         rows = self.rows(int(self.rng.integers(1, len(self.files))), self.options.batch, self.rng)
         loss = GUESSES * self.guesses(rows, [self._told(scene) for scene in rows["scenes"]]).mean()
         scenes = [draw_scene(self.rng) for _ in range(self.options.texts)]
         texts = [self._told(scene) for scene in scenes]
         same = torch.tensor([caption(scene) == text for scene, text in zip(scenes, texts, strict=True)]).to(device())
-        loss = loss + (self.embeddings(scenes, texts) * torch.where(same, KEPT, WORDS)).mean()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.options.lr * rate(self.step, self.step / self.options.steps, hold=0.1)
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.text.parameters(), 1.0)
-        self.optimizer.step()
-        self.average.update()
-        self.step += 1
-        return loss.detach()
+        return loss + (self.embeddings(scenes, texts) * torch.where(same, KEPT, WORDS)).mean()
 
     def _told(self, scene: Scene) -> str:
         return caption(scene) if self.rng.random() < SAME else other_words(scene, self.rng)
 
     @torch.no_grad()
-    def errors(self) -> dict[str, float]:
+    def measure(self) -> dict[str, float]:
         """Errors on the first file, of guesses and of embeddings: captions as they are, and told in other words."""
         rng = np.random.default_rng(self.options.seed)
         rows = self.rows(0, min(64, RUNS * STEPS), rng)
@@ -272,20 +251,9 @@ class Wording:
             found[f"{name}_words"] = float(self.embeddings(scenes, texts).mean())
         return found
 
-    def train(self) -> None:
-        """Train to `--steps`; measure, log and save every `--every` seconds."""
-        log, losses, started = Log(self.options.out / "log.jsonl"), [], time.monotonic()
-        log.write(step=self.step, **{name: float(f"{value:.3g}") for name, value in self.errors().items()})
-        while self.step < self.options.steps:
-            losses.append(self.advance())
-            if time.monotonic() - started > self.options.every or self.step == self.options.steps:
-                with self.average:
-                    row = {name: float(f"{value:.3g}") for name, value in self.errors().items()}
-                    copy.deepcopy(self.text).half().save_pretrained(self.options.out / "text_encoder")
-                log.write(step=self.step, train=float(f"{torch.stack(losses).mean():.3g}"), **row)
-                state = {"text": self.text.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
-                save_whole(state | {"average": self.average.state()}, self.options.out / "checkpoint.pt")
-                losses, started = [], time.monotonic()
+    def keep(self) -> None:
+        """Write the text encoder with the averaged weights."""
+        copy.deepcopy(self.text).half().save_pretrained(self.options.out / "text_encoder")
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -295,13 +263,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pipeline", type=Path, default=Path("build/pocket/model"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket/wording"))
     parser.add_argument("--files", type=int, default=20, help=f"of {RUNS * STEPS} states")
-    parser.add_argument("--steps", type=int, default=520)
-    parser.add_argument("--batch", type=int, default=12, help="states a step")
     parser.add_argument("--texts", type=int, default=64, help="texts a step, for their words alone")
-    parser.add_argument("--lr", type=float, default=6e-4)
-    parser.add_argument("--decay", type=float, default=0.99, help="of the weights' moving average")
-    parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
+    add_lap_options(parser, steps=520, batch=12, lr=6e-4, decay=0.99, every=120)
     return parser.parse_args(argv)
 
 
@@ -311,7 +274,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.what == "states":
         keep_states(options)
     else:
-        Wording(options).train()
+        lap = Wording(options)
+        lap.run(lap.loss, lap.measure, lap.keep, hold=0.1)
 
 
 if __name__ == "__main__":
