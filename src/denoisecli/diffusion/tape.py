@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import inspect
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,70 +21,28 @@ from denoisecli.errors import SamplingError, UsageError
 from denoisecli.process.x0 import predicted_x0
 from denoisecli.scale import to_unit_variance
 
-from .branches import Branch, Mixture, Output, branches_of, mixture
+from .branches import Branch, Output, branches_of, mixture
 from .clock import Clock, first
 from .denoiser import denoiser_of, denoisers_of, predictions
 from .guidance import StepScales, guided, rescaled, scale_at
-from .latent_layout import Hints, Layout, layout_of
+from .latent_layout import Hints, layout_of
 from .recording import scheduler_of
 from .shared_rows import evaluate, row_sources
 from .step_end import heard_behind_steps
-from .taps import arguments_of, called, copies_untapped, heard, tapped
+from .tape_run import Run, Step, as_array, kept, texts_of_rows
+from .taps import arguments_of, called, copies_untapped, heard, step_signature, tapped, with_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from denoisecli.process.x0 import Level
-
     from .take_up import TakeUp
-    from .word_maps import Listener, Maps
+    from .word_maps import Listener
 
 TEXTS = ("prompt", "negative_prompt")
 EXTRA_ARGUMENTS = {"skip_layers": "skip-layer", "spatio_temporal_guidance_blocks": "skip-layer"}
 """Arguments of a denoiser that say what an evaluation beside the two halves is for."""
-
-
-@dataclass
-class Step:
-    """What one step left on the tape, as the pipeline lays it out: latents, branches and what the scheduler got."""
-
-    level: Level
-    x_t: torch.Tensor
-    branches: list[Branch]
-    output: torch.Tensor
-    denoiser: str | None
-    x0: torch.Tensor | None = None
-    made: Mixture | None = None
-
-    def mixed(self) -> Mixture | None:
-        """Return how its output came from its branches, which are let go of."""
-        if self.branches:
-            self.made, self.branches = mixture(self.branches, self.output, self.x_t), []
-        return self.made
-
-
-@dataclass
-class Run:
-    """What one call of the pipeline left on the tape, step by step."""
-
-    layout: Layout = field(default_factory=lambda: Layout("as it came"))
-    steps: list[Step] = field(default_factory=list)
-    opened: int = 0
-    end: Level | None = None
-    told: float = 0.0
-    outputs: list[torch.Tensor] = field(default_factory=list)
-    calls: int = 0
-    extra_x_t: list[torch.Tensor] = field(default_factory=list)
-    extra: list[dict[str, float]] = field(default_factory=list)
-    final: torch.Tensor | None = None
-    seeds: list[int | None] = field(default_factory=list)
-    texts: dict[str, list[str]] = field(default_factory=dict)
-    told_scale: float | None = None
-    embedded: bool = False
-    maps: list[Maps] = field(default_factory=list)
-    exchanged: bool = False
 
 
 class Tape:
@@ -105,7 +62,7 @@ class Tape:
         self.on_step, self.stop_on_nan = on_step, stop_on_nan
         self.scales, self.guidance_rescale, self.seeds = scales, guidance_rescale, seeds
         self.thrifty = any(isinstance(scale, StepScales) for scale in scales or ())
-        self.signature = _step_signature(self.scheduler)
+        self.signature = step_signature(self.scheduler)
         self.clock = Clock(self.scheduler)
         self.hints = Hints()
         self.told: dict[str, Any] = {}
@@ -164,7 +121,7 @@ class Tape:
         """Note what the pipeline goes on with behind a step, where that is the scheduler's latents still."""
         final = self.runs[-1].final
         if final is not None and final.shape == latents.shape:
-            self.runs[-1].final = _kept(latents)
+            self.runs[-1].final = kept(latents)
 
     def prepare(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Tap on the pipeline's own preparations: they are told the picture's size and the prompts."""
@@ -292,20 +249,20 @@ class Tape:
         output, branches = self._output(run, branches, given["model_output"])
         if output is not given["model_output"]:
             given["model_output"] = output
-            args, kwargs = _replaced(self.signature, args, kwargs, output)
+            args, kwargs = with_output(self.signature, args, kwargs, output)
         noted = self.take_up is None or run.opened - (not opens) >= self.take_up.noted
         run.opened += opens
         if opens and noted:
             self._open(run, given, branches, outputs[0].denoiser if outputs else None)
         elif noted:
             run.extra.append({"step": len(run.steps) - 1, "timestep": first(given["timestep"])})
-            run.extra_x_t.append(_kept(x_t))
+            run.extra_x_t.append(kept(x_t))
         result = original(*args, **kwargs)
         if self.take_up is not None and self.take_up.repainting is not None:
             rows, call = self.take_up.rows, run.calls - 1
             result = self.take_up.repainting.put_back(result, self.clock.scheduler, call, run.layout, rows)
         run.told = first(given["timestep"])
-        run.final = _kept(result[0] if isinstance(result, tuple) else result.prev_sample)
+        run.final = kept(result[0] if isinstance(result, tuple) else result.prev_sample)
         if self.stop_on_nan and not bool(torch.isfinite(run.final).all()):
             raise _not_a_number(run.opened, self.steps)
         if opens and noted:
@@ -322,7 +279,7 @@ class Tape:
             branches = branches if all(self.take_up.left(step)) else []
         run.calls += 1
         if self.keeps_outputs:
-            run.outputs.append(_kept(output))
+            run.outputs.append(kept(output))
         return output, branches
 
     def _pass_over(self, take_up: TakeUp, run: Run, given: dict[str, Any]) -> Any:
@@ -346,11 +303,11 @@ class Tape:
         if not run.steps:
             self.steps = len(self.clock.levels.timesteps) - 1
             run.seeds, run.told_scale = self._seeds(given), _told_scale(self.pipe)
-            run.texts, self.told = {name: _texts(self.told.get(name), len(x_t)) for name in TEXTS}, {}
+            run.texts, self.told = {name: texts_of_rows(self.told.get(name), len(x_t)) for name in TEXTS}, {}
         level = self.clock.now(given["timestep"])
         if self.listener is not None:
             self._map(self.listener, run, branches, given)
-        run.steps.append(Step(level, _kept(x_t), branches, _kept(given["model_output"]), denoiser))
+        run.steps.append(Step(level, kept(x_t), branches, kept(given["model_output"]), denoiser))
 
     def _map(self, listener: Listener, run: Run, branches: list[Branch], given: dict[str, Any]) -> None:
         """Keep the maps of the words that a step read. Which half is which is proven in a run's first step."""
@@ -367,7 +324,7 @@ class Tape:
         step = run.steps[-1]
         own = list(result if isinstance(result, tuple) else result.values())[1:] if self.clock.gives_x0 else []
         if own:
-            step.x0 = _kept(own[0])
+            step.x0 = kept(own[0])
         else:
             x_t, output = step.x_t.float(), step.output.float()
             step.x0 = self.clock.guess(x_t, output, step.level)
@@ -413,49 +370,14 @@ class Tape:
         return [one.initial_seed() for one in each] if len(each) == n else [None] * n
 
 
-def _step_signature(scheduler: Any) -> inspect.Signature:
-    """Return what `step` takes, by its class where a bare (*args, **kwargs) stands in its place."""
-    told = inspect.signature(scheduler.step)
-    if {"model_output", "timestep", "sample"} <= told.parameters.keys():
-        return told
-    return inspect.signature(functools.partial(type(scheduler).step, scheduler))
-
-
 def _perturbed_alone(pipe: Any) -> bool:
     perturbs = bool(getattr(pipe, "do_perturbed_attention_guidance", False))
     return perturbs and not getattr(pipe, "do_classifier_free_guidance", True)
 
 
-def _texts(told: Any, rows: int) -> list[str]:
-    """Return the text of each row of a call: pipelines take one for all, or a list whose pictures lie side by side."""
-    texts = [text if isinstance(text, str) else "" for text in (told if isinstance(told, (list, tuple)) else [told])]
-    each = max(1, rows // max(1, len(texts)))
-    return [*(text for text in texts for _ in range(each)), *[""] * rows][:rows]
-
-
 def _told_scale(pipe: Any) -> float | None:
     told = getattr(pipe, "guidance_scale", None)
     return float(told) if isinstance(told, (int, float)) else None
-
-
-def _replaced(
-    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a step with another model output, the others as they came."""
-    if "model_output" in kwargs:
-        return args, kwargs | {"model_output": output}
-    place = list(signature.parameters).index("model_output")
-    return (*args[:place], output, *args[place + 1 :]), kwargs
-
-
-def _kept(latents: torch.Tensor) -> torch.Tensor:
-    """Return a copy that stays on its device, so that recording never waits for a GPU."""
-    return latents.detach().clone()
-
-
-def as_array(latents: torch.Tensor) -> NDArray[np.float32]:
-    """Return latents of any dtype and device as a float32 array."""
-    return np.ascontiguousarray(latents.to("cpu", torch.float32).numpy())
 
 
 def _not_a_number(step: int, steps: int) -> SamplingError:

@@ -118,3 +118,21 @@ def _under(value: Any) -> Any:
     while hasattr(value, "stands_for"):
         value = value.stands_for
     return value
+
+
+def step_signature(scheduler: Any) -> inspect.Signature:
+    """Return what `step` takes, by its class where a bare (*args, **kwargs) stands in its place."""
+    told = inspect.signature(scheduler.step)
+    if {"model_output", "timestep", "sample"} <= told.parameters.keys():
+        return told
+    return inspect.signature(functools.partial(type(scheduler).step, scheduler))
+
+
+def with_output(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a step with another model output, the others as they came."""
+    if "model_output" in kwargs:
+        return args, kwargs | {"model_output": output}
+    place = list(signature.parameters).index("model_output")
+    return (*args[:place], output, *args[place + 1 :]), kwargs

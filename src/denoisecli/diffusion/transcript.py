@@ -25,7 +25,8 @@ from .denoiser import denoiser_of
 from .families import family_named
 from .guidance import scale_at
 from .scheduler import name_of
-from .tape import TEXTS, Run, Tape, as_array
+from .tape import TEXTS, Tape
+from .tape_run import Run, as_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
