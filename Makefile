@@ -128,6 +128,7 @@ SECOND   := --steps 4 --batch 4 --validate 4
 CALMED   := --steps 4 --batch 8
 SOFTENED := --files 2 --runs 1 --steps 4
 WORDED   := --files 2 --steps 4
+REMEMBERED := --files 2 --runs 1
 LEARNED  := --samples 32 --batch 8 --validate 4
 DRAWER   := --files 2 --steps 4
 TAUGHT   := --steps 4 --batch 4 --validate 4
@@ -147,6 +148,7 @@ SECOND   := --steps 3000 --batch 12 --crop 128 --lr 8e-4
 CALMED   := --steps 2000
 SOFTENED := --files 20 --steps 2100
 WORDED   := --files 16 --steps 520
+REMEMBERED := --files 12 --runs 4
 LEARNED  := --samples 1500000 --batch 512 --lr 1.5e-3 --decay 0.999
 DRAWER   := --files 30 --steps 4400
 TAUGHT   := --steps 6000 --batch 32
@@ -206,8 +208,9 @@ drawer: $(STAMP)
 
 # Words that a finished model lacks, from pictures of them: those of SCENES that tell one. A chain from nothing needs no such lap.
 words: $(STAMP)
+	$(TRAIN).memories --pipeline $(POCKETS) --out $(POCKET)/memories $(REMEMBERED)
 	for what in grow train; do $(TRAIN).new_words $$what --pipeline $(POCKETS) --latents $(POCKET)/latents-scenes \
-		--out $(POCKET)/new $(TAUGHT) || exit 1; done
+		--memories $(POCKET)/memories --out $(POCKET)/new $(TAUGHT) || exit 1; done
 	$(TRAIN).synonyms --pipeline $(POCKET)/new/model
 
 clean:

@@ -120,6 +120,9 @@ def test_the_same_again_is_found_and_the_same_bytes(tmp_path):
         pytest.param(lambda p: stored(p / "b", pictures=False), NotRecorded, "b holds no pictures", id="no pictures"),
         pytest.param(lambda p: hand_made_run(p / "b"), NotRecorded, r"no states\.safetensors", id="no states"),
         pytest.param(lambda p: p, NotRecorded, r"no trace\.json", id="no run"),
+        pytest.param(
+            lambda p: lacking(p / "b", "sigmas"), NotRecorded, r"b cannot be compared\. .* no 'sigmas'", id="sigmas"
+        ),
         pytest.param(lambda p: noise(p / "b"), UsageError, "A noise run has no sampled", id="noise"),
     ],
 )
@@ -127,6 +130,17 @@ def test_refused_and_nothing_left(tmp_path, prepare, error, message):
     with pytest.raises(error, match=message):
         compare_runs(stored(tmp_path / "a"), prepare(tmp_path), Report(), runs_dir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def lacking(folder, name):
+    """A run whose states file lacks an array, as one that another program has written anew may."""
+    from safetensors.numpy import load_file
+
+    run = stored(folder, random=1)
+    arrays = load_file(run / "states.safetensors")
+    del arrays[name]
+    write_arrays(arrays, run / "states.safetensors")
+    return run
 
 
 def noise(folder):

@@ -24,7 +24,7 @@ from denoisecli.safe_text import utf8
 from denoisecli.trace import Trace, load
 from denoisecli.trace_files import STATES_FILE, TRACE_FILE, read_table
 
-from .states import Comparison, compare, report
+from .states import Comparison, compare, report, rows_of
 
 if TYPE_CHECKING:
     from denoisecli.config.base import Film
@@ -42,6 +42,15 @@ class Compared:
     record: dict[str, Any]
 
 
+def _check_comparable(run: Path, trace: Trace) -> None:
+    """Raise NotRecorded, with the run's name, where its trace lacks an array that is compared."""
+    with as_written(run):
+        try:
+            rows_of(trace)
+        except NotRecorded as error:
+            raise NotRecorded(f"{run} cannot be compared. {error.message}", error.hint) from None
+
+
 def compare_runs(
     a: Path, b: Path, report_to: Report, *, out: Path | None = None, runs_dir: Path | None = None, force: bool = False
 ) -> Compared:
@@ -51,6 +60,8 @@ def compare_runs(
     """
     traces = load(a), load(b)
     films = tuple(map(_film, (a, b), traces))
+    for run, trace in zip((a, b), traces, strict=True):
+        _check_comparable(run, trace)
     with as_written(f"{a} or {b}"):
         found = compare(*traces)
     folder = _folder(a, b, traces, out, runs_dir, force=force)
