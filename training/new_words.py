@@ -247,7 +247,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line of this stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("grow", "train"))
-    parser.add_argument("--pipeline", type=Path, default=Path("src/denoisecli/pocket"))
+    parser.add_argument(
+        "--pipeline",
+        type=Path,
+        default=Path("src/denoisecli/pocket"),
+        help="to grow from; new is what it has no words for",
+    )
     parser.add_argument("--latents", type=Path, default=Path("build/pocket/latents-scenes"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket/new"))
     parser.add_argument(
