@@ -21,7 +21,7 @@ from denoisecli.labs.loading import native_size
 from tests.sampling import sample_batch
 from tests.tiny import noise, tiny_text_sd
 
-POCKET_IDENTITY = "adc7e3c0af9dcfe7cfe7d66d9faf173aae3993fb0ea3b1e8f27626c8d90fb7fe"
+POCKET_IDENTITY = "0054d79fd1eb3d55d2973a8175930ac43d458970dc7a667b32f49f2ee78829c4"
 
 
 @pytest.fixture(scope="module")
