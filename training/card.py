@@ -135,11 +135,11 @@ def form_of(known: Mapping[str, Sequence[str]]) -> str:
 
 
 def accuracy_table(by_guidance: Mapping[str, Mapping[str, float]]) -> str:
-    """One row for each guidance scale."""
-    names = [*GRAMMAR, "mean"]
+    """One row for each guidance scale; a column for each attribute that any caption tells."""
+    names = [name for name in (*GRAMMAR, "mean") if any(name in row for row in by_guidance.values())]
     rows = [["guidance", *names, "Fréchet", "told apart"]]
     for scale, row in by_guidance.items():
-        shares = [f"{row[name]:.1%}" if name in row else "" for name in names]
+        shares = [f"{row[name]:.1%}" for name in names]
         rows.append([scale, *shares, f"{row['frechet']:.1f}", f"{row['telltale']:.0%}"])
     return table(rows)
 
@@ -200,7 +200,7 @@ def card_text(
         step=1 / result["captions"],
         accuracy=accuracy_table(result["by_guidance"]),
         few=" to ".join(str(count) for count in dict.fromkeys((min(counts), max(counts)))),
-        few_step=1 / (min(counts) * len(GRAMMAR)),
+        few_step=1 / (min(counts) * len(known)),
         arrow=", before and after the decoder's last lap" if before else "",
         grid=few_steps(grid, before),
         psnr=result["autoencoder"]["psnr"],
