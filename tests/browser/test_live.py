@@ -191,7 +191,7 @@ def psnr(a, b):
     ("exact", "steps", "each", "mean"),
     [
         pytest.param(True, [20, 8, 8, 8], 75, 75, id="exact"),  # each step is the other's, so that few will do
-        pytest.param(False, [20] * 8, 34, 41, id="int8"),  # 43.7 in the mean, 35.7 at the lowest
+        pytest.param(False, [20] * 8, 33, 41, id="int8"),  # 43.7 in the mean, 35.7 at the lowest
     ],
 )
 def test_pictures_are_those_of_the_command_line(opened, painted, exact, steps, each, mean):
