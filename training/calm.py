@@ -89,7 +89,7 @@ def train(options: argparse.Namespace) -> None:
     before = Trunk(copy.deepcopy(autoencoder.decoder)).requires_grad_(False)
     stage = Trunk(autoencoder.decoder)
     lap = Lap(stage, options)
-    lessons = Lessons(options.latents, options.outside, options.keep, (options.seed, lap.step), place)
+    lessons = Lessons(options.latents, options.outside, options.keep, (options.seed, lap.step, lap.rank), place)
     scale = before(lessons.clean[:64].float()).var((0, 2, 3)).clamp_min(1e-4)[None, :, None, None]
 
     def loss() -> Tensor:

@@ -25,7 +25,8 @@ from training.denoiser import X0_CAP, Noiser
 from training.grid import build_solver
 from training.lora import ADAPTER, adapter_weights, to_kohya
 from training.runs import Lap, add_lap_options, device, save_whole
-from training.sampling import Sampler, starting_noise
+from training.sampling import Sampler, guided_run, starting_noise
+from training.soften import errors_with_gap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,25 +63,33 @@ def _parts(lora: Path) -> tuple[dict[str, Tensor], dict[str, float]]:
 def keep_states(options: argparse.Namespace) -> None:
     """Write the files that are missing: x_t, t, and eps without words and with them, of guided runs of captions."""
     sampler, fixed = with_lora(options.before, options.lora), dict(item.split("=", 1) for item in options.fix)
-    empty = sampler.embed([""])
     for number in range(options.files):
         path = options.out / "states" / f"{number:03}.pt"
         if path.exists():
             continue
-        rng, rows = np.random.default_rng((29, options.seed, number)), []
+        rng = np.random.default_rng((29, options.seed, number))
         captions = [draw_caption(rng, fixed) for _ in range(RUNS)]
-        both = torch.cat([empty.expand(RUNS, -1, -1), sampler.embed(captions)])
-        solver = build_solver("ddim")
-        solver.set_timesteps(STEPS)
-        x_t = starting_noise([int(seed) for seed in rng.integers(1 << 31, size=RUNS)]).to(device())
-        scale = torch.tensor(rng.choice(SCALES, RUNS)).float().to(device())[:, None, None, None]
-        for t in solver.timesteps:
-            uncond, cond = sampler.unet(torch.cat([x_t, x_t]), t, both).sample.chunk(2)
-            kept = {"x_t": x_t, "uncond": uncond, "cond": cond}
-            rows.append({name: value.half().cpu() for name, value in kept.items()} | {"t": t.expand(RUNS)})
-            x_t = solver.step(uncond + scale * (cond - uncond), t, x_t).prev_sample
-        save_whole({name: torch.cat([row[name] for row in rows]) for name in rows[0]} | {"captions": captions}, path)
+        save_whole({**guided_states(sampler, captions, rng), "captions": captions}, path)
         print(f"{path.name}: {RUNS * STEPS} states", flush=True)
+
+
+def guided_states(sampler: Sampler, captions: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:
+    """Those of one run of each caption, side by side."""
+    rows: list[dict[str, Tensor]] = []
+    both = torch.cat([sampler.embed([""]).expand(len(captions), -1, -1), sampler.embed(captions)])
+    solver = build_solver("ddim")
+    solver.set_timesteps(STEPS)
+    noise = starting_noise([int(seed) for seed in rng.integers(1 << 31, size=len(captions))]).to(device())
+    scale = torch.tensor(rng.choice(SCALES, len(captions))).float().to(device())[:, None, None, None]
+
+    def guess(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        uncond, cond = sampler.unet(torch.cat([x, x]), t.repeat(2), both).sample.chunk(2)
+        kept = {"x_t": x, "uncond": uncond, "cond": cond}
+        rows.append({name: value.half().cpu() for name, value in kept.items()} | {"t": t.cpu()})
+        return uncond, cond
+
+    guided_run(guess, solver, noise, lambda _: scale)
+    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
 
 def draw_caption(rng: np.random.Generator, fixed: dict[str, str]) -> str:
@@ -115,8 +124,7 @@ class Carrying(Lap):
         both = torch.cat([self.empty.expand_as(part["context"]), part["context"]])
         eps = self.sampler.unet(torch.cat([x_t, x_t]), t.repeat(2), both).sample
         uncond, cond = eps.chunk(2)
-        uncond, cond = uncond - part["uncond"].float(), cond - part["cond"].float()
-        return self.weight[t] * (uncond.square() + cond.square() + 4 * (cond - uncond).square()).mean((1, 2, 3))
+        return self.weight[t] * errors_with_gap(uncond - part["uncond"].float(), cond - part["cond"].float())
 
     def loss(self) -> Tensor:
         """The mean error of some states."""

@@ -23,7 +23,7 @@ from training.captions import KEY, LEFT_OUT, random_attributes
 from training.denoiser import Noiser
 from training.grid import build_solver
 from training.runs import device, save_whole
-from training.sampling import Sampler, starting_noise
+from training.sampling import Sampler, guided_run, starting_noise
 from training.soften import KEPT, LOW, NOISED, SCALES, SOLVERS, STEPS
 from training.synonyms import known_words
 from training.wording import caption, other_words, part_of
@@ -63,14 +63,10 @@ def guided_runs(sampler: Sampler, rng: np.random.Generator, texts: Sequence[str]
         uncond, cond = sampler.unet(torch.cat([x, x]), t.repeat(2), both).sample.chunk(2)
         found = {"x_t": x, "uncond": uncond, "gap": gap * (cond - uncond)}
         rows.append({name: value.half().cpu() for name, value in found.items()} | {"t": t.cpu()})
-        return uncond, gap * (cond - uncond)
+        return uncond, cond
 
     noise = starting_noise([int(seed) for seed in rng.integers(1 << 31, size=len(texts))]).to(device())
-    x_t = noise * solver.init_noise_sigma
-    for t in solver.timesteps:
-        x = solver.scale_model_input(x_t, t)
-        uncond, difference = guess(x, t.round().long().clamp(0, 999).expand(len(texts)).to(device()))
-        x_t = solver.step(uncond + scale * difference, t, x_t).prev_sample
+    x_t = guided_run(guess, solver, noise, lambda _: gap * scale)
     for _ in range(NOISED):
         t = torch.from_numpy(rng.integers(LOW // 2, 1000, size=len(texts))).to(device())
         guess(noiser.add(x_t, torch.randn_like(x_t), t), t)

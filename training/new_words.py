@@ -37,7 +37,7 @@ from training.memories import Memories
 from training.models import tokenize
 from training.runs import Lap, add_lap_options, device
 from training.sampling import Sampler
-from training.soften import share
+from training.soften import errors_with_gap, share
 from training.synonyms import EMBEDDING, WORD_ENDS, grow_tokenizer, known_words, update_json, whole_words
 from training.wording import Scene, caption, other_words, part_of
 
@@ -54,7 +54,6 @@ NEW: dict[str, dict[str, str]] = {
 """Words to learn, by attribute, each with the known word that its embedding starts near. White is one of the sky's."""
 NEAR = 0.5  # the spread of the start around that word, in standard deviations of the table
 OFTEN = 2.5  # how often a picture of something new is drawn, for one of what the old model knows
-GAP = 4.0  # what an error of the gap weighs in what is remembered, for 1 of each guess
 SIDE = 0.5  # how often a side is told that could be
 EMPTY, SAME = 0.1, 0.6  # how often nothing is told, and a scene in the caption's own form
 
@@ -200,9 +199,7 @@ class Enlarging(Lap):
         In x0, since that is what guidance multiplies, and weighing what pictures do where the cap is.
         """
         uncond, cond = found.chunk(2)
-        gap = cond - uncond - kept["gap"]
-        uncond, cond = uncond - kept["uncond"], cond - kept["uncond"] - kept["gap"]
-        error = (uncond.square() + cond.square() + GAP * gap.square()).mean((1, 2, 3))
+        error = errors_with_gap(uncond - kept["uncond"], cond - kept["uncond"] - kept["gap"])
         return self.noiser.in_x0[kept["t"]] / X0_CAP**0.5 * error
 
     @torch.no_grad()

@@ -130,7 +130,7 @@ def apart(drawn: Tensor, wanted: Tensor) -> Tensor:
 class Lessons:
     """Crops of states: some to learn from, some to be measured on."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, rng: np.random.Generator) -> None:
         kept = [torch.load(path, weights_only=True)["latents"].chunk(2) for path in sorted(folder.glob("*.pt"))]
         kinds = (torch.cat(part) for part in zip(*kept, strict=True))
         learnt, self.test = [], {}
@@ -139,7 +139,7 @@ class Lessons:
             learnt.append(latents[~held_out])
             self.test[name] = latents[held_out][:: max(1, int(held_out.sum()) // MEASURED)].float()
         self.latents = torch.cat(learnt)
-        self.rng = np.random.default_rng((29, seed))
+        self.rng = rng
 
     def draw(self, count: int) -> Tensor:
         """Crops (count, 4, CROP, CROP), some mirrored."""
@@ -168,7 +168,7 @@ def train(options: argparse.Namespace) -> None:
     goal = Trunk(whole.decoder, last=True).to(device()).requires_grad_(False)
     trunk = Trunk(small.decoder.to(memory_format=torch.channels_last), last=True).to(device())
     lap = Lap(trunk, options)
-    lessons = Lessons(options.out / "states", lap.step)
+    lessons = Lessons(options.out / "states", lap.rng)
 
     def loss() -> Tensor:
         latents = lessons.draw(options.batch)

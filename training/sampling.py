@@ -14,7 +14,7 @@ from training.models import build_scheduler, tokenize
 from training.runs import device
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from diffusers import AutoencoderTiny, UNet2DConditionModel
@@ -28,6 +28,21 @@ BATCH = 256 if torch.cuda.is_available() else 16
 def starting_noise(seeds: Sequence[int]) -> Tensor:
     """x_T (n, 4, 32, 32), each row from its own seed."""
     return torch.stack([torch.randn(4, 32, 32, generator=torch.Generator().manual_seed(s)) for s in seeds])
+
+
+def guided_run(
+    guess: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], solver: Any, noise: Tensor, scale: Callable[[Tensor], Any]
+) -> Tensor:
+    """The result (n, 4, 32, 32) of a guided run from noise of variance 1.
+
+    guess(x, t): eps without words and with them, at levels t (n,). scale(t): guidance at a level of the solver's.
+    """
+    x_t = noise * solver.init_noise_sigma
+    for t in solver.timesteps:
+        x = solver.scale_model_input(x_t, t)
+        uncond, cond = guess(x, t.round().long().clamp(0, 999).expand(len(x)).to(x.device))
+        x_t = solver.step(uncond + scale(t) * (cond - uncond), t, x_t).prev_sample
+    return x_t
 
 
 def _draws(scheduler: Any) -> bool:

@@ -30,7 +30,7 @@ from training.captions import KEY, random_attributes
 from training.denoiser import X0_CAP, Noiser
 from training.grid import build_solver
 from training.runs import Lap, add_lap_options, device, save_whole
-from training.sampling import Sampler, starting_noise
+from training.sampling import Sampler, guided_run, starting_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +51,11 @@ GAP = 4.0  # what an error of the gap weighs, which guidance multiplies, for 1 o
 def share(t: Tensor) -> Tensor:
     """The share of the gap that is left at levels t, of the same shape."""
     return 1 - (1 - SHARE) * ((t.float() - LOW) / (HIGH - LOW)).clamp(0, 1)
+
+
+def errors_with_gap(uncond: Tensor, cond: Tensor) -> Tensor:
+    """Mean squared errors (n,) of both guesses and, `GAP` times, of the gap, from what each is off (n, 4, h, w)."""
+    return (uncond.square() + cond.square() + GAP * (cond - uncond).square()).mean((1, 2, 3))
 
 
 def draw_contexts(sampler: Sampler, rng: np.random.Generator, count: int) -> Tensor:
@@ -94,12 +99,7 @@ class States:
         scale = float(self.rng.choice(SCALES))
         context = draw_contexts(self.sampler, self.rng, RUNS)
         noise = starting_noise([int(seed) for seed in self.rng.integers(1 << 31, size=RUNS)]).to(device())
-        x_t = noise * solver.init_noise_sigma
-        for t in solver.timesteps:
-            x = solver.scale_model_input(x_t, t)
-            level = t.round().long().clamp(0, 999).expand(RUNS).to(device())
-            uncond, cond = self.guess(x, level, context)
-            x_t = solver.step(uncond + scale * share(t) * (cond - uncond), t, x_t).prev_sample
+        x_t = guided_run(lambda x, t: self.guess(x, t, context), solver, noise, lambda t: scale * share(t))
         for _ in range(NOISED):
             t = torch.from_numpy(self.rng.integers(LOW // 2, 1000, size=RUNS)).to(device())
             again = context if self.rng.random() < 0.7 else draw_contexts(self.sampler, self.rng, RUNS)
@@ -158,8 +158,7 @@ class Softening(Lap):
         both = torch.cat([self.empty.expand_as(context), context])
         eps = self.unet(torch.cat([x_t, x_t]), t.repeat(2), both).sample
         uncond, cond = (found - right for found, right in zip(eps.chunk(2), wanted, strict=True))
-        error = uncond.square() + cond.square() + GAP * (cond - uncond).square()
-        return (self.weight[t] * error.mean((1, 2, 3))).mean() / X0_CAP
+        return (self.weight[t] * errors_with_gap(uncond, cond)).mean() / X0_CAP
 
     def loss(self) -> Tensor:
         """The error of some states, drawn anew."""

@@ -464,7 +464,7 @@ def test_nothing_is_forgotten_by_the_model_that_remembers(chain, tmp_path):
         part["gap"] = part["gap"] + 0.1
         changed = run.forgotten(run.guess(new_words.remembered(part, told)), part)
     assert lost.max() < 1e-4, "half precision is all that is lost"
-    right = run.noiser.in_x0[part["t"]] / X0_CAP**0.5 * 0.01 * (1 + new_words.GAP)
+    right = run.noiser.in_x0[part["t"]] / X0_CAP**0.5 * 0.01 * (1 + soften.GAP)
     assert torch.allclose(changed, right, rtol=0.05, atol=1e-4)
     assert not set(run.memories.held) & set(np.flatnonzero(run.memories.often))
     assert torch.isfinite(run.loss())
