@@ -36,10 +36,8 @@ class Rows:
     clock: str
 
 
-def sampled(trace: Trace) -> Rows | None:
-    """Take the states of every row (seed, or scale and seed); None for a run that keeps none."""
-    if "x_t" not in trace or "x0" not in trace:
-        return None
+def sampled(trace: Trace) -> Rows:
+    """Take the states of every row (seed, or scale and seed). Raises NotRecorded where the run has none."""
     arrays = (canvas_latents(trace), trace.x0, trace.x_t)
     canvas, guess, own = (_flat(frames_as_channels(array, trace.record)) for array in arrays)
     guess = np.concatenate([guess, own[:, -1:]], axis=1)

@@ -120,8 +120,14 @@ def test_the_same_again_is_found_and_the_same_bytes(tmp_path):
         pytest.param(lambda p: stored(p / "b", pictures=False), NotRecorded, "b holds no pictures", id="no pictures"),
         pytest.param(lambda p: hand_made_run(p / "b"), NotRecorded, r"no states\.safetensors", id="no states"),
         pytest.param(lambda p: p, NotRecorded, r"no trace\.json", id="no run"),
-        pytest.param(
-            lambda p: lacking(p / "b", "sigmas"), NotRecorded, r"b cannot be compared\. .* no 'sigmas'", id="sigmas"
+        *(
+            pytest.param(
+                lambda p, name=name: lacking(p / "b", name),
+                NotRecorded,
+                rf"b cannot be compared\. .* no '{name}'",
+                id=name,
+            )
+            for name in ("sigmas", "x_t", "x0")
         ),
         pytest.param(lambda p: noise(p / "b"), UsageError, "A noise run has no sampled", id="noise"),
     ],

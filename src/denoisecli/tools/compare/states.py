@@ -81,7 +81,11 @@ class Comparison:
 
 def compare(a: Trace, b: Trace) -> Comparison:
     """Compare two runs. Raises UsageError, in one sentence, where they have nothing to compare."""
-    rows_a, rows_b = rows_of(a), rows_of(b)
+    return compare_rows(a, b, rows_of(a), rows_of(b))
+
+
+def compare_rows(a: Trace, b: Trace, rows_a: Rows, rows_b: Rows) -> Comparison:
+    """Compare two runs by their rows, as `compare`."""
     _check(a, b, rows_a, rows_b)
     pairs, (states, aligned_by) = pair_rows(rows_a, rows_b), align(rows_a, rows_b)
     canvas, guess = (np.empty((len(pairs), len(states))) for _ in range(2))
@@ -108,13 +112,16 @@ def distance(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 
 def rows_of(trace: Trace) -> Rows:
-    """Return the comparable parts of a run. Raises UsageError for labs that have none."""
+    """Return the comparable parts of a run.
+
+    Raises UsageError where its lab has none, NotRecorded where the run lacks one of its arrays.
+    """
     rows = part(trace.lab, "rows") if trace.lab in CONFIGS else None
-    found: Rows | None = rows(trace) if rows else None
-    if found is None:
+    if rows is None:
         able = [name for name in CONFIGS if lab(name).rows]
         hint = f"Runs of {', '.join(able[:-1])} and {able[-1]} can be compared."
         raise UsageError(f"A {trace.lab} run has no sampled states to compare.", hint)
+    found: Rows = rows(trace)
     return found
 
 

@@ -24,7 +24,7 @@ from denoisecli.safe_text import utf8
 from denoisecli.trace import Trace, load
 from denoisecli.trace_files import STATES_FILE, TRACE_FILE, read_table
 
-from .states import Comparison, compare, report, rows_of
+from .states import Comparison, compare_rows, report, rows_of
 
 if TYPE_CHECKING:
     from denoisecli.config.base import Film
@@ -42,15 +42,6 @@ class Compared:
     record: dict[str, Any]
 
 
-def _check_comparable(run: Path, trace: Trace) -> None:
-    """Raise NotRecorded, with the run's name, where its trace lacks an array that is compared."""
-    with as_written(run):
-        try:
-            rows_of(trace)
-        except NotRecorded as error:
-            raise NotRecorded(f"{run} cannot be compared. {error.message}", error.hint) from None
-
-
 def compare_runs(
     a: Path, b: Path, report_to: Report, *, out: Path | None = None, runs_dir: Path | None = None, force: bool = False
 ) -> Compared:
@@ -60,10 +51,9 @@ def compare_runs(
     """
     traces = load(a), load(b)
     films = tuple(map(_film, (a, b), traces))
-    for run, trace in zip((a, b), traces, strict=True):
-        _check_comparable(run, trace)
+    rows_a, rows_b = _rows(a, traces[0]), _rows(b, traces[1])
     with as_written(f"{a} or {b}"):
-        found = compare(*traces)
+        found = compare_rows(*traces, rows_a, rows_b)
     folder = _folder(a, b, traces, out, runs_dir, force=force)
     if folder.done:
         report_to.done(folder.path, fresh=False)
@@ -88,6 +78,15 @@ def compare_runs(
             report_to.close()
     report_to.done(folder.path, fresh=True)
     return Compared(folder.path, record)
+
+
+def _rows(run: Path, trace: Trace) -> Rows:
+    """Return the comparable parts of a run; what it lacks is told with its name."""
+    with as_written(run):
+        try:
+            return rows_of(trace)
+        except NotRecorded as error:
+            raise NotRecorded(f"{run} cannot be compared. {error.message}", error.hint) from None
 
 
 def _stored(folder: Path) -> dict[str, Any]:
